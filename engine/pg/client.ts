@@ -1,0 +1,58 @@
+/**
+ * The connection to Postgres: one pool a process, Drizzle on top, and the few rules every
+ * statement obeys (a deadline on the server, one statement per connection at a time).
+ */
+import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+
+export type Db = PostgresJsDatabase;
+
+export interface PgClient {
+  db: Db;
+  close(): Promise<void>;
+}
+
+/** Two batches in flight, the reads beside them, and room for the reconciler. */
+const POOL_SIZE = 10;
+/** A statement that takes longer is stuck behind a lock or a dead disk; the caller was told 503. */
+const STATEMENT_TIMEOUT_MS = 5000;
+const CONNECT_TIMEOUT_S = 5;
+/** How long `close` waits for statements in flight. */
+const CLOSE_TIMEOUT_S = 5;
+/** Reconnects are cheap and a claim waits for them: never more than this apart. */
+const RECONNECT_MAX_S = 1;
+
+/** Opens a pool; it connects when first used and reconnects by itself. */
+export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
+  const client = postgres(url, {
+    max: poolSize,
+    // The driver's queue degrades with more than one query in flight a connection
+    // (32 to 63 µs of CPU a query after 150 000 of them).
+    max_pipeline: 1,
+    connect_timeout: CONNECT_TIMEOUT_S,
+    backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
+    connection: { application_name: 'muster', statement_timeout: STATEMENT_TIMEOUT_MS },
+    onnotice: () => {},
+  } as postgres.Options<Record<string, never>>);
+  return { db: drizzle(client), close: () => client.end({ timeout: CLOSE_TIMEOUT_S }) };
+}
+
+/** Did the server itself refuse the statement (so that it was surely rolled back)? */
+export function isServerError(error: unknown): boolean {
+  return sqlState(error) !== undefined && !CONNECTION_STATES.has(sqlState(error) ?? '');
+}
+
+/** Another row has the key: the SQLSTATE of a unique violation. */
+export function isUniqueViolation(error: unknown): boolean {
+  return sqlState(error) === '23505';
+}
+
+/** Server messages after which the connection is gone, and with it the knowledge of the outcome. */
+const CONNECTION_STATES = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006']);
+
+function sqlState(error: unknown): string | undefined {
+  for (let e = error; e instanceof Error; e = e.cause) {
+    if (e instanceof postgres.PostgresError) return e.code;
+  }
+  return undefined;
+}

@@ -1,0 +1,248 @@
+/**
+ * The schema: Postgres is the truth, everything in Redis can be rebuilt from these tables.
+ * Operators may read `jobs(id, status, driver_id, customer_id, version)` and
+ * `device_tokens(token, user_id)` (contract section 10). Migrations are generated from this file
+ * with `npm run db:generate` and only ever go forward.
+ */
+import { sql } from 'drizzle-orm';
+import {
+  bigint,
+  bigserial,
+  boolean,
+  doublePrecision,
+  index,
+  integer,
+  jsonb,
+  numeric,
+  pgTable,
+  primaryKey,
+  smallint,
+  text,
+  timestamp,
+  uniqueIndex,
+} from 'drizzle-orm/pg-core';
+
+const time = (name: string) => timestamp(name, { withTimezone: true });
+const createdAt = () => time('created_at').notNull().defaultNow();
+
+export const drivers = pgTable(
+  'drivers',
+  {
+    id: text('id').primaryKey(),
+    name: text('name'),
+    truckType: text('truck_type'),
+    approvalStatus: text('approval_status').notNull().default('pending'),
+    isOperator: boolean('is_operator').notNull().default(false),
+    online: boolean('online').notNull().default(false),
+    /** Grows with every change that decides what he is offered. */
+    rev: bigint('rev', { mode: 'number' }).notNull().default(1),
+    /** The rev that Redis is known to hold; behind `rev` it is work for the reconciler. */
+    syncedRev: bigint('synced_rev', { mode: 'number' }).notNull().default(0),
+    lat: doublePrecision('lat'),
+    lng: doublePrecision('lng'),
+    /** The phone's time of the fix, capped at the server's. */
+    positionAt: time('position_at'),
+    seenAt: time('seen_at'),
+    totalJobs: integer('total_jobs').notNull().default(0),
+    createdAt: createdAt(),
+    updatedAt: time('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    index('drivers_unsynced').on(t.id).where(sql`${t.syncedRev} < ${t.rev}`),
+    index('drivers_online').on(t.id).where(sql`${t.online}`),
+  ],
+);
+
+export const jobs = pgTable(
+  'jobs',
+  {
+    id: text('id').primaryKey(),
+    zone: text('zone').notNull(),
+    status: text('status').notNull().default('pending'),
+    version: integer('version').notNull().default(1),
+    /** The version that Redis and the people concerned are known to have heard of. */
+    settledVersion: integer('settled_version').notNull().default(0),
+    customerId: text('customer_id').notNull(),
+    driverId: text('driver_id'),
+    address: text('address').notNull(),
+    lat: doublePrecision('lat'),
+    lng: doublePrecision('lng'),
+    totalPrice: numeric('total_price', { precision: 12, scale: 2 }).notNull(),
+    truckType: text('truck_type'),
+    notes: text('notes'),
+    wave: integer('wave').notNull().default(1),
+    waveStep: smallint('wave_step').notNull().default(0),
+    radiusKm: doublePrecision('radius_km').notNull(),
+    /** When the next wave opens; null after the last. */
+    nextWaveAt: time('next_wave_at'),
+    expiresAt: time('expires_at'),
+    acceptedAt: time('accepted_at'),
+    createdAt: createdAt(),
+    updatedAt: time('updated_at').notNull().defaultNow(),
+  },
+  (t) => [
+    index('jobs_open').on(t.zone).where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
+    index('jobs_unsettled').on(t.updatedAt).where(sql`${t.settledVersion} < ${t.version}`),
+    index('jobs_expiring')
+      .on(t.expiresAt)
+      .where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
+    index('jobs_next_wave')
+      .on(t.nextWaveAt)
+      .where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
+    index('jobs_customer').on(t.customerId, t.createdAt),
+    index('jobs_driver').on(t.driverId, t.createdAt),
+    index('jobs_created').on(t.createdAt),
+  ],
+);
+
+export const jobEvents = pgTable(
+  'job_events',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    jobId: text('job_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+    type: text('type').notNull(),
+    version: integer('version').notNull(),
+    status: text('status').notNull(),
+    driverId: text('driver_id'),
+    actor: text('actor').notNull(),
+    reason: text('reason'),
+  },
+  (t) => [index('job_events_job').on(t.jobId, t.id)],
+);
+
+export const jobWaves = pgTable(
+  'job_waves',
+  {
+    jobId: text('job_id').notNull(),
+    wave: integer('wave').notNull(),
+    radiusKm: doublePrecision('radius_km').notNull(),
+    openedAt: time('opened_at').notNull().defaultNow(),
+    /** Null until the candidates are chosen and their push task is enqueued. */
+    dispatchedAt: time('dispatched_at'),
+    /** Nearest first, up to the push cap. */
+    candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),
+    candidateKm: doublePrecision('candidate_km').array().notNull().default(sql`'{}'::float8[]`),
+    /** How many were in range, also beyond the cap. */
+    candidateCount: integer('candidate_count').notNull().default(0),
+  },
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.wave] }),
+    index('job_waves_undispatched').on(t.openedAt).where(sql`${t.dispatchedAt} is null`),
+    index('job_waves_candidates').using('gin', t.candidateIds),
+  ],
+);
+
+export const jobRefusals = pgTable(
+  'job_refusals',
+  {
+    jobId: text('job_id').notNull(),
+    driverId: text('driver_id').notNull(),
+    kind: text('kind').notNull(),
+    reason: text('reason'),
+    at: time('at').notNull().defaultNow(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.driverId] }),
+    index('job_refusals_driver').on(t.driverId),
+  ],
+);
+
+/** One row per (job, gateway flush): which drivers' sockets were given the offer. */
+export const jobDeliveries = pgTable(
+  'job_deliveries',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    jobId: text('job_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+    driverIds: text('driver_ids').array().notNull(),
+  },
+  (t) => [
+    index('job_deliveries_job').on(t.jobId),
+    index('job_deliveries_drivers').using('gin', t.driverIds),
+  ],
+);
+
+export const deviceTokens = pgTable(
+  'device_tokens',
+  {
+    token: text('token').primaryKey(),
+    userId: text('user_id').notNull(),
+    /** Which app it belongs to: `driver` or `customer`. */
+    app: text('app').notNull(),
+    environment: text('environment').notNull(),
+    registeredAt: time('registered_at').notNull().defaultNow(),
+  },
+  (t) => [index('device_tokens_user').on(t.userId, t.app)],
+);
+
+export const notifications = pgTable(
+  'notifications',
+  {
+    id: text('id').primaryKey().default(sql`gen_random_uuid()::text`),
+    userId: text('user_id').notNull(),
+    app: text('app').notNull(),
+    jobId: text('job_id').notNull(),
+    version: integer('version').notNull(),
+    type: text('type').notNull(),
+    title: text('title').notNull(),
+    body: text('body').notNull(),
+    data: jsonb('data').notNull(),
+    createdAt: createdAt(),
+    readAt: time('read_at'),
+    /** When the push's outcome, or that there is no device, went on record. */
+    doneAt: time('done_at'),
+  },
+  (t) => [
+    uniqueIndex('notifications_once').on(t.jobId, t.version, t.userId, t.type),
+    index('notifications_user').on(t.userId, t.createdAt),
+    index('notifications_undone').on(t.createdAt).where(sql`${t.doneAt} is null`),
+  ],
+);
+
+export const pushAttempts = pgTable(
+  'push_attempts',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    jobId: text('job_id').notNull(),
+    /** 0 for what is not part of a wave. */
+    wave: integer('wave').notNull().default(0),
+    userId: text('user_id').notNull(),
+    app: text('app').notNull(),
+    lane: text('lane').notNull(),
+    kind: text('kind').notNull(),
+    notificationId: text('notification_id'),
+    /** The last characters only; a device token is nobody's business but its owner's. */
+    tokenSuffix: text('token_suffix').notNull(),
+    apnsId: text('apns_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+    /** `unknown` from the moment before it is sent until its answer is recorded. */
+    outcome: text('outcome').notNull().default('unknown'),
+    status: integer('status'),
+    reason: text('reason'),
+    latencyMs: integer('latency_ms'),
+  },
+  (t) => [
+    index('push_attempts_job').on(t.jobId, t.wave),
+    index('push_attempts_notification').on(t.notificationId),
+    uniqueIndex('push_attempts_apns_id').on(t.apnsId),
+  ],
+);
+
+export const idempotencyKeys = pgTable(
+  'idempotency_keys',
+  {
+    sub: text('sub').notNull(),
+    key: text('key').notNull(),
+    bodyHash: text('body_hash').notNull(),
+    jobId: text('job_id').notNull(),
+    createdAt: createdAt(),
+  },
+  (t) => [primaryKey({ columns: [t.sub, t.key] }), index('idempotency_keys_age').on(t.createdAt)],
+);
+
+export const leases = pgTable('leases', {
+  name: text('name').primaryKey(),
+  holder: text('holder').notNull(),
+  expiresAt: time('expires_at').notNull(),
+});
