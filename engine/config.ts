@@ -156,9 +156,7 @@ function readApns(env: Env, production: boolean): ApnsConfig {
     production ? 'production' : 'sandbox',
   ) as 'sandbox' | 'production';
   return {
-    url: env.APNS_URL
-      ? readUrl(env, 'APNS_URL', ['https:'], 'https://127.0.0.1:2197')
-      : undefined,
+    url: env.APNS_URL ? readUrl(env, 'APNS_URL', ['https:'], 'https://127.0.0.1:2197') : undefined,
     ca: env.APNS_CA_FILE ? readFile('APNS_CA_FILE', env.APNS_CA_FILE) : undefined,
     defaultEnvironment,
     credentials: key && keyId && teamId ? { key, keyId, teamId } : undefined,

@@ -34,7 +34,8 @@ export function zonesWithin(position: Position, radiusKm: number): Zone[] {
   return [home, ...near];
 }
 
-const JOB_ID = /^(world|[0-9a-f]{15})-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
+const JOB_ID =
+  /^(world|[0-9a-f]{15})-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
 /** The zone that a job's id carries, or null where the text is no job id. */
 export function zoneOfJob(jobId: string): Zone | null {

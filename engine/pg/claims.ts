@@ -1,0 +1,105 @@
+/**
+ * Claims in Postgres: a claim is won when its fenced UPDATE has committed, and not before.
+ * A batch is one statement; a single run waits for locks; a fence ends what may still be under way.
+ */
+import { type SQL, sql } from 'drizzle-orm';
+import type { JobRow } from '../domain/job.ts';
+import type { Db } from './client.ts';
+import { CLAIMABLE_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
+
+/** A tap that passed the gate in Redis, with the version the gate saw. */
+export interface ClaimIntent {
+  jobId: string;
+  version: number;
+  driverId: string;
+}
+
+/**
+ * Commits those intents whose row is still claimable at the version the gate saw, by an approved
+ * driver who did not release it before; with event and the customer's notification.
+ * Rows that somebody has locked are skipped (`wait: false`) or waited for.
+ * Returns the rows that were won; what became of the others is to be read from their rows.
+ *
+ * With a job limit the first statement of a transaction locks the batch's drivers in id order and
+ * the second counts: a lock inside the same statement would see too old a snapshot.
+ */
+export async function commitClaims(
+  db: Db,
+  intents: readonly ClaimIntent[],
+  options: { wait: boolean; maxActiveJobs: number },
+): Promise<JobRow[]> {
+  if (options.maxActiveJobs === 0) {
+    return db.execute<RowOf<JobRow>>(claimStatement(intents, options));
+  }
+  return db.transaction(async (tx) => {
+    const ids = JSON.stringify([...new Set(intents.map((i) => i.driverId))]);
+    await tx.execute(sql`
+      select id from drivers where id in (select jsonb_array_elements_text(${ids}::text::jsonb))
+      order by id for update`);
+    return tx.execute<RowOf<JobRow>>(claimStatement(intents, options));
+  });
+}
+
+function claimStatement(
+  intents: readonly ClaimIntent[],
+  { wait, maxActiveJobs }: { wait: boolean; maxActiveJobs: number },
+): SQL {
+  return sql`
+    with tap as (
+      select * from jsonb_to_recordset(${JSON.stringify(intents)}::text::jsonb)
+        as t("jobId" text, version int, "driverId" text)),
+    free as (
+      select job.id, tap."driverId" as driver_id
+      from tap
+      join jobs job on job.id = tap."jobId"
+      join drivers d on d.id = tap."driverId" and d.approval_status = 'approved'
+      where job.version = tap.version and job.status in ${CLAIMABLE_SQL}
+        and (job.expires_at is null or job.expires_at > now())
+        and (job.status <> 'assigned' or job.driver_id = tap."driverId")
+        and not exists (select from job_refusals r
+          where r.job_id = job.id and r.driver_id = tap."driverId" and r.kind = 'released')
+        ${maxActiveJobs > 0 ? sql`and ${belowLimit(maxActiveJobs)}` : sql``}
+      for update of job ${wait ? sql`` : sql`skip locked`}),
+    j as (
+      update jobs job set status = 'accepted', driver_id = free.driver_id,
+        version = job.version + 1, accepted_at = now(), updated_at = now(), next_wave_at = null
+      from free where job.id = free.id
+      returning job.*),
+    event as (
+      insert into job_events (job_id, type, version, status, driver_id, actor)
+      select id, 'job.accepted', version, status, driver_id, 'driver:' || driver_id from j),
+    busy as (${maxActiveJobs > 0 ? bumpDrivers() : sql`select`}),
+    note as (
+      insert into notifications (user_id, app, job_id, version, type, title, body, data)
+      select customer_id, 'customer', id, version, 'driver_assigned', 'Driver Assigned',
+        'A driver has accepted your job!',
+        jsonb_build_object('job_id', id, 'type', 'job_update', 'version', version)
+      from j on conflict do nothing)
+    select ${JOB_COLUMNS} from j`;
+}
+
+/** Few enough jobs in hand; a batch holds at most one claim per driver, so counting rows is enough. */
+function belowLimit(maxActiveJobs: number): SQL {
+  return sql`(select count(*) from jobs held where held.driver_id = tap."driverId"
+    and held.status in ('accepted', 'en_route', 'arrived', 'started')) < ${maxActiveJobs}::int`;
+}
+
+/** With a job limit, what a driver holds decides what he is offered: his rev moves. */
+function bumpDrivers(): SQL {
+  return sql`update drivers set rev = rev + 1 where id in (select driver_id from j)`;
+}
+
+/**
+ * Ends an attempt whose outcome is unknown: waits for a commit in flight and shuts out a late one.
+ * Returns the row under its new version when it was still claimable, else null: then the row
+ * itself says who holds the job.
+ */
+export async function fenceJob(db: Db, id: string, version: number): Promise<JobRow | null> {
+  const [row] = await db.execute<RowOf<JobRow>>(sql`
+    with j as (
+      update jobs set version = version + 1, updated_at = now()
+      where id = ${id} and version = ${version}::int and status in ${CLAIMABLE_SQL}
+      returning *)
+    select ${JOB_COLUMNS} from j`);
+  return row ?? null;
+}

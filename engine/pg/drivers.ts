@@ -1,0 +1,241 @@
+/**
+ * Drivers in Postgres: who they are, whether they may work, where they were last seen.
+ * Every change that decides what a driver is offered bumps `rev`; what Redis knows follows it.
+ */
+import { sql } from 'drizzle-orm';
+import type { DriverCard } from '../domain/job.ts';
+import type { Refusal } from '../domain/visibility.ts';
+import type { Db } from './client.ts';
+import { one, type RowOf } from './jobs.ts';
+
+export type ApprovalStatus = 'pending' | 'approved' | 'suspended';
+
+/** One row of `drivers` with the number of jobs he holds; times in epoch milliseconds. */
+export interface DriverRow {
+  id: string;
+  name: string | null;
+  truckType: string | null;
+  approvalStatus: ApprovalStatus;
+  isOperator: boolean;
+  online: boolean;
+  rev: number;
+  syncedRev: number;
+  lat: number | null;
+  lng: number | null;
+  positionAt: number | null;
+  seenAt: number | null;
+  totalJobs: number;
+  activeJobs: number;
+}
+
+const DRIVER_COLUMNS = sql.raw(`
+  d.id, d.name, d.truck_type as "truckType", d.approval_status as "approvalStatus",
+  d.is_operator as "isOperator", d.online, d.rev::float8 as rev,
+  d.synced_rev::float8 as "syncedRev", d.lat, d.lng,
+  floor(extract(epoch from d.position_at) * 1000)::float8 as "positionAt",
+  floor(extract(epoch from d.seen_at) * 1000)::float8 as "seenAt", d.total_jobs as "totalJobs",
+  (select count(*)::int from jobs held where held.driver_id = d.id
+    and held.status in ('accepted', 'en_route', 'arrived', 'started')) as "activeJobs"`);
+
+/** What a PUT may set; fields left out keep their values. */
+export interface DriverChange {
+  name?: string;
+  truckType?: string | null;
+  approvalStatus?: ApprovalStatus;
+  isOperator?: boolean;
+}
+
+export async function findDriver(db: Db, id: string): Promise<DriverRow | null> {
+  const [row] = await db.execute<RowOf<DriverRow>>(
+    sql`select ${DRIVER_COLUMNS} from drivers d where d.id = ${id}`,
+  );
+  return row ?? null;
+}
+
+/** Creates the driver (as `pending`) or changes the given fields. */
+export async function upsertDriver(db: Db, id: string, change: DriverChange): Promise<DriverRow> {
+  const truckGiven = change.truckType !== undefined;
+  const rows = await db.execute<RowOf<DriverRow>>(sql`
+    with d as (
+      insert into drivers as old (id, name, truck_type, approval_status, is_operator)
+      values (${id}, ${change.name ?? null}, ${change.truckType ?? null},
+        ${change.approvalStatus ?? 'pending'}, ${change.isOperator ?? false}::boolean)
+      on conflict (id) do update set
+        name = coalesce(${change.name ?? null}, old.name),
+        truck_type = case when ${truckGiven}::boolean then ${change.truckType ?? null}
+          else old.truck_type end,
+        approval_status = coalesce(${change.approvalStatus ?? null}, old.approval_status),
+        is_operator = coalesce(${change.isOperator ?? null}::boolean, old.is_operator),
+        rev = old.rev + 1, updated_at = now()
+      returning *)
+    select ${DRIVER_COLUMNS} from d`);
+  return one(rows);
+}
+
+/** Returns null when there is no such driver. */
+export async function setOnline(db: Db, id: string, online: boolean): Promise<DriverRow | null> {
+  const [row] = await db.execute<RowOf<DriverRow>>(sql`
+    with d as (
+      update drivers set online = ${online}::boolean, rev = rev + 1, updated_at = now(),
+        seen_at = greatest(seen_at, now())
+      where id = ${id} returning *)
+    select ${DRIVER_COLUMNS} from d`);
+  return row ?? null;
+}
+
+/** Something outside the row changed that decides what he is offered (his number of jobs). */
+export async function bumpDriver(db: Db, id: string): Promise<void> {
+  await db.execute(sql`update drivers set rev = rev + 1 where id = ${id}`);
+}
+
+/** One more completed job on his card. */
+export async function countCompletedJob(db: Db, id: string): Promise<void> {
+  await db.execute(sql`update drivers set total_jobs = total_jobs + 1 where id = ${id}`);
+}
+
+export async function markSynced(db: Db, id: string, rev: number): Promise<void> {
+  await db.execute(sql`
+    update drivers set synced_rev = ${rev}::bigint where id = ${id} and synced_rev < ${rev}::bigint`);
+}
+
+/** Drivers whose change did not reach Redis for a while. */
+export async function listUnsynced(db: Db, olderThanMs: number, limit: number): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select id from drivers
+    where synced_rev < rev and updated_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
+    limit ${limit}::int`);
+  return rows.map((row) => row.id);
+}
+
+/** Online drivers after `afterId` in id order, a page: what a rebuild of Redis walks through. */
+export async function listOnline(db: Db, afterId: string, limit: number): Promise<DriverRow[]> {
+  return db.execute<RowOf<DriverRow>>(sql`
+    select ${DRIVER_COLUMNS} from drivers d
+    where d.online and d.id > ${afterId} order by d.id limit ${limit}::int`);
+}
+
+/** A driver's last position, to be kept in Postgres. */
+export interface LastSeen {
+  id: string;
+  lat: number | null;
+  lng: number | null;
+  /** Epoch ms of the fix. */
+  at: number | null;
+  seenAt: number;
+}
+
+/** Stores the newest positions of many drivers at once; an older fix never overwrites. */
+export async function saveLastSeen(db: Db, batch: readonly LastSeen[]): Promise<void> {
+  await db.execute(sql`
+    update drivers d set
+      lat = case when newer then f.lat else d.lat end,
+      lng = case when newer then f.lng else d.lng end,
+      position_at = case when newer then to_timestamp(f.at / 1000) else d.position_at end,
+      seen_at = greatest(d.seen_at, to_timestamp(f."seenAt" / 1000))
+    from (
+      select f.*, f.at is not null
+        and (old.position_at is null or to_timestamp(f.at / 1000) >= old.position_at) as newer
+      from jsonb_to_recordset(${JSON.stringify(batch)}::text::jsonb)
+        as f(id text, lat float8, lng float8, at float8, "seenAt" float8)
+      join drivers old on old.id = f.id) f
+    where d.id = f.id`);
+}
+
+/** The card the customer sees; ratings do not exist yet. */
+export async function driverCard(db: Db, id: string): Promise<DriverCard> {
+  const [row] = await db.execute<{ name: string | null; truckType: string | null; total: number }>(
+    sql`select name, truck_type as "truckType", total_jobs as total from drivers where id = ${id}`,
+  );
+  return {
+    id,
+    name: row?.name ?? null,
+    truck_type: row?.truckType ?? null,
+    avg_rating: null,
+    total_jobs: row?.total ?? 0,
+  };
+}
+
+/** Who must not see which open jobs again. */
+export async function listRefusals(
+  db: Db,
+  jobIds: readonly string[],
+): Promise<{ jobId: string; driverId: string; kind: Refusal }[]> {
+  return db.execute<{ jobId: string; driverId: string; kind: Refusal }>(sql`
+    select job_id as "jobId", driver_id as "driverId", kind from job_refusals
+    where job_id in (select jsonb_array_elements_text(${JSON.stringify(jobIds)}::text::jsonb))`);
+}
+
+/** A decline never replaces a release: who gave a job back stays barred from it. */
+export async function insertDecline(
+  db: Db,
+  jobId: string,
+  driverId: string,
+  reason: string | null,
+): Promise<void> {
+  await db.execute(sql`
+    insert into job_refusals (job_id, driver_id, kind, reason)
+    values (${jobId}, ${driverId}, 'declined', ${reason}) on conflict do nothing`);
+}
+
+export interface DriverCounters {
+  offered: number;
+  delivered: number;
+  accepted: number;
+  declined: number;
+  ignored: number;
+  withdrawn: number;
+  acceptance_rate: number | null;
+}
+
+/**
+ * How a driver answered his offers of the last 30 days, each job counted once.
+ * Only what reached him counts: an offer that was never delivered, or was withdrawn before he
+ * answered (taken by another, cancelled), does not hurt his acceptance rate; `ignored` are those
+ * that expired unanswered.
+ */
+export async function driverCounters(db: Db, id: string): Promise<DriverCounters> {
+  const [row] = await db.execute<Omit<DriverCounters, 'acceptance_rate'>>(sql`
+    with offered as (
+      select distinct job_id from job_waves
+      where candidate_ids @> array[${id}]::text[] and opened_at > now() - interval '30 days'),
+    delivered as (
+      select job_id from job_deliveries
+      where driver_ids @> array[${id}]::text[] and at > now() - interval '30 days'
+      union
+      select job_id from push_attempts
+      where user_id = ${id} and lane = 'nearby' and outcome = 'sent'
+        and job_id in (select job_id from offered)),
+    accepted as (
+      select distinct job_id from job_events
+      where job_id in (select id from jobs where driver_id = ${id}
+          union select job_id from job_refusals where driver_id = ${id} and kind = 'released')
+        and type = 'job.accepted' and driver_id = ${id} and at > now() - interval '30 days'),
+    declined as (
+      select job_id from job_refusals
+      where driver_id = ${id} and kind = 'declined' and at > now() - interval '30 days'),
+    unanswered as (
+      select j.status from delivered join jobs j on j.id = delivered.job_id
+      where j.id not in (select job_id from accepted union select job_id from declined))
+    select
+      (select count(*)::int from (select job_id from offered union select job_id from delivered) o)
+        as offered,
+      (select count(*)::int from delivered) as delivered,
+      (select count(*)::int from accepted) as accepted,
+      (select count(*)::int from declined) as declined,
+      (select count(*)::int from unanswered where status = 'expired') as ignored,
+      (select count(*)::int from unanswered
+        where status not in ('expired', 'pending', 'confirmed', 'assigned')) as withdrawn`);
+  const counters = row ?? {
+    offered: 0,
+    delivered: 0,
+    accepted: 0,
+    declined: 0,
+    ignored: 0,
+    withdrawn: 0,
+  };
+  const answered = counters.accepted + counters.declined + counters.ignored;
+  return {
+    ...counters,
+    acceptance_rate: answered === 0 ? null : counters.accepted / answered,
+  };
+}

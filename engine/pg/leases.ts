@@ -1,0 +1,24 @@
+/** Leases on Postgres's clock: one holder at a time, and a frozen one loses it by itself. */
+import { sql } from 'drizzle-orm';
+import type { Db } from './client.ts';
+
+/** Takes or renews the lease for `ttlMs`; false while another holds it. */
+export async function takeLease(
+  db: Db,
+  name: string,
+  holder: string,
+  ttlMs: number,
+): Promise<boolean> {
+  const rows = await db.execute(sql`
+    insert into leases as old (name, holder, expires_at)
+    values (${name}, ${holder}, now() + make_interval(secs => ${ttlMs}::float8 / 1000))
+    on conflict (name) do update set holder = excluded.holder, expires_at = excluded.expires_at
+    where old.holder = excluded.holder or old.expires_at < now()
+    returning name`);
+  return rows.length > 0;
+}
+
+/** Gives the lease back early, so that a successor need not wait. */
+export async function dropLease(db: Db, name: string, holder: string): Promise<void> {
+  await db.execute(sql`delete from leases where name = ${name} and holder = ${holder}`);
+}

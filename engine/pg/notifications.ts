@@ -1,0 +1,216 @@
+/**
+ * Notifications, device tokens and push attempts in Postgres. A notification is done when the
+ * outcome of its push, or that there is no device, is on record.
+ */
+import { sql } from 'drizzle-orm';
+import type { App, NoticeType } from '../domain/notices.ts';
+import type { Db } from './client.ts';
+import type { RowOf } from './jobs.ts';
+
+export interface NotificationRow {
+  id: string;
+  userId: string;
+  app: App;
+  jobId: string;
+  version: number;
+  type: NoticeType;
+  title: string;
+  body: string;
+  data: { job_id: string; type: string; version: number };
+  createdAt: number;
+  readAt: number | null;
+  doneAt: number | null;
+}
+
+const NOTIFICATION_COLUMNS = sql.raw(`
+  n.id, n.user_id as "userId", n.app, n.job_id as "jobId", n.version, n.type, n.title, n.body,
+  n.data, floor(extract(epoch from n.created_at) * 1000)::float8 as "createdAt",
+  floor(extract(epoch from n.read_at) * 1000)::float8 as "readAt",
+  floor(extract(epoch from n.done_at) * 1000)::float8 as "doneAt"`);
+
+/** A user's notifications, newest first. */
+export async function listNotifications(
+  db: Db,
+  userId: string,
+  app: App,
+  page: { before?: string; limit: number },
+): Promise<NotificationRow[]> {
+  const before = page.before ?? null;
+  return db.execute<RowOf<NotificationRow>>(sql`
+    select ${NOTIFICATION_COLUMNS} from notifications n
+    where n.user_id = ${userId} and n.app = ${app}
+      and (${before}::text is null or (n.created_at, n.id) <
+        (select b.created_at, b.id from notifications b where b.id = ${before}))
+    order by n.created_at desc, n.id desc limit ${page.limit}::int`);
+}
+
+/** Null when the user has no such notification. */
+export async function markRead(
+  db: Db,
+  userId: string,
+  app: App,
+  id: string,
+): Promise<NotificationRow | null> {
+  const [row] = await db.execute<RowOf<NotificationRow>>(sql`
+    with n as (
+      update notifications set read_at = coalesce(read_at, now())
+      where id = ${id} and user_id = ${userId} and app = ${app} returning *)
+    select ${NOTIFICATION_COLUMNS} from n`);
+  return row ?? null;
+}
+
+/** What one change of a job told people. */
+export async function notificationsOf(
+  db: Db,
+  jobId: string,
+  version: number,
+): Promise<NotificationRow[]> {
+  return db.execute<RowOf<NotificationRow>>(sql`
+    select ${NOTIFICATION_COLUMNS} from notifications n
+    where n.job_id = ${jobId} and n.version = ${version}::int`);
+}
+
+export async function findNotification(db: Db, id: string): Promise<NotificationRow | null> {
+  const [row] = await db.execute<RowOf<NotificationRow>>(
+    sql`select ${NOTIFICATION_COLUMNS} from notifications n where n.id = ${id}`,
+  );
+  return row ?? null;
+}
+
+export async function markDone(db: Db, id: string): Promise<void> {
+  await db.execute(sql`
+    update notifications set done_at = now() where id = ${id} and done_at is null`);
+}
+
+/** Notifications without an outcome for a while. */
+export async function listUndone(db: Db, olderThanMs: number, limit: number): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select id from notifications
+    where done_at is null
+      and created_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
+    order by created_at limit ${limit}::int`);
+  return rows.map((row) => row.id);
+}
+
+export interface DeviceToken {
+  token: string;
+  userId: string;
+  environment: 'production' | 'sandbox';
+}
+
+/** Registers a phone; a token that changes hands belongs to the newest user. */
+export async function saveDeviceToken(db: Db, device: DeviceToken & { app: App }): Promise<void> {
+  await db.execute(sql`
+    insert into device_tokens (token, user_id, app, environment)
+    values (${device.token}, ${device.userId}, ${device.app}, ${device.environment})
+    on conflict (token) do update set user_id = excluded.user_id, app = excluded.app,
+      environment = excluded.environment, registered_at = now()`);
+}
+
+export async function deleteDeviceToken(db: Db, userId: string, app: App, token: string) {
+  await db.execute(sql`
+    delete from device_tokens where token = ${token} and user_id = ${userId} and app = ${app}`);
+}
+
+/**
+ * Removes a token that Apple reported as gone, unless the app registered it again after the
+ * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms).
+ */
+export async function removeGoneToken(db: Db, token: string, goneAtMs: number): Promise<void> {
+  await db.execute(sql`
+    delete from device_tokens
+    where token = ${token} and registered_at <= to_timestamp(${goneAtMs}::float8 / 1000)`);
+}
+
+export async function deviceTokensOf(
+  db: Db,
+  app: App,
+  userIds: readonly string[],
+): Promise<DeviceToken[]> {
+  return db.execute<RowOf<DeviceToken>>(sql`
+    select token, user_id as "userId", environment from device_tokens
+    where app = ${app}
+      and user_id in (select jsonb_array_elements_text(${JSON.stringify(userIds)}::text::jsonb))
+    order by user_id, registered_at`);
+}
+
+export type PushOutcome = 'sent' | 'rejected' | 'never_processed' | 'unknown' | 'not_sent';
+
+export interface PushAttempt {
+  apnsId: string;
+  jobId: string;
+  wave: number;
+  userId: string;
+  app: App;
+  lane: 'critical' | 'nearby';
+  kind: string;
+  notificationId: string | null;
+  tokenSuffix: string;
+}
+
+/** Puts a window on record before it is sent: outcome `unknown` until the answer is in. */
+export async function recordAttempts(db: Db, attempts: readonly PushAttempt[]): Promise<void> {
+  if (attempts.length === 0) return;
+  await db.execute(sql`
+    insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, notification_id,
+      token_suffix)
+    select "apnsId", "jobId", wave, "userId", app, lane, kind, "notificationId", "tokenSuffix"
+    from jsonb_to_recordset(${JSON.stringify(attempts)}::text::jsonb)
+      as a("apnsId" text, "jobId" text, wave int, "userId" text, app text, lane text, kind text,
+        "notificationId" text, "tokenSuffix" text)`);
+}
+
+export interface PushResult {
+  apnsId: string;
+  outcome: PushOutcome;
+  status: number | null;
+  reason: string | null;
+  latencyMs: number | null;
+}
+
+export async function recordResults(db: Db, results: readonly PushResult[]): Promise<void> {
+  if (results.length === 0) return;
+  await db.execute(sql`
+    update push_attempts a set outcome = r.outcome, status = r.status, reason = r.reason,
+      latency_ms = r."latencyMs"
+    from jsonb_to_recordset(${JSON.stringify(results)}::text::jsonb)
+      as r("apnsId" text, outcome text, status int, reason text, "latencyMs" int)
+    where a.apns_id = r."apnsId"`);
+}
+
+/** Drivers of a wave for whom a push is on record: what a rerun marks before it goes on. */
+export async function attemptedDrivers(db: Db, jobId: string, wave: number): Promise<string[]> {
+  const rows = await db.execute<{ userId: string }>(sql`
+    select distinct user_id as "userId" from push_attempts
+    where job_id = ${jobId} and wave = ${wave}::int and lane = 'nearby'`);
+  return rows.map((row) => row.userId);
+}
+
+export interface AttemptRow extends PushAttempt, PushResult {
+  at: number;
+}
+
+/** The attempts of one notification, or all of one job, oldest first. */
+export async function listAttempts(
+  db: Db,
+  of: { jobId: string } | { notificationId: string },
+): Promise<AttemptRow[]> {
+  const where =
+    'jobId' in of ? sql`job_id = ${of.jobId}` : sql`notification_id = ${of.notificationId}`;
+  return db.execute<RowOf<AttemptRow>>(sql`
+    select apns_id as "apnsId", job_id as "jobId", wave, user_id as "userId", app, lane, kind,
+      notification_id as "notificationId", token_suffix as "tokenSuffix", outcome, status, reason,
+      latency_ms as "latencyMs", floor(extract(epoch from at) * 1000)::float8 as at
+    from push_attempts where ${where} order by id`);
+}
+
+/** A gateway's deliveries: to which drivers' sockets each job went. */
+export async function saveDeliveries(
+  db: Db,
+  deliveries: readonly { jobId: string; driverIds: readonly string[] }[],
+): Promise<void> {
+  await db.execute(sql`
+    insert into job_deliveries (job_id, driver_ids)
+    select value->>'jobId', array(select jsonb_array_elements_text(value->'driverIds'))
+    from jsonb_array_elements(${JSON.stringify(deliveries)}::text::jsonb)`);
+}

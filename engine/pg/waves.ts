@@ -1,0 +1,56 @@
+/** Waves in Postgres: one row a wave, candidates in order of distance. */
+import { sql } from 'drizzle-orm';
+import type { Db } from './client.ts';
+import type { RowOf } from './jobs.ts';
+
+export interface Candidate {
+  driverId: string;
+  km: number;
+}
+
+/** Freezes a wave's candidates; false when another process was faster. */
+export async function saveCandidates(
+  db: Db,
+  jobId: string,
+  wave: number,
+  candidates: readonly Candidate[],
+  count: number,
+): Promise<boolean> {
+  const rows = await db.execute(sql`
+    update job_waves set dispatched_at = now(), candidate_count = ${count}::int,
+      candidate_ids = array(select value->>'driverId'
+        from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb)),
+      candidate_km = array(select (value->>'km')::float8
+        from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb))
+    where job_id = ${jobId} and wave = ${wave}::int and dispatched_at is null
+    returning job_id`);
+  return rows.length > 0;
+}
+
+/** A wave's candidates from position `from`, at most `count` of them, nearest first. */
+export async function readCandidates(
+  db: Db,
+  jobId: string,
+  wave: number,
+  from: number,
+  count: number,
+): Promise<string[]> {
+  const rows = await db.execute<{ ids: string[] }>(sql`
+    select candidate_ids[${from + 1}::int : ${from + count}::int] as ids
+    from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
+  return rows[0]?.ids ?? [];
+}
+
+/** Waves of open jobs that nobody dispatched for a while. */
+export async function listUndispatched(
+  db: Db,
+  olderThanMs: number,
+  limit: number,
+): Promise<{ jobId: string; wave: number }[]> {
+  return db.execute<RowOf<{ jobId: string; wave: number }>>(sql`
+    select w.job_id as "jobId", w.wave from job_waves w join jobs j on j.id = w.job_id
+    where w.dispatched_at is null
+      and w.opened_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
+      and j.status in ('pending', 'confirmed', 'assigned') and j.wave = w.wave
+    order by w.opened_at limit ${limit}::int`);
+}

@@ -1,0 +1,54 @@
+/**
+ * The connection to Redis. Commands fail fast: a caller is told 503 rather than kept waiting, and
+ * nothing is sent again behind its back after a reconnect.
+ */
+import { Redis } from 'ioredis';
+
+export type RedisClient = Redis;
+
+/** A command without an answer for so long is given up; the caller may try again. */
+const COMMAND_TIMEOUT_MS = 900;
+const CONNECT_TIMEOUT_MS = 2000;
+/** Never more than this between two tries to reconnect. */
+const RECONNECT_MAX_MS = 200;
+const KEEP_ALIVE_MS = 10_000;
+
+/** The ordinary connection of a process. `onError` hears of lost connections. */
+export function connectRedis(url: string, onError: (error: Error) => void): RedisClient {
+  return open(url, onError, { commandTimeout: COMMAND_TIMEOUT_MS, enableOfflineQueue: false });
+}
+
+/**
+ * A connection for subscriptions: it waits for Redis and subscribes again after a reconnect.
+ * Nobody relies on it alone: what it loses is found by comparing with the log.
+ */
+export function connectSubscriber(url: string, onError: (error: Error) => void): RedisClient {
+  return open(url, onError, { enableOfflineQueue: true, autoResubscribe: true });
+}
+
+function open(url: string, onError: (error: Error) => void, options: object): RedisClient {
+  const client = new Redis(url, {
+    connectTimeout: CONNECT_TIMEOUT_MS,
+    keepAlive: KEEP_ALIVE_MS,
+    autoResendUnfulfilledCommands: false,
+    maxRetriesPerRequest: null,
+    retryStrategy: (attempt: number) => Math.min(RECONNECT_MAX_MS, 20 * attempt),
+    ...options,
+  });
+  client.on('error', onError);
+  return client;
+}
+
+/** Resolves when the connection is ready, rejects after `timeoutMs`. */
+export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
+  if (client.status === 'ready') return;
+  const { promise, resolve, reject } = Promise.withResolvers<void>();
+  const timer = setTimeout(() => reject(new Error('Redis did not answer in time')), timeoutMs);
+  client.once('ready', resolve);
+  try {
+    await promise;
+  } finally {
+    clearTimeout(timer);
+    client.off('ready', resolve);
+  }
+}

@@ -1,0 +1,68 @@
+/**
+ * Drivers as Redis holds them: what decides whether one may be offered work, and where he is.
+ * The state comes from his row by rev; fixes by the order in which the phone took them.
+ */
+import type { Position } from '../domain/distance.ts';
+import type { DriverState } from '../domain/visibility.ts';
+import { WORLD, type Zone } from '../domain/zones.ts';
+import type { RedisClient } from './client.ts';
+import { keys } from './keys.ts';
+
+/** The part of a driver that comes from his row, as JSON in his hash and in the drivers log. */
+export interface DriverFacts {
+  id: string;
+  rev: number;
+  online: boolean;
+  approved: boolean;
+  isOperator: boolean;
+  truckType: string | null;
+  activeJobs: number;
+}
+
+/** A position with the moment the phone took it, epoch ms (capped at the server's clock). */
+export interface Fix extends Position {
+  at: number;
+  heading: number | null;
+}
+
+/** All that is known of a driver here and now. */
+export interface KnownDriver extends DriverState {
+  zone: Zone | null;
+  fix: Fix | null;
+}
+
+/** Null when Redis does not know him; then Postgres may. */
+export async function readDriver(redis: RedisClient, id: string): Promise<KnownDriver | null> {
+  const [[state, zone], life] = await Promise.all([
+    redis.hmget(keys.driver(id), 'state', 'zone'),
+    redis.zscore(keys.seen(WORLD), id),
+  ]);
+  if (!state) return null;
+  const fix = zone ? parseFix(await redis.hget(keys.fixes(zone), id)) : null;
+  return toKnownDriver(JSON.parse(state) as DriverFacts, zone ?? null, fix, Number(life ?? 0));
+}
+
+export function toKnownDriver(
+  facts: DriverFacts,
+  zone: Zone | null,
+  fix: Fix | null,
+  seenAt: number,
+): KnownDriver {
+  return { ...facts, zone, fix, position: fix, seenAt };
+}
+
+/** `lat lng at heading`: as the scripts store and compare it. */
+export function formatFix(fix: Fix): string {
+  return `${fix.lat} ${fix.lng} ${fix.at} ${fix.heading ?? '-'}`;
+}
+
+export function parseFix(text: string | null | undefined): Fix | null {
+  if (!text) return null;
+  const [lat, lng, at, heading] = text.split(' ');
+  return {
+    lat: Number(lat),
+    lng: Number(lng),
+    at: Number(at),
+    heading: heading === '-' || heading === undefined ? null : Number(heading),
+  };
+}

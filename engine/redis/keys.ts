@@ -1,0 +1,57 @@
+/**
+ * The only place that spells a key. A zone's keys share the hash tag `{zone}`, a driver's `{id}`,
+ * so in Redis Cluster one script touches one slot. All of it is a projection of Postgres.
+ */
+import type { Zone } from '../domain/zones.ts';
+
+/** The truck type under which every available driver is indexed. */
+const ANY_TYPE = '*';
+
+export const keys = {
+  /** Everything of a zone, for scripts that read many jobs; also a prefix of its jobs' keys. */
+  zonePrefix: (zone: Zone) => `muster:{${zone}}:`,
+  /** GEO: open jobs. In `world` all at 0,0. Writer: put-job. */
+  openJobs: (zone: Zone) => `muster:{${zone}}:jobs`,
+  /** HASH version, state `open|claiming|closed`, status, driver, token, lease, payload. An hour after closing it goes. */
+  job: (zone: Zone, id: string) => `muster:{${zone}}:job:${id}`,
+  /** ZSET job → end of the lease under which it is being claimed. */
+  claims: (zone: Zone) => `muster:{${zone}}:claims`,
+  /** HASH driver → `declined|released`: who must not see the job again. */
+  declined: (zone: Zone, id: string) => `muster:{${zone}}:declined:${id}`,
+  /** GEO: available drivers, all of them or those of one truck type. Writer: track, index-driver. */
+  candidates: (zone: Zone, truckType: string | null) =>
+    `muster:{${zone}}:drivers:${truckType === null ? ANY_TYPE : encodeURIComponent(truckType)}`,
+  /** HASH driver → `rev available`: who is in this zone, and may he be found. */
+  roster: (zone: Zone) => `muster:{${zone}}:roster`,
+  /** HASH driver → `lat lng at heading`: last fixes, `at` the phone's time capped at ours. */
+  fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
+  /** ZSET driver → server time (ms) of his last sign of life. */
+  seen: (zone: Zone) => `muster:{${zone}}:seen`,
+  /** SET: drivers for whom a push of this wave was attempted. */
+  pushed: (zone: Zone, id: string, wave: number) => `muster:{${zone}}:pushed:${id}:${wave}`,
+  /** HASH rev, state (JSON), zone, zoneAt. Writer: put-driver, move-driver. */
+  driver: (id: string) => `muster:driver:{${id}}`,
+};
+
+/** A log: what happened in order, each entry naming the one before it, and at once on a channel. */
+export interface LogKeys {
+  /** HASH `ready` (set only by a rebuild), `last` (id of the newest entry). */
+  meta: string;
+  /** STREAM of entries `prev`, `body`; capped. */
+  log: string;
+  /** Sharded channel: the same entries at once, and what is not logged. */
+  live: string;
+}
+
+const logKeys = (tag: string): LogKeys => ({
+  meta: `muster:{${tag}}:meta`,
+  log: `muster:{${tag}}:log`,
+  live: `muster:{${tag}}:live`,
+});
+
+/** A zone's log: jobs and refusals; on the live channel also positions. */
+export const zoneLog = (zone: Zone): LogKeys => logKeys(zone);
+/** Changes of drivers (approval, availability, type, limit, zone): every gateway follows it. */
+export const driversLog: LogKeys = logKeys('drivers');
+/** What single people are told (customers, a job's driver): every gateway follows it. */
+export const usersLog: LogKeys = logKeys('users');

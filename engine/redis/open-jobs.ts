@@ -1,0 +1,109 @@
+/**
+ * Open jobs as Redis holds them: one payload serves the gateways (a ready-made Job) and the rule
+ * who may see it. Written from the row, read by feed, list and push.
+ */
+import { isClaimable, type Job, type JobRow, toJob } from '../domain/job.ts';
+import type { OpenJob, Refusal } from '../domain/visibility.ts';
+import type { Zone } from '../domain/zones.ts';
+import type { RedisClient } from './client.ts';
+import { putJob as putJobScript, readJobs } from './scripts.ts';
+
+/** An open job with what people are shown of it. */
+export interface OfferedJob extends OpenJob {
+  job: Job;
+  /** `job` as JSON, made once. */
+  json: string;
+}
+
+interface Payload {
+  job: Job;
+  wave: number;
+  radiusKm: number;
+}
+
+/** Copies a row into Redis if it is newer than what is there. */
+export async function putJob(
+  redis: RedisClient,
+  row: JobRow,
+  options: { refusals?: readonly (readonly [string, Refusal])[]; rebuilding?: boolean } = {},
+): Promise<'applied' | 'old' | 'not_ready'> {
+  const payload: Payload = { job: toJob(row), wave: row.wave, radiusKm: row.radiusKm };
+  return putJobScript(redis, {
+    zone: row.zone,
+    id: row.id,
+    version: row.version,
+    wave: row.wave,
+    claimable: isClaimable(row.status),
+    status: row.status,
+    driverId: row.driverId,
+    position: row.lat === null || row.lng === null ? null : { lat: row.lat, lng: row.lng },
+    payload: JSON.stringify(payload),
+    expiresAt: row.expiresAt,
+    refusals: options.refusals ?? [],
+    rebuilding: options.rebuilding ?? false,
+  });
+}
+
+/** A zone's open jobs as of the log entry `last`; null while the zone is not ready. */
+export async function readOpenJobs(
+  redis: RedisClient,
+  zone: Zone,
+  around: { lat: number; lng: number; radiusKm: number } | null = null,
+): Promise<{ last: string; jobs: OfferedJob[] } | null> {
+  const reply = await readJobs(redis, zone, around);
+  if (!reply.ready) return null;
+  const jobs = reply.jobs.map(({ payload, refused }) =>
+    toOfferedJob(JSON.parse(payload) as Payload, refused),
+  );
+  return { last: reply.last, jobs };
+}
+
+/** What a zone's log says happened. */
+export type ZoneEvent =
+  | { kind: 'open'; job: OfferedJob; again: boolean }
+  | { kind: 'closed'; id: string; version: number; status: Job['status']; driverId: string | null }
+  | { kind: 'refused'; id: string; driverId: string; refusal: Refusal };
+
+/** Reads the body of a zone's log entry. */
+export function parseZoneEvent(body: string): ZoneEvent {
+  const entry = JSON.parse(body) as {
+    open?: Payload;
+    refused?: string[] | { id: string; driver: string; kind: Refusal };
+    again?: boolean;
+    closed?: { id: string; version: number; status: Job['status']; driver: string };
+  };
+  if (entry.open) {
+    const refused = Array.isArray(entry.refused) ? entry.refused : [];
+    return { kind: 'open', job: toOfferedJob(entry.open, refused), again: entry.again === true };
+  }
+  if (entry.closed) {
+    const { id, version, status, driver } = entry.closed;
+    return { kind: 'closed', id, version, status, driverId: driver || null };
+  }
+  if (entry.refused && !Array.isArray(entry.refused)) {
+    const { id, driver, kind } = entry.refused;
+    return { kind: 'refused', id, driverId: driver, refusal: kind };
+  }
+  throw new Error(`unknown entry in a zone's log: ${body.slice(0, 80)}`);
+}
+
+function toOfferedJob({ job, wave, radiusKm }: Payload, refused: readonly string[]): OfferedJob {
+  const refusals = new Map<string, Refusal>();
+  for (let i = 0; i + 1 < refused.length; i += 2) {
+    refusals.set(refused[i] as string, refused[i + 1] as Refusal);
+  }
+  return {
+    id: job.id,
+    status: job.status,
+    version: job.version,
+    wave,
+    position: job.lat === null || job.lng === null ? null : { lat: job.lat, lng: job.lng },
+    radiusKm,
+    truckType: job.truck_type,
+    reservedFor: job.status === 'assigned' ? job.driver_id : null,
+    expiresAt: job.expires_at === null ? null : Date.parse(job.expires_at),
+    refused: refusals,
+    job,
+    json: JSON.stringify(job),
+  };
+}

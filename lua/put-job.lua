@@ -1,0 +1,57 @@
+-- Copies a job's row into Redis if the row is newer than what is there. Every change of a job ends
+-- here: posting, settling, reopening, repairing are all "write the row, then put it".
+-- KEYS[1] meta
+-- KEYS[2] log
+-- KEYS[3] open jobs
+-- KEYS[4] job
+-- KEYS[5] declined
+-- KEYS[6] claims
+-- ARGV[1] live channel
+-- ARGV[2] log length
+-- ARGV[3] job id
+-- ARGV[4] version
+-- ARGV[5] 1 when claimable, else 0
+-- ARGV[6] status
+-- ARGV[7] driver id, or empty
+-- ARGV[8] longitude
+-- ARGV[9] latitude
+-- ARGV[10] job, JSON
+-- ARGV[11] expiry, epoch ms, or 0
+-- ARGV[12] tombstone lifetime, seconds
+-- ARGV[13] 1 while the zone is being rebuilt, else 0
+-- ARGV[14] wave
+-- ARGV[15..] pairs of driver and refusal kind
+-- Returns 1 applied, 0 old news, -1 the zone is not ready.
+-- @include lib/append.lua
+local meta, log, jobs, job, declined, claims =
+  KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local live, maxlen, id, version = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local open, status, driver, lng, lat = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
+local payload, expires, ttl, rebuilding = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
+local wave = ARGV[14]
+
+if not rebuilding and redis.call('HGET', meta, 'ready') ~= '1' then return -1 end
+local stored = tonumber(redis.call('HGET', job, 'version'))
+if stored and stored >= version then return 0 end
+
+redis.call('DEL', job)
+redis.call('ZREM', claims, id)
+redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver)
+if open then
+  redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
+  redis.call('GEOADD', jobs, lng, lat, id)
+  for i = 15, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
+  redis.call('PERSIST', declined)
+  local refused = redis.call('HGETALL', declined)
+  local list = #refused > 0 and cjson.encode(refused) or '[]'
+  append(meta, log, live, maxlen, '{"open":' .. payload .. ',"refused":' .. list .. '}')
+else
+  redis.call('HSET', job, 'state', 'closed')
+  redis.call('EXPIRE', job, ttl)
+  redis.call('EXPIRE', declined, ttl)
+  redis.call('ZREM', jobs, id)
+  append(meta, log, live, maxlen, cjson.encode({
+    closed = { id = id, version = version, status = status, driver = driver },
+  }))
+end
+return 1
