@@ -5,7 +5,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import type { JobRow } from '../domain/job.ts';
 import type { Db } from './client.ts';
-import { CLAIMABLE_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
+import { CLAIMABLE_SQL, HELD_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
 
 /** A tap that passed the gate in Redis, with the version the gate saw. */
 export interface ClaimIntent {
@@ -81,7 +81,7 @@ function claimStatement(
 /** Few enough jobs in hand; a batch holds at most one claim per driver, so counting rows is enough. */
 function belowLimit(maxActiveJobs: number): SQL {
   return sql`(select count(*) from jobs held where held.driver_id = tap."driverId"
-    and held.status in ('accepted', 'en_route', 'arrived', 'started')) < ${maxActiveJobs}::int`;
+    and held.status in ${HELD_SQL}) < ${maxActiveJobs}::int`;
 }
 
 /** With a job limit, what a driver holds decides what he is offered: his rev moves. */
@@ -102,4 +102,36 @@ export async function fenceJob(db: Db, id: string, version: number): Promise<Job
       returning *)
     select ${JOB_COLUMNS} from j`);
   return row ?? null;
+}
+
+/** Why a claimable job cannot be taken by this driver right now; null when nothing is in the way. */
+export async function claimObstacle(
+  db: Db,
+  jobId: string,
+  driverId: string,
+  maxActiveJobs: number,
+): Promise<'not_approved' | 'released' | 'reserved' | 'job_expired' | 'driver_busy' | null> {
+  const [row] = await db.execute<{
+    approved: boolean;
+    released: boolean;
+    reserved: boolean;
+    expired: boolean;
+    held: number;
+  }>(sql`
+    select
+      exists (select from drivers where id = ${driverId} and approval_status = 'approved')
+        as approved,
+      exists (select from job_refusals
+        where job_id = j.id and driver_id = ${driverId} and kind = 'released') as released,
+      (j.status = 'assigned' and j.driver_id <> ${driverId}) as reserved,
+      coalesce(j.expires_at <= now(), false) as expired,
+      (select count(*)::int from jobs held
+        where held.driver_id = ${driverId} and held.status in ${HELD_SQL}) as held
+    from jobs j where j.id = ${jobId}`);
+  if (!row) return null;
+  if (!row.approved) return 'not_approved';
+  if (row.expired) return 'job_expired';
+  if (row.released) return 'released';
+  if (row.reserved) return 'reserved';
+  return maxActiveJobs > 0 && row.held >= maxActiveJobs ? 'driver_busy' : null;
 }

@@ -10,7 +10,7 @@ import type { Db } from './client.ts';
 
 /** Statuses in which a driver may still take a job, as SQL. */
 export const CLAIMABLE_SQL = sql.raw(`('pending', 'confirmed', 'assigned')`);
-const HELD_SQL = sql.raw(`('accepted', 'en_route', 'arrived', 'started')`);
+export const HELD_SQL = sql.raw(`('accepted', 'en_route', 'arrived', 'started')`);
 
 /** The columns of a `JobRow`, from a table or CTE called `j`; times in epoch milliseconds. */
 export const JOB_COLUMNS = sql.raw(`

@@ -1,0 +1,263 @@
+/**
+ * Everything that happens to a job besides being claimed: confirm, progress, release, cancel,
+ * expire, assign, decline, the next wave. Each is one fenced statement on (version, status), then
+ * the projection. Cancel against accept, expire against accept, release against cancel are decided
+ * by the row, never by the order of messages.
+ */
+import { sql } from 'drizzle-orm';
+import { type EngineContext, TryAgainError } from './context.ts';
+import { dispatchWave } from './dispatch.ts';
+import {
+  isActive,
+  isClaimable,
+  isHeld,
+  type JobRow,
+  mayProgress,
+  type Progress,
+  refusalOf,
+} from './domain/job.ts';
+import { noticeOf } from './domain/notices.ts';
+import { zoneOfJob } from './domain/zones.ts';
+import { countCompletedJob, findDriver, insertDecline } from './pg/drivers.ts';
+import { type Actor, findJob, type Transition, transitionJob } from './pg/jobs.ts';
+import { inZone } from './rebuild.ts';
+import { refuseJob } from './redis/scripts.ts';
+import { driverLoadChanged, trySettle } from './settle.ts';
+
+export type ChangeRefusal =
+  | 'job_not_found'
+  | 'invalid_transition'
+  | 'already_accepted'
+  | 'job_cancelled'
+  | 'job_expired'
+  | 'job_completed'
+  | 'driver_not_found'
+  | 'not_approved';
+export type ChangeResult = { ok: true; job: JobRow } | { ok: false; code: ChangeRefusal };
+
+/** The row moved on under the change; more often than this in a row the caller may try again. */
+const ATTEMPTS = 5;
+
+/** `pending` → `confirmed`; still claimable. */
+export function confirmJob(ctx: EngineContext, id: string, actor: Actor): Promise<ChangeResult> {
+  return change(ctx, id, (row) => {
+    if (row.status === 'confirmed') return { done: row };
+    if (row.status !== 'pending') {
+      return {
+        refuse: isClaimable(row.status)
+          ? 'invalid_transition'
+          : (refusalOf(row.status) as ChangeRefusal),
+      };
+    }
+    return { from: row, status: 'confirmed', event: 'job.confirmed', actor };
+  });
+}
+
+/** The job's driver reports how far he is; forward only. Reporting the same again changes nothing. */
+export async function progressJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  status: Progress,
+): Promise<ChangeResult> {
+  const result = await change(
+    ctx,
+    id,
+    (row) => {
+      if (row.driverId !== driverId || isClaimable(row.status)) return { refuse: 'job_not_found' };
+      if (!mayProgress(row.status, status)) return { refuse: 'invalid_transition' };
+      return {
+        from: row,
+        status,
+        event: `job.${status}`,
+        actor: `driver:${driverId}`,
+        notices:
+          status === 'completed'
+            ? [noticeOf('job_completed', 'customer', row.customerId, row.address)]
+            : [],
+      };
+    },
+    async (row) => {
+      if (row.status === 'completed') await countCompletedJob(ctx.db, driverId);
+    },
+  );
+  if (result.ok && result.job.status === 'completed') await driverLoadChanged(ctx, driverId);
+  return result;
+}
+
+/** The driver gives the job back: it is `pending` again, for everybody but him, in a new wave. */
+export async function releaseJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  reason: string | null,
+): Promise<ChangeResult> {
+  const step = ctx.settings.waves[0];
+  const result = await change(ctx, id, (row) => {
+    if (row.driverId !== driverId || isClaimable(row.status)) return { refuse: 'job_not_found' };
+    if (!isHeld(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    return {
+      from: row,
+      status: 'pending',
+      event: 'job.released',
+      actor: `driver:${driverId}`,
+      reason,
+      driverId: null,
+      eventDriverId: driverId,
+      set: sql`accepted_at = null`,
+      wave: {
+        wave: row.wave + 1,
+        step: 0,
+        radiusKm: step?.radiusKm ?? ctx.settings.radiusKm,
+        nextWaveS: step?.waitS ?? null,
+      },
+      refusal: { driverId, kind: 'released' },
+      notices: [noticeOf('job_released', 'customer', row.customerId, row.address)],
+    };
+  });
+  if (!result.ok) return result;
+  await driverLoadChanged(ctx, driverId);
+  await dispatchWave(ctx, result.job);
+  return result;
+}
+
+/** Its customer or an operator cancels; after completion it is too late. */
+export async function cancelJob(
+  ctx: EngineContext,
+  id: string,
+  actor: Actor,
+  reason: string | null,
+): Promise<ChangeResult> {
+  let heldBy: string | null = null;
+  const result = await change(ctx, id, (row) => {
+    if (row.status === 'cancelled') return { done: row };
+    if (!isActive(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    heldBy = row.driverId;
+    return {
+      from: row,
+      status: 'cancelled',
+      event: 'job.cancelled',
+      actor,
+      reason,
+      notices:
+        row.driverId === null
+          ? []
+          : [noticeOf('job_cancelled', 'driver', row.driverId, row.address)],
+    };
+  });
+  if (result.ok && heldBy) await driverLoadChanged(ctx, heldBy);
+  return result;
+}
+
+/** The time of an untaken job ran out, on Postgres's clock. */
+export async function expireJob(ctx: EngineContext, row: JobRow): Promise<void> {
+  const expired = await transitionJob(ctx.db, {
+    from: row,
+    status: 'expired',
+    event: 'job.expired',
+    actor: 'muster',
+    driverId: null,
+    notices: [noticeOf('job_expired', 'customer', row.customerId, row.address)],
+  });
+  if (expired) await trySettle(ctx, expired);
+}
+
+/** Reserves an open job for one driver: only he may accept; his decline reopens it. */
+export async function assignJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  actor: Actor,
+): Promise<ChangeResult> {
+  const driver = await findDriver(ctx.db, driverId);
+  if (!driver) return { ok: false, code: 'driver_not_found' };
+  if (driver.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  return change(ctx, id, (row) => {
+    if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    if (row.status === 'assigned' && row.driverId === driverId) return { done: row };
+    return { from: row, status: 'assigned', event: 'job.assigned', actor, driverId };
+  });
+}
+
+/**
+ * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
+ * the driver for whom it is reserved reopens the job. Unknown and settled jobs are no error.
+ */
+export async function declineJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  reason: string | null,
+): Promise<{ ok: boolean }> {
+  const zone = zoneOfJob(id);
+  const row = zone ? await findJob(ctx.db, id) : null;
+  if (!row || !zone) return { ok: false };
+  if (!isClaimable(row.status)) return { ok: true };
+  await insertDecline(ctx.db, id, driverId, reason);
+  await inZone(ctx, zone, () => refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }));
+  if (row.status === 'assigned' && row.driverId === driverId) {
+    await change(ctx, id, (now) =>
+      now.status === 'assigned' && now.driverId === driverId
+        ? {
+            from: now,
+            status: 'pending',
+            event: 'job.declined',
+            actor: `driver:${driverId}`,
+            reason,
+            driverId: null,
+            eventDriverId: driverId,
+          }
+        : { done: now },
+    );
+  }
+  return { ok: true };
+}
+
+/** Opens the next, wider wave of a job that nobody took. */
+export async function openNextWave(ctx: EngineContext, row: JobRow): Promise<void> {
+  const step = row.waveStep + 1;
+  const next = ctx.settings.waves[step];
+  const opened = await transitionJob(ctx.db, {
+    from: row,
+    status: row.status,
+    event: 'job.wave_opened',
+    actor: 'muster',
+    ...(next
+      ? {
+          wave: {
+            wave: row.wave + 1,
+            step,
+            radiusKm: next.radiusKm,
+            nextWaveS: next.waitS ?? null,
+          },
+        }
+      : { set: sql`next_wave_at = null` }),
+  });
+  if (!opened) return;
+  await trySettle(ctx, opened);
+  if (next) await dispatchWave(ctx, opened);
+}
+
+type Decision = Transition | { refuse: ChangeRefusal } | { done: JobRow };
+
+/** Reads the row, decides, applies; when somebody was faster, decides again on the new row. */
+async function change(
+  ctx: EngineContext,
+  id: string,
+  decide: (row: JobRow) => Decision,
+  after: (row: JobRow) => Promise<void> = async () => {},
+): Promise<ChangeResult> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const row = zoneOfJob(id) ? await findJob(ctx.db, id) : null;
+    if (!row) return { ok: false, code: 'job_not_found' };
+    const decision = decide(row);
+    if ('refuse' in decision) return { ok: false, code: decision.refuse };
+    if ('done' in decision) return { ok: true, job: decision.done };
+    const changed = await transitionJob(ctx.db, decision);
+    if (!changed) continue;
+    await after(changed);
+    await trySettle(ctx, changed);
+    return { ok: true, job: changed };
+  }
+  throw new TryAgainError('the job keeps changing');
+}

@@ -1,0 +1,112 @@
+/**
+ * Group commit of claims. At most two batches are in flight; whoever arrives meanwhile forms the
+ * next one, without a timer. One poisoned or locked row never fails or stalls the others: rows that
+ * were skipped, and all rows of a batch that the server refused, run again singly.
+ */
+import { type EngineContext, TryAgainError } from './context.ts';
+import type { JobRow } from './domain/job.ts';
+import { type ClaimIntent, commitClaims } from './pg/claims.ts';
+import { isServerError } from './pg/client.ts';
+
+/** `won` with the row, or `not_won`: the row in Postgres says why. Throws when nobody knows. */
+export type CommitOutcome = { kind: 'won'; row: JobRow } | { kind: 'not_won' };
+
+/** Beyond 64 rows a statement only gets slower (measured: 32 000 claims/s grouped by 64). */
+const BATCH_MAX = 64;
+const IN_FLIGHT_MAX = 2;
+/** 16 full batches; whoever comes then is told 503 at once instead of waiting without end. */
+const QUEUE_MAX = 1024;
+
+interface Waiting {
+  intent: ClaimIntent;
+  resolve(outcome: CommitOutcome): void;
+  reject(error: unknown): void;
+}
+
+export interface CommitQueue {
+  /** Commits one intent with whoever else is waiting. Throws `TryAgainError` when full. */
+  submit(intent: ClaimIntent): Promise<CommitOutcome>;
+}
+
+export function createCommitQueue(ctx: EngineContext): CommitQueue {
+  const waiting: Waiting[] = [];
+  let inFlight = 0;
+
+  function pump(): void {
+    while (inFlight < IN_FLIGHT_MAX && waiting.length > 0) {
+      const batch = takeBatch(waiting);
+      inFlight++;
+      void commitBatch(ctx, batch).finally(() => {
+        inFlight--;
+        pump();
+      });
+    }
+  }
+
+  return {
+    submit(intent) {
+      if (waiting.length >= QUEUE_MAX) {
+        return Promise.reject(new TryAgainError('too many claims are waiting'));
+      }
+      const { promise, resolve, reject } = Promise.withResolvers<CommitOutcome>();
+      waiting.push({ intent, resolve, reject });
+      pump();
+      return promise;
+    },
+  };
+}
+
+/** Takes the oldest, one claim per driver and per job: two in one statement would not see each other. */
+function takeBatch(waiting: Waiting[]): Waiting[] {
+  const batch: Waiting[] = [];
+  const drivers = new Set<string>();
+  const jobs = new Set<string>();
+  for (let i = 0; i < waiting.length && batch.length < BATCH_MAX; ) {
+    const { intent } = waiting[i] as Waiting;
+    if (drivers.has(intent.driverId) || jobs.has(intent.jobId)) {
+      i++;
+      continue;
+    }
+    drivers.add(intent.driverId);
+    jobs.add(intent.jobId);
+    batch.push(...waiting.splice(i, 1));
+  }
+  return batch;
+}
+
+async function commitBatch(ctx: EngineContext, batch: readonly Waiting[]): Promise<void> {
+  ctx.metrics.claimBatch(batch.length);
+  const maxActiveJobs = ctx.settings.driverMaxActiveJobs;
+  let rows: readonly JobRow[];
+  try {
+    const intents = batch.map((w) => w.intent);
+    rows = await commitClaims(ctx.db, intents, { wait: false, maxActiveJobs });
+  } catch (error) {
+    if (isServerError(error) && batch.length > 1) await commitSingly(ctx, batch);
+    else for (const w of batch) w.reject(error);
+    return;
+  }
+  const won = new Map(rows.map((row) => [row.id, row]));
+  const rest: Waiting[] = [];
+  for (const w of batch) {
+    const row = won.get(w.intent.jobId);
+    if (row) w.resolve({ kind: 'won', row });
+    else rest.push(w);
+  }
+  await commitSingly(ctx, rest);
+}
+
+/** Each in a statement of its own that waits for locks: the skipped and the unlucky. */
+async function commitSingly(ctx: EngineContext, batch: readonly Waiting[]): Promise<void> {
+  const maxActiveJobs = ctx.settings.driverMaxActiveJobs;
+  await Promise.all(
+    batch.map(async (w) => {
+      try {
+        const [row] = await commitClaims(ctx.db, [w.intent], { wait: true, maxActiveJobs });
+        w.resolve(row ? { kind: 'won', row } : { kind: 'not_won' });
+      } catch (error) {
+        w.reject(error);
+      }
+    }),
+  );
+}

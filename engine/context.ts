@@ -1,0 +1,69 @@
+/**
+ * What every verb of the engine works with. Made once per process by `createEngine`; tests hand in
+ * another clock or other settings.
+ */
+import type { DispatchConfig } from './config.ts';
+import type { Db } from './pg/client.ts';
+import type { RedisClient } from './redis/client.ts';
+
+/** The part of a pino logger that the engine uses. */
+export interface Logger {
+  info(details: object, message: string): void;
+  warn(details: object, message: string): void;
+  error(details: object, message: string): void;
+}
+
+/** Where pushes are handed over; tasks hold ids, never device tokens. */
+export interface PushTasks {
+  /** Push a wave to its candidates. */
+  enqueueWave(jobId: string, wave: number, candidates: number): Promise<void>;
+  /** Push one notification to its user. */
+  enqueueNotification(notificationId: string): Promise<void>;
+}
+
+/** What the engine measures; the process that serves `/metrics` listens. */
+export interface EngineMetrics {
+  claim(outcome: string, seconds: number): void;
+  claimBatch(size: number): void;
+  dispatch(seconds: number, candidates: number): void;
+  location(outcome: string): void;
+  reconciled(kind: string): void;
+}
+
+export interface EngineContext {
+  db: Db;
+  redis: RedisClient;
+  settings: DispatchConfig;
+  push: PushTasks;
+  metrics: EngineMetrics;
+  log: Logger;
+  /** Epoch ms. */
+  now: () => number;
+}
+
+/** Nothing is promised and nothing has changed for good: the caller may try again. */
+export class TryAgainError extends Error {
+  override name = 'TryAgainError';
+  readonly retryAfterMs: number;
+
+  constructor(reason: string, retryAfterMs = 200) {
+    super(reason);
+    this.retryAfterMs = retryAfterMs;
+  }
+}
+
+/**
+ * Waits for `work`, but no longer than `ms`: then throws what `late` makes. The work itself goes
+ * on; its late result is ignored.
+ */
+export async function withDeadline<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  const { promise, reject } = Promise.withResolvers<never>();
+  const timer = setTimeout(() => reject(late()), ms);
+  // The loser of the race has nobody else to hear of its error.
+  work.catch(() => {});
+  try {
+    return await Promise.race([work, promise]);
+  } finally {
+    clearTimeout(timer);
+  }
+}

@@ -1,0 +1,96 @@
+/**
+ * Fills an empty Redis from Postgres: a zone's open jobs, or the drivers. Safe to run twice, at
+ * once in several processes and beside live traffic: everything it writes is ordered by version.
+ */
+
+import { type EngineContext, TryAgainError } from './context.ts';
+import type { Refusal } from './domain/visibility.ts';
+import type { Zone } from './domain/zones.ts';
+import { syncDriverRow } from './drivers.ts';
+import { listOnline, listRefusals } from './pg/drivers.ts';
+import { listOpenJobs } from './pg/jobs.ts';
+import { driversLog, usersLog, zoneLog } from './redis/keys.ts';
+import { putJob } from './redis/open-jobs.ts';
+
+const DRIVERS_PAGE = 500;
+/** A zone that is lost again while it is being used is tried so often, then the caller may. */
+const ATTEMPTS = 3;
+
+const underWay = new WeakMap<EngineContext, Map<string, Promise<void>>>();
+
+/** Runs `work`; while it says `not_ready` the zone is rebuilt and the work is tried again. */
+export async function inZone<T>(
+  ctx: EngineContext,
+  zone: Zone,
+  work: () => Promise<T | 'not_ready'>,
+): Promise<T> {
+  for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
+    const result = await work();
+    if (result !== 'not_ready') return result;
+    await rebuildZone(ctx, zone);
+  }
+  throw new TryAgainError(`zone ${zone} does not stay ready`);
+}
+
+/** Puts every open job of the zone from Postgres, then calls the zone ready. */
+export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
+  return once(ctx, zone, async () => {
+    const rows = await listOpenJobs(ctx.db, zone);
+    const refusals = await refusalsOf(
+      ctx,
+      rows.map((row) => row.id),
+    );
+    for (const row of rows) {
+      await putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], rebuilding: true });
+    }
+    await ctx.redis.hset(zoneLog(zone).meta, 'ready', '1');
+    ctx.metrics.reconciled('zone_rebuilt');
+    ctx.log.info({ zone, jobs: rows.length }, 'zone filled from Postgres');
+  });
+}
+
+/** Makes sure that Redis knows the drivers: after a loss all online ones are put back. */
+export async function ensureDrivers(ctx: EngineContext): Promise<void> {
+  if ((await ctx.redis.hget(driversLog.meta, 'ready')) === '1') return;
+  await once(ctx, driversLog.meta, async () => {
+    let afterId = '';
+    let count = 0;
+    for (;;) {
+      const page = await listOnline(ctx.db, afterId, DRIVERS_PAGE);
+      await Promise.all(page.map((row) => syncDriverRow(ctx, row)));
+      count += page.length;
+      const last = page.at(-1);
+      if (!last || page.length < DRIVERS_PAGE) break;
+      afterId = last.id;
+    }
+    await ctx.redis.hset(usersLog.meta, 'ready', '1');
+    await ctx.redis.hset(driversLog.meta, 'ready', '1');
+    if (count > 0) ctx.log.info({ drivers: count }, 'drivers filled from Postgres');
+  });
+}
+
+/** The refusals of some jobs, by job. */
+export async function refusalsOf(
+  ctx: EngineContext,
+  jobIds: readonly string[],
+): Promise<Map<string, [string, Refusal][]>> {
+  const byJob = new Map<string, [string, Refusal][]>();
+  if (jobIds.length === 0) return byJob;
+  for (const { jobId, driverId, kind } of await listRefusals(ctx.db, jobIds)) {
+    const list = byJob.get(jobId) ?? [];
+    list.push([driverId, kind]);
+    byJob.set(jobId, list);
+  }
+  return byJob;
+}
+
+/** One rebuild of a thing at a time in this process; who comes meanwhile waits for the same one. */
+function once(ctx: EngineContext, key: string, work: () => Promise<void>): Promise<void> {
+  const running = underWay.get(ctx) ?? new Map<string, Promise<void>>();
+  underWay.set(ctx, running);
+  const existing = running.get(key);
+  if (existing) return existing;
+  const promise = work().finally(() => running.delete(key));
+  running.set(key, promise);
+  return promise;
+}

@@ -1,0 +1,50 @@
+/**
+ * The client's bearer token: asked of the app when it is needed, kept until shortly before it
+ * expires, thrown away when the server refuses it. The signature is the server's business, only `exp` is read.
+ */
+export type GetToken = () => string | Promise<string>;
+
+/** Renewed this long before it expires, or at four fifths of a shorter life. */
+const MARGIN_MS = 60_000;
+const MARGIN_SHARE = 0.2;
+
+export class TokenKeeper {
+  readonly #getToken: GetToken;
+  #token: string | undefined;
+  #renewAt = 0;
+
+  constructor(getToken: GetToken) {
+    this.#getToken = getToken;
+  }
+
+  /** The token to use now. Throws what `getToken` throws. */
+  async current(): Promise<string> {
+    if (this.#token !== undefined && Date.now() < this.#renewAt) return this.#token;
+    const token = await this.#getToken();
+    const leftMs = (expiresAtMs(token) ?? Number.POSITIVE_INFINITY) - Date.now();
+    this.#renewAt = Date.now() + leftMs - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE);
+    this.#token = token;
+    return token;
+  }
+
+  /** Milliseconds until the token should be renewed; infinite when it does not expire. */
+  get renewInMs(): number {
+    return this.#renewAt - Date.now();
+  }
+
+  /** The server refused it: the next `current()` asks the app. */
+  discard(): void {
+    this.#token = undefined;
+  }
+}
+
+/** `exp` of a JWT in epoch milliseconds; undefined when it names none. */
+export function expiresAtMs(token: string): number | undefined {
+  try {
+    const payload = Buffer.from(token.split('.')[1] ?? '', 'base64url').toString();
+    const { exp } = JSON.parse(payload) as { exp?: unknown };
+    return typeof exp === 'number' ? exp * 1000 : undefined;
+  } catch {
+    return undefined;
+  }
+}
