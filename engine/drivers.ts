@@ -55,7 +55,7 @@ export async function setAvailability(
   online: boolean,
 ): Promise<AvailabilityResult> {
   const before = await findDriver(ctx.db, id);
-  if (!before || before.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  if (before?.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
   const row = await setOnline(ctx.db, id, online);
   if (!row) return { ok: false, code: 'not_approved' };
   await trySync(ctx, row);

@@ -262,3 +262,11 @@ export function one<T>(rows: readonly T[]): T {
   if (row === undefined) throw new Error('a statement that always returns a row returned none');
   return row;
 }
+
+/** Zones that hold open jobs. */
+export async function listOpenZones(db: Db): Promise<string[]> {
+  const rows = await db.execute<{ zone: string }>(
+    sql`select distinct zone from jobs where status in ${CLAIMABLE_SQL}`,
+  );
+  return rows.map((row) => row.zone);
+}

@@ -1,0 +1,127 @@
+/**
+ * The reconciler: compares what is with what should be and repairs the difference. One at a time by
+ * a lease row on Postgres's clock; every repair is safe to run twice and beside live traffic. There
+ * are no alarms elsewhere: no delayed task is ever the truth.
+ */
+import { randomUUID } from 'node:crypto';
+import { expireJob, openNextWave } from './change-job.ts';
+import type { EngineContext } from './context.ts';
+import { dispatchWave } from './dispatch.ts';
+import { syncDriver } from './drivers.ts';
+import { fenceJob } from './pg/claims.ts';
+import { listUnsynced } from './pg/drivers.ts';
+import { findJob, listDueWaves, listExpired, listOpenZones, listUnsettled } from './pg/jobs.ts';
+import { dropLease, takeLease } from './pg/leases.ts';
+import { listUndone } from './pg/notifications.ts';
+import { listUndispatched } from './pg/waves.ts';
+import { keys } from './redis/keys.ts';
+import { settleJob } from './settle.ts';
+
+const LEASE = 'reconciler';
+/** A dead holder is replaced after this; the holder renews it every tick. */
+const LEASE_MS = 3000;
+const TICK_MS = 1000;
+/** What is younger is still being done by whoever caused it. */
+const GRACE_MS = 2000;
+const NOTIFICATION_GRACE_MS = 5000;
+/** Repairs of one kind in one tick; the rest comes with the next. */
+const BATCH = 200;
+
+export interface Reconciler {
+  /** One round, for tests: takes the lease if it is free and repairs what it finds. */
+  tick(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/** Starts ticking; `close` gives the lease back. */
+export function startReconciler(ctx: EngineContext): Reconciler {
+  const holder = randomUUID();
+  let running: Promise<void> = Promise.resolve();
+  let closed = false;
+  let timer: NodeJS.Timeout | undefined;
+
+  async function tick(): Promise<void> {
+    try {
+      if (await takeLease(ctx.db, LEASE, holder, LEASE_MS)) await repairAll(ctx);
+    } catch (error) {
+      ctx.log.warn({ err: error }, 'reconciler: this round failed, the next one repeats it');
+    }
+  }
+
+  function schedule(): void {
+    timer = setTimeout(() => {
+      running = tick().finally(() => {
+        if (!closed) schedule();
+      });
+    }, TICK_MS);
+  }
+  schedule();
+
+  return {
+    tick,
+    async close() {
+      closed = true;
+      clearTimeout(timer);
+      await running;
+      await dropLease(ctx.db, LEASE, holder).catch(() => {});
+    },
+  };
+}
+
+async function repairAll(ctx: EngineContext): Promise<void> {
+  await repair(ctx, 'job_expired', await listExpired(ctx.db, BATCH), (row) => expireJob(ctx, row));
+  await repair(ctx, 'wave_opened', await listDueWaves(ctx.db, BATCH), (row) =>
+    openNextWave(ctx, row),
+  );
+  await repair(ctx, 'job_settled', await listUnsettled(ctx.db, GRACE_MS, BATCH), (row) =>
+    settleJob(ctx, row),
+  );
+  await repair(
+    ctx,
+    'wave_dispatched',
+    await listUndispatched(ctx.db, GRACE_MS, BATCH),
+    async (w) => {
+      const row = await findJob(ctx.db, w.jobId);
+      if (row) await dispatchWave(ctx, row);
+    },
+  );
+  await repair(ctx, 'driver_synced', await listUnsynced(ctx.db, GRACE_MS, BATCH), (id) =>
+    syncDriver(ctx, id),
+  );
+  await repair(
+    ctx,
+    'notification_enqueued',
+    await listUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
+    (id) => ctx.push.enqueueNotification(id),
+  );
+  for (const zone of await listOpenZones(ctx.db)) {
+    const ended = await ctx.redis.zrangebyscore(keys.claims(zone), 0, ctx.now(), 'LIMIT', 0, BATCH);
+    await repair(ctx, 'lease_ended', ended, (id) => endLease(ctx, id));
+  }
+}
+
+/** A claim outlived its lease: the fence waits for a commit in flight and shuts out a late one. */
+async function endLease(ctx: EngineContext, id: string): Promise<void> {
+  const row = await findJob(ctx.db, id);
+  if (!row) return;
+  const fenced = await fenceJob(ctx.db, id, row.version);
+  const now = fenced ?? (await findJob(ctx.db, id));
+  if (now) await settleJob(ctx, now);
+}
+
+/** Repairs one by one; one that fails is counted, logged and found again by the next round. */
+async function repair<T>(
+  ctx: EngineContext,
+  kind: string,
+  items: readonly T[],
+  work: (item: T) => Promise<void>,
+): Promise<void> {
+  for (const item of items) {
+    try {
+      await work(item);
+      ctx.metrics.reconciled(kind);
+    } catch (error) {
+      ctx.log.warn({ err: error, kind }, 'repair failed, the next round repeats it');
+    }
+  }
+}

@@ -1,0 +1,196 @@
+/**
+ * Track: where drivers are, and that they are alive. The newest fix of each driver is kept for at
+ * most 50 ms, then one script call per zone takes all of them; what was taken goes out on the
+ * zone's live channel and, in batches, to Postgres.
+ */
+import type { EngineContext } from './context.ts';
+import { WORLD, type Zone, zoneOf } from './domain/zones.ts';
+import { announceDriver, enterZone } from './drivers.ts';
+import { type LastSeen, saveLastSeen } from './pg/drivers.ts';
+import { type Fix, formatFix, type KnownDriver } from './redis/drivers.ts';
+import { zoneLog } from './redis/keys.ts';
+import { type TrackAnswer, track } from './redis/scripts.ts';
+
+/** A fix waits no longer than this for others to share its script call. */
+const FLUSH_MS = 50;
+/** Contract section 5: after a loss of Redis positions from Postgres are at most 10 s behind. */
+const SAVE_MS = 4000;
+const SAVE_BATCH = 1000;
+/** One script call stays short: others wait behind it. */
+const SCRIPT_BATCH = 500;
+/** Drivers waiting to be flushed; beyond it the oldest wait is over and the next flush is due. */
+const PENDING_MAX = 20_000;
+
+/** What one flush learned: who is where now. */
+export interface TrackedFix {
+  id: string;
+  zone: Zone;
+  fix: Fix;
+  seenAt: number;
+}
+
+export interface Tracker {
+  /** A sign of life, with a fix where there is one. False when too many are waiting. */
+  add(driver: KnownDriver, fix: Fix | null): boolean;
+  /** Resolves when everything added so far is in Redis. */
+  flush(): Promise<void>;
+  close(): Promise<void>;
+}
+
+interface Pending {
+  driver: KnownDriver;
+  fix: Fix | null;
+  seenAt: number;
+}
+
+/** `onTracked` hears what this process took in; other processes hear it on the live channel. */
+export function createTracker(
+  ctx: EngineContext,
+  onTracked: (fixes: readonly TrackedFix[]) => void,
+): Tracker {
+  let pending = new Map<string, Pending>();
+  let unsaved = new Map<string, LastSeen>();
+  let flushing: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | null = null;
+  let saving: Promise<void> = Promise.resolve();
+  const saver = setInterval(() => void save(), SAVE_MS);
+  saver.unref();
+
+  function flush(): Promise<void> {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    const batch = [...pending.values()];
+    pending = new Map();
+    if (batch.length === 0) return flushing;
+    flushing = flushing
+      .then(() => flushBatch(batch))
+      .catch((error: unknown) => {
+        for (let i = 0; i < batch.length; i++) ctx.metrics.location('lost');
+        ctx.log.warn({ err: error, drivers: batch.length }, 'positions not taken by Redis');
+      });
+    return flushing;
+  }
+
+  async function flushBatch(batch: readonly Pending[]): Promise<void> {
+    const byZone = Map.groupBy(batch, (p) => zoneFor(p));
+    const tracked: TrackedFix[] = [];
+    for (const [zone, members] of byZone) {
+      for (let i = 0; i < members.length; i += SCRIPT_BATCH) {
+        const part = members.slice(i, i + SCRIPT_BATCH);
+        tracked.push(...(await flushZone(zone, part)));
+      }
+    }
+    if (tracked.length === 0) return;
+    onTracked(tracked);
+    for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
+      await ctx.redis.spublish(zoneLog(zone).live, `fixes ${JSON.stringify(fixes)}`);
+    }
+  }
+
+  /** One script call for the zone and one for the world, then whoever the zone did not know. */
+  async function flushZone(zone: Zone, part: readonly Pending[]): Promise<TrackedFix[]> {
+    const stale = ctx.settings.driverStaleMs;
+    const [here, world] = await Promise.all([
+      zone === WORLD
+        ? null
+        : track(
+            ctx.redis,
+            zone,
+            stale,
+            part.map((p) => entryOf(p, p.fix)),
+          ),
+      track(
+        ctx.redis,
+        WORLD,
+        stale,
+        part.map((p) => entryOf(p, null)),
+      ),
+    ]);
+    const tracked: TrackedFix[] = [];
+    for (const [i, p] of part.entries()) {
+      remember(p);
+      const answer = here?.[i];
+      if (answer?.kind === 'absent' && p.fix) await enter(p, p.fix);
+      if (p.fix && answer) {
+        ctx.metrics.location(answer.kind === 'ignored' ? 'ignored' : 'taken');
+        if (answer.kind !== 'ignored') {
+          tracked.push({ id: p.driver.id, zone, fix: p.fix, seenAt: p.seenAt });
+        }
+      }
+      if (cameBack(answer, world[i])) await announceDriver(ctx, p.driver.id);
+    }
+    return tracked;
+  }
+
+  async function enter(p: Pending, fix: Fix): Promise<void> {
+    const { zone: _z, fix: _f, seenAt: _s, position: _p, ...facts } = p.driver;
+    await enterZone(ctx, facts, fix, p.seenAt);
+    await announceDriver(ctx, p.driver.id);
+  }
+
+  function remember(p: Pending): void {
+    const before = unsaved.get(p.driver.id);
+    const fix = p.fix ?? null;
+    unsaved.set(p.driver.id, {
+      id: p.driver.id,
+      lat: fix?.lat ?? before?.lat ?? null,
+      lng: fix?.lng ?? before?.lng ?? null,
+      at: fix?.at ?? before?.at ?? null,
+      seenAt: p.seenAt,
+    });
+  }
+
+  function save(): Promise<void> {
+    const batch = [...unsaved.values()];
+    unsaved = new Map();
+    saving = saving
+      .then(async () => {
+        for (let i = 0; i < batch.length; i += SAVE_BATCH) {
+          await saveLastSeen(ctx.db, batch.slice(i, i + SAVE_BATCH));
+        }
+      })
+      .catch((error: unknown) => {
+        // What was not saved is saved with the next fix of the same driver, or goes with it.
+        for (const entry of batch) if (!unsaved.has(entry.id)) unsaved.set(entry.id, entry);
+        ctx.log.warn({ err: error, drivers: batch.length }, 'positions not yet in Postgres');
+      });
+    return saving;
+  }
+
+  return {
+    add(driver, fix) {
+      const before = pending.get(driver.id);
+      if (!before && pending.size >= PENDING_MAX) return false;
+      const newest = before?.fix && (!fix || before.fix.at > fix.at) ? before.fix : fix;
+      pending.set(driver.id, { driver, fix: newest, seenAt: ctx.now() });
+      timer ??= setTimeout(() => void flush(), FLUSH_MS);
+      return true;
+    },
+    flush,
+    async close() {
+      clearInterval(saver);
+      await flush();
+      await save();
+    },
+  };
+}
+
+/** Where his sign of life belongs: the zone of the fix, else where he was. */
+function zoneFor(p: Pending): Zone {
+  return p.fix ? zoneOf(p.fix) : (p.driver.zone ?? WORLD);
+}
+
+function entryOf(p: Pending, fix: Fix | null) {
+  return {
+    id: p.driver.id,
+    truckType: p.driver.truckType,
+    fix: fix ? formatFix(fix) : '',
+    at: fix?.at ?? 0,
+    seenAt: p.seenAt,
+  };
+}
+
+/** Heard of again after a silence that had hidden every job from him: gateways must know. */
+function cameBack(here: TrackAnswer | null | undefined, world: TrackAnswer | undefined): boolean {
+  return (here?.wasStale ?? false) || (world?.wasStale ?? false);
+}
