@@ -16,7 +16,7 @@ export interface Logger {
 /** Where pushes are handed over; tasks hold ids, never device tokens. */
 export interface PushTasks {
   /** Push a wave to its candidates. */
-  enqueueWave(jobId: string, wave: number, candidates: number): Promise<void>;
+  enqueueWave(jobId: string, wave: number): Promise<void>;
   /** Push one notification to its user. */
   enqueueNotification(notificationId: string): Promise<void>;
 }

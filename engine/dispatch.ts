@@ -1,14 +1,14 @@
 /**
  * Dispatch: chooses a wave's candidates, freezes them in Postgres and hands the wave to the push
- * lane. Sockets need no list: gateways filter by the same rule. Safe to repeat: the first to freeze
- * a wave wins, and a push task for the same wave never pushes a driver twice.
+ * lane. Sockets need no list: gateways filter by the same rule. Safe to repeat: candidates are
+ * frozen once, and a second push task for the same wave pushes no driver twice.
  */
 import type { EngineContext } from './context.ts';
 import { distanceKm } from './domain/distance.ts';
 import type { JobRow } from './domain/job.ts';
 import { WORLD, zonesWithin } from './domain/zones.ts';
 import { listRefusals } from './pg/drivers.ts';
-import { type Candidate, saveCandidates } from './pg/waves.ts';
+import { type Candidate, findWave, markDispatched, saveCandidates } from './pg/waves.ts';
 import { ensureDrivers } from './rebuild.ts';
 import { findCandidates } from './redis/scripts.ts';
 
@@ -23,12 +23,16 @@ const EVERYWHERE_KM = 20_100;
 export async function dispatchWave(ctx: EngineContext, row: JobRow): Promise<void> {
   const started = performance.now();
   try {
-    await ensureDrivers(ctx);
-    const { candidates, count } = await chooseCandidates(ctx, row);
-    if (await saveCandidates(ctx.db, row.id, row.wave, candidates, count)) {
-      await ctx.push.enqueueWave(row.id, row.wave, candidates.length);
+    const wave = await findWave(ctx.db, row.id, row.wave);
+    if (!wave || wave.dispatched) return;
+    if (!wave.chosen) {
+      await ensureDrivers(ctx);
+      const { candidates, count } = await chooseCandidates(ctx, row);
+      await saveCandidates(ctx.db, row.id, row.wave, candidates, count);
+      ctx.metrics.dispatch((performance.now() - started) / 1000, count);
     }
-    ctx.metrics.dispatch((performance.now() - started) / 1000, count);
+    await ctx.push.enqueueWave(row.id, row.wave);
+    await markDispatched(ctx.db, row.id, row.wave);
   } catch (error) {
     ctx.log.warn(
       { err: error, job: row.id, wave: row.wave },

@@ -3,7 +3,7 @@
  * most 50 ms, then one script call per zone takes all of them; what was taken goes out on the
  * zone's live channel and, in batches, to Postgres.
  */
-import type { EngineContext } from './context.ts';
+import { type EngineContext, TryAgainError } from './context.ts';
 import { WORLD, type Zone, zoneOf } from './domain/zones.ts';
 import { announceDriver, enterZone } from './drivers.ts';
 import { type LastSeen, saveLastSeen } from './pg/drivers.ts';
@@ -18,7 +18,7 @@ const SAVE_MS = 4000;
 const SAVE_BATCH = 1000;
 /** One script call stays short: others wait behind it. */
 const SCRIPT_BATCH = 500;
-/** Drivers waiting to be flushed; beyond it the oldest wait is over and the next flush is due. */
+/** Drivers waiting for one flush; who comes beyond it is told to try again. */
 const PENDING_MAX = 20_000;
 
 /** What one flush learned: who is where now. */
@@ -30,10 +30,11 @@ export interface TrackedFix {
 }
 
 export interface Tracker {
-  /** A sign of life, with a fix where there is one. False when too many are waiting. */
-  add(driver: KnownDriver, fix: Fix | null): boolean;
-  /** Resolves when everything added so far is in Redis. */
-  flush(): Promise<void>;
+  /**
+   * A sign of life, with a fix where there is one. Resolves when Redis has it; rejects with
+   * `TryAgainError` when it was not taken. Who does not wait need not handle the rejection.
+   */
+  add(driver: KnownDriver, fix: Fix | null): Promise<void>;
   close(): Promise<void>;
 }
 
@@ -43,12 +44,18 @@ interface Pending {
   seenAt: number;
 }
 
+/** What waits to be flushed together, and the promise that all of them share. */
+interface Batch {
+  drivers: Map<string, Pending>;
+  done: PromiseWithResolvers<void>;
+}
+
 /** `onTracked` hears what this process took in; other processes hear it on the live channel. */
 export function createTracker(
   ctx: EngineContext,
   onTracked: (fixes: readonly TrackedFix[]) => void,
 ): Tracker {
-  let pending = new Map<string, Pending>();
+  let pending = newBatch();
   let unsaved = new Map<string, LastSeen>();
   let flushing: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | null = null;
@@ -59,14 +66,15 @@ export function createTracker(
   function flush(): Promise<void> {
     if (timer) clearTimeout(timer);
     timer = null;
-    const batch = [...pending.values()];
-    pending = new Map();
-    if (batch.length === 0) return flushing;
+    const batch = pending;
+    pending = newBatch();
+    if (batch.drivers.size === 0) return flushing;
     flushing = flushing
-      .then(() => flushBatch(batch))
-      .catch((error: unknown) => {
-        for (let i = 0; i < batch.length; i++) ctx.metrics.location('lost');
-        ctx.log.warn({ err: error, drivers: batch.length }, 'positions not taken by Redis');
+      .then(() => flushBatch([...batch.drivers.values()]))
+      .then(batch.done.resolve, (error: unknown) => {
+        for (let i = 0; i < batch.drivers.size; i++) ctx.metrics.location('lost');
+        ctx.log.warn({ err: error, drivers: batch.drivers.size }, 'positions not taken by Redis');
+        batch.done.reject(new TryAgainError('Redis does not take positions'));
       });
     return flushing;
   }
@@ -159,20 +167,33 @@ export function createTracker(
 
   return {
     add(driver, fix) {
-      const before = pending.get(driver.id);
-      if (!before && pending.size >= PENDING_MAX) return false;
+      const before = pending.drivers.get(driver.id);
+      if (!before && pending.drivers.size >= PENDING_MAX) {
+        return ignored(Promise.reject(new TryAgainError('too many positions are waiting')));
+      }
       const newest = before?.fix && (!fix || before.fix.at > fix.at) ? before.fix : fix;
-      pending.set(driver.id, { driver, fix: newest, seenAt: ctx.now() });
+      pending.drivers.set(driver.id, { driver, fix: newest, seenAt: ctx.now() });
       timer ??= setTimeout(() => void flush(), FLUSH_MS);
-      return true;
+      return pending.done.promise;
     },
-    flush,
     async close() {
       clearInterval(saver);
       await flush();
       await save();
     },
   };
+}
+
+function newBatch(): Batch {
+  const done = Promise.withResolvers<void>();
+  void ignored(done.promise);
+  return { drivers: new Map(), done };
+}
+
+/** The same promise, whose rejection may go unheard. */
+function ignored(promise: Promise<void>): Promise<void> {
+  promise.catch(() => {});
+  return promise;
 }
 
 /** Where his sign of life belongs: the zone of the fix, else where he was. */

@@ -76,7 +76,8 @@ export function unavailableReason(
 
 /**
  * Null when the driver sees the job, else the first reason why not.
- * A job reserved for him is his to see wherever he is; radius and truck type choose candidates.
+ * An operator who reserves a job for a driver has chosen him whatever his truck type; the radius
+ * still holds, so that feed, list and dispatch look at the same zones.
  */
 export function hiddenReason(
   driver: DriverState,
@@ -90,8 +91,9 @@ export function hiddenReason(
   if (job.expiresAt !== null && job.expiresAt <= now) return 'expired';
   const refusal = job.refused.get(driver.id);
   if (refusal) return refusal;
-  if (job.reservedFor !== null) return job.reservedFor === driver.id ? null : 'reserved';
-  if (job.truckType !== null && job.truckType !== driver.truckType) return 'truck_type';
+  if (job.reservedFor !== null && job.reservedFor !== driver.id) return 'reserved';
+  const anyType = job.truckType === null || job.reservedFor === driver.id;
+  if (!anyType && job.truckType !== driver.truckType) return 'truck_type';
   if (job.position === null) return null;
   if (driver.position === null) return 'no_position';
   return distanceKm(driver.position, job.position) <= job.radiusKm ? null : 'out_of_range';

@@ -118,7 +118,9 @@ export const jobWaves = pgTable(
     wave: integer('wave').notNull(),
     radiusKm: doublePrecision('radius_km').notNull(),
     openedAt: time('opened_at').notNull().defaultNow(),
-    /** Null until the candidates are chosen and their push task is enqueued. */
+    /** Null until the candidates are chosen; they never change afterwards. */
+    chosenAt: time('chosen_at'),
+    /** Null until their push task is enqueued. */
     dispatchedAt: time('dispatched_at'),
     /** Nearest first, up to the push cap. */
     candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),

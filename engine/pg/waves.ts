@@ -8,23 +8,41 @@ export interface Candidate {
   km: number;
 }
 
-/** Freezes a wave's candidates; false when another process was faster. */
+/** Freezes a wave's candidates, once. */
 export async function saveCandidates(
   db: Db,
   jobId: string,
   wave: number,
   candidates: readonly Candidate[],
   count: number,
-): Promise<boolean> {
-  const rows = await db.execute(sql`
-    update job_waves set dispatched_at = now(), candidate_count = ${count}::int,
+): Promise<void> {
+  await db.execute(sql`
+    update job_waves set chosen_at = now(), candidate_count = ${count}::int,
       candidate_ids = array(select value->>'driverId'
         from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb)),
       candidate_km = array(select (value->>'km')::float8
         from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb))
-    where job_id = ${jobId} and wave = ${wave}::int and dispatched_at is null
-    returning job_id`);
-  return rows.length > 0;
+    where job_id = ${jobId} and wave = ${wave}::int and chosen_at is null`);
+}
+
+export interface WaveState {
+  chosen: boolean;
+  dispatched: boolean;
+}
+
+/** How far a wave has come; null for a wave that does not exist. */
+export async function findWave(db: Db, jobId: string, wave: number): Promise<WaveState | null> {
+  const [row] = await db.execute<RowOf<WaveState>>(sql`
+    select chosen_at is not null as chosen, dispatched_at is not null as dispatched
+    from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
+  return row ?? null;
+}
+
+/** The wave's push task is enqueued. */
+export async function markDispatched(db: Db, jobId: string, wave: number): Promise<void> {
+  await db.execute(sql`
+    update job_waves set dispatched_at = now()
+    where job_id = ${jobId} and wave = ${wave}::int and dispatched_at is null`);
 }
 
 /** A wave's candidates from position `from`, at most `count` of them, nearest first. */

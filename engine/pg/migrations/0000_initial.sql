@@ -66,6 +66,7 @@ CREATE TABLE "job_waves" (
 	"wave" integer NOT NULL,
 	"radius_km" double precision NOT NULL,
 	"opened_at" timestamp with time zone DEFAULT now() NOT NULL,
+	"chosen_at" timestamp with time zone,
 	"dispatched_at" timestamp with time zone,
 	"candidate_ids" text[] DEFAULT '{}'::text[] NOT NULL,
 	"candidate_km" double precision[] DEFAULT '{}'::float8[] NOT NULL,
