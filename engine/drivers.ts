@@ -188,6 +188,7 @@ function factsOf(row: DriverRow): DriverFacts {
     rev: row.rev,
     online: row.online,
     approved: row.approvalStatus === 'approved',
+    suspended: row.approvalStatus === 'suspended',
     isOperator: row.isOperator,
     truckType: row.truckType,
     activeJobs: row.activeJobs,

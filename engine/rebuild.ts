@@ -8,8 +8,8 @@ import type { Refusal } from './domain/visibility.ts';
 import type { Zone } from './domain/zones.ts';
 import { syncDriverRow } from './drivers.ts';
 import { listOnline, listRefusals } from './pg/drivers.ts';
-import { listOpenJobs } from './pg/jobs.ts';
-import { driversLog, usersLog, zoneLog } from './redis/keys.ts';
+import { findJobs, listOpenJobs } from './pg/jobs.ts';
+import { driversLog, keys, usersLog, zoneLog } from './redis/keys.ts';
 import { putJob } from './redis/open-jobs.ts';
 
 const DRIVERS_PAGE = 500;
@@ -32,10 +32,17 @@ export async function inZone<T>(
   throw new TryAgainError(`zone ${zone} does not stay ready`);
 }
 
-/** Puts every open job of the zone from Postgres, then calls the zone ready. */
+/**
+ * Puts every open job of the zone from Postgres, and whatever Redis wrongly holds open, then calls
+ * the zone ready. Redis is read first: what it held open then is in Postgres by now.
+ */
 export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
   return once(ctx, zone, async () => {
+    const held = await ctx.redis.zrange(keys.openJobs(zone), '0', '-1');
     const rows = await listOpenJobs(ctx.db, zone);
+    const open = new Set(rows.map((row) => row.id));
+    const closed = held.filter((id) => !open.has(id));
+    rows.push(...(await findJobs(ctx.db, closed)));
     const refusals = await refusalsOf(
       ctx,
       rows.map((row) => row.id),
@@ -44,8 +51,9 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
       await putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], rebuilding: true });
     }
     await ctx.redis.hset(zoneLog(zone).meta, 'ready', '1');
+    if (rows.length === 0) return;
     ctx.metrics.reconciled('zone_rebuilt');
-    ctx.log.info({ zone, jobs: rows.length }, 'zone filled from Postgres');
+    ctx.log.info({ zone, jobs: open.size }, 'zone filled from Postgres');
   });
 }
 

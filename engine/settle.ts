@@ -3,7 +3,7 @@
  * the row is marked as settled. Safe to repeat; whatever a crash leaves undone the reconciler does.
  */
 import type { EngineContext } from './context.ts';
-import { isHeld, type JobRow } from './domain/job.ts';
+import { isClaimable, isHeld, type JobRow } from './domain/job.ts';
 import type { App } from './domain/notices.ts';
 import { syncDriver } from './drivers.ts';
 import { bumpDriver, driverCard } from './pg/drivers.ts';
@@ -69,7 +69,9 @@ async function userEvents(
     },
   };
   const events: UserEvent[] = [{ user: row.customerId, app: 'customer', ...status }];
-  if (row.driverId !== null) events.push({ user: row.driverId, app: 'driver', ...status });
+  if (row.driverId !== null && !isClaimable(row.status)) {
+    events.push({ user: row.driverId, app: 'driver', ...status });
+  }
   if (row.driverId !== null && row.status === 'accepted') {
     events.push({
       user: row.customerId,

@@ -14,6 +14,7 @@ export interface DriverFacts {
   rev: number;
   online: boolean;
   approved: boolean;
+  suspended: boolean;
   isOperator: boolean;
   truckType: string | null;
   activeJobs: number;
@@ -27,6 +28,7 @@ export interface Fix extends Position {
 
 /** All that is known of a driver here and now. */
 export interface KnownDriver extends DriverState {
+  suspended: boolean;
   zone: Zone | null;
   fix: Fix | null;
 }

@@ -1,0 +1,51 @@
+/**
+ * How a Muster process starts and stops: a start that cannot succeed ends with one line on stderr
+ * and exit code 1; SIGTERM, SIGINT, or the end of the parent that started it, stop it once, in
+ * order and within a limit.
+ */
+import { ConfigError } from './config.ts';
+import type { Logger } from './context.ts';
+import { OldSchemaError } from './engine.ts';
+
+/** Starts; what the person at the keyboard can mend is said in one line, without a stack. */
+export async function runProcess(name: string, start: () => Promise<void>): Promise<void> {
+  try {
+    await start();
+  } catch (error) {
+    process.stderr.write(`muster ${name}: ${oneLine(error)}\n`);
+    process.exit(1);
+  }
+}
+
+/** Calls `stop` on the first signal; exits when it is done, or after `limitMs`. */
+export function stopOnSignal(log: Logger, limitMs: number, stop: () => Promise<void>): void {
+  let stopping = false;
+  const begin = (why: string) => {
+    if (stopping) return;
+    stopping = true;
+    log.info({ why }, 'stopping');
+    setTimeout(() => {
+      log.warn({ limitMs }, 'did not stop in time');
+      process.exit(1);
+    }, limitMs).unref();
+    stop().then(
+      () => process.exit(0),
+      (error: unknown) => {
+        log.error({ err: error }, 'stopping failed');
+        process.exit(1);
+      },
+    );
+  };
+  process.on('SIGTERM', () => begin('SIGTERM'));
+  process.on('SIGINT', () => begin('SIGINT'));
+  // Started by a parent with a channel: when the parent is gone, nobody would stop us.
+  if (process.send) process.once('disconnect', () => begin('parent gone'));
+}
+
+function oneLine(error: unknown): string {
+  if (error instanceof ConfigError || error instanceof OldSchemaError) return error.message;
+  const { code, message } = error as NodeJS.ErrnoException;
+  const cause = error instanceof AggregateError ? String(error.errors[0]) : message;
+  const text = code === 'ECONNREFUSED' ? `cannot connect: ${cause}` : cause;
+  return String(text).split('\n')[0] as string;
+}
