@@ -171,7 +171,7 @@ function readApnsKey(env: Env): string | undefined {
   const name = env.APNS_KEY_FILE ? 'APNS_KEY_FILE' : 'APNS_KEY';
   if (!key.includes('PRIVATE KEY')) {
     throw new ConfigError(
-      `${name} holds no PEM private key: expected the .p8 file from Apple, which begins with -----BEGIN PRIVATE KEY-----`,
+      `${name} holds no PEM private key: expected the .p8 file from Apple, e.g. a text that begins with -----BEGIN PRIVATE KEY-----`,
     );
   }
   return key.replaceAll('\\n', '\n');

@@ -1,0 +1,69 @@
+import { describe, expect, it } from 'vitest';
+import { ConfigError, readConfig, readDatabaseUrl } from '../../engine/config.ts';
+
+const KEY = '-----BEGIN PRIVATE KEY-----\\nMIG\\n-----END PRIVATE KEY-----';
+const base = {
+  DATABASE_URL: 'postgres://127.0.0.1/muster',
+  REDIS_URL: 'redis://127.0.0.1:6380',
+  AUTH_JWT_SECRET: 's'.repeat(32),
+};
+
+describe('readConfig', () => {
+  it('has the defaults of the contract', () => {
+    const config = readConfig(base);
+    expect(config).toMatchObject({ host: '127.0.0.1', port: 8080, logLevel: 'info' });
+    expect(config.workerPort).toBeUndefined();
+    expect(config.apns).toMatchObject({
+      credentials: undefined,
+      defaultEnvironment: 'sandbox',
+      driverTopic: 'app.muster.driver',
+      customerTopic: 'app.muster.customer',
+    });
+    expect(config.dispatch).toEqual({
+      radiusKm: 30,
+      waves: [{ radiusKm: 30, waitS: undefined }],
+      pushMaxCandidates: 500,
+      driverStaleMs: 120_000,
+      driverMaxActiveJobs: 0,
+      jobDefaultTtlS: 0,
+      claimLeaseMs: 5000,
+    });
+  });
+
+  it.each<[string, Record<string, string | undefined>, string]>([
+    ['no database', { DATABASE_URL: undefined }, 'DATABASE_URL is not set'],
+    ['no redis', { REDIS_URL: '' }, 'REDIS_URL is not set'],
+    ['no secret', { AUTH_JWT_SECRET: undefined }, 'AUTH_JWT_SECRET is not set'],
+    ['a short secret', { AUTH_JWT_SECRET: 'é'.repeat(15) }, 'AUTH_JWT_SECRET is 30 bytes'],
+    ['a wrong database', { DATABASE_URL: 'mysql://x' }, 'DATABASE_URL is not a postgres://'],
+    ['a wrong redis', { REDIS_URL: 'http://x' }, 'REDIS_URL is not a redis://'],
+    ['a wrong node of a cluster', { REDIS_URL: 'redis://a:1,b' }, 'REDIS_URL is not'],
+    ['a port that is none', { PORT: '99999' }, 'PORT is "99999"'],
+    ['half a port', { PORT: '80.5' }, 'PORT is "80.5", expected a whole number'],
+    ['a word for a number', { DRIVER_STALE_S: 'soon' }, 'DRIVER_STALE_S is "soon"'],
+    ['too wide a radius', { DISPATCH_RADIUS_KM: '51' }, 'DISPATCH_RADIUS_KM is "51"'],
+    ['a broken wave plan', { DISPATCH_WAVES: '5:20' }, 'DISPATCH_WAVES has a wait'],
+    ['an unknown level', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL is "loud"'],
+    ['half of the APNs key', { APNS_KEY_ID: 'ABC' }, 'APNS_KEY_FILE or APNS_KEY, APNS_TEAM_ID'],
+    ['a key file that is not there', { APNS_KEY_FILE: '/nowhere.p8' }, 'cannot be read (ENOENT)'],
+    ['a key that is none', { APNS_KEY: 'x' }, 'APNS_KEY holds no PEM'],
+    ['a JWKS that is no URL', { AUTH_JWKS_URL: 'x' }, 'AUTH_JWKS_URL is not a https://'],
+    ['production without APNs', { NODE_ENV: 'production' }, 'APNS_KEY_FILE or APNS_KEY, APNS_KEY'],
+  ])('stops at %s with one line that names it and gives an example', (_what, change, message) => {
+    const read = () => readConfig({ ...base, ...change });
+    expect(read).toThrow(ConfigError);
+    expect(read).toThrow(message);
+    expect(read).toThrow(/e\.g\. /);
+    expect(read).not.toThrow(/\n/);
+  });
+
+  it('reads a key whose line breaks were escaped', () => {
+    const apns = { APNS_KEY: KEY, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };
+    const { credentials } = readConfig({ ...base, ...apns }).apns;
+    expect(credentials?.key.split('\n')).toHaveLength(3);
+  });
+
+  it('migrate needs the database alone, whatever HOST and PORT say', () => {
+    expect(readDatabaseUrl({ DATABASE_URL: base.DATABASE_URL, PORT: 'x' })).toBe(base.DATABASE_URL);
+  });
+});
