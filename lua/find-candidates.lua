@@ -1,22 +1,24 @@
--- Finds available drivers around a position, nearest first, who were heard of lately.
+-- Finds available drivers around a position, nearest first, who were heard of lately. GEO rounds
+-- to about a metre; the caller is given the exact position, by which feeds are computed too.
 -- KEYS[1] candidates
 -- KEYS[2] seen
+-- KEYS[3] fixes
 -- ARGV[1] longitude
 -- ARGV[2] latitude
 -- ARGV[3] radius, km
 -- ARGV[4] heard of since, epoch ms
--- Returns driver, `lng lat`, driver, `lng lat`, …
-local candidates, seen = KEYS[1], KEYS[2]
+-- Returns driver, fix (`lat lng at heading`), driver, fix, …
+local candidates, seen, fixes = KEYS[1], KEYS[2], KEYS[3]
 local lng, lat, radius, since = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local found = redis.call('GEOSEARCH', candidates, 'FROMLONLAT', lng, lat, 'BYRADIUS', radius, 'km',
-  'ASC', 'WITHCOORD')
+  'ASC')
 local reply = {}
-for _, hit in ipairs(found) do
-  local life = redis.call('ZSCORE', seen, hit[1])
+for _, id in ipairs(found) do
+  local life = redis.call('ZSCORE', seen, id)
   if life and tonumber(life) >= since then
-    reply[#reply + 1] = hit[1]
-    reply[#reply + 1] = hit[2][1] .. ' ' .. hit[2][2]
+    reply[#reply + 1] = id
+    reply[#reply + 1] = redis.call('HGET', fixes, id) or ''
   end
 end
 return reply

@@ -333,12 +333,12 @@ export async function findCandidates(
   const reply = (await runScript(
     redis,
     SCRIPTS.findCandidates,
-    [keys.candidates(a.zone, a.truckType), keys.seen(a.zone)],
+    [keys.candidates(a.zone, a.truckType), keys.seen(a.zone), keys.fixes(a.zone)],
     [a.lng, a.lat, a.radiusKm, a.seenSince],
   )) as string[];
   const found = [];
   for (let i = 0; i < reply.length; i += 2) {
-    const [lng, lat] = (reply[i + 1] ?? '').split(' ').map(Number);
+    const [lat, lng] = (reply[i + 1] ?? '').split(' ').map(Number);
     found.push({ id: reply[i] ?? '', lat: lat ?? 0, lng: lng ?? 0 });
   }
   return found;

@@ -1,0 +1,407 @@
+/** Every Lua script against a real Redis: what it answers, what it writes, what it leaves alone. */
+import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { connectRedis, type RedisClient, whenReady } from '../../../engine/redis/client.ts';
+import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
+import {
+  appendLog,
+  claimJob,
+  findCandidates,
+  indexDriver,
+  leaveZone,
+  moveDriver,
+  openWindow,
+  type PutJobArgs,
+  putDriver,
+  putJob,
+  readJobs,
+  refuseJob,
+  track,
+  unclaimJob,
+} from '../../../engine/redis/scripts.ts';
+import type { RedisServer } from '../../../scripts/dev/redis.ts';
+import { freshRedis } from '../../support/servers.ts';
+
+const zone = '832830fffffffff';
+const id = `${zone}-01a20896-d00c-7e62-8ecc-8ab597901a80`;
+const log = zoneLog(zone);
+let server: RedisServer;
+let redis: RedisClient;
+
+beforeAll(async () => {
+  server = await freshRedis();
+  redis = connectRedis(server.url, () => {});
+  await whenReady(redis, 10_000);
+});
+afterAll(async () => {
+  redis.disconnect();
+  await server.stop();
+});
+beforeEach(async () => {
+  await redis.flushall();
+  await redis.hset(log.meta, 'ready', '1');
+});
+
+const put = (change: Partial<PutJobArgs> = {}) =>
+  putJob(redis, {
+    zone,
+    id,
+    version: 1,
+    wave: 1,
+    claimable: true,
+    status: 'pending',
+    driverId: null,
+    position: { lat: 37.77, lng: -122.41 },
+    payload: JSON.stringify({ job: { id }, wave: 1, radiusKm: 30 }),
+    expiresAt: null,
+    refusals: [],
+    rebuilding: false,
+    ...change,
+  });
+const closed = { claimable: false, status: 'accepted', driverId: 'd1' };
+const claim = (driverId: string, token: string, leaseMs = 5000) =>
+  claimJob(redis, { zone, id, driverId, token, leaseMs });
+const entries = async () =>
+  (await redis.xrange(log.log, '-', '+')).map(([entry, fields]) => ({
+    id: entry,
+    prev: fields[1],
+    body: JSON.parse(fields[3] ?? '') as Record<string, unknown>,
+  }));
+
+describe('put-job', () => {
+  it('does nothing in a zone that is not ready, unless it is being rebuilt', async () => {
+    await redis.del(log.meta);
+    expect(await put()).toBe('not_ready');
+    expect(await redis.exists(keys.job(zone, id))).toBe(0);
+    expect(await put({ rebuilding: true })).toBe('applied');
+  });
+
+  it('makes an open job findable and says so in the log', async () => {
+    expect(await put({ refusals: [['d9', 'declined']] })).toBe('applied');
+    expect(await redis.zscore(keys.openJobs(zone), id)).not.toBeNull();
+    expect(await redis.hgetall(keys.declined(zone, id))).toEqual({ d9: 'declined' });
+    const [entry] = await entries();
+    expect(entry?.body).toMatchObject({ open: { job: { id } }, refused: ['d9', 'declined'] });
+    expect(await redis.hget(log.meta, 'last')).toBe(entry?.id);
+  });
+
+  it('closes a job: out of the search, a tombstone for an hour, an entry', async () => {
+    await put();
+    expect(await put({ version: 2, ...closed })).toBe('applied');
+    expect(await redis.zscore(keys.openJobs(zone), id)).toBeNull();
+    expect(await redis.ttl(keys.job(zone, id))).toBeGreaterThan(3000);
+    const [first, second] = await entries();
+    expect(second?.prev).toBe(first?.id);
+    expect(second?.body).toEqual({ closed: { id, version: 2, status: 'accepted', driver: 'd1' } });
+  });
+
+  it.each([
+    ['the same version', 2],
+    ['an older version', 1],
+  ])('ignores %s', async (_what, version) => {
+    await put({ version: 2, ...closed });
+    expect(await put({ version })).toBe('old');
+    expect(await redis.zscore(keys.openJobs(zone), id)).toBeNull();
+    expect(await entries()).toHaveLength(1);
+  });
+
+  it('reopens under a higher version, for good: no lifetime is left', async () => {
+    await put({ version: 2, ...closed });
+    expect(await put({ version: 3 })).toBe('applied');
+    expect(await redis.ttl(keys.job(zone, id))).toBe(-1);
+    expect((await claim('d2', 't')).kind).toBe('granted');
+  });
+
+  it('ends a claim in progress', async () => {
+    await put();
+    await claim('d1', 't1');
+    await put({ version: 2 });
+    expect(await redis.zcard(keys.claims(zone))).toBe(0);
+    expect(await claim('d2', 't2')).toEqual({ kind: 'granted', version: 2 });
+  });
+});
+
+describe('claim-job', () => {
+  it('grants one, makes the others wait, and knows its own', async () => {
+    await put({ version: 4 });
+    expect(await claim('d1', 't1')).toEqual({ kind: 'granted', version: 4 });
+    expect(await claim('d2', 't2')).toEqual({ kind: 'busy' });
+    expect(await claim('d1', 't3')).toEqual({ kind: 'mine', version: 4 });
+    expect(await redis.zscore(keys.claims(zone), id)).not.toBeNull();
+  });
+
+  it('asks Postgres about a job it does not know', async () => {
+    expect(await claim('d1', 't1')).toEqual({ kind: 'ask' });
+  });
+
+  it('says that the zone is not ready', async () => {
+    await put();
+    await redis.hdel(log.meta, 'ready');
+    expect(await claim('d1', 't1')).toEqual({ kind: 'not_ready' });
+  });
+
+  it('refuses a settled job with its status; its holder must ask the row', async () => {
+    await put({ ...closed });
+    expect(await claim('d2', 't')).toEqual({ kind: 'closed', status: 'accepted' });
+    expect(await claim('d1', 't')).toEqual({ kind: 'ask' });
+  });
+
+  it('bars who released it, not who declined it', async () => {
+    await put({
+      refusals: [
+        ['d1', 'released'],
+        ['d2', 'declined'],
+      ],
+    });
+    expect(await claim('d1', 't')).toEqual({ kind: 'released' });
+    expect((await claim('d2', 't')).kind).toBe('granted');
+  });
+
+  it('keeps a reserved job for its driver', async () => {
+    await put({ status: 'assigned', driverId: 'd1' });
+    expect(await claim('d2', 't')).toEqual({ kind: 'reserved' });
+    expect((await claim('d1', 't')).kind).toBe('granted');
+  });
+});
+
+describe('unclaim-job', () => {
+  it('opens its own attempt again and has it offered again', async () => {
+    await put();
+    await claim('d1', 't1');
+    expect(await unclaimJob(redis, { zone, id, token: 't1' })).toBe(true);
+    expect((await entries()).at(-1)?.body).toMatchObject({ open: { job: { id } }, again: true });
+    expect((await claim('d2', 't2')).kind).toBe('granted');
+  });
+
+  it('leaves the attempt of somebody else alone', async () => {
+    await put();
+    await claim('d1', 't1');
+    expect(await unclaimJob(redis, { zone, id, token: 'old' })).toBe(false);
+    expect((await claim('d2', 't2')).kind).toBe('busy');
+  });
+});
+
+describe('refuse-job', () => {
+  const refuse = (driverId: string, kind: 'declined' | 'released') =>
+    refuseJob(redis, { zone, id, driverId, kind });
+
+  it('is remembered and logged', async () => {
+    await put();
+    expect(await refuse('d1', 'declined')).toBe('applied');
+    expect((await entries()).at(-1)?.body).toEqual({
+      refused: { id, driver: 'd1', kind: 'declined' },
+    });
+  });
+
+  it('does not turn a release into a decline', async () => {
+    await put({ refusals: [['d1', 'released']] });
+    expect(await refuse('d1', 'declined')).toBe('nothing');
+    expect(await redis.hget(keys.declined(zone, id), 'd1')).toBe('released');
+  });
+
+  it('has nothing to do with a job that is settled or unknown', async () => {
+    expect(await refuse('d1', 'declined')).toBe('nothing');
+    await put({ ...closed });
+    expect(await refuse('d2', 'declined')).toBe('nothing');
+    await redis.del(log.meta);
+    expect(await refuse('d2', 'declined')).toBe('not_ready');
+  });
+});
+
+describe('read-jobs', () => {
+  it('reads all, or those around a position, with refusals and the end of the log', async () => {
+    await put({ refusals: [['d1', 'declined']] });
+    const all = await readJobs(redis, zone, null);
+    expect(all).toEqual({
+      ready: true,
+      last: (await entries()).at(-1)?.id,
+      jobs: [
+        {
+          payload: JSON.stringify({ job: { id }, wave: 1, radiusKm: 30 }),
+          refused: ['d1', 'declined'],
+        },
+      ],
+    });
+    const near = { lat: 37.8, lng: -122.4, radiusKm: 10 };
+    expect((await readJobs(redis, zone, near)).jobs).toHaveLength(1);
+    expect((await readJobs(redis, zone, { ...near, radiusKm: 1 })).jobs).toHaveLength(0);
+  });
+
+  it('says when the zone is not ready', async () => {
+    await redis.del(log.meta);
+    expect(await readJobs(redis, zone, null)).toEqual({ ready: false, last: '0-0', jobs: [] });
+  });
+});
+
+describe('put-driver and move-driver', () => {
+  it('takes a newer revision only', async () => {
+    const state = (rev: number) => putDriver(redis, { id: 'd1', rev, state: `{"rev":${rev}}` });
+    expect(await state(2)).toEqual({ applied: true, zone: null });
+    expect((await state(1)).applied).toBe(false);
+    expect(await redis.hget(keys.driver('d1'), 'state')).toBe('{"rev":2}');
+  });
+
+  it('moves him unless a later fix has moved him already', async () => {
+    await putDriver(redis, { id: 'd1', rev: 1, state: '{}' });
+    expect(await moveDriver(redis, { id: 'd1', zone: 'a', at: 10 })).toMatchObject({
+      moved: true,
+      before: null,
+    });
+    expect(await moveDriver(redis, { id: 'd1', zone: 'b', at: 9 })).toMatchObject({ moved: false });
+    expect(await moveDriver(redis, { id: 'd1', zone: 'b', at: 11 })).toMatchObject({
+      moved: true,
+      before: 'a',
+      rev: 1,
+    });
+  });
+});
+
+describe('index-driver, track, find-candidates, leave-zone', () => {
+  const enter = (change: object = {}) =>
+    indexDriver(redis, {
+      zone,
+      id: 'd1',
+      rev: 1,
+      available: true,
+      truckType: 'van',
+      truckTypeBefore: null,
+      seenAt: 1000,
+      fix: '37.77 -122.41 1000 -',
+      onlyPresent: false,
+      ...change,
+    });
+  const find = (truckType: string | null, seenSince = 0) =>
+    findCandidates(redis, {
+      zone,
+      truckType,
+      lat: 37.77,
+      lng: -122.41,
+      radiusKm: 30,
+      seenSince,
+    }).then((found) => found.map((c) => c.id));
+  const fix = (at: number, lat = 37.8, who = 'd1') =>
+    track(redis, zone, 120_000, [
+      { id: who, truckType: 'van', fix: `${lat} -122.41 ${at} 90`, at, seenAt: at },
+    ]).then((answers) => answers[0]);
+
+  it('finds an available driver by any type and by his own', async () => {
+    await enter();
+    expect(await find(null)).toEqual(['d1']);
+    expect(await find('van')).toEqual(['d1']);
+    expect(await find('flatbed')).toEqual([]);
+  });
+
+  it('finds him with his exact position', async () => {
+    await enter();
+    const [found] = await findCandidates(redis, {
+      zone,
+      truckType: null,
+      lat: 37.77,
+      lng: -122.41,
+      radiusKm: 1,
+      seenSince: 0,
+    });
+    expect(found).toEqual({ id: 'd1', lat: 37.77, lng: -122.41 });
+  });
+
+  it('does not find who is stale, or was taken out, or changed his type', async () => {
+    await enter();
+    expect(await find(null, 1001)).toEqual([]);
+    await enter({ rev: 2, truckType: 'flatbed', truckTypeBefore: 'van', onlyPresent: true });
+    expect(await find('van')).toEqual([]);
+    expect(await find('flatbed')).toEqual(['d1']);
+    await enter({ rev: 3, available: false, truckType: 'flatbed', onlyPresent: true });
+    expect(await find(null)).toEqual([]);
+  });
+
+  it('an older revision does not bring him back', async () => {
+    await enter({ rev: 5, available: false });
+    await enter({ rev: 4, available: true });
+    expect(await find(null)).toEqual([]);
+  });
+
+  it('a late fix does not bring an offline driver back', async () => {
+    await enter({ available: false });
+    expect(await fix(2000)).toMatchObject({ kind: 'taken' });
+    expect(await find(null)).toEqual([]);
+  });
+
+  it('takes the newest fix, ignores older ones, does not know strangers', async () => {
+    await enter();
+    expect(await fix(2000, 37.8)).toMatchObject({ kind: 'taken' });
+    expect(await fix(1500, 37.9)).toMatchObject({ kind: 'ignored' });
+    expect(await redis.hget(keys.fixes(zone), 'd1')).toBe('37.8 -122.41 2000 90');
+    expect(await fix(2000, 37.8, 'stranger')).toMatchObject({ kind: 'absent' });
+    expect(await redis.hexists(keys.fixes(zone), 'stranger')).toBe(0);
+  });
+
+  it('says when somebody is heard of again after he had gone stale', async () => {
+    await enter();
+    expect(await fix(100_000)).toMatchObject({ wasStale: false });
+    expect(await fix(300_000)).toMatchObject({ wasStale: true });
+  });
+
+  it('leaves nothing behind', async () => {
+    await enter();
+    await leaveZone(redis, { zone, id: 'd1', truckType: 'van', at: 2000 });
+    expect(await find(null)).toEqual([]);
+    expect(await redis.hlen(keys.roster(zone))).toBe(0);
+    expect(await redis.hlen(keys.fixes(zone))).toBe(0);
+    expect(await redis.zcard(keys.seen(zone))).toBe(0);
+  });
+});
+
+describe('open-window', () => {
+  const open = (drivers: string[], wave = 1) =>
+    openWindow(redis, { zone, jobId: id, wave, drivers, ttlS: 3600 });
+
+  it('hands out each driver once, and says when it remembered nobody', async () => {
+    await put();
+    expect(await open(['a', 'b'])).toEqual({
+      kind: 'open',
+      ledgerWasEmpty: true,
+      drivers: ['a', 'b'],
+    });
+    expect(await open(['b', 'c'])).toEqual({ kind: 'open', ledgerWasEmpty: false, drivers: ['c'] });
+    expect(await redis.ttl(keys.pushed(zone, id, 1))).toBeGreaterThan(3000);
+  });
+
+  it('knows each wave apart, and closes an earlier one', async () => {
+    await put();
+    await open(['a']);
+    await put({ version: 2, wave: 2 });
+    expect(await open(['a'], 1)).toEqual({ kind: 'closed' });
+    expect(await open(['a'], 2)).toMatchObject({ drivers: ['a'] });
+  });
+
+  it('is closed for a job that is taken, unknown or out of time', async () => {
+    expect(await open(['a'])).toEqual({ kind: 'closed' });
+    await put({ expiresAt: Date.now() - 1000 });
+    expect(await open(['a'])).toEqual({ kind: 'closed' });
+    await put({ version: 2, ...closed });
+    expect(await open(['a'])).toEqual({ kind: 'closed' });
+  });
+
+  it('waits while a claim is being decided', async () => {
+    await put();
+    await claim('d1', 't1');
+    expect(await open(['a'])).toEqual({ kind: 'claiming' });
+    expect(await redis.exists(keys.pushed(zone, id, 1))).toBe(0);
+  });
+});
+
+describe('append-log', () => {
+  it('chains its entries and tells the channel the same', async () => {
+    const listener = redis.duplicate();
+    await whenReady(listener, 10_000);
+    const heard: string[] = [];
+    listener.on('smessage', (_channel: string, message: string) => heard.push(message));
+    await listener.ssubscribe(driversLog.live);
+    const first = await appendLog(redis, driversLog, '{"a":1}');
+    const second = await appendLog(redis, driversLog, '{"a":2}');
+    await expect
+      .poll(() => heard)
+      .toEqual([`log ${first} 0-0 {"a":1}`, `log ${second} ${first} {"a":2}`]);
+    expect(await redis.hget(driversLog.meta, 'last')).toBe(second);
+    listener.disconnect();
+  });
+});

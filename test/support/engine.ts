@@ -1,0 +1,108 @@
+/** A real engine on the test file's own database and Redis; only the push lanes are written down. */
+import { afterAll } from 'vitest';
+import { type DispatchConfig, readConfig } from '../../engine/config.ts';
+import type { EngineContext, Logger } from '../../engine/context.ts';
+import type { JobRow } from '../../engine/domain/job.ts';
+import { createEngine, type Engine } from '../../engine/engine.ts';
+import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
+import type { PostInput } from '../../engine/post-job.ts';
+import { freshDatabase, freshRedis } from './servers.ts';
+
+export const silentLog: Logger = { info: () => {}, warn: () => {}, error: () => {} };
+
+/** San Francisco; everything in tests happens around it. */
+export const HERE = { lat: 37.77, lng: -122.41 };
+/** About so many km north of `HERE`. */
+export const northOf = (km: number) => ({ lat: HERE.lat + km / 111.226, lng: HERE.lng });
+
+export interface TestEngine {
+  engine: Engine;
+  ctx: EngineContext;
+  databaseUrl: string;
+  redisUrl: string;
+  /** What was handed to the push lanes. */
+  waves: { jobId: string; wave: number }[];
+  notifications: string[];
+  /** An approved driver, online, at a position. */
+  driver(id: string, at?: { lat: number; lng: number }, truckType?: string): Promise<void>;
+  post(input?: Partial<PostInput>): Promise<JobRow>;
+  /** Another engine over the same stores, as another process would have. */
+  another(): Promise<Engine>;
+}
+
+export async function startTestEngine(
+  settings: Partial<DispatchConfig> = {},
+  now: () => number = Date.now,
+): Promise<TestEngine> {
+  const databaseUrl = await freshDatabase();
+  const redis = await freshRedis();
+  const waves: TestEngine['waves'] = [];
+  const notifications: string[] = [];
+  const engines: Engine[] = [];
+  const config = readConfig({
+    DATABASE_URL: databaseUrl,
+    REDIS_URL: redis.url,
+    AUTH_JWT_SECRET: 's'.repeat(32),
+  });
+  const another = async () => {
+    const engine = await createEngine({
+      databaseUrl,
+      redisUrl: redis.url,
+      settings: { ...config.dispatch, ...settings },
+      push: {
+        async enqueueWave(jobId, wave) {
+          waves.push({ jobId, wave });
+        },
+        async enqueueNotification(id) {
+          notifications.push(id);
+        },
+      },
+      metrics: createEngineMetrics(createRegistry()),
+      log: silentLog,
+      now,
+    });
+    engines.push(engine);
+    return engine;
+  };
+  const engine = await another();
+  afterAll(async () => {
+    await Promise.all(engines.map((one) => one.close()));
+    await redis.stop();
+  });
+  return {
+    engine,
+    ctx: engine.ctx,
+    databaseUrl,
+    redisUrl: redis.url,
+    waves,
+    notifications,
+    another,
+    async driver(id, at = HERE, truckType) {
+      await engine.changeDriver(id, {
+        name: `Driver ${id}`,
+        approvalStatus: 'approved',
+        ...(truckType !== undefined && { truckType }),
+      });
+      await engine.setAvailability(id, true);
+      const known = await engine.knowDriver(id);
+      if (!known) throw new Error(`driver ${id} is not known`);
+      await engine.tracker.add(known, { ...at, at: now(), heading: null });
+    },
+    async post(input = {}) {
+      const result = await engine.post({
+        customerId: 'c1',
+        address: '1 Main St',
+        position: HERE,
+        totalPrice: 120,
+        truckType: null,
+        notes: null,
+        expiresAt: null,
+        actor: 'customer:c1',
+        idempotency: null,
+        ...input,
+      });
+      if (!result.ok) throw new Error(result.code);
+      return result.job;
+    },
+  };
+}
