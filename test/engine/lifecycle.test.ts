@@ -1,0 +1,231 @@
+/** The verbs against real stores: what each changes, whom it tells, and what it refuses. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { Job } from '../../engine/domain/job.ts';
+import { listEvents } from '../../engine/pg/jobs.ts';
+import { listNotifications } from '../../engine/pg/notifications.ts';
+import { readCandidates } from '../../engine/pg/waves.ts';
+import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+
+let t: TestEngine;
+beforeAll(async () => {
+  t = await startTestEngine();
+  await t.driver('near', HERE);
+  await t.driver('far', northOf(29));
+  await t.driver('out', northOf(31));
+  await t.driver('van', HERE, 'van');
+});
+
+const available = async (id: string): Promise<Job[]> => {
+  const driver = await t.engine.knowDriver(id);
+  return driver ? t.engine.available(driver) : [];
+};
+const sees = async (id: string, jobId: string) =>
+  (await available(id)).some((job) => job.id === jobId);
+const events = async (jobId: string) => (await listEvents(t.ctx.db, jobId)).map((e) => e.type);
+const told = async (user: string, app: 'driver' | 'customer', jobId: string) =>
+  (await listNotifications(t.ctx.db, user, app, { limit: 50 }))
+    .filter((n) => n.jobId === jobId)
+    .map((n) => n.type);
+const candidates = (jobId: string, wave = 1) =>
+  until(async () => {
+    if (!t.waves.some((w) => w.jobId === jobId && w.wave === wave)) return null;
+    return readCandidates(t.ctx.db, jobId, wave, 0, 100);
+  });
+
+describe('posting', () => {
+  it('offers the job to everybody in range, nearest first, and to nobody else', async () => {
+    const job = await t.post();
+    expect(job).toMatchObject({ status: 'pending', version: 1, wave: 1, driverId: null });
+    expect(await sees('near', job.id)).toBe(true);
+    expect(await sees('far', job.id)).toBe(true);
+    expect(await sees('out', job.id)).toBe(false);
+    const ids = await candidates(job.id);
+    expect(ids.at(-1)).toBe('far');
+    expect([...ids].sort()).toEqual(['far', 'near', 'van']);
+  });
+
+  it('offers a job that asks for a truck to such drivers only', async () => {
+    const job = await t.post({ truckType: 'van' });
+    expect(await candidates(job.id)).toEqual(['van']);
+    expect(await sees('near', job.id)).toBe(false);
+  });
+
+  it('offers a job without a position to every available driver', async () => {
+    const job = await t.post({ position: null });
+    expect(job.id.startsWith('world-')).toBe(true);
+    expect((await candidates(job.id)).sort()).toEqual(['far', 'near', 'out', 'van']);
+    expect(await sees('out', job.id)).toBe(true);
+  });
+
+  it('answers a repeated key with the first job, also at once', async () => {
+    const idempotency = { sub: 'c1', key: 'k1', body: { address: 'a', total_price: 1 } };
+    const jobs = await Promise.all([1, 2, 3, 4].map(() => t.post({ idempotency })));
+    expect(new Set(jobs.map((job) => job.id)).size).toBe(1);
+    const reordered = { ...idempotency, body: { total_price: 1, address: 'a' } };
+    expect((await t.post({ idempotency: reordered })).id).toBe(jobs[0]?.id);
+    await expect(t.post({ idempotency: { ...idempotency, body: {} } })).rejects.toThrow(
+      'idempotency_mismatch',
+    );
+  });
+});
+
+describe('claiming', () => {
+  it('lets one win, tells the others, and tells the customer', async () => {
+    const job = await t.post();
+    const [won, again] = [
+      await t.engine.claim(job.id, 'near'),
+      await t.engine.claim(job.id, 'near'),
+    ];
+    expect(won).toMatchObject({
+      ok: true,
+      job: { status: 'accepted', version: 2, driverId: 'near' },
+    });
+    expect(again).toMatchObject({ ok: true, job: { version: 2 } });
+    expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'already_accepted' });
+    await until(async () => !(await sees('far', job.id)));
+    expect(await told('c1', 'customer', job.id)).toEqual(['driver_assigned']);
+    await until(() => t.notifications.length > 0);
+  });
+
+  it('is not refused to who is offline, out of range, of another type, or declined before', async () => {
+    const job = await t.post({ truckType: 'van' });
+    await t.engine.decline(job.id, 'out', null);
+    expect(await t.engine.claim(job.id, 'out')).toMatchObject({ ok: true });
+  });
+
+  it.each([
+    ['an unknown job', '832830fffffffff-01a20896-d00c-7e62-8ecc-8ab597901a80'],
+    ['garbage', '../../etc'],
+    ['nothing', ''],
+  ])('refuses %s', async (_what, id) => {
+    expect(await t.engine.claim(id, 'near')).toEqual({ ok: false, code: 'job_not_found' });
+  });
+
+  it('says not_approved before it says anything about the job', async () => {
+    await t.engine.changeDriver('new', { name: 'New' });
+    expect(await t.engine.claim('nothing', 'new')).toEqual({ ok: false, code: 'not_approved' });
+    expect(await t.engine.claim('nothing', 'nobody')).toEqual({ ok: false, code: 'not_approved' });
+  });
+
+  it('expires a job whose time ran out, whoever taps', async () => {
+    const job = await t.post({ expiresAt: Date.now() + 30 });
+    await new Promise((resolve) => setTimeout(resolve, 60));
+    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
+    expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'job_expired' });
+    expect(await events(job.id)).toEqual(['job.posted', 'job.expired']);
+    expect(await told('c1', 'customer', job.id)).toEqual(['job_expired']);
+  });
+});
+
+describe('afterwards', () => {
+  it('goes forward only, for its driver only', async () => {
+    const job = await t.post();
+    await t.engine.claim(job.id, 'near');
+    expect(await t.engine.progress(job.id, 'far', 'arrived')).toMatchObject({
+      code: 'job_not_found',
+    });
+    expect(await t.engine.progress(job.id, 'near', 'arrived')).toMatchObject({ ok: true });
+    expect(await t.engine.progress(job.id, 'near', 'en_route')).toMatchObject({
+      code: 'invalid_transition',
+    });
+    expect(await t.engine.progress(job.id, 'near', 'completed')).toMatchObject({ ok: true });
+    expect(await t.engine.progress(job.id, 'near', 'completed')).toMatchObject({
+      code: 'invalid_transition',
+    });
+    expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({
+      code: 'job_completed',
+    });
+    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ code: 'job_completed' });
+    expect(await told('c1', 'customer', job.id)).toEqual(['job_completed', 'driver_assigned']);
+  });
+
+  it('a release reopens the same job for everybody but him, in a new wave', async () => {
+    const job = await t.post();
+    await t.engine.claim(job.id, 'near');
+    const released = await t.engine.release(job.id, 'near', 'flat tyre');
+    expect(released).toMatchObject({
+      ok: true,
+      job: { id: job.id, status: 'pending', driverId: null, acceptedAt: null, version: 3, wave: 2 },
+    });
+    expect(await sees('near', job.id)).toBe(false);
+    expect(await sees('far', job.id)).toBe(true);
+    expect((await candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
+    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'released' });
+    expect(await told('c1', 'customer', job.id)).toEqual(['job_released', 'driver_assigned']);
+    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true, job: { version: 4 } });
+  });
+
+  it('a decline hides the job for good, and only from him', async () => {
+    const job = await t.post();
+    expect(await t.engine.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
+    expect(await sees('near', job.id)).toBe(false);
+    expect(await sees('far', job.id)).toBe(true);
+    expect(await t.engine.decline('nothing', 'near', null)).toEqual({ ok: false });
+  });
+
+  it('confirm keeps it claimable; cancel ends it and tells its driver', async () => {
+    const job = await t.post();
+    expect(await t.engine.confirm(job.id, 'operator:o')).toMatchObject({
+      job: { status: 'confirmed' },
+    });
+    expect(await t.engine.claim(job.id, 'near')).toMatchObject({ ok: true });
+    expect(await t.engine.confirm(job.id, 'operator:o')).toMatchObject({
+      code: 'already_accepted',
+    });
+    expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({
+      job: { status: 'cancelled' },
+    });
+    expect(await told('near', 'driver', job.id)).toEqual(['job_cancelled']);
+    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_cancelled' });
+    expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({ ok: true });
+  });
+
+  it('an assigned job is for one driver; his decline reopens it', async () => {
+    const job = await t.post();
+    expect(await t.engine.assign(job.id, 'nobody', 'operator:o')).toMatchObject({
+      code: 'driver_not_found',
+    });
+    await t.engine.assign(job.id, 'near', 'operator:o');
+    expect(await sees('far', job.id)).toBe(false);
+    expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'reserved' });
+    await t.engine.decline(job.id, 'near', null);
+    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true });
+    expect(await events(job.id)).toEqual([
+      'job.posted',
+      'job.assigned',
+      'job.declined',
+      'job.accepted',
+    ]);
+  });
+
+  it('cancel against accept is decided by the row', async () => {
+    const jobs = await Promise.all(Array.from({ length: 20 }, () => t.post()));
+    for (const job of jobs) {
+      const [claim] = await Promise.all([
+        t.engine.claim(job.id, 'near'),
+        t.engine.cancel(job.id, 'customer:c1', null),
+      ]);
+      const types = await events(job.id);
+      expect(types.at(-1)).toBe('job.cancelled');
+      expect(types.includes('job.accepted')).toBe(claim.ok);
+    }
+  });
+});
+
+describe('a Redis that lost everything', () => {
+  it('is filled again from Postgres, declines included', async () => {
+    const job = await t.post();
+    const taken = await t.post();
+    await t.engine.claim(taken.id, 'near');
+    await t.engine.decline(job.id, 'van', null);
+    await t.ctx.redis.flushall();
+    await t.driver('near', HERE);
+    await t.driver('van', HERE, 'van');
+    expect(await sees('near', job.id)).toBe(true);
+    expect(await sees('near', taken.id)).toBe(false);
+    expect(await sees('van', job.id)).toBe(false);
+    expect(await t.engine.claim(taken.id, 'far')).toEqual({ ok: false, code: 'already_accepted' });
+    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true });
+  });
+});

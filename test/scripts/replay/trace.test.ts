@@ -1,0 +1,86 @@
+import { mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { gzipSync } from 'node:zlib';
+import { describe, expect, onTestFinished, test } from 'vitest';
+import { play } from '../../../scripts/replay/clock.ts';
+import {
+  fileTrace,
+  parseEvent,
+  surveyTrace,
+  TraceError,
+  type TraceEvent,
+} from '../../../scripts/replay/trace.ts';
+
+const lines = [
+  '{"t":0,"type":"location","driver":"cab-1","lat":37.7,"lng":-122.4,"free":true}',
+  '{"t":40,"type":"job","job":"pickup-1","lat":37.7,"lng":-122.4,"served_by":"cab-1"}',
+  '{"t":90,"type":"location","driver":"cab-2","lat":37.7,"lng":-122.4,"free":false}',
+];
+
+async function traceFile(bytes: string | Buffer): Promise<string> {
+  const dir = await mkdtemp(join(tmpdir(), 'muster-trace-'));
+  onTestFinished(() => rm(dir, { recursive: true }));
+  const path = join(dir, 'trace');
+  await writeFile(path, bytes);
+  return path;
+}
+
+describe('a trace', () => {
+  test.each([
+    ['plain', `${lines.join('\n')}\n`],
+    ['with blank lines and CRLF', `${lines.join('\r\n\r\n')}\r\n`],
+    ['gzipped', gzipSync(lines.join('\n'))],
+  ])('is read %s', async (_title, bytes) => {
+    const source = fileTrace(await traceFile(bytes));
+    const survey = { events: 3, drivers: ['cab-1', 'cab-2'], jobs: 1, durationMs: 90 };
+    expect(await surveyTrace(source)).toEqual(survey);
+  });
+
+  test.each([
+    ['{', 'line 7: not JSON'],
+    ['null', 'line 7: not an object'],
+    ['{"type":"job"}', 't must be'],
+    ['{"t":1,"type":"job","job":"a","lat":91,"lng":0}', 'lat must be'],
+    ['{"t":1,"type":"job","job":"a","lat":9,"lng":181}', 'lng must be'],
+    ['{"t":1,"type":"job","job":"","lat":9,"lng":1}', 'job must be'],
+    ['{"t":1,"type":"location","lat":9,"lng":1,"free":true}', 'driver must be'],
+    ['{"t":1,"type":"location","driver":"d","lat":9,"lng":1}', 'free must be'],
+    ['{"t":1,"type":"ride","lat":9,"lng":1}', 'type must be'],
+  ])('does not hold %s', (line, problem) => {
+    expect(() => parseEvent(line, 7)).toThrow(problem);
+  });
+
+  test('is sorted, names each job once, and exists', async () => {
+    const [first = '', job = '', last = ''] = lines;
+    const unsorted = fileTrace(await traceFile([last, first].join('\n')));
+    await expect(surveyTrace(unsorted)).rejects.toThrow('event 2: t goes back to 0');
+    const twice = fileTrace(await traceFile([job, job].join('\n')));
+    await expect(surveyTrace(twice)).rejects.toThrow('job pickup-1 again');
+    await expect(surveyTrace(fileTrace('/nowhere/at/all'))).rejects.toThrow(TraceError);
+    const broken = fileTrace(await traceFile(gzipSync(lines.join('\n')).subarray(0, 40)));
+    await expect(surveyTrace(broken)).rejects.toThrow(TraceError);
+  });
+
+  test('is played in order, never early, and faster by its speed', async () => {
+    const source = fileTrace(await traceFile(lines.join('\n')));
+    const seen: TraceEvent['type'][] = [];
+    const startMs = performance.now();
+    const take = (event: TraceEvent): void => {
+      seen.push(event.type);
+      expect(performance.now() - startMs).toBeGreaterThanOrEqual(event.t / 2 - 3);
+    };
+    const played = await play(source, 2, take, new AbortController().signal);
+    expect(seen).toEqual(['location', 'job', 'location']);
+    expect(played.events).toBe(3);
+  });
+
+  test('stops when it is told to', async () => {
+    const late = { ...parseEvent(lines[0] ?? '', 1), t: 3_600_000 };
+    const controller = new AbortController();
+    const source = { name: 'late', events: () => [late] };
+    setTimeout(() => controller.abort(), 10);
+    const played = await play(source, 1, () => expect.unreachable(), controller.signal);
+    expect(played.events).toBe(0);
+  });
+});
