@@ -143,16 +143,20 @@ export async function saveLastSeen(db: Db, batch: readonly LastSeen[]): Promise<
 
 /** The card the customer sees; ratings do not exist yet. */
 export async function driverCard(db: Db, id: string): Promise<DriverCard> {
-  const [row] = await db.execute<{ name: string | null; truckType: string | null; total: number }>(
-    sql`select name, truck_type as "truckType", total_jobs as total from drivers where id = ${id}`,
-  );
-  return {
-    id,
-    name: row?.name ?? null,
-    truck_type: row?.truckType ?? null,
-    avg_rating: null,
-    total_jobs: row?.total ?? 0,
-  };
+  const card = (await driverCards(db, [id])).get(id);
+  return card ?? { id, name: null, truck_type: null, avg_rating: null, total_jobs: 0 };
+}
+
+/** The cards of several drivers, by id. */
+export async function driverCards(
+  db: Db,
+  ids: readonly string[],
+): Promise<Map<string, DriverCard>> {
+  if (ids.length === 0) return new Map();
+  const rows = await db.execute<RowOf<DriverCard>>(sql`
+    select id, name, truck_type, null::float8 as avg_rating, total_jobs from drivers
+    where id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`);
+  return new Map(rows.map((row) => [row.id, row]));
 }
 
 /** Who must not see which open jobs again. */

@@ -103,11 +103,18 @@ export async function findJobs(db: Db, ids: readonly string[]): Promise<JobRow[]
 /** A page of jobs, newest first; each filter is optional. */
 export async function listJobs(
   db: Db,
-  filter: { customerId?: string; driverId?: string; before?: string; limit: number },
+  filter: {
+    customerId?: string;
+    driverId?: string;
+    status?: JobStatus;
+    before?: string;
+    limit: number;
+  },
 ): Promise<JobRow[]> {
   const where: SQL[] = [sql`true`];
   if (filter.customerId !== undefined) where.push(sql`j.customer_id = ${filter.customerId}`);
   if (filter.driverId !== undefined) where.push(sql`j.driver_id = ${filter.driverId}`);
+  if (filter.status !== undefined) where.push(sql`j.status = ${filter.status}`);
   if (filter.before !== undefined) {
     where.push(
       sql`(j.created_at, j.id) < (select b.created_at, b.id from jobs b where b.id = ${filter.before})`,

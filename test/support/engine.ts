@@ -6,6 +6,7 @@ import type { JobRow } from '../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
 import type { PostInput } from '../../engine/post-job.ts';
+import type { TrackedFix } from '../../engine/track.ts';
 import { freshDatabase, freshRedis } from './servers.ts';
 
 export const silentLog: Logger = { info: () => {}, warn: () => {}, error: () => {} };
@@ -33,6 +34,7 @@ export interface TestEngine {
 export async function startTestEngine(
   settings: Partial<DispatchConfig> = {},
   now: () => number = Date.now,
+  onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
   const redis = await freshRedis();
@@ -45,6 +47,7 @@ export async function startTestEngine(
     AUTH_JWT_SECRET: 's'.repeat(32),
   });
   const another = async () => {
+    const index = engines.length;
     const engine = await createEngine({
       databaseUrl,
       redisUrl: redis.url,
@@ -60,6 +63,7 @@ export async function startTestEngine(
       metrics: createEngineMetrics(createRegistry()),
       log: silentLog,
       now,
+      onTracked: (fixes) => onTracked(index, fixes),
     });
     engines.push(engine);
     return engine;

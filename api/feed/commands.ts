@@ -1,0 +1,173 @@
+/**
+ * What a client may say: location, availability, accept, decline, auth, heartbeat. Each frame is
+ * checked as its HTTP twin is, changes nothing when it breaks a rule, and is answered when it
+ * carried a `ref`.
+ */
+import { type Static, type TSchema, Type } from 'typebox';
+import type { Engine } from '../../engine/engine.ts';
+import { type Auth, UnauthorizedError } from '../auth.ts';
+import { ApiError, type Broken, claimAnswer, errorBody, invalid } from '../errors.ts';
+import { AvailabilityBody, DeclineBody, LocationBody, toFix } from '../schemas.ts';
+import { validate } from '../validate.ts';
+import { driverView } from '../views.ts';
+import type { CustomerSession } from './customer-session.ts';
+import type { DriverSession } from './driver-session.ts';
+
+export type Session = DriverSession | CustomerSession;
+
+/** Contract section 5. */
+const REF_MAX = 64;
+const JobId = Type.String({ minLength: 1, maxLength: 128 });
+const AcceptBody = Type.Object({ job_id: JobId }, { additionalProperties: false });
+const DeclineFrame = Type.Object(
+  { job_id: JobId, ...DeclineBody.properties },
+  { additionalProperties: false },
+);
+const AuthBody = Type.Object(
+  { token: Type.String({ minLength: 1, maxLength: 4096 }) },
+  { additionalProperties: false },
+);
+const HeartbeatBody = Type.Object({}, { additionalProperties: false });
+
+/** The frames' data by event; `asyncapi.json` is made of the same schemas. */
+export const CLIENT_FRAMES = {
+  location: LocationBody,
+  availability: AvailabilityBody,
+  accept: AcceptBody,
+  decline: DeclineFrame,
+  auth: AuthBody,
+  heartbeat: HeartbeatBody,
+} satisfies Record<string, TSchema>;
+
+type ClientEvent = keyof typeof CLIENT_FRAMES;
+/** What only drivers may say. */
+const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
+
+interface Frame {
+  event: ClientEvent;
+  data: unknown;
+  ref: string | undefined;
+}
+
+interface Answer {
+  ok: boolean;
+  code?: string;
+  data?: object;
+}
+
+export interface Commands {
+  /** Handles one text frame; never rejects. */
+  handle(session: Session, text: string): Promise<void>;
+}
+
+export function createCommands(engine: Engine, auth: Auth): Commands {
+  return {
+    async handle(session, text) {
+      const frame = readFrame(session, text);
+      if (!frame) return;
+      const answer = await run(session, frame).catch(toAnswer);
+      const { connection } = session;
+      if (frame.ref !== undefined) connection.ack(frame.ref, answer);
+      else if (!answer.ok) sayError(session, answer);
+    },
+  };
+
+  async function run(session: Session, { event, data }: Frame): Promise<Answer> {
+    if (event === 'heartbeat') return { ok: true };
+    if (event === 'auth') return refresh(session, (data as Static<typeof AuthBody>).token);
+    if (session.role !== 'driver') return { ok: false };
+    const driverId = session.connection.identity.sub;
+    if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
+    if (event === 'availability') {
+      const { online } = data as Static<typeof AvailabilityBody>;
+      const result = await engine.setAvailability(driverId, online);
+      if (!result.ok) throw new ApiError(result.code);
+      return { ok: true, data: driverView(result.driver) };
+    }
+    if (event === 'accept') {
+      const { job_id } = data as Static<typeof AcceptBody>;
+      const { status, body } = claimAnswer(await engine.claim(job_id, driverId));
+      return status === 200 ? { ok: true, data: body } : failed(body);
+    }
+    const { job_id, reason } = data as Static<typeof DeclineFrame>;
+    const declined = await engine.decline(job_id, driverId, reason ?? null);
+    if (!declined.ok) throw new ApiError('job_not_found');
+    return { ok: true };
+  }
+
+  async function locate(
+    session: DriverSession,
+    body: Static<typeof LocationBody>,
+  ): Promise<Answer> {
+    const driver = session.driver ?? (await engine.knowDriver(session.connection.identity.sub));
+    if (!driver) throw new ApiError('driver_not_found');
+    await engine.tracker.add(driver, toFix(body, engine.ctx.now()));
+    return { ok: true };
+  }
+
+  /** A fresh token of the same user for the same connection. */
+  async function refresh(session: Session, token: string): Promise<Answer> {
+    const { connection } = session;
+    const identity = await auth.verify(token);
+    if (identity.sub !== connection.identity.sub || identity.role !== connection.identity.role) {
+      throw new UnauthorizedError('The token is of another user');
+    }
+    connection.expiresAt = identity.expiresAt;
+    return { ok: true };
+  }
+}
+
+/** Parses and checks a frame; null when it was invalid and has been answered. */
+function readFrame(session: Session, text: string): Frame | null {
+  const { connection } = session;
+  const bad = (error: ApiError, ref?: string) => {
+    const body = errorBody(error);
+    connection.badFrame(ref, body.code, body.error, body);
+    return null;
+  };
+  const broken = (field: string, rule: string, ref?: string) =>
+    bad(invalid([{ field, rule }]), ref);
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    return bad(new ApiError('invalid_json', { message: 'The frame is not JSON' }));
+  }
+  if (typeof value !== 'object' || value === null || Array.isArray(value)) {
+    return broken('frame', 'must be an object with event and data');
+  }
+  const { event, data = {}, ref, ...rest } = value as Record<string, unknown>;
+  if (ref !== undefined && !isRef(ref)) {
+    return broken('ref', `must be a string of 1 to ${REF_MAX} characters`);
+  }
+  const [unknown] = Object.keys(rest);
+  if (unknown !== undefined) return broken(unknown, 'is not a known field', ref);
+  if (typeof event !== 'string' || !Object.hasOwn(CLIENT_FRAMES, event)) {
+    return broken('event', `must be one of ${Object.keys(CLIENT_FRAMES).join(', ')}`, ref);
+  }
+  const known = event as ClientEvent;
+  if (session.role !== 'driver' && DRIVERS_ONLY.includes(known)) {
+    return bad(new ApiError('forbidden'), ref);
+  }
+  const rules: Broken[] = validate(CLIENT_FRAMES[known], data);
+  if (rules.length > 0) return bad(invalid(rules), ref);
+  connection.goodFrame();
+  return { event: known, data, ref };
+}
+
+function isRef(ref: unknown): ref is string {
+  return typeof ref === 'string' && ref.length >= 1 && ref.length <= REF_MAX;
+}
+
+function failed(body: object): Answer {
+  return { ok: false, code: (body as { code: string }).code, data: body };
+}
+
+function toAnswer(error: unknown): Answer {
+  return failed(errorBody(error));
+}
+
+function sayError(session: Session, answer: Answer): void {
+  const body = answer.data as { error: string; retry_after_ms?: number } | undefined;
+  session.connection.error(answer.code ?? 'internal', body?.error ?? '', body?.retry_after_ms);
+}

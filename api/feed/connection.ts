@@ -1,0 +1,156 @@
+/**
+ * One client's socket: what goes out, how fast it may come in, and when it is closed.
+ * A tick's frames leave in one write. A client that does not read is sent nothing more until it has
+ * caught up, then a snapshot; the server's memory does not grow with slow phones.
+ */
+import type { Duplex } from 'node:stream';
+import { WebSocket } from 'ws';
+import type { Identity } from '../auth.ts';
+import { eventFrame } from './frame.ts';
+import type { FeedMetrics } from './metrics.ts';
+
+/** Contract section 5. */
+export const CLOSE = {
+  deploy: 1012,
+  overload: 1013,
+  badFrame: 4000,
+  tokenExpired: 4001,
+  silent: 4003,
+  tooSlow: 4008,
+  tooFast: 4029,
+  suspended: 4501,
+  replaced: 4509,
+} as const;
+
+/** About 400 jobs: a client that is this far behind is better served by a snapshot. */
+const BUFFERED_MAX = 256 * 1024;
+/** A client that does not read for so long is gone or hopeless. */
+const BEHIND_MAX_MS = 30_000;
+/** Contract section 5: 200 frames a second, or 500 at once. */
+const FRAMES_PER_S = 200;
+const FRAMES_BURST = 500;
+/** Contract section 5: invalid frames in a row. */
+const BAD_FRAMES_MAX = 10;
+/** A client that does not answer the close is cut off. */
+const CLOSE_TIMEOUT_MS = 3000;
+
+export class Connection {
+  readonly id: string;
+  readonly identity: Identity;
+  /** Epoch ms of the last frame or pong. */
+  heardAt: number;
+  /** Epoch ms; a refreshed token moves it. */
+  expiresAt: number;
+  closed = false;
+  /** Called when a client that was behind has caught up. */
+  onDrained: () => void = () => {};
+
+  readonly #ws: WebSocket;
+  readonly #socket: Duplex;
+  readonly #metrics: FeedMetrics;
+  #outgoing: Buffer[] = [];
+  #behindSince = 0;
+  #allowance = FRAMES_BURST;
+  #allowanceAt: number;
+  #badFrames = 0;
+
+  constructor(
+    id: string,
+    identity: Identity,
+    wire: { ws: WebSocket; socket: Duplex },
+    metrics: FeedMetrics,
+    now: number,
+  ) {
+    this.id = id;
+    this.identity = identity;
+    this.expiresAt = identity.expiresAt;
+    this.heardAt = now;
+    this.#allowanceAt = now;
+    this.#ws = wire.ws;
+    this.#socket = wire.socket;
+    this.#metrics = metrics;
+    wire.socket.on('drain', () => {
+      if (this.#behindSince === 0) return;
+      this.#behindSince = 0;
+      this.onDrained();
+    });
+  }
+
+  /** Queues a frame for this tick's write. Dropped while the client is behind. */
+  send(event: string, frame: Buffer): void {
+    if (this.closed || this.#behindSince > 0) return;
+    this.#metrics.frame(event);
+    if (this.#outgoing.length === 0) setImmediate(() => this.#flush());
+    this.#outgoing.push(frame);
+  }
+
+  sendEvent(event: string, data: object): void {
+    this.send(event, eventFrame(event, data));
+  }
+
+  /** Answers a client frame that carried a `ref`. */
+  ack(ref: string, answer: { ok: boolean; code?: string; data?: object }): void {
+    this.sendEvent('ack', { ref, ...answer });
+  }
+
+  error(code: string, message: string, retryAfterMs?: number): void {
+    const retry = retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs };
+    this.sendEvent('error', { code, message, ...retry });
+  }
+
+  /** Says why, then closes. */
+  close(status: number, code: string, message: string): void {
+    if (this.closed) return;
+    this.#behindSince = 0;
+    this.error(code, message);
+    this.#flush();
+    this.closed = true;
+    this.#ws.close(status, code);
+    setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  ping(): void {
+    if (!this.closed) this.#ws.ping();
+  }
+
+  /** Counts a frame from the client; false when it closed the connection for sending too fast. */
+  admit(now: number): boolean {
+    this.heardAt = now;
+    const earned = ((now - this.#allowanceAt) / 1000) * FRAMES_PER_S;
+    this.#allowance = Math.min(FRAMES_BURST, this.#allowance + Math.max(0, earned)) - 1;
+    this.#allowanceAt = now;
+    if (this.#allowance >= 0) return true;
+    this.close(CLOSE.tooFast, 'rate_limited', 'More than 200 frames a second or 500 at once');
+    return false;
+  }
+
+  goodFrame(): void {
+    this.#badFrames = 0;
+  }
+
+  /** Answers an invalid frame; the tenth in a row closes. */
+  badFrame(ref: string | undefined, code: string, message: string, data: object): void {
+    if (++this.#badFrames >= BAD_FRAMES_MAX) {
+      this.close(CLOSE.badFrame, 'bad_frames', 'Ten invalid frames in a row');
+    } else if (ref !== undefined) {
+      this.ack(ref, { ok: false, code, data });
+    } else {
+      this.error(code, message);
+    }
+  }
+
+  /** Closes a client that has not read for too long. */
+  checkPace(now: number): void {
+    if (this.#behindSince === 0 || now - this.#behindSince < BEHIND_MAX_MS) return;
+    this.close(CLOSE.tooSlow, 'too_slow', 'The client does not read what it is sent');
+  }
+
+  #flush(): void {
+    const frames = this.#outgoing;
+    this.#outgoing = [];
+    if (this.closed || frames.length === 0 || this.#ws.readyState !== WebSocket.OPEN) return;
+    const bytes = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
+    this.#socket.write(bytes);
+    if (this.#socket.writableLength > BUFFERED_MAX) this.#behindSince = Date.now();
+  }
+}

@@ -1,0 +1,54 @@
+/**
+ * Which drivers' sockets were given which offers: kept for a second, then written to Postgres in
+ * one statement. Operators read there who was reached, drivers' counters are made of it.
+ */
+import type { EngineContext } from '../../engine/context.ts';
+import { saveDeliveries } from '../../engine/pg/notifications.ts';
+
+const SAVE_MS = 1000;
+/** Offers kept while Postgres is away; beyond it offers go uncounted. */
+const PENDING_MAX = 100_000;
+
+export interface Deliveries {
+  add(jobId: string, driverId: string): void;
+  close(): Promise<void>;
+}
+
+export function createDeliveries(ctx: EngineContext): Deliveries {
+  let pending = new Map<string, Set<string>>();
+  let count = 0;
+  let saving: Promise<void> = Promise.resolve();
+  const timer = setInterval(() => void save(), SAVE_MS);
+  timer.unref();
+
+  function save(): Promise<void> {
+    if (pending.size === 0) return saving;
+    const batch = pending;
+    pending = new Map();
+    count = 0;
+    const rows = [...batch].map(([jobId, drivers]) => ({ jobId, driverIds: [...drivers] }));
+    saving = saving
+      .then(() => saveDeliveries(ctx.db, rows))
+      .catch((error: unknown) => {
+        for (const { jobId, driverIds } of rows) for (const id of driverIds) add(jobId, id);
+        ctx.log.warn({ err: error, jobs: rows.length }, 'deliveries not yet in Postgres');
+      });
+    return saving;
+  }
+
+  function add(jobId: string, driverId: string): void {
+    if (count >= PENDING_MAX) return;
+    const drivers = pending.get(jobId) ?? new Set();
+    if (drivers.has(driverId)) return;
+    pending.set(jobId, drivers.add(driverId));
+    count++;
+  }
+
+  return {
+    add,
+    async close() {
+      clearInterval(timer);
+      await save();
+    },
+  };
+}

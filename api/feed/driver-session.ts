@@ -1,0 +1,315 @@
+/**
+ * A connected driver's feed: a function of him and the open jobs around him. Events only keep it
+ * current quickly; whenever one may have been missed it is computed again and sent as a snapshot.
+ */
+import { RADIUS_KM_MAX } from '../../engine/config.ts';
+import { distanceKm, type Position } from '../../engine/domain/distance.ts';
+import {
+  type HiddenReason,
+  hiddenReason,
+  unavailableReason,
+  type VisibilityRules,
+} from '../../engine/domain/visibility.ts';
+import { WORLD, type Zone, zonesWithin } from '../../engine/domain/zones.ts';
+import type { Fix, KnownDriver } from '../../engine/redis/drivers.ts';
+import type { UserEvent } from '../../engine/settle.ts';
+import { CLOSE, type Connection } from './connection.ts';
+import type { Deliveries } from './deliveries.ts';
+import { eventFrame, textFrame } from './frame.ts';
+import type { FeedMetrics } from './metrics.ts';
+import type { ClosedJob, MirroredJob, ZoneMirror, ZoneWatcher } from './zone-mirror.ts';
+
+/**
+ * A driver who moved less than this may skip the computation; zones are followed that much wider.
+ * Without a cap, one who is near no job would never follow new zones.
+ */
+const MARGIN_MAX_KM = 1;
+const REACH_KM = RADIUS_KM_MAX + MARGIN_MAX_KM;
+
+/** Jobs of his own that a session remembers; one that is forgotten may be told twice. */
+const OWN_MAX = 64;
+
+export type SnapshotReason = 'connect' | 'resync' | 'moved' | 'availability';
+
+/** What a session needs of the gateway. */
+export interface DriverSessionHost {
+  rules: VisibilityRules;
+  deliveries: Deliveries;
+  metrics: FeedMetrics;
+  now(): number;
+  /** Follows a zone from now on; each call is matched by one `releaseZone`. */
+  acquireZone(zone: Zone): ZoneMirror;
+  releaseZone(mirror: ZoneMirror): void;
+}
+
+export class DriverSession implements ZoneWatcher {
+  readonly role = 'driver';
+  readonly connection: Connection;
+  /** Null while he has no profile. */
+  driver: KnownDriver | null = null;
+  readonly #host: DriverSessionHost;
+  readonly #zones = new Map<Zone, ZoneMirror>();
+  /** What the client holds: job → version. */
+  readonly #held = new Map<string, number>();
+  /** Jobs he took: the version he was told last. */
+  readonly #own = new Map<string, number>();
+  /** The snapshot that is due once all zones are loaded. */
+  #due: SnapshotReason | null = 'connect';
+  #available = false;
+  /** Where the feed was computed, and how far from there no job's circle is crossed, km. */
+  #anchor: Position | null = null;
+  #margin = 0;
+
+  constructor(connection: Connection, host: DriverSessionHost) {
+    this.connection = connection;
+    this.#host = host;
+    connection.onDrained = () => this.resync('slow');
+  }
+
+  /** He was loaded, or learnt to exist: the first snapshot. */
+  begin(driver: KnownDriver | null): void {
+    if (driver?.suspended) {
+      this.#suspend();
+      return;
+    }
+    this.driver = driver;
+    this.#due = 'connect';
+    this.#followZones();
+    this.#trySnapshot();
+  }
+
+  /** What is known of him changed: approval, availability, type, load, zone. */
+  onDriver(event: KnownDriver): void {
+    const before = this.driver;
+    if (before && event.rev < before.rev) return;
+    if (event.suspended || (before?.approved && !event.approved)) {
+      this.#suspend();
+      return;
+    }
+    const fix = newest(before?.fix ?? null, event.fix);
+    const seenAt = Math.max(before?.seenAt ?? 0, event.seenAt);
+    this.driver = { ...event, fix, position: fix, seenAt };
+    this.#followZones();
+    if (this.#availableNow() !== this.#available) this.#snapshotWhenLoaded('availability');
+    else this.#recompute();
+  }
+
+  /** He is somewhere else. Fixes older than the newest are no news. */
+  onFix(zone: Zone, fix: Fix, seenAt: number): void {
+    const driver = this.driver;
+    if (!driver || (driver.fix && driver.fix.at >= fix.at)) return;
+    const seen = Math.max(driver.seenAt, seenAt);
+    this.driver = { ...driver, zone, fix, position: fix, seenAt: seen };
+    if (this.#anchor && distanceKm(this.#anchor, fix) < this.#margin) return;
+    this.#followZones();
+    this.#recompute();
+  }
+
+  /** What makes no event: he goes stale, or is heard of again. */
+  tick(): void {
+    if (this.#due === null && this.#availableNow() !== this.#available) {
+      this.#snapshotWhenLoaded('availability');
+    }
+  }
+
+  resync(why: string): void {
+    this.#host.metrics.resync(why);
+    this.#snapshotWhenLoaded('resync');
+  }
+
+  /** What only he is told: a job he holds changed, a notification. */
+  onUserEvent({ event, data }: UserEvent): void {
+    if (event === 'job:status') {
+      const { job_id, version } = data as { job_id: string; version: number };
+      if (this.#told(job_id, version)) return;
+      this.#held.delete(job_id);
+    }
+    this.connection.sendEvent(event, data);
+  }
+
+  end(): void {
+    for (const mirror of this.#zones.values()) this.#leave(mirror);
+    this.#zones.clear();
+  }
+
+  onOpen(job: MirroredJob, again: boolean): void {
+    if (this.#due === null) this.#evaluate(job, again);
+  }
+
+  onClosed(job: ClosedJob): void {
+    if (!this.#held.delete(job.id)) return;
+    if (job.driverId === this.driver?.id) this.#told(job.id, job.version);
+    this.connection.send('job:status', job.change);
+  }
+
+  /** A job of his own is told by its zone and to him by name: was it told already? */
+  #told(jobId: string, version: number): boolean {
+    if ((this.#own.get(jobId) ?? 0) >= version) return true;
+    this.#own.delete(jobId);
+    this.#own.set(jobId, version);
+    const [oldest] = this.#own.keys();
+    if (this.#own.size > OWN_MAX && oldest !== undefined) this.#own.delete(oldest);
+    return false;
+  }
+
+  onRefused(job: MirroredJob, driverId: string): void {
+    if (driverId === this.driver?.id) this.onOpen(job, false);
+  }
+
+  onExpired(job: MirroredJob): void {
+    this.onOpen(job, false);
+  }
+
+  onReload(): void {
+    if (this.#due === null) this.#host.metrics.resync('reload');
+    this.#due ??= 'resync';
+    this.#trySnapshot();
+  }
+
+  #evaluate(job: MirroredJob, again = false): void {
+    const held = this.#held.get(job.id);
+    const hidden = this.#hidden(job);
+    this.#narrow(job);
+    if (hidden !== null) {
+      if (held === undefined) return;
+      this.#held.delete(job.id);
+      const data = { job_id: job.id, version: job.version, reason: removalOf(hidden) };
+      this.connection.send('job:removed', eventFrame('job:removed', data));
+      return;
+    }
+    this.#held.set(job.id, job.version);
+    if (held === undefined || again) {
+      this.connection.send('job:new', job.offer);
+      this.#host.deliveries.add(job.id, this.connection.identity.sub);
+    } else if (job.version > held) {
+      this.connection.send('job:status', job.change);
+    }
+  }
+
+  #hidden(job: MirroredJob): HiddenReason | null {
+    if (!this.driver) return 'not_approved';
+    return hiddenReason(this.#state(this.driver), job, this.#host.now(), this.#host.rules);
+  }
+
+  /** He is connected: his last frame or pong counts like one that Redis has seen. */
+  #state(driver: KnownDriver): KnownDriver {
+    return driver.seenAt >= this.connection.heardAt
+      ? driver
+      : { ...driver, seenAt: this.connection.heardAt };
+  }
+
+  #availableNow(): boolean {
+    if (!this.driver) return false;
+    const state = this.#state(this.driver);
+    return unavailableReason(state, this.#host.now(), this.#host.rules) === null;
+  }
+
+  /** Deltas from what the client holds to what he should see. */
+  #recompute(): void {
+    if (this.#due !== null) {
+      this.#trySnapshot();
+      return;
+    }
+    this.#moveAnchor();
+    const current = new Map<string, MirroredJob>();
+    for (const mirror of this.#zones.values()) {
+      for (const job of mirror.jobs.values()) current.set(job.id, job);
+    }
+    for (const [id, version] of this.#held) {
+      if (current.has(id)) continue;
+      this.#held.delete(id);
+      const data = { job_id: id, version, reason: 'out_of_range' };
+      this.connection.send('job:removed', eventFrame('job:removed', data));
+    }
+    for (const job of current.values()) this.#evaluate(job);
+  }
+
+  #snapshotWhenLoaded(reason: SnapshotReason): void {
+    this.#due ??= reason;
+    this.#trySnapshot();
+  }
+
+  /** Sends the snapshot that is due, unless a zone is still being loaded: then it follows. */
+  #trySnapshot(): void {
+    if (this.#due === null) return;
+    for (const mirror of this.#zones.values()) if (!mirror.loaded) return;
+    const reason = this.#due;
+    this.#due = null;
+    this.#held.clear();
+    this.#moveAnchor();
+    this.#available = this.#availableNow();
+    const jobs: string[] = [];
+    for (const mirror of this.#zones.values()) {
+      for (const job of mirror.jobs.values()) {
+        this.#narrow(job);
+        if (this.#hidden(job) !== null) continue;
+        this.#held.set(job.id, job.version);
+        this.#host.deliveries.add(job.id, this.connection.identity.sub);
+        jobs.push(job.json);
+      }
+    }
+    const text = `{"event":"feed:snapshot","data":{"jobs":[${jobs.join()}],"reason":"${reason}"}}`;
+    this.connection.send('feed:snapshot', textFrame(text));
+  }
+
+  /** Follows exactly the zones that a job within reach may lie in. */
+  #followZones(): void {
+    const here = this.driver?.position ?? null;
+    const wanted = new Set(here ? [...zonesWithin(here, REACH_KM), WORLD] : [WORLD]);
+    for (const [zone, mirror] of this.#zones) {
+      if (wanted.has(zone)) continue;
+      this.#zones.delete(zone);
+      this.#leave(mirror);
+    }
+    for (const zone of wanted) {
+      if (this.#zones.has(zone)) continue;
+      const mirror = this.#host.acquireZone(zone);
+      mirror.watchers.add(this);
+      this.#zones.set(zone, mirror);
+      if (!mirror.loaded) this.#due ??= 'moved';
+    }
+  }
+
+  #leave(mirror: ZoneMirror): void {
+    mirror.watchers.delete(this);
+    this.#host.releaseZone(mirror);
+  }
+
+  #moveAnchor(): void {
+    this.#anchor = this.driver?.position ?? null;
+    this.#margin = MARGIN_MAX_KM;
+  }
+
+  /** A job's circle is so far from here; from the anchor it may be nearer by what he has moved. */
+  #narrow(job: MirroredJob): void {
+    const here = this.driver?.position;
+    if (!job.position || !here || !this.#anchor) return;
+    const away = Math.abs(distanceKm(here, job.position) - job.radiusKm);
+    this.#margin = Math.min(this.#margin, away - distanceKm(this.#anchor, here));
+  }
+
+  #suspend(): void {
+    this.connection.close(CLOSE.suspended, 'suspended', 'This driver may not work now');
+  }
+}
+
+function newest(a: Fix | null, b: Fix | null): Fix | null {
+  if (!a || !b) return a ?? b;
+  return b.at >= a.at ? b : a;
+}
+
+/** The contract's words for why a job left one driver's feed. */
+function removalOf(hidden: HiddenReason): 'out_of_range' | 'declined' | 'withdrawn' | 'reserved' {
+  switch (hidden) {
+    case 'out_of_range':
+    case 'no_position':
+      return 'out_of_range';
+    case 'declined':
+    case 'released':
+      return 'declined';
+    case 'reserved':
+      return 'reserved';
+    default:
+      return 'withdrawn';
+  }
+}

@@ -1,0 +1,165 @@
+/**
+ * Every log that this gateway follows: the subscriptions, and twice a second the comparison of
+ * where each log ends with where we are. A read that misses its deadline, or a lost connection,
+ * makes the feed `degraded`; a full round that finds us at the end of every log makes it `live`.
+ */
+import { type EngineContext, withDeadline } from '../../engine/context.ts';
+import { onceEachOutage } from '../../engine/engine.ts';
+import { connectSubscriber, type RedisClient } from '../../engine/redis/client.ts';
+import type { LogKeys } from '../../engine/redis/keys.ts';
+import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
+
+/** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
+const COMPARE_MS = 500;
+/** While degraded, the first good round should come soon after Redis does. */
+const COMPARE_DEGRADED_MS = 100;
+/** With `COMPARE_MS`, well within the 3 s in which a silent loss must be told. */
+const READ_DEADLINE_MS = 1000;
+
+export interface LogListener {
+  onDegraded(): void;
+  onLive(): void;
+  /** What is not logged: batches of positions, as JSON. */
+  onFixes(json: string): void;
+  /** An entry was applied; `at` is its time on Redis's clock, epoch ms. */
+  onApplied(at: number): void;
+}
+
+export class FollowedLogs {
+  degradedSince: number | null = null;
+  readonly #ctx: EngineContext;
+  readonly #listener: LogListener;
+  readonly #subscriber: RedisClient;
+  readonly #byChannel = new Map<string, LogFollower>();
+  #timer: NodeJS.Timeout | undefined;
+  #closed = false;
+
+  constructor(ctx: EngineContext, redisUrl: string, listener: LogListener) {
+    this.#ctx = ctx;
+    this.#listener = listener;
+    this.#subscriber = connectSubscriber(redisUrl, onceEachOutage(ctx.log));
+    this.#subscriber.on('smessage', (channel: string, message: string) => {
+      this.#onMessage(channel, message);
+    });
+    this.#subscriber.on('close', () => this.#degrade());
+    ctx.redis.on('close', () => this.#degrade());
+    this.#schedule(0);
+  }
+
+  /** Follows a log; resolves when its state is loaded and current. */
+  async follow(source: LogSource): Promise<void> {
+    const follower = new LogFollower(
+      source,
+      (keys, after) => this.#read(keys, after),
+      (id) => this.#listener.onApplied(Number(id.split('-')[0])),
+    );
+    this.#byChannel.set(source.keys.live, follower);
+    // Not awaited: without the channel we are slower, not wrong.
+    this.#subscriber.ssubscribe(source.keys.live).catch(() => {});
+    await follower.catchUp();
+  }
+
+  unfollow(source: LogSource): void {
+    this.#byChannel.delete(source.keys.live);
+    this.#subscriber.sunsubscribe(source.keys.live).catch(() => {});
+  }
+
+  get size(): number {
+    return this.#byChannel.size;
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#subscriber.disconnect();
+  }
+
+  #onMessage(channel: string, message: string): void {
+    if (message.startsWith('fixes ')) {
+      this.#listener.onFixes(message.slice(6));
+      return;
+    }
+    const [, id, prev] = message.split(' ', 3);
+    if (!id || !prev) return;
+    const body = message.slice('log '.length + id.length + prev.length + 2);
+    this.#byChannel.get(channel)?.live(id, prev, body);
+  }
+
+  async #read(keys: LogKeys, after: string): Promise<LogRead> {
+    const replies = await this.#deadline(
+      this.#ctx.redis
+        .pipeline()
+        .hmget(keys.meta, 'ready', 'last')
+        .xrange(keys.log, `(${after}`, '+', 'COUNT', READ_MAX)
+        .exec(),
+    );
+    const [meta, entries] = values(replies) as [
+      [string | null, string | null],
+      [string, string[]][],
+    ];
+    return {
+      ready: meta[0] === '1',
+      last: meta[1] ?? '0-0',
+      entries: entries.map(([id, fields]) => ({
+        id,
+        prev: fields[1] as string,
+        body: fields[3] as string,
+      })),
+    };
+  }
+
+  /** One comparison of every log; catches up where we are behind. */
+  async #compare(): Promise<void> {
+    const followers = [...this.#byChannel.values()];
+    const pipeline = this.#ctx.redis.pipeline();
+    for (const { source } of followers) pipeline.hmget(source.keys.meta, 'ready', 'last');
+    const replies = values(await this.#deadline(pipeline.exec())) as [string | null, string][];
+    await Promise.all(
+      followers.map(async (follower, i) => {
+        const [ready, last] = replies[i] as [string | null, string | null];
+        // Equality, not order: it also finds a Redis that went backwards.
+        if (!follower.isAt(ready === '1', last ?? '0-0')) await follower.catchUp();
+      }),
+    );
+  }
+
+  #schedule(ms: number): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#round(), ms);
+  }
+
+  async #round(): Promise<void> {
+    try {
+      await this.#compare();
+      if (this.degradedSince !== null && this.#ctx.redis.status === 'ready' && !this.#closed) {
+        this.degradedSince = null;
+        this.#listener.onLive();
+      }
+      this.#schedule(COMPARE_MS);
+    } catch (error) {
+      if (this.degradedSince === null) {
+        this.#ctx.log.warn({ err: error }, 'feed degraded: the logs cannot be read');
+      }
+      this.#degrade();
+      this.#schedule(COMPARE_DEGRADED_MS);
+    }
+  }
+
+  #degrade(): void {
+    if (this.degradedSince !== null || this.#closed) return;
+    this.degradedSince = this.#ctx.now();
+    this.#listener.onDegraded();
+  }
+
+  #deadline<T>(work: Promise<T>): Promise<T> {
+    return withDeadline(work, READ_DEADLINE_MS, () => new Error('Redis does not answer in time'));
+  }
+}
+
+/** The values of a pipeline's replies; throws the first error among them. */
+function values(replies: [Error | null, unknown][] | null): unknown[] {
+  return (replies ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+}

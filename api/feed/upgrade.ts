@@ -1,0 +1,34 @@
+/** The HTTP side of a WebSocket: where the token is, and how an upgrade is refused. */
+import { type IncomingMessage, STATUS_CODES } from 'node:http';
+import type { Duplex } from 'node:stream';
+import { bearer } from '../auth.ts';
+
+const TOKEN_PROTOCOL = 'bearer.';
+const SENTENCES = {
+  not_found: 'There is nothing here; the feed is at /ws',
+  unauthorized: 'A valid token is needed',
+  forbidden: 'The feed is for drivers and customers',
+  try_again: 'This server takes no more connections now',
+};
+
+/** From the `Authorization` header, or the subprotocol `bearer.<JWT>` (contract section 5). */
+export function tokenOf(request: IncomingMessage): string | null {
+  const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',');
+  const protocol = offered.map((p) => p.trim()).find((p) => p.startsWith(TOKEN_PROTOCOL));
+  return bearer(request.headers.authorization) ?? protocol?.slice(TOKEN_PROTOCOL.length) ?? null;
+}
+
+/** Answers with an HTTP error instead of switching protocols. */
+export function refuseUpgrade(socket: Duplex, status: number, code: keyof typeof SENTENCES): void {
+  const body = JSON.stringify({ error: SENTENCES[code], code });
+  socket.end(
+    [
+      `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
+      'Connection: close',
+      'Content-Type: application/json; charset=utf-8',
+      `Content-Length: ${Buffer.byteLength(body)}`,
+      '',
+      body,
+    ].join('\r\n'),
+  );
+}

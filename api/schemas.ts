@@ -1,0 +1,174 @@
+/**
+ * What clients may send, as TypeBox schemas: the one definition of every rule for a value, used to
+ * check HTTP calls and feed frames alike and to document both. Nothing is coerced or dropped: a
+ * value that breaks a rule and a field that nobody knows are refused and named.
+ */
+import { type Static, Type } from 'typebox';
+import { JOB_STATUSES, PROGRESS } from '../engine/domain/job.ts';
+import type { Fix } from '../engine/redis/drivers.ts';
+import type { Broken } from './errors.ts';
+
+export { validate } from './validate.ts';
+
+/** The poles are outside: Redis GEO and Web Mercator end here. */
+const LAT_MAX = 85.05112878;
+const LNG_MAX = 180;
+/** Contract section 4. */
+const PRICE_MAX = 1_000_000;
+const EXPIRES_MAX_MS = 30 * 86_400_000;
+/** A page of a list; more is read by asking again with `before`. */
+const PAGE_MAX = 200;
+const PAGE_DEFAULT = 50;
+
+const closed = { additionalProperties: false };
+
+/** No control characters, and no half of a surrogate pair, which is no character at all. */
+const text = (maxLength: number, description: string) =>
+  Type.String({ minLength: 1, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description });
+
+const time = (description: string) =>
+  Type.Refine(
+    Type.String({ format: 'date-time', description }),
+    (value) => Number.isFinite(Date.parse(value)),
+    () => 'must be an RFC 3339 time',
+  );
+
+export const UserId = Type.String({
+  pattern: '^[A-Za-z0-9_-]{1,64}$',
+  description: 'A user id: 1 to 64 of A-Z a-z 0-9 _ -',
+});
+/** Any text: an id that is none is answered with `job_not_found`. */
+const AnyId = Type.String({ description: 'Opaque' });
+const Lat = Type.Number({ minimum: -LAT_MAX, maximum: LAT_MAX });
+const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
+/** Outside of the map is a code of its own for positions of drivers. */
+const outside = { 'x-code': 'invalid_location' };
+const TruckType = text(40, 'The kind of truck');
+const Reason = text(200, 'Why');
+
+/** Where a driver is. */
+export const LocationBody = Type.Object(
+  {
+    lat: Type.Number({ minimum: -LAT_MAX, maximum: LAT_MAX, ...outside }),
+    lng: Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX, ...outside }),
+    heading: Type.Optional(Type.Number({ minimum: 0, maximum: 360, description: 'Degrees' })),
+    speed: Type.Optional(Type.Number({ minimum: 0, description: 'Metres per second' })),
+    accuracy_m: Type.Optional(Type.Number({ minimum: 0, description: 'Metres' })),
+    recorded_at: Type.Optional(
+      time('When the phone took it; orders its fixes. Capped at the server time; default: now'),
+    ),
+  },
+  closed,
+);
+export const AvailabilityBody = Type.Object({ online: Type.Boolean() }, closed);
+export const DeclineBody = Type.Object({ reason: Type.Optional(Reason) }, closed);
+export const ReleaseBody = DeclineBody;
+export const CancelBody = DeclineBody;
+export const ProgressBody = Type.Object({ status: Type.Enum([...PROGRESS]) }, closed);
+
+/** `null` as truck type takes it away. */
+const ProfileFields = {
+  name: Type.Optional(text(80, 'Needed for a new driver')),
+  truck_type: Type.Optional(Type.Union([TruckType, Type.Null()])),
+};
+export const ProfileBody = Type.Object(ProfileFields, closed);
+export const DriverBody = Type.Object(
+  {
+    ...ProfileFields,
+    approval_status: Type.Optional(Type.Enum(['pending', 'approved', 'suspended'])),
+    is_operator: Type.Optional(Type.Boolean()),
+  },
+  closed,
+);
+
+export const PostJobBody = Type.Object(
+  {
+    customer_id: Type.Optional(
+      Type.String({ ...UserId, description: 'Needed from operators and services, nobody else' }),
+    ),
+    address: text(200, 'Where'),
+    lat: Type.Optional(Lat),
+    lng: Type.Optional(Lng),
+    total_price: Type.Refine(
+      Type.Number({ minimum: 0, maximum: PRICE_MAX, description: 'At most two decimals' }),
+      (value) => Math.round(value * 100) / 100 === value,
+      () => 'must have at most two decimals',
+    ),
+    truck_type: Type.Optional(TruckType),
+    notes: Type.Optional(text(2000, 'For the driver')),
+    expires_at: Type.Optional(time('Between now and 30 days ahead')),
+  },
+  closed,
+);
+export const AssignBody = Type.Object({ driver_id: UserId }, closed);
+
+export const TokenBody = Type.Object(
+  {
+    token: Type.String({ pattern: '^[0-9A-Fa-f]{16,200}$', description: 'Hex, as APNs gave it' }),
+    environment: Type.Optional(Type.Enum(['sandbox', 'production'])),
+  },
+  closed,
+);
+export const TokenParams = Type.Object({ token: TokenBody.properties.token }, closed);
+export const DriverParams = Type.Object({ id: UserId }, closed);
+export const IdParams = Type.Object({ id: AnyId }, closed);
+
+const PageFields = {
+  limit: Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT }),
+  before: Type.Optional(Type.String({ description: 'The id of the last one of the page before' })),
+};
+export const PageQuery = Type.Object(
+  { ...PageFields, limit: Type.Optional(PageFields.limit) },
+  closed,
+);
+export const JobsQuery = Type.Object(
+  { ...PageQuery.properties, status: Type.Optional(Type.Enum([...JOB_STATUSES])) },
+  closed,
+);
+export const LoginQuery = Type.Object(
+  { token: Type.Optional(Type.String({ description: "An operator's token" })) },
+  closed,
+);
+
+/** How many a page holds when the caller does not say. */
+export function pageOf(query: Static<typeof PageQuery>): { limit: number; before?: string } {
+  const { limit = PAGE_DEFAULT, before } = query;
+  return { limit, ...(before !== undefined && { before }) };
+}
+
+/** The fix of a checked location; a phone whose clock is ahead does not get ahead of its fixes. */
+export function toFix(body: Static<typeof LocationBody>, now: number): Fix {
+  const recordedAt = body.recorded_at === undefined ? now : Date.parse(body.recorded_at);
+  return {
+    lat: body.lat,
+    lng: body.lng,
+    at: Math.min(recordedAt, now),
+    heading: body.heading ?? null,
+  };
+}
+
+/** The rules of a new job that concern more than one field. */
+export function postRules(body: Static<typeof PostJobBody>, needsCustomer: boolean): Broken[] {
+  const broken: Broken[] = [];
+  if (needsCustomer && body.customer_id === undefined) {
+    broken.push({ field: 'customer_id', rule: 'is required' });
+  }
+  if (!needsCustomer && body.customer_id !== undefined) {
+    broken.push({ field: 'customer_id', rule: 'is for operators and services only' });
+  }
+  if ((body.lat === undefined) !== (body.lng === undefined)) {
+    broken.push({
+      field: body.lat === undefined ? 'lat' : 'lng',
+      rule: 'must come with the other',
+    });
+  }
+  return broken;
+}
+
+/** Between now and 30 days ahead. */
+export function expiryRules(body: Static<typeof PostJobBody>, now: number): Broken[] {
+  if (body.expires_at === undefined) return [];
+  const ahead = Date.parse(body.expires_at) - now;
+  if (ahead > 0 && ahead <= EXPIRES_MAX_MS) return [];
+  return [{ field: 'expires_at', rule: 'must be between now and 30 days ahead' }];
+}

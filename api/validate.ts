@@ -1,0 +1,96 @@
+/**
+ * Checks a value against a schema and says, field by field and in words, which rules it breaks.
+ * Schemas are compiled when first used. Nothing is coerced; only the texts of a query string become
+ * numbers where the schema asks for them, because a query string has nothing else.
+ */
+import type { TSchema } from 'typebox';
+import { Compile, type Validator } from 'typebox/compile';
+import type { TLocalizedValidationError } from 'typebox/error';
+import { type Broken, ERRORS, type ErrorCode } from './errors.ts';
+
+/** More than these nobody reads; a hostile body may break thousands. */
+const BROKEN_MAX = 20;
+/** A field's name comes from the caller and is repeated to him. */
+const FIELD_MAX = 64;
+
+const validators = new WeakMap<TSchema, Validator>();
+
+/** The rules that `value` breaks; none when it is valid. */
+export function validate(schema: TSchema, value: unknown): Broken[] {
+  const validator = validatorOf(schema);
+  if (validator.Check(value)) return [];
+  const broken = validator
+    .Errors(value)
+    .filter((error) => !isInnerError(error))
+    .flatMap((error) => describe(schema, error));
+  return broken.slice(0, BROKEN_MAX);
+}
+
+/** A query string's texts as the numbers that the schema asks for, where they are numbers. */
+export function convertQuery(schema: TSchema, value: unknown): unknown {
+  return validatorOf(schema).Convert(value);
+}
+
+function validatorOf(schema: TSchema): Validator {
+  let validator = validators.get(schema);
+  if (!validator) {
+    validator = Compile(schema);
+    validators.set(schema, validator);
+  }
+  return validator;
+}
+
+/** Errors of the branches of a union, and the twins of an unknown field, say nothing new. */
+function isInnerError({ schemaPath, keyword }: TLocalizedValidationError): boolean {
+  return keyword === 'boolean' || /\/(anyOf|oneOf)\//.test(schemaPath);
+}
+
+function describe(schema: TSchema, error: TLocalizedValidationError): Broken[] {
+  const at = error.instancePath.slice(1).replaceAll('/', '.');
+  const named = (names: readonly string[], rule: string) =>
+    names.map((name) => ({ field: shorten(at ? `${at}.${name}` : name), rule }));
+  switch (error.keyword) {
+    case 'required':
+      return named(error.params.requiredProperties, 'is required');
+    case 'additionalProperties':
+      return named(error.params.additionalProperties, 'is not a known field');
+    default: {
+      const code = ownCode(schema, error);
+      return [{ field: shorten(at || 'body'), rule: ruleOf(error), ...(code && { code }) }];
+    }
+  }
+}
+
+/** In words that say more than the schema's keyword. */
+function ruleOf(error: TLocalizedValidationError): string {
+  switch (error.keyword) {
+    case 'pattern':
+      return PATTERNS.get(String(error.params.pattern)) ?? error.message;
+    case 'enum':
+      return `must be one of ${error.params.allowedValues.join(', ')}`;
+    case 'anyOf':
+      return 'must be a text that keeps its limits, or null';
+    case 'format':
+      return 'must be an RFC 3339 time, e.g. 2026-01-31T08:30:00Z';
+    default:
+      return error.message;
+  }
+}
+
+const PATTERNS: ReadonlyMap<string, string> = new Map([
+  ['^[^\\p{Cc}\\p{Cs}]*$', 'must not contain control characters'],
+  ['^[A-Za-z0-9_-]{1,64}$', 'must be 1 to 64 of A-Z a-z 0-9 _ -'],
+  ['^[0-9A-Fa-f]{16,200}$', 'must be 16 to 200 hexadecimal digits'],
+]);
+
+/** A property may name a code of its own for values beyond its bounds (`x-code`). */
+function ownCode(schema: TSchema, error: TLocalizedValidationError): ErrorCode | undefined {
+  if (error.keyword !== 'minimum' && error.keyword !== 'maximum') return undefined;
+  const { properties } = schema as { properties?: Record<string, Record<string, unknown>> };
+  const code = properties?.[error.instancePath.slice(1)]?.['x-code'];
+  return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : undefined;
+}
+
+function shorten(field: string): string {
+  return field.length > FIELD_MAX ? `${field.slice(0, FIELD_MAX)}…` : field;
+}

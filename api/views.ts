@@ -1,0 +1,114 @@
+/**
+ * What callers see of a row: one function each, so that a field that is nobody's business cannot
+ * slip into one answer and not the other. Used by the routes and by the feed.
+ */
+import { type DriverCard, type Job, type JobRow, toJob, toOwnersJob, toTime } from '../engine/domain/job.ts';
+import type { Db } from '../engine/pg/client.ts';
+import { type ApprovalStatus, type DriverRow, driverCards } from '../engine/pg/drivers.ts';
+import type { JobEventRow } from '../engine/pg/jobs.ts';
+import type { AttemptRow, NotificationRow } from '../engine/pg/notifications.ts';
+import type { Identity } from './auth.ts';
+
+/** The contract's Driver. */
+export interface DriverView {
+  id: string;
+  name: string | null;
+  truck_type: string | null;
+  approval_status: ApprovalStatus;
+  is_operator: boolean;
+  online: boolean;
+}
+
+export function driverView(row: DriverRow): DriverView {
+  return {
+    id: row.id,
+    name: row.name,
+    truck_type: row.truckType,
+    approval_status: row.approvalStatus,
+    is_operator: row.isOperator,
+    online: row.online,
+  };
+}
+
+/** May he see the job at all? Somebody else's job does not exist for him. */
+export function maySee(row: JobRow, { sub, role }: Identity): boolean {
+  if (role === 'driver') return row.driverId === sub;
+  if (role === 'customer') return row.customerId === sub;
+  return true;
+}
+
+/** Jobs as this caller sees them, with the card of the driver once one has accepted. */
+export async function jobViews(
+  db: Db,
+  rows: readonly JobRow[],
+  identity: Identity,
+): Promise<Job[]> {
+  const holders = rows.flatMap((row) => holderOf(row) ?? []);
+  const cards = await driverCards(db, [...new Set(holders)]);
+  return rows.map((row) => viewOf(row, identity, cards.get(holderOf(row) ?? '')));
+}
+
+export async function jobView(db: Db, row: JobRow, identity: Identity): Promise<Job> {
+  const [job] = await jobViews(db, [row], identity);
+  return job ?? viewOf(row, identity, undefined);
+}
+
+function viewOf(row: JobRow, identity: Identity, card: DriverCard | undefined): Job {
+  if (identity.role !== 'driver') return toOwnersJob(row, card);
+  return { ...toJob(row), ...(card && { driver: card }) };
+}
+
+/** Who accepted it; a driver for whom it is merely reserved has not. */
+function holderOf(row: JobRow): string | null {
+  return row.acceptedAt === null ? null : row.driverId;
+}
+
+export function notificationView(row: NotificationRow): object {
+  const { id, type, title, body, data } = row;
+  return {
+    ...{ id, type, title, body, data },
+    created_at: toTime(row.createdAt),
+    read_at: row.readAt === null ? null : toTime(row.readAt),
+  };
+}
+
+/** What happened to a job, oldest first; attempts only for those who may see them. */
+export function timelineView(
+  transitions: readonly JobEventRow[],
+  attempts: readonly AttemptRow[],
+): object[] {
+  const events = [
+    ...transitions.map((row) => ({ at: row.at, view: transitionView(row) })),
+    ...attempts.map((row) => ({ at: row.at, view: attemptView(row) })),
+  ];
+  return events.sort((a, b) => a.at - b.at).map(({ view }) => view);
+}
+
+function transitionView(row: JobEventRow): object {
+  return {
+    type: row.type,
+    at: toTime(row.at),
+    version: row.version,
+    status: row.status,
+    ...(row.driverId !== null && { driver_id: row.driverId }),
+    actor: row.actor,
+    ...(row.reason !== null && { reason: row.reason }),
+  };
+}
+
+function attemptView(row: AttemptRow): object {
+  return {
+    type: 'push.attempted',
+    at: toTime(row.at),
+    user_id: row.userId,
+    role: row.app,
+    lane: row.lane,
+    kind: row.kind,
+    ...(row.wave > 0 && { wave: row.wave }),
+    token_suffix: row.tokenSuffix,
+    outcome: row.outcome,
+    ...(row.status !== null && { status: row.status }),
+    ...(row.reason !== null && { reason: row.reason }),
+    apns_id: row.apnsId,
+  };
+}

@@ -1,0 +1,215 @@
+/** The feed over two gateways, on real sockets: what drivers and customers are told. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { HERE, northOf } from '../../support/engine.ts';
+import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { until } from '../../support/until.ts';
+
+let t: TestFeed;
+let count = 0;
+/** A driver of this test alone, connected to one of the gateways. */
+async function driver(gateway: 0 | 1, at = HERE, truckType?: string) {
+  const id = `driver${++count}`;
+  await t.driver(id, at, truckType);
+  return { id, client: await TestClient.connect(t.gateways[gateway].url, 'driver', id) };
+}
+const connectCustomer = (gateway: 0 | 1, id: string) =>
+  TestClient.connect(t.gateways[gateway].url, 'customer', id);
+const available = async (id: string) => {
+  const known = await t.engine.knowDriver(id);
+  const jobs = known ? await t.engine.available(known) : [];
+  return new Map(jobs.map((job) => [job.id, job.version]));
+};
+const settled = (id: string, client: TestClient) =>
+  until(async () => {
+    const [truth, feed] = [await available(id), client.feed()];
+    return truth.size === feed.size && [...truth].every(([job, v]) => feed.get(job) === v);
+  });
+
+beforeAll(async () => {
+  t = await startTestFeed();
+});
+
+describe('a driver', () => {
+  it('is greeted, then sent all that he may see', async () => {
+    const job = await t.post();
+    const { client } = await driver(0);
+    expect(client.frames.map((f) => f.event).slice(0, 2)).toEqual(['hello', 'feed:snapshot']);
+    expect(client.of('hello')[0]).toMatchObject({ heartbeat_s: 25 });
+    const [snapshot] = client.of('feed:snapshot');
+    expect(snapshot.reason).toBe('connect');
+    const offer = snapshot.jobs.find((j: { id: string }) => j.id === job.id);
+    expect(offer).toMatchObject({ status: 'pending', version: 1, total_price: 120 });
+    expect(offer).not.toHaveProperty('customer_id');
+  });
+
+  it('sees a new job on every gateway, and sees it go when it is taken on another', async () => {
+    const [a, b] = [await driver(0), await driver(1)];
+    const job = await t.post();
+    await a.client.next('job:new', (j) => j.id === job.id);
+    await b.client.next('job:new', (j) => j.id === job.id);
+    const ack = await b.client.ask('accept', { job_id: job.id });
+    expect(ack).toMatchObject({ ok: true, data: { success: true, job: { status: 'accepted' } } });
+    const gone = await a.client.next('job:status', (d) => d.job_id === job.id);
+    expect(gone).toEqual({ job_id: job.id, status: 'accepted', version: 2, driver_id: b.id });
+    await b.client.next('job:status', (d) => d.job_id === job.id);
+    const late = await a.client.ask('accept', { job_id: job.id });
+    expect(late).toMatchObject({ ok: false, code: 'already_accepted' });
+    expect(late.data.error).toBe('Job already accepted by another driver');
+    await settled(a.id, a.client);
+    await settled(b.id, b.client);
+  });
+
+  it('does not see what is out of range, for another truck, or posted while he is offline', async () => {
+    const { id, client } = await driver(0);
+    const far = await t.post({ position: northOf(31) });
+    const van = await t.post({ truckType: 'van' });
+    const near = await t.post();
+    await client.next('job:new', (j) => j.id === near.id);
+    expect(client.feed().has(far.id)).toBe(false);
+    expect(client.feed().has(van.id)).toBe(false);
+    expect(await client.ask('availability', { online: false })).toMatchObject({ ok: true });
+    await client.next('feed:snapshot', (s) => s.reason === 'availability' && s.jobs.length === 0);
+    await t.post();
+    expect(await client.ask('availability', { online: true })).toMatchObject({ ok: true });
+    await settled(id, client);
+    expect(client.feed().has(near.id)).toBe(true);
+  });
+
+  it('who moves gains and loses jobs without asking', async () => {
+    const { id, client } = await driver(1, northOf(200));
+    const job = await t.post();
+    expect(client.feed().has(job.id)).toBe(false);
+    expect(await client.ask('location', { ...northOf(20), heading: 180 })).toMatchObject({
+      ok: true,
+    });
+    await until(() => client.feed().has(job.id));
+    await client.ask('location', northOf(40));
+    await client.next('job:removed', (d) => d.job_id === job.id && d.reason === 'out_of_range');
+    await settled(id, client);
+    // Over HTTP at another process it is the same.
+    const known = await t.gateways[0].engine.knowDriver(id);
+    if (!known) throw new Error('unknown');
+    const fix = { ...northOf(10), at: Date.now(), heading: null };
+    await t.gateways[0].engine.tracker.add(known, fix);
+    await until(() => client.feed().has(job.id));
+    await settled(id, client);
+  });
+
+  it('who declines is rid of the job for good, the others are not', async () => {
+    const [a, b] = [await driver(0), await driver(1)];
+    const job = await t.post();
+    await a.client.next('job:new', (j) => j.id === job.id);
+    await b.client.next('job:new', (j) => j.id === job.id);
+    expect(await a.client.ask('decline', { job_id: job.id, reason: 'far' })).toMatchObject({
+      ok: true,
+    });
+    await a.client.next('job:removed', (d) => d.job_id === job.id && d.reason === 'declined');
+    expect(b.client.feed().has(job.id)).toBe(true);
+    const again = await TestClient.connect(t.gateways[1].url, 'driver', a.id);
+    expect(again.feed().has(job.id)).toBe(false);
+  });
+
+  it('who gives a job back does not see it again, everybody else does', async () => {
+    const [a, b] = [await driver(0), await driver(1)];
+    const job = await t.post();
+    await b.client.next('job:new', (j) => j.id === job.id);
+    await a.client.ask('accept', { job_id: job.id });
+    await b.client.next('job:status', (d) => d.job_id === job.id);
+    await t.engine.release(job.id, a.id, null);
+    await b.client.next('job:new', (j) => j.id === job.id && j.version === 3);
+    await settled(a.id, a.client);
+    await settled(b.id, b.client);
+    expect(a.client.feed().has(job.id)).toBe(false);
+  });
+
+  it('is told of changes that keep a job open, and of its reservation', async () => {
+    const [a, b] = [await driver(0), await driver(1)];
+    const job = await t.post();
+    await a.client.next('job:new', (j) => j.id === job.id);
+    await b.client.next('job:new', (j) => j.id === job.id);
+    await t.engine.confirm(job.id, 'operator:o');
+    await a.client.next('job:status', (d) => d.job_id === job.id && d.status === 'confirmed');
+    await t.engine.assign(job.id, b.id, 'operator:o');
+    await a.client.next('job:removed', (d) => d.job_id === job.id && d.reason === 'reserved');
+    await b.client.next('job:status', (d) => d.job_id === job.id && d.status === 'assigned');
+    expect(await a.client.ask('accept', { job_id: job.id })).toMatchObject({ code: 'reserved' });
+    expect(await b.client.ask('accept', { job_id: job.id })).toMatchObject({ ok: true });
+  });
+
+  it('loses a job whose time ran out', async () => {
+    const { id, client } = await driver(0);
+    const job = await t.post({ expiresAt: Date.now() + 700 });
+    await client.next('job:new', (j) => j.id === job.id);
+    await until(() => !client.feed().has(job.id));
+    await settled(id, client);
+  });
+
+  it('who has no profile yet starts with nothing and gets his feed when he is approved', async () => {
+    const client = await TestClient.connect(t.gateways[0].url, 'driver', 'newcomer');
+    expect(client.feed().size).toBe(0);
+    expect(await client.ask('location', HERE)).toMatchObject({
+      ok: false,
+      code: 'driver_not_found',
+    });
+    const job = await t.post({ position: null });
+    await t.driver('newcomer');
+    await until(() => client.feed().has(job.id));
+    await settled('newcomer', client);
+  });
+
+  it('who is suspended is closed with 4501', async () => {
+    const { id, client } = await driver(1);
+    await t.engine.changeDriver(id, { approvalStatus: 'suspended' });
+    await until(() => client.closed);
+    expect(client.closed?.code).toBe(4501);
+    expect(client.of('error').at(-1)).toMatchObject({ code: 'suspended' });
+  });
+});
+
+describe('a customer', () => {
+  it('is told who is coming, where he is, and how it ends', async () => {
+    const { id, client } = await driver(0);
+    const customer = await connectCustomer(1, 'alice');
+    const job = await t.post({ customerId: 'alice' });
+    await client.next('job:new', (j) => j.id === job.id);
+    await client.ask('accept', { job_id: job.id });
+    expect(await customer.next('job:driver-assigned')).toEqual({
+      job_id: job.id,
+      driver: { id, name: `Driver ${id}`, truck_type: null, avg_rating: null, total_jobs: 0 },
+    });
+    await customer.next('job:status', (d) => d.status === 'accepted' && d.version === 2);
+    expect(await customer.next('notification')).toMatchObject({
+      title: 'Driver Assigned',
+      body: 'A driver has accepted your job!',
+      data: { job_id: job.id, type: 'job_update', version: 2 },
+    });
+    await client.ask('location', { ...northOf(3), heading: 90 });
+    const seen = await customer.next('driver:location', (d) => d.heading === 90);
+    expect(seen).toMatchObject({ job_id: job.id, ...northOf(3) });
+    await t.engine.progress(job.id, id, 'completed');
+    await customer.next('job:status', (d) => d.status === 'completed');
+  });
+
+  it('finds his active jobs when he comes back, with the driver', async () => {
+    const { id, client } = await driver(0);
+    const job = await t.post({ customerId: 'bob' });
+    await client.ask('accept', { job_id: job.id });
+    const customer = await connectCustomer(1, 'bob');
+    const [snapshot] = customer.of('feed:snapshot');
+    expect(snapshot.jobs).toHaveLength(1);
+    expect(snapshot.jobs[0]).toMatchObject({ id: job.id, customer_id: 'bob', driver: { id } });
+    await customer.next('driver:location', (d) => d.job_id === job.id);
+  });
+
+  it('hears nothing of the jobs of others and may not do what drivers do', async () => {
+    const customer = await connectCustomer(0, 'carol');
+    const { client } = await driver(0);
+    const job = await t.post({ customerId: 'dave' });
+    await client.ask('accept', { job_id: job.id });
+    expect(await customer.ask('accept', { job_id: job.id })).toMatchObject({
+      ok: false,
+      code: 'forbidden',
+    });
+    expect(customer.of('job:status')).toEqual([]);
+  });
+});

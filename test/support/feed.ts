@@ -1,0 +1,159 @@
+/** Gateways on real sockets, and a client that writes down every frame it is sent. */
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { SignJWT } from 'jose';
+import { afterAll } from 'vitest';
+import { WebSocket } from 'ws';
+import { createAuth } from '../../api/auth.ts';
+import { Gateway } from '../../api/feed/gateway.ts';
+import type { DispatchConfig } from '../../engine/config.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { createRegistry } from '../../engine/metrics.ts';
+import type { TrackedFix } from '../../engine/track.ts';
+import { startTestEngine, type TestEngine } from './engine.ts';
+import { until } from './until.ts';
+
+const SECRET = 's'.repeat(32);
+const auth = createAuth({
+  secret: SECRET,
+  jwksUrl: undefined,
+  issuer: undefined,
+  audience: undefined,
+});
+
+export function tokenFor(role: string, sub: string, ttlS = 600): Promise<string> {
+  return new SignJWT({ role })
+    .setProtectedHeader({ alg: 'HS256' })
+    .setSubject(sub)
+    .setExpirationTime(Math.floor(Date.now() / 1000) + ttlS)
+    .sign(new TextEncoder().encode(SECRET));
+}
+
+export interface TestGateway {
+  gateway: Gateway;
+  engine: Engine;
+  url: string;
+}
+
+export interface TestFeed extends TestEngine {
+  /** Gateways side by side, each with an engine of its own, as in separate processes. */
+  gateways: [TestGateway, TestGateway];
+}
+
+/** Two gateways over the same stores. */
+export async function startTestFeed(
+  settings: Partial<DispatchConfig> = {},
+  options: { heartbeatMs?: number } = {},
+): Promise<TestFeed> {
+  const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
+  const t = await startTestEngine(settings, Date.now, (index, fixes) => listeners[index]?.(fixes));
+  const start = async (engine: Engine, index: number): Promise<TestGateway> => {
+    const gateway = new Gateway({
+      engine,
+      auth,
+      redisUrl: t.redisUrl,
+      settings: engine.ctx.settings,
+      registry: createRegistry(),
+      ...options,
+    });
+    listeners[index] = (fixes) => gateway.onTracked(fixes);
+    const server: Server = createServer();
+    server.on('upgrade', (request, socket, head) => {
+      void gateway.handleUpgrade(request, socket, head);
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    afterAll(async () => {
+      await gateway.drain();
+      server.closeAllConnections();
+      server.close();
+    });
+    await until(() => gateway.ready(), { what: 'the gateway is ready' });
+    return { gateway, engine, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws` };
+  };
+  const gateways: TestFeed['gateways'] = [
+    await start(t.engine, 0),
+    await start(await t.another(), 1),
+  ];
+  return { ...t, gateways };
+}
+
+export interface Frame {
+  event: string;
+  // biome-ignore lint/suspicious/noExplicitAny: frames of every kind are looked at field by field
+  data: any;
+}
+
+/** A client without any logic of its own. */
+export class TestClient {
+  readonly ws: WebSocket;
+  readonly frames: Frame[] = [];
+  closed: { code: number; reason: string } | null = null;
+  #ref = 0;
+
+  private constructor(ws: WebSocket) {
+    this.ws = ws;
+    ws.on('message', (data) => this.frames.push(JSON.parse(data.toString()) as Frame));
+    ws.on('close', (code, reason) => {
+      this.closed = { code, reason: reason.toString() };
+    });
+    ws.on('error', () => {});
+  }
+
+  /** Connects and waits for the first snapshot. */
+  static async connect(url: string, role: 'driver' | 'customer', sub: string, ttlS?: number) {
+    const token = await tokenFor(role, sub, ttlS);
+    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+    const client = new TestClient(ws);
+    await client.next('feed:snapshot');
+    return client;
+  }
+
+  of(event: string): Frame['data'][] {
+    return this.frames.filter((frame) => frame.event === event).map((frame) => frame.data);
+  }
+
+  /** Waits for a frame of this kind that fits. */
+  async next(event: string, fits: (data: Frame['data']) => boolean = () => true) {
+    return until(() => this.of(event).find(fits), { what: `${event} among ${this.said()}` });
+  }
+
+  said(): string {
+    return this.frames.map((frame) => frame.event).join(', ');
+  }
+
+  send(event: string, data: object = {}): void {
+    this.ws.send(JSON.stringify({ event, data }));
+  }
+
+  /** Sends a frame and waits for its ack. */
+  async ask(event: string, data: object = {}): Promise<Frame['data']> {
+    const ref = `r${++this.#ref}`;
+    this.ws.send(JSON.stringify({ event, data, ref }));
+    return this.next('ack', (ack) => ack.ref === ref);
+  }
+
+  /** The feed that these frames add up to: job id → version. */
+  feed(): Map<string, number> {
+    const held = new Map<string, number>();
+    for (const { event, data } of this.frames) {
+      if (event === 'feed:snapshot') {
+        held.clear();
+        for (const job of data.jobs) held.set(job.id, job.version);
+      } else if (event === 'job:new') {
+        held.set(data.id, data.version);
+      } else if (event === 'job:removed') {
+        held.delete(data.job_id);
+      } else if (event === 'job:status') {
+        const open = ['pending', 'confirmed', 'assigned'].includes(data.status);
+        if (!open) held.delete(data.job_id);
+        else if (held.has(data.job_id)) held.set(data.job_id, data.version);
+      }
+    }
+    return held;
+  }
+
+  async close(): Promise<void> {
+    this.ws.close();
+    await until(() => this.closed);
+  }
+}
