@@ -7,6 +7,7 @@ import { createEngine, type Engine } from '../../engine/engine.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
 import type { PostInput } from '../../engine/post-job.ts';
 import type { TrackedFix } from '../../engine/track.ts';
+import type { RedisServer } from '../../scripts/dev/redis.ts';
 import { freshDatabase, freshRedis } from './servers.ts';
 
 export const silentLog: Logger = { info: () => {}, warn: () => {}, error: () => {} };
@@ -21,6 +22,9 @@ export interface TestEngine {
   ctx: EngineContext;
   databaseUrl: string;
   redisUrl: string;
+  redis: RedisServer;
+  /** Starts Redis again, empty, on the same port. */
+  restartRedis(): Promise<void>;
   /** What was handed to the push lanes. */
   waves: { jobId: string; wave: number }[];
   notifications: string[];
@@ -37,7 +41,7 @@ export async function startTestEngine(
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
-  const redis = await freshRedis();
+  let redis = await freshRedis();
   const waves: TestEngine['waves'] = [];
   const notifications: string[] = [];
   const engines: Engine[] = [];
@@ -78,6 +82,12 @@ export async function startTestEngine(
     ctx: engine.ctx,
     databaseUrl,
     redisUrl: redis.url,
+    get redis() {
+      return redis;
+    },
+    async restartRedis() {
+      redis = await freshRedis({ port: redis.port });
+    },
     waves,
     notifications,
     another,

@@ -11,6 +11,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { createRegistry } from '../../engine/metrics.ts';
 import type { TrackedFix } from '../../engine/track.ts';
 import { startTestEngine, type TestEngine } from './engine.ts';
+import { type DeafProxy, startProxy } from './proxy.ts';
 import { until } from './until.ts';
 
 const SECRET = 's'.repeat(32);
@@ -38,6 +39,8 @@ export interface TestGateway {
 export interface TestFeed extends TestEngine {
   /** Gateways side by side, each with an engine of its own, as in separate processes. */
   gateways: [TestGateway, TestGateway];
+  /** Between the gateways' subscriptions and Redis. */
+  channels: DeafProxy;
 }
 
 /** Two gateways over the same stores. */
@@ -47,11 +50,13 @@ export async function startTestFeed(
 ): Promise<TestFeed> {
   const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
   const t = await startTestEngine(settings, Date.now, (index, fixes) => listeners[index]?.(fixes));
+  const channels = await startProxy(t.redisUrl);
+  afterAll(() => channels.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {
     const gateway = new Gateway({
       engine,
       auth,
-      redisUrl: t.redisUrl,
+      redisUrl: channels.url,
       settings: engine.ctx.settings,
       registry: createRegistry(),
       ...options,
@@ -74,7 +79,7 @@ export async function startTestFeed(
     await start(t.engine, 0),
     await start(await t.another(), 1),
   ];
-  return { ...t, gateways };
+  return Object.assign(t, { gateways, channels });
 }
 
 export interface Frame {

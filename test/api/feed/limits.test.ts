@@ -1,0 +1,206 @@
+/** What a client may not do, and what happens to him then; nobody else notices. */
+import { once } from 'node:events';
+import net from 'node:net';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket } from 'ws';
+import { startTestFeed, TestClient, type TestFeed, tokenFor } from '../../support/feed.ts';
+import { until } from '../../support/until.ts';
+
+let t: TestFeed;
+let count = 0;
+beforeAll(async () => {
+  t = await startTestFeed({}, { heartbeatMs: 1000 });
+});
+async function driver(ttlS?: number) {
+  const id = `d${++count}`;
+  await t.driver(id);
+  return { id, client: await TestClient.connect(t.gateways[0].url, 'driver', id, ttlS) };
+}
+const closeCode = async (client: TestClient) => {
+  await until(() => client.closed, { what: 'closed' });
+  return client.closed?.code;
+};
+
+describe('the upgrade', () => {
+  const status = async (
+    path: string,
+    headers: Record<string, string>,
+    protocols: string[] = [],
+  ) => {
+    const ws = new WebSocket(t.gateways[0].url.replace('/ws', path), protocols, { headers });
+    const [answer] = await Promise.race([
+      once(ws, 'unexpected-response').then(([, response]) => [response.statusCode as number]),
+      once(ws, 'open').then(() => [101]),
+    ]);
+    ws.on('error', () => {});
+    ws.terminate();
+    return { answer, protocol: ws.protocol };
+  };
+
+  it('needs a valid token of a driver or a customer', async () => {
+    const bearer = async (role: string, ttl?: number) => ({
+      authorization: `Bearer ${await tokenFor(role, 'u1', ttl)}`,
+    });
+    expect((await status('/ws', {})).answer).toBe(401);
+    expect((await status('/ws', { authorization: 'Bearer x' })).answer).toBe(401);
+    expect((await status('/ws', await bearer('driver', -1))).answer).toBe(401);
+    expect((await status('/ws', await bearer('operator'))).answer).toBe(403);
+    expect((await status('/other', await bearer('driver'))).answer).toBe(404);
+    expect((await status('/ws', await bearer('customer'))).answer).toBe(101);
+  });
+
+  it('takes the token as a subprotocol and selects muster.v1', async () => {
+    const token = await tokenFor('driver', 'u1');
+    expect(await status('/ws', {}, ['muster.v1', `bearer.${token}`])).toEqual({
+      answer: 101,
+      protocol: 'muster.v1',
+    });
+    expect((await status('/ws', {}, ['muster.v1', 'bearer.x'])).answer).toBe(401);
+  });
+
+  it('survives clients that hang up in the middle of it', async () => {
+    const { port } = new URL(t.gateways[0].url);
+    for (const text of [
+      'GET /ws HTTP/1.1\r\nUpgrade: websocket\r\nConnection: Upgrade\r\n\r\n',
+      'GET /w',
+    ]) {
+      const socket = net.connect(Number(port), '127.0.0.1', () => {
+        socket.write(text);
+        setTimeout(() => socket.resetAndDestroy(), 5);
+      });
+      socket.on('error', () => {});
+      await once(socket, 'close');
+    }
+    await driver();
+  });
+});
+
+describe('frames', () => {
+  const raw = [
+    ['no JSON', '{', 'invalid_json'],
+    ['no object', '[1]', 'invalid_request'],
+    ['no event', '{}', 'invalid_request'],
+    ['an unknown event', '{"event":"fly"}', 'invalid_request'],
+    ['an event of Object', '{"event":"constructor"}', 'invalid_request'],
+    ['an unknown field', '{"event":"heartbeat","to":1}', 'invalid_request'],
+    [
+      'an unknown field in data',
+      '{"event":"availability","data":{"online":true,"x":1}}',
+      'invalid_request',
+    ],
+    ['__proto__', '{"event":"accept","data":{"job_id":"x","__proto__":{}}}', 'invalid_request'],
+    ['the wrong type', '{"event":"availability","data":{"online":"yes"}}', 'invalid_request'],
+    ['data that is null', '{"event":"accept","data":null}', 'invalid_request'],
+    ['latitude 91', '{"event":"location","data":{"lat":91,"lng":0}}', 'invalid_location'],
+    ['half a position', '{"event":"location","data":{"lat":1}}', 'invalid_request'],
+    ['a ref that is a number', '{"event":"heartbeat","ref":1}', 'invalid_request'],
+    ['a ref of 65', `{"event":"heartbeat","ref":"${'r'.repeat(65)}"}`, 'invalid_request'],
+  ] as const;
+
+  it.each(raw)(
+    'with %s are answered with an error and change nothing',
+    async (_what, text, code) => {
+      const { client } = await driver();
+      client.ws.send(text);
+      expect(await client.next('error')).toMatchObject({ code });
+      expect(await client.ask('heartbeat')).toMatchObject({ ok: true });
+      await client.close();
+    },
+  );
+
+  it('that carry a ref are answered with an ack that names the field and the rule', async () => {
+    const { client } = await driver();
+    expect(await client.ask('location', { lat: 91, lng: 0 })).toMatchObject({
+      ok: false,
+      code: 'invalid_location',
+      data: { details: [{ field: 'lat' }] },
+    });
+    expect(await client.ask('accept', { job_id: 'garbage' })).toMatchObject({
+      code: 'job_not_found',
+    });
+    expect(await client.ask('decline', { job_id: 'garbage' })).toMatchObject({
+      code: 'job_not_found',
+    });
+    expect(client.of('error')).toEqual([]);
+    await client.close();
+  });
+
+  it('ten bad ones in a row close with 4000, nine and a good one do not', async () => {
+    const { client } = await driver();
+    for (let i = 0; i < 9; i++) client.ws.send('x');
+    expect(await client.ask('heartbeat')).toMatchObject({ ok: true });
+    for (let i = 0; i < 9; i++) client.ws.send(Buffer.from([1, 2, 3]));
+    expect(client.closed).toBeNull();
+    client.ws.send('x');
+    expect(await closeCode(client)).toBe(4000);
+    expect(client.of('error').at(-1)).toMatchObject({ code: 'bad_frames' });
+  });
+
+  it('over 4 KiB close with 1009, one of 4 KiB does not', async () => {
+    const { client } = await driver();
+    const frame = (size: number) => `"${'x'.repeat(size - 2)}"`;
+    client.ws.send(frame(4096));
+    await client.next('error');
+    client.ws.send(frame(5000));
+    expect(await closeCode(client)).toBe(1009);
+  });
+
+  it('too many at once close with 4029', async () => {
+    const { client } = await driver();
+    for (let i = 0; i < 800; i++) client.ws.send('{"event":"heartbeat"}');
+    expect(await closeCode(client)).toBe(4029);
+    expect(client.of('error').at(-1)).toMatchObject({ code: 'rate_limited' });
+  });
+});
+
+describe('the connection', () => {
+  it('ends with 4001 when the token expires, unless it is refreshed on it', async () => {
+    const { client } = await driver(3);
+    const { id, client: refreshed } = await driver(3);
+    const token = await tokenFor('driver', id);
+    expect(await refreshed.ask('auth', { token })).toMatchObject({ ok: true });
+    const stranger = await tokenFor('driver', 'somebody');
+    expect(await refreshed.ask('auth', { token: stranger })).toMatchObject({
+      code: 'unauthorized',
+    });
+    expect(await refreshed.ask('auth', { token: 'x' })).toMatchObject({ code: 'unauthorized' });
+    expect(await closeCode(client)).toBe(4001);
+    expect(await refreshed.ask('heartbeat')).toMatchObject({ ok: true });
+    await refreshed.close();
+  });
+
+  it('the fourth of one user replaces the oldest', async () => {
+    const { id, client } = await driver();
+    const others = [];
+    for (let i = 0; i < 3; i++) {
+      others.push(await TestClient.connect(t.gateways[0].url, 'driver', id));
+    }
+    expect(await closeCode(client)).toBe(4509);
+    for (const other of others) expect(await other.ask('heartbeat')).toMatchObject({ ok: true });
+  });
+
+  it('that is silent for two heartbeats ends with 4003, one that only pongs does not', async () => {
+    const { client: alive } = await driver();
+    const { client: mute } = await driver();
+    // No pong: the client library answers pings by itself as long as it reads.
+    mute.ws.pong = () => {};
+    expect(await closeCode(mute)).toBe(4003);
+    expect(alive.closed).toBeNull();
+  });
+
+  it('is closed with 1012 when its gateway is drained, and new ones are refused', async () => {
+    const id = `d${++count}`;
+    await t.driver(id);
+    const client = await TestClient.connect(t.gateways[1].url, 'driver', id);
+    await t.gateways[1].gateway.drain();
+    expect(await closeCode(client)).toBe(1012);
+    expect(client.of('error').at(-1)).toMatchObject({ code: 'deploy' });
+    const ws = new WebSocket(t.gateways[1].url, {
+      headers: { authorization: `Bearer ${await tokenFor('driver', id)}` },
+    });
+    ws.on('error', () => {});
+    const [, response] = await once(ws, 'unexpected-response');
+    expect(response.statusCode).toBe(503);
+    ws.terminate();
+  });
+});
