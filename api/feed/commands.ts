@@ -3,13 +3,19 @@
  * checked as its HTTP twin is, changes nothing when it breaks a rule, and is answered when it
  * carried a `ref`.
  */
-import { type Static, type TSchema, Type } from 'typebox';
+import type { Static } from 'typebox';
 import type { Engine } from '../../engine/engine.ts';
 import { type Auth, UnauthorizedError } from '../auth.ts';
 import { ApiError, type Broken, claimAnswer, errorBody, invalid } from '../errors.ts';
-import { AvailabilityBody, DeclineBody, LocationBody, toFix } from '../schemas.ts';
+import { type AvailabilityBody, type LocationBody, toFix } from '../schemas.ts';
 import { validate } from '../validate.ts';
 import { driverView } from '../views.ts';
+import {
+  type AcceptBody,
+  type AuthBody,
+  CLIENT_FRAMES,
+  type DeclineFrame,
+} from './client-frames.ts';
 import type { CustomerSession } from './customer-session.ts';
 import type { DriverSession } from './driver-session.ts';
 
@@ -17,28 +23,6 @@ export type Session = DriverSession | CustomerSession;
 
 /** Contract section 5. */
 const REF_MAX = 64;
-const JobId = Type.String({ minLength: 1, maxLength: 128 });
-const AcceptBody = Type.Object({ job_id: JobId }, { additionalProperties: false });
-const DeclineFrame = Type.Object(
-  { job_id: JobId, ...DeclineBody.properties },
-  { additionalProperties: false },
-);
-const AuthBody = Type.Object(
-  { token: Type.String({ minLength: 1, maxLength: 4096 }) },
-  { additionalProperties: false },
-);
-const HeartbeatBody = Type.Object({}, { additionalProperties: false });
-
-/** The frames' data by event; `asyncapi.json` is made of the same schemas. */
-export const CLIENT_FRAMES = {
-  location: LocationBody,
-  availability: AvailabilityBody,
-  accept: AcceptBody,
-  decline: DeclineFrame,
-  auth: AuthBody,
-  heartbeat: HeartbeatBody,
-} satisfies Record<string, TSchema>;
-
 type ClientEvent = keyof typeof CLIENT_FRAMES;
 /** What only drivers may say. */
 const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];

@@ -6,6 +6,8 @@ import { afterAll } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../api/auth.ts';
 import { Gateway } from '../../api/feed/gateway.ts';
+import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
+import { validate } from '../../api/validate.ts';
 import type { DispatchConfig } from '../../engine/config.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { createRegistry } from '../../engine/metrics.ts';
@@ -88,6 +90,14 @@ export interface Frame {
   data: any;
 }
 
+/** Every frame that a test sees is as `asyncapi.json` says. */
+function checkFrame({ event, data }: Frame): void {
+  const schema = SERVER_FRAMES[event as ServerEvent];
+  if (!schema) throw new Error(`the server sent an undocumented ${event}`);
+  const [broken] = validate(schema, data);
+  if (broken) throw new Error(`the server's ${event}: ${broken.field} ${broken.rule}`);
+}
+
 /** A client without any logic of its own. */
 export class TestClient {
   readonly ws: WebSocket;
@@ -97,7 +107,11 @@ export class TestClient {
 
   private constructor(ws: WebSocket) {
     this.ws = ws;
-    ws.on('message', (data) => this.frames.push(JSON.parse(data.toString()) as Frame));
+    ws.on('message', (data) => {
+      const frame = JSON.parse(data.toString()) as Frame;
+      checkFrame(frame);
+      this.frames.push(frame);
+    });
     ws.on('close', (code, reason) => {
       this.closed = { code, reason: reason.toString() };
     });

@@ -1,0 +1,158 @@
+/**
+ * What callers are answered, as TypeBox schemas for the generated documents. Answers are built by
+ * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
+ */
+import { Type } from 'typebox';
+import { JOB_STATUSES } from '../engine/domain/job.ts';
+
+const time = Type.String({ format: 'date-time' });
+const maybe = (schema: Parameters<typeof Type.Union>[0][number]) => Type.Union([schema, Type.Null()]);
+const closed = { additionalProperties: false };
+const count = Type.Integer({ minimum: 0 });
+
+export const DriverCard = Type.Object(
+  {
+    id: Type.String(),
+    name: maybe(Type.String()),
+    truck_type: maybe(Type.String()),
+    avg_rating: maybe(Type.Number()),
+    total_jobs: Type.Integer({ minimum: 0, description: 'Completed ones' }),
+  },
+  closed,
+);
+
+export const JobAnswer = Type.Object(
+  {
+    id: Type.String({ maxLength: 64 }),
+    status: Type.Enum([...JOB_STATUSES]),
+    version: Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' }),
+    address: Type.String(),
+    lat: maybe(Type.Number()),
+    lng: maybe(Type.Number()),
+    total_price: Type.Number(),
+    truck_type: maybe(Type.String()),
+    notes: maybe(Type.String()),
+    driver_id: maybe(Type.String()),
+    created_at: time,
+    updated_at: time,
+    expires_at: maybe(time),
+    accepted_at: maybe(time),
+    customer_id: Type.Optional(Type.String({ description: 'For its customer and operators' })),
+    distance_km: Type.Optional(Type.Number({ description: 'In the list of available jobs' })),
+    driver: Type.Optional(DriverCard),
+  },
+  closed,
+);
+
+const driverFields = {
+  id: Type.String(),
+  name: maybe(Type.String()),
+  truck_type: maybe(Type.String()),
+  approval_status: Type.Enum(['pending', 'approved', 'suspended']),
+  is_operator: Type.Boolean(),
+  online: Type.Boolean(),
+};
+export const DriverAnswer = Type.Object(driverFields, closed);
+
+export const MeAnswer = Type.Object(
+  {
+    ...driverFields,
+    position: maybe(
+      Type.Object({ lat: Type.Number(), lng: Type.Number(), recorded_at: time }, closed),
+    ),
+    total_jobs: count,
+    counters: Type.Object(
+      {
+        offered: count,
+        delivered: count,
+        accepted: count,
+        declined: count,
+        ignored: count,
+        withdrawn: count,
+        acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
+      },
+      { ...closed, description: 'Of the last 30 days; each job counts once' },
+    ),
+  },
+  closed,
+);
+
+const NotificationAnswer = Type.Object(
+  {
+    id: Type.String(),
+    type: Type.String(),
+    title: Type.String(),
+    body: Type.String(),
+    data: Type.Object({ job_id: Type.String(), type: Type.String(), version: count }, closed),
+    created_at: time,
+    read_at: maybe(time),
+  },
+  closed,
+);
+
+const Transition = Type.Object(
+  {
+    type: Type.String({ description: 'What happened, e.g. job.accepted' }),
+    at: time,
+    version: count,
+    status: Type.Enum([...JOB_STATUSES]),
+    driver_id: Type.Optional(Type.String()),
+    actor: Type.String({ description: 'role:id, or muster' }),
+    reason: Type.Optional(Type.String()),
+  },
+  closed,
+);
+const PushAttempt = Type.Object(
+  {
+    type: Type.Literal('push.attempted'),
+    at: time,
+    user_id: Type.String(),
+    role: Type.Enum(['driver', 'customer']),
+    lane: Type.Enum(['critical', 'nearby']),
+    kind: Type.String(),
+    wave: Type.Optional(count),
+    token_suffix: Type.String(),
+    outcome: Type.Enum(['sent', 'rejected', 'never_processed', 'unknown', 'not_sent']),
+    status: Type.Optional(Type.Integer()),
+    reason: Type.Optional(Type.String()),
+    apns_id: Type.String(),
+  },
+  closed,
+);
+
+export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: JobAnswer }, closed);
+export const PostAnswer = Type.Object({ job: JobAnswer }, closed);
+export const JobsAnswer = Type.Object({ jobs: Type.Array(JobAnswer) }, closed);
+export const ReadAnswer = NotificationAnswer;
+export const NotificationsAnswer = Type.Object(
+  { notifications: Type.Array(NotificationAnswer) },
+  closed,
+);
+export const TimelineAnswer = Type.Object(
+  { events: Type.Array(Type.Union([Transition, PushAttempt])) },
+  closed,
+);
+export const PushTestAnswer = Type.Object(
+  {
+    sent: count,
+    results: Type.Array(
+      Type.Object(
+        {
+          token_suffix: Type.String(),
+          status: Type.Union([Type.Integer(), Type.Null()]),
+          reason: Type.Optional(Type.String()),
+        },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+const state = Type.Enum(['ok', 'failed']);
+export const ReadinessAnswer = Type.Object(
+  {
+    status: Type.Enum(['ready', 'not_ready']),
+    checks: Type.Object({ redis: state, postgres: state, scripts: state, feed: state }, closed),
+  },
+  closed,
+);

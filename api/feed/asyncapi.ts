@@ -1,0 +1,77 @@
+/**
+ * `/asyncapi.json`: the feed for machines, made of the schemas that check the frames.
+ * AsyncAPI 3.0: one channel is the connection, every frame a message; close codes have no place in
+ * the standard and are listed as `x-close-codes`.
+ */
+import { type TSchema, Type } from 'typebox';
+import { CLIENT_FRAMES } from './client-frames.ts';
+import { SERVER_FRAMES } from './server-frames.ts';
+
+const CLOSE_CODES = {
+  1009: 'A frame over 4 KiB',
+  1012: 'Deploy: reconnect',
+  1013: 'Overload: reconnect later',
+  4000: 'Ten invalid frames in a row: reconnect',
+  4001: 'The token has expired: reconnect with a new one',
+  4003: 'No frame and no pong for two heartbeats: reconnect',
+  4008: 'The client does not read fast enough: reconnect',
+  4029: 'More than 200 frames a second or 500 at once: reconnect later',
+  4501: 'Suspended or revoked: do not reconnect',
+  4509: 'Replaced by a newer connection of the same user: do not reconnect',
+};
+const Ref = Type.String({
+  minLength: 1,
+  maxLength: 64,
+  description: 'Repeated in the ack',
+});
+
+/** The whole document. */
+export function asyncApi(): object {
+  const fromClient = messages(CLIENT_FRAMES, true);
+  const fromServer = messages(SERVER_FRAMES, false);
+  return {
+    asyncapi: '3.0.0',
+    info: {
+      title: 'Muster feed',
+      version: '1.0.0',
+      description:
+        'The live feed of a driver or a customer. Text frames of JSON, no compression. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>.',
+    },
+    defaultContentType: 'application/json',
+    channels: {
+      feed: {
+        address: '/ws',
+        messages: { ...fromClient, ...fromServer },
+        bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
+      },
+    },
+    operations: {
+      receive: operation('send', Object.keys(fromServer), 'What the server sends'),
+      send: operation('receive', Object.keys(fromClient), 'What a client may send'),
+    },
+    'x-close-codes': CLOSE_CODES,
+  };
+}
+
+function messages(frames: Record<string, TSchema>, withRef: boolean): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(frames).map(([event, data]) => {
+      const payload = Type.Object(
+        { event: Type.Literal(event), data, ...(withRef && { ref: Type.Optional(Ref) }) },
+        { additionalProperties: false },
+      );
+      const name = event.replaceAll(':', '_');
+      return [name, { name: event, title: event, payload }];
+    }),
+  );
+}
+
+/** `action` is what this server does with the messages. */
+function operation(action: 'send' | 'receive', names: readonly string[], summary: string): object {
+  return {
+    action,
+    summary,
+    channel: { $ref: '#/channels/feed' },
+    messages: names.map((name) => ({ $ref: `#/channels/feed/messages/${name}` })),
+  };
+}

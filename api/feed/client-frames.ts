@@ -1,0 +1,25 @@
+/** What clients may say on the feed, as TypeBox schemas: the data of each frame by event. */
+import { type TSchema, Type } from 'typebox';
+import { AvailabilityBody, DeclineBody, LocationBody } from '../schemas.ts';
+
+const JobId = Type.String({ minLength: 1, maxLength: 128 });
+export const AcceptBody = Type.Object({ job_id: JobId }, { additionalProperties: false });
+export const DeclineFrame = Type.Object(
+  { job_id: JobId, ...DeclineBody.properties },
+  { additionalProperties: false },
+);
+export const AuthBody = Type.Object(
+  { token: Type.String({ minLength: 1, maxLength: 4096 }) },
+  { additionalProperties: false },
+);
+const HeartbeatBody = Type.Object({}, { additionalProperties: false });
+
+/** The frames' data by event; `asyncapi.json` is made of the same schemas. */
+export const CLIENT_FRAMES = {
+  location: LocationBody,
+  availability: AvailabilityBody,
+  accept: AcceptBody,
+  decline: DeclineFrame,
+  auth: AuthBody,
+  heartbeat: HeartbeatBody,
+} satisfies Record<string, TSchema>;

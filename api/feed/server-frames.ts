@@ -1,0 +1,99 @@
+/**
+ * What the server says on the feed, as TypeBox schemas: `asyncapi.json` is made of them, and tests
+ * check every frame that they see against them.
+ */
+import { Type } from 'typebox';
+import { JOB_STATUSES } from '../../engine/domain/job.ts';
+import { DriverCard, JobAnswer } from '../answers.ts';
+
+const time = Type.String({ format: 'date-time' });
+const closed = { additionalProperties: false };
+const maybe = (schema: ReturnType<typeof Type.Number>) => Type.Union([schema, Type.Null()]);
+const version = Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' });
+const JobId = Type.String({ maxLength: 64 });
+
+export const SERVER_FRAMES = {
+  hello: Type.Object(
+    { session_id: Type.String(), heartbeat_s: Type.Number(), server_time: time },
+    { ...closed, description: 'The first frame' },
+  ),
+  'feed:snapshot': Type.Object(
+    {
+      jobs: Type.Array(JobAnswer),
+      reason: Type.Enum(['connect', 'resync', 'moved', 'availability']),
+    },
+    { ...closed, description: 'Replaces all that the client holds' },
+  ),
+  'job:new': Type.Object(JobAnswer.properties, {
+    ...closed,
+    description: 'To drivers: add this job, or replace what you hold of it',
+  }),
+  'job:status': Type.Object(
+    {
+      job_id: JobId,
+      status: Type.Enum([...JOB_STATUSES]),
+      version,
+      driver_id: Type.Optional(Type.String()),
+    },
+    {
+      ...closed,
+      description: 'A job changed; to a driver any status that is not claimable means: remove it',
+    },
+  ),
+  'job:removed': Type.Object(
+    {
+      job_id: JobId,
+      version,
+      reason: Type.Enum(['out_of_range', 'declined', 'withdrawn', 'reserved']),
+    },
+    { ...closed, description: "It left this driver's feed" },
+  ),
+  'job:driver-assigned': Type.Object(
+    { job_id: JobId, driver: DriverCard },
+    { ...closed, description: 'To customers: who is coming' },
+  ),
+  'driver:location': Type.Object(
+    {
+      job_id: JobId,
+      lat: Type.Number(),
+      lng: Type.Number(),
+      heading: maybe(Type.Number()),
+      recorded_at: time,
+    },
+    { ...closed, description: 'To customers: at most once a second and job' },
+  ),
+  notification: Type.Object(
+    {
+      id: Type.String(),
+      type: Type.String(),
+      title: Type.String(),
+      body: Type.String(),
+      data: Type.Object({ job_id: JobId, type: Type.String(), version }, closed),
+    },
+    { ...closed, description: 'An in-app notification' },
+  ),
+  'feed:degraded': Type.Object(
+    { since: time },
+    { ...closed, description: 'The feed may be stale from now on' },
+  ),
+  'feed:live': Type.Object({ since: time }, { ...closed, description: 'The feed is exact again' }),
+  ack: Type.Object(
+    {
+      ref: Type.String({ maxLength: 64 }),
+      ok: Type.Boolean(),
+      code: Type.Optional(Type.String()),
+      data: Type.Optional(Type.Object({}, { description: 'For accept: the HTTP body' })),
+    },
+    { ...closed, description: 'The answer to a frame that carried a ref' },
+  ),
+  error: Type.Object(
+    {
+      code: Type.String(),
+      message: Type.String(),
+      retry_after_ms: Type.Optional(Type.Integer({ minimum: 0 })),
+    },
+    { ...closed, description: 'Precedes every close by the server (except 1002, 1007, 1009)' },
+  ),
+};
+
+export type ServerEvent = keyof typeof SERVER_FRAMES;

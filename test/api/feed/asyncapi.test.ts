@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { asyncApi } from '../../../api/feed/asyncapi.ts';
+
+/** Every `$ref` of a document, and whether it leads anywhere. */
+function refs(document: object): { ref: string; target: unknown }[] {
+  const found: string[] = [];
+  JSON.stringify(document, (key, value) => {
+    if (key === '$ref') found.push(value);
+    return value;
+  });
+  return found.map((ref) => ({
+    ref,
+    target: ref
+      .slice(2)
+      .split('/')
+      .reduce<unknown>((at, key) => (at as Record<string, unknown> | undefined)?.[key], document),
+  }));
+}
+
+describe('asyncapi.json', () => {
+  const document = JSON.parse(JSON.stringify(asyncApi()));
+
+  it('has the shape that AsyncAPI 3 asks for', () => {
+    expect(document).toMatchObject({
+      asyncapi: '3.0.0',
+      info: { title: expect.any(String), version: expect.any(String) },
+      channels: { feed: { address: '/ws' } },
+    });
+    for (const operation of Object.values(document.operations)) {
+      expect(operation).toMatchObject({ channel: { $ref: '#/channels/feed' } });
+    }
+    expect(refs(document).length).toBeGreaterThan(15);
+    for (const { ref, target } of refs(document)) expect(target, ref).toBeDefined();
+  });
+
+  it('names every frame of the contract', () => {
+    const { messages } = document.channels.feed;
+    const names = Object.values(messages as Record<string, { name: string }>).map((m) => m.name);
+    expect(names.sort()).toEqual(
+      [
+        ...['accept', 'auth', 'availability', 'decline', 'heartbeat', 'location'],
+        ...['ack', 'driver:location', 'error', 'feed:degraded', 'feed:live', 'feed:snapshot'],
+        ...['hello', 'job:driver-assigned', 'job:new', 'job:removed', 'job:status', 'notification'],
+      ].sort(),
+    );
+  });
+});
