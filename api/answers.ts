@@ -6,7 +6,8 @@ import { Type } from 'typebox';
 import { JOB_STATUSES } from '../engine/domain/job.ts';
 
 const time = Type.String({ format: 'date-time' });
-const maybe = (schema: Parameters<typeof Type.Union>[0][number]) => Type.Union([schema, Type.Null()]);
+const maybe = (schema: Parameters<typeof Type.Union>[0][number]) =>
+  Type.Union([schema, Type.Null()]);
 const closed = { additionalProperties: false };
 const count = Type.Integer({ minimum: 0 });
 

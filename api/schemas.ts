@@ -62,6 +62,8 @@ export const LocationBody = Type.Object(
 );
 export const AvailabilityBody = Type.Object({ online: Type.Boolean() }, closed);
 export const DeclineBody = Type.Object({ reason: Type.Optional(Reason) }, closed);
+/** Of calls that need nothing said. */
+export const NoBody = Type.Object({}, closed);
 export const ReleaseBody = DeclineBody;
 export const CancelBody = DeclineBody;
 export const ProgressBody = Type.Object({ status: Type.Enum([...PROGRESS]) }, closed);
@@ -100,6 +102,12 @@ export const PostJobBody = Type.Object(
   },
   closed,
 );
+/** Other headers are nobody's concern here. */
+export const IdempotencyHeaders = Type.Object({
+  'idempotency-key': Type.Optional(
+    Type.String({ pattern: '^[\\x20-\\x7e]{1,255}$', description: 'Yours; kept for a day' }),
+  ),
+});
 export const AssignBody = Type.Object({ driver_id: UserId }, closed);
 
 export const TokenBody = Type.Object(
@@ -115,7 +123,7 @@ export const IdParams = Type.Object({ id: AnyId }, closed);
 
 const PageFields = {
   limit: Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT }),
-  before: Type.Optional(Type.String({ description: 'The id of the last one of the page before' })),
+  before: Type.Optional(text(64, 'The id of the last one of the page before')),
 };
 export const PageQuery = Type.Object(
   { ...PageFields, limit: Type.Optional(PageFields.limit) },

@@ -8,10 +8,10 @@ import { Compile, type Validator } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { type Broken, ERRORS, type ErrorCode } from './errors.ts';
 
-/** More than these nobody reads; a hostile body may break thousands. */
-const BROKEN_MAX = 20;
 /** A field's name comes from the caller and is repeated to him. */
 const FIELD_MAX = 64;
+/** TypeBox stops after a few errors (8), which may all be inner ones; this must not look valid. */
+const BROKEN_SOMEHOW: Broken = { field: 'body', rule: 'must keep the documented schema' };
 
 const validators = new WeakMap<TSchema, Validator>();
 
@@ -23,7 +23,7 @@ export function validate(schema: TSchema, value: unknown): Broken[] {
     .Errors(value)
     .filter((error) => !isInnerError(error))
     .flatMap((error) => describe(schema, error));
-  return broken.slice(0, BROKEN_MAX);
+  return broken.length > 0 ? broken : [BROKEN_SOMEHOW];
 }
 
 /** A query string's texts as the numbers that the schema asks for, where they are numbers. */
@@ -40,30 +40,28 @@ function validatorOf(schema: TSchema): Validator {
   return validator;
 }
 
-/** Errors of the branches of a union, and the twins of an unknown field, say nothing new. */
+/** Errors of the branches of a union, and the summary of unknown fields, say nothing new. */
 function isInnerError({ schemaPath, keyword }: TLocalizedValidationError): boolean {
-  return keyword === 'boolean' || /\/(anyOf|oneOf)\//.test(schemaPath);
+  return keyword === 'additionalProperties' || /\/(anyOf|oneOf)\//.test(schemaPath);
 }
 
 function describe(schema: TSchema, error: TLocalizedValidationError): Broken[] {
   const at = error.instancePath.slice(1).replaceAll('/', '.');
-  const named = (names: readonly string[], rule: string) =>
-    names.map((name) => ({ field: shorten(at ? `${at}.${name}` : name), rule }));
-  switch (error.keyword) {
-    case 'required':
-      return named(error.params.requiredProperties, 'is required');
-    case 'additionalProperties':
-      return named(error.params.additionalProperties, 'is not a known field');
-    default: {
-      const code = ownCode(schema, error);
-      return [{ field: shorten(at || 'body'), rule: ruleOf(error), ...(code && { code }) }];
-    }
+  if (error.keyword === 'required') {
+    return error.params.requiredProperties.map((name) => ({
+      field: at ? `${at}.${name}` : name,
+      rule: 'is required',
+    }));
   }
+  const code = ownCode(schema, error);
+  return [{ field: shorten(at || 'body'), rule: ruleOf(error), ...(code && { code }) }];
 }
 
 /** In words that say more than the schema's keyword. */
 function ruleOf(error: TLocalizedValidationError): string {
   switch (error.keyword) {
+    case 'boolean':
+      return 'is not a known field';
     case 'pattern':
       return PATTERNS.get(String(error.params.pattern)) ?? error.message;
     case 'enum':
@@ -80,6 +78,7 @@ function ruleOf(error: TLocalizedValidationError): string {
 const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['^[^\\p{Cc}\\p{Cs}]*$', 'must not contain control characters'],
   ['^[A-Za-z0-9_-]{1,64}$', 'must be 1 to 64 of A-Z a-z 0-9 _ -'],
+  ['^[\\x20-\\x7e]{1,255}$', 'must be 1 to 255 printable ASCII characters'],
   ['^[0-9A-Fa-f]{16,200}$', 'must be 16 to 200 hexadecimal digits'],
 ]);
 

@@ -2,7 +2,14 @@
  * What callers see of a row: one function each, so that a field that is nobody's business cannot
  * slip into one answer and not the other. Used by the routes and by the feed.
  */
-import { type DriverCard, type Job, type JobRow, toJob, toOwnersJob, toTime } from '../engine/domain/job.ts';
+import {
+  type DriverCard,
+  type Job,
+  type JobRow,
+  toJob,
+  toOwnersJob,
+  toTime,
+} from '../engine/domain/job.ts';
 import type { Db } from '../engine/pg/client.ts';
 import { type ApprovalStatus, type DriverRow, driverCards } from '../engine/pg/drivers.ts';
 import type { JobEventRow } from '../engine/pg/jobs.ts';

@@ -178,12 +178,18 @@ export async function recordResults(db: Db, results: readonly PushResult[]): Pro
     where a.apns_id = r."apnsId"`);
 }
 
-/** Drivers of a wave for whom a push is on record: what a rerun marks before it goes on. */
-export async function attemptedDrivers(db: Db, jobId: string, wave: number): Promise<string[]> {
+/** Those of these drivers for whom a push of this wave is on record already. */
+export async function attemptedDrivers(
+  db: Db,
+  jobId: string,
+  wave: number,
+  among: readonly string[],
+): Promise<Set<string>> {
   const rows = await db.execute<{ userId: string }>(sql`
     select distinct user_id as "userId" from push_attempts
-    where job_id = ${jobId} and wave = ${wave}::int and lane = 'nearby'`);
-  return rows.map((row) => row.userId);
+    where job_id = ${jobId} and wave = ${wave}::int and lane = 'nearby'
+      and user_id in (select jsonb_array_elements_text(${JSON.stringify(among)}::text::jsonb))`);
+  return new Set(rows.map((row) => row.userId));
 }
 
 export interface AttemptRow extends PushAttempt, PushResult {

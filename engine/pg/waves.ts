@@ -45,6 +45,14 @@ export async function markDispatched(db: Db, jobId: string, wave: number): Promi
     where job_id = ${jobId} and wave = ${wave}::int and dispatched_at is null`);
 }
 
+/** How many candidates of a wave are to be pushed. */
+export async function countCandidates(db: Db, jobId: string, wave: number): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    select cardinality(candidate_ids) as count from job_waves
+    where job_id = ${jobId} and wave = ${wave}::int`);
+  return row?.count ?? 0;
+}
+
 /** A wave's candidates from position `from`, at most `count` of them, nearest first. */
 export async function readCandidates(
   db: Db,

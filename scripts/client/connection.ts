@@ -6,8 +6,13 @@
 import { Acks } from './acks.ts';
 import { createBackoff } from './backoff.ts';
 import { type Link, type LinkEnd, openLink } from './link.ts';
-import { type Ack, type ClientEvents, encodeFrame, isTerminalClose } from './protocol.ts';
-import type { ServerFrame } from './protocol.ts';
+import {
+  type Ack,
+  type ClientEvents,
+  encodeFrame,
+  isTerminalClose,
+  type ServerFrame,
+} from './protocol.ts';
 import { type GetToken, TokenKeeper } from './tokens.ts';
 
 /** Contract section 5: the token expired on the live connection. */
@@ -37,6 +42,8 @@ export interface Ended {
 
 export interface ConnectionHandlers {
   frame(frame: ServerFrame): void;
+  /** After hello and the first snapshot of each link. */
+  live(): void;
   disconnected(end: LinkEnd & { retryInMs: number }): void;
   ended(end: Ended): void;
 }
@@ -70,9 +77,18 @@ export class Connection {
     return this.#ended;
   }
 
-  /** Starts dialling. Call once. */
-  open(): void {
+  /** Dials until live; rejects, and ends, when that takes longer. Call once. */
+  async connect(timeoutMs: number): Promise<void> {
     void this.#dial();
+    if (await this.whenLive(timeoutMs)) return;
+    const why = this.#ended?.reason ?? `no snapshot within ${timeoutMs} ms`;
+    this.close();
+    throw new Error(`could not connect to ${this.#options.url}: ${why}`);
+  }
+
+  /** The token of this user, renewed when due. Throws what `getToken` throws. */
+  token(): Promise<string> {
+    return this.#tokens.current();
   }
 
   /** True as soon as the connection is live; false at the deadline or when it ended. */
@@ -140,6 +156,7 @@ export class Connection {
     this.#liveSince = performance.now();
     this.#refusals = 0;
     this.#scheduleRenewal(this.#tokens.renewInMs);
+    this.#handlers.live();
     for (const waiter of [...this.#waiters]) waiter(true);
   }
 
@@ -157,7 +174,7 @@ export class Connection {
       return;
     }
     const token = await this.#tokens.current().catch(() => undefined);
-    const ack = token && (await this.ask('auth', { token }, RENEW_ACK_MS));
+    const ack = token === undefined ? null : await this.ask('auth', { token }, RENEW_ACK_MS);
     if (!this.live) return;
     if (!ack?.ok) this.#tokens.discard();
     this.#scheduleRenewal(ack?.ok ? Math.max(this.#tokens.renewInMs, 1_000) : RENEW_AGAIN_MS);

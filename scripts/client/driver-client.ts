@@ -5,42 +5,40 @@
  */
 import { EventEmitter } from 'node:events';
 import { isClaimable } from '../../engine/domain/job.ts';
-import { Connection, type ConnectionOptions, type Ended } from './connection.ts';
+import { type ClientEventMap, relay } from './client-events.ts';
+import { Connection, type ConnectionOptions } from './connection.ts';
 import { type AddedBy, Feed, type GoneReason } from './feed.ts';
-import type { LinkEnd } from './link.ts';
-import type { FeedNotification, Fix, Job, ServerFrame } from './protocol.ts';
+import { type Fix, isRetryable, type Job, type ServerFrame } from './protocol.ts';
 import { ask, type Request, type Way } from './requests.ts';
-import type { FinalReply } from './retry.ts';
+import { type FinalReply, NO_ANSWER } from './retry.ts';
 
 /** How long `connect()` tries before it gives up; reconnects afterwards have no such limit. */
 const CONNECT_MS = 30_000;
 
-export interface DriverEvents {
+export interface DriverEventMap extends ClientEventMap {
   /** A job entered the feed. */
   offered: [job: Job, by: AddedBy];
   changed: [job: Job];
   /** It left the feed: taken, cancelled, out of range, … */
   gone: [job: Job, reason: GoneReason];
-  snapshot: [reason: string];
-  /** The feed may be stale (`false`) or is exact again (`true`). */
-  exact: [exact: boolean];
-  notification: [notification: FeedNotification];
-  /** The server's `error` frame: why it is about to close, or which frame it did not accept. */
-  problem: [code: string, message: string];
-  disconnected: [end: LinkEnd & { retryInMs: number }];
-  /** No further attempt will be made. */
-  ended: [end: Ended];
 }
 
 export type AcceptResult =
   | { ok: true; job: Job; tries: number }
-  | { ok: false; code: string; message: string; tries: number };
+  | {
+      ok: false;
+      /** No answer in all the time: the job may be his, somebody else's or still open. */
+      undecided: boolean;
+      code: string;
+      message: string;
+      tries: number;
+    };
 
 export interface DriverClient {
+  readonly events: EventEmitter<DriverEventMap>;
+  /** What the driver may take now. */
   readonly jobs: ReadonlyMap<string, Job>;
   readonly live: boolean;
-  on: EventEmitter<DriverEvents>['on'];
-  off: EventEmitter<DriverEvents>['off'];
   /** Resolves with the first snapshot. Rejects, and closes, when there is none in 30 s. */
   connect(): Promise<void>;
   /** Safe to call again: the winner gets the same answer, and `no_answer` promises nothing. */
@@ -50,6 +48,7 @@ export interface DriverClient {
   availability(online: boolean): Promise<FinalReply>;
   /** Fire and forget; while the link is down the newest fix waits for it. */
   location(fix: Fix): void;
+  /** Ends the connection for good. */
   close(): void;
 }
 
@@ -58,27 +57,23 @@ export function createDriverClient(options: ConnectionOptions): DriverClient {
 }
 
 class Driver implements DriverClient {
-  readonly #events = new EventEmitter<DriverEvents>();
+  readonly events = new EventEmitter<DriverEventMap>();
   readonly #feed: Feed;
   readonly #way: Way;
-  readonly on = this.#events.on.bind(this.#events);
-  readonly off = this.#events.off.bind(this.#events);
   #waitingFix: Fix | undefined;
   #availabilityCalls = 0;
 
   constructor(options: ConnectionOptions) {
-    const events = this.#events;
+    const events = this.events;
     this.#feed = new Feed(isClaimable, {
       added: (job, by) => events.emit('offered', job, by),
       changed: (job) => events.emit('changed', job),
       gone: (job, reason) => events.emit('gone', job, reason),
     });
-    const connection = new Connection(options, {
-      frame: (frame) => this.#take(frame),
-      disconnected: (end) => events.emit('disconnected', end),
-      ended: (end) => events.emit('ended', end),
-    });
-    this.#way = { url: options.url, getToken: options.getToken, connection };
+    const take = (frame: ServerFrame): void => this.#feed.apply(frame);
+    const connection = new Connection(options, relay(events, take));
+    events.on('live', () => this.#waitingFix && this.location(this.#waitingFix));
+    this.#way = { url: options.url, connection };
   }
 
   get jobs(): ReadonlyMap<string, Job> {
@@ -89,8 +84,8 @@ class Driver implements DriverClient {
     return this.#way.connection.live;
   }
 
-  async connect(): Promise<void> {
-    await this.#way.connection.connect(CONNECT_MS);
+  connect(): Promise<void> {
+    return this.#way.connection.connect(CONNECT_MS);
   }
 
   async accept(jobId: string, over?: 'http'): Promise<AcceptResult> {
@@ -99,19 +94,16 @@ class Driver implements DriverClient {
       data: { job_id: jobId },
       call: { method: 'POST', path: `/api/drivers/jobs/${encodeURIComponent(jobId)}/accept` },
     };
-    return toAcceptResult(await ask(this.#way, request, over));
+    return toAcceptResult(await ask(this.#way, request, { over }));
   }
 
   decline(jobId: string, reason?: string): Promise<FinalReply> {
     const body = reason === undefined ? {} : { reason };
+    const path = `/api/drivers/jobs/${encodeURIComponent(jobId)}/decline`;
     return ask(this.#way, {
       event: 'decline',
       data: { job_id: jobId, ...body },
-      call: {
-        method: 'POST',
-        path: `/api/drivers/jobs/${encodeURIComponent(jobId)}/decline`,
-        body,
-      },
+      call: { method: 'POST', path, body },
     });
   }
 
@@ -123,7 +115,7 @@ class Driver implements DriverClient {
       data: { online },
       call: { method: 'PUT', path: '/api/drivers/me/availability', body: { online } },
     };
-    return ask(this.#way, request, undefined, () => mine !== this.#availabilityCalls);
+    return ask(this.#way, request, { stale: () => mine !== this.#availabilityCalls });
   }
 
   location(fix: Fix): void {
@@ -133,21 +125,11 @@ class Driver implements DriverClient {
   close(): void {
     this.#way.connection.close();
   }
-
-  #take(frame: ServerFrame): void {
-    const events = this.#events;
-    this.#feed.apply(frame);
-    if (frame.event === 'feed:snapshot') events.emit('snapshot', frame.data.reason);
-    else if (frame.event === 'feed:degraded') events.emit('exact', false);
-    else if (frame.event === 'feed:live') events.emit('exact', true);
-    else if (frame.event === 'notification') events.emit('notification', frame.data);
-    else if (frame.event === 'error') events.emit('problem', frame.data.code, frame.data.message);
-  }
 }
 
-function toAcceptResult(reply: FinalReply): AcceptResult {
-  const { ok, code = 'unknown', data, tries } = reply;
+function toAcceptResult({ ok, code = 'unknown', data, tries }: FinalReply): AcceptResult {
   if (ok) return { ok, job: (data as { job: Job }).job, tries };
   const message = (data as { error?: unknown } | null | undefined)?.error;
-  return { ok, code, message: String(message ?? code), tries };
+  const undecided = code === NO_ANSWER || isRetryable(code);
+  return { ok, undecided, code, message: String(message ?? code), tries };
 }

@@ -6,7 +6,6 @@ import type { Connection } from './connection.ts';
 import { type Call, callHttp, codeOf } from './http.ts';
 import type { ClientEvents } from './protocol.ts';
 import { type FinalReply, type Reply, untilAnswered } from './retry.ts';
-import type { GetToken } from './tokens.ts';
 
 /** Longer than any fault the contract promises to heal within seconds; a person gives up earlier. */
 const DEADLINE_MS = 30_000;
@@ -14,41 +13,48 @@ const DEADLINE_MS = 30_000;
 export interface Request<E extends keyof ClientEvents> {
   event: E;
   data: ClientEvents[E];
+  /** The same request over HTTP. */
   call: Call;
 }
 
 export interface Way {
+  /** Base URL of the deployment. */
   url: string;
-  getToken: GetToken;
   connection: Connection;
 }
 
-/** Asks until answered; `over: 'http'` leaves the socket aside. */
+export interface AskOptions {
+  /** Leave the socket aside. */
+  over?: 'http' | undefined;
+  /** A later request has taken this one's place. */
+  stale?: () => boolean;
+}
+
+/** Asks until answered. Only for what is safe to repeat. */
 export function ask<E extends keyof ClientEvents>(
   way: Way,
   request: Request<E>,
-  over?: 'http',
+  options: AskOptions = {},
 ): Promise<FinalReply> {
-  return untilAnswered(async (timeoutMs) => {
-    if (over === 'http' || !way.connection.live) {
-      return tryHttp(way.url, way.getToken, { ...request.call, timeoutMs });
+  const attempt = async (timeoutMs: number): Promise<Reply | null> => {
+    if (options.over === 'http' || !way.connection.live) {
+      return tryHttp(way, { ...request.call, timeoutMs });
     }
     const ack = await way.connection.ask(request.event, request.data, timeoutMs);
     return ack && { ok: ack.ok, code: ack.code, data: ack.data };
-  }, DEADLINE_MS);
+  };
+  return untilAnswered(attempt, DEADLINE_MS, options.stale);
 }
 
-/** Calls over HTTP until answered; only for what is safe to repeat. */
-export function askHttp(url: string, getToken: GetToken, call: Call): Promise<FinalReply> {
-  return untilAnswered(
-    (timeoutMs) => tryHttp(url, getToken, { ...call, timeoutMs }),
-    DEADLINE_MS,
-  );
+/** Calls over HTTP until answered. Only for what is safe to repeat. */
+export function askHttp(way: Way, call: Call): Promise<FinalReply> {
+  return untilAnswered((timeoutMs) => tryHttp(way, { ...call, timeoutMs }), DEADLINE_MS);
 }
 
-async function tryHttp(url: string, getToken: GetToken, call: Call): Promise<Reply | null> {
+async function tryHttp(way: Way, call: Call): Promise<Reply | null> {
   try {
-    const answer = await callHttp(url, { ...call, token: await getToken() });
+    const token = await way.connection.token();
+    const answer = await callHttp(way.url, { ...call, token });
     const ok = answer.status >= 200 && answer.status < 300;
     return { ok, code: ok ? undefined : codeOf(answer), data: answer.body };
   } catch {

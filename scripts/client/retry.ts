@@ -16,6 +16,9 @@ const WAIT_MIN_MS = 50;
 /** A person is waiting for the answer: no pause is longer than this. */
 const WAIT_MAX_MS = 2_000;
 
+/** The code of our own for a request that nobody answered in time. */
+export const NO_ANSWER = 'no_answer';
+
 export interface Reply {
   ok: boolean;
   /** Missing on success. */
@@ -32,23 +35,30 @@ export interface FinalReply extends Reply {
 /** One way to ask; null when no answer came within `timeoutMs`. */
 export type Attempt = (timeoutMs: number) => Promise<Reply | null>;
 
-/** The first answer that settles the request; `no_answer` when the deadline passes without one. */
-export async function untilAnswered(attempt: Attempt, deadlineMs: number): Promise<FinalReply> {
+/**
+ * The first answer that settles the request; `no_answer` when the deadline passes without one,
+ * `overruled` when `stale()` says that a later request has taken its place.
+ */
+export async function untilAnswered(
+  attempt: Attempt,
+  deadlineMs: number,
+  stale: () => boolean = () => false,
+): Promise<FinalReply> {
   const deadline = performance.now() + deadlineMs;
   for (let tries = 1; ; tries++) {
     const reply = await attempt(Math.min(ATTEMPT_MS, deadline - performance.now()));
     if (reply && !isRetryable(reply.code)) return { ...reply, tries };
     const waitMs = pauseMs(reply, tries);
     if (tries === TRIES_MAX || performance.now() + waitMs >= deadline) {
-      return { ok: false, code: reply?.code ?? 'no_answer', data: reply?.data, tries };
+      return { ok: false, code: reply?.code ?? NO_ANSWER, data: reply?.data, tries };
     }
     await new Promise((resolve) => setTimeout(resolve, waitMs));
+    if (stale()) return { ok: false, code: 'overruled', data: undefined, tries };
   }
 }
 
 function pauseMs(reply: Reply | null, tries: number): number {
   const asked = retryAfterMs(reply?.data);
-  const waitMs =
-    asked === undefined ? jitterMs(tries - 1) : asked * (1 + SPREAD * Math.random());
+  const waitMs = asked === undefined ? jitterMs(tries - 1) : asked * (1 + SPREAD * Math.random());
   return Math.min(WAIT_MAX_MS, Math.max(WAIT_MIN_MS, waitMs));
 }

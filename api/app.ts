@@ -1,0 +1,98 @@
+/**
+ * The HTTP side of an api process, made of its parts: headers, bodies, guard, routes, documents,
+ * console. Made once by `main.ts` and by tests; who makes it listens and closes.
+ */
+import helmet from '@fastify/helmet';
+import fastify, {
+  type FastifyBaseLogger,
+  type FastifyInstance,
+  type FastifyPluginAsync,
+  LogController,
+} from 'fastify';
+import { BODY_MAX, readBodiesStrictly } from './body.ts';
+import type { RouteDeps } from './deps.ts';
+import { ApiError } from './errors.ts';
+import { createGuard } from './guard.ts';
+import { measureRequests } from './http-metrics.ts';
+import { watchMethods } from './methods.ts';
+import { consoleRoutes } from './ops/console.ts';
+import { createRefuse, refuseClient } from './refuse.ts';
+import { describeApp, docsRoutes } from './routes/docs.ts';
+import { driverJobRoutes } from './routes/driver-jobs.ts';
+import { driverRoutes } from './routes/drivers.ts';
+import { healthRoutes } from './routes/health.ts';
+import { jobRoutes } from './routes/jobs.ts';
+import { notificationRoutes } from './routes/notifications.ts';
+import { pushRoutes } from './routes/push.ts';
+
+export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
+  log: FastifyBaseLogger;
+  pushTest?: RouteDeps['pushTest'];
+  /** The queues' pages, shown to operators under /ops/queues. */
+  dashboard?: FastifyPluginAsync;
+}
+
+/** Every call is answered within this, with 503 where a store hangs: phones give up later. */
+const HANDLER_MS = 10_000;
+/** A client that takes longer to send 16 KiB does not mean it. */
+const REQUEST_MS = 30_000;
+/** Longer than any id; what is longer is no job's, and is still looked at as one. */
+const PARAM_MAX = 4096;
+
+export async function createApp(options: AppOptions): Promise<FastifyInstance> {
+  const refuse = createRefuse();
+  const app = fastify({
+    loggerInstance: options.log,
+    // Addresses may carry tokens: nothing logs them.
+    logController: new LogController({ disableRequestLogging: true }),
+    bodyLimit: BODY_MAX,
+    handlerTimeout: HANDLER_MS,
+    requestTimeout: REQUEST_MS,
+    return503OnClosing: false,
+    routerOptions: { maxParamLength: PARAM_MAX },
+    frameworkErrors: (error, request, reply) => refuse(error, request, reply),
+    clientErrorHandler: refuseClient,
+  });
+  app.decorateRequest('identity', null);
+  app.setSerializerCompiler(() => (data) => JSON.stringify(data));
+  app.setErrorHandler(refuse);
+  app.setNotFoundHandler((request, reply) => {
+    refuse(new ApiError('not_found'), request, reply);
+  });
+  readBodiesStrictly(app);
+  measureRequests(app, options.registry);
+  await app.register(helmet, { contentSecurityPolicy: { directives: PAGES } });
+  app.addHook('onRequest', createGuard(options.auth, options.engine));
+  await describeApp(app);
+  addRoutes(app, options);
+  await docsRoutes(app);
+  const { auth, config, dashboard } = options;
+  await app.register(consoleRoutes, { auth, production: config.production, dashboard });
+  return app;
+}
+
+function addRoutes(app: FastifyInstance, options: AppOptions): void {
+  const { config, engine, auth, registry, feed, pushTest } = options;
+  const deps: RouteDeps = { config, engine, auth, registry, feed, pushTest };
+  const refuseOtherMethods = watchMethods(app);
+  driverRoutes(app, deps);
+  driverJobRoutes(app, deps);
+  jobRoutes(app, deps);
+  notificationRoutes(app, deps);
+  pushRoutes(app, deps);
+  healthRoutes(app, deps);
+  refuseOtherMethods();
+}
+
+/**
+ * For the few pages there are: everything from here, styles also inline (bull-board and Swagger UI
+ * need that), scripts never. Plain HTTP inside a network must keep working, so nothing is upgraded.
+ */
+const PAGES = {
+  defaultSrc: ["'self'"],
+  scriptSrc: ["'self'"],
+  styleSrc: ["'self'", "'unsafe-inline'"],
+  imgSrc: ["'self'", 'data:'],
+  fontSrc: ["'self'", 'data:'],
+  upgradeInsecureRequests: null,
+};

@@ -1,0 +1,41 @@
+/**
+ * Reads bodies: strict JSON in strict UTF-8, nothing else. An empty body is no body; whether that
+ * is allowed the route's schema says. `__proto__` and its like are ordinary unknown fields.
+ */
+import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
+import type { TSchema } from 'typebox';
+import { ApiError, invalid } from './errors.ts';
+import { convertQuery, validate } from './validate.ts';
+
+/** Contract section 4. */
+export const BODY_MAX = 16 * 1024;
+
+/** Sets how an app reads bodies and checks what it has read. */
+export function readBodiesStrictly(app: FastifyInstance): void {
+  app.removeAllContentTypeParsers();
+  app.addContentTypeParser('application/json', { parseAs: 'buffer' }, (_request, body, done) => {
+    try {
+      done(null, parse(body as Buffer));
+    } catch {
+      done(new ApiError('invalid_json'));
+    }
+  });
+  app.setValidatorCompiler(compileValidator);
+  app.addHook('preValidation', async (request) => {
+    const { optionalBody } = request.routeOptions.config;
+    if (optionalBody && request.body === undefined) request.body = {};
+  });
+}
+
+function parse(body: Buffer): unknown {
+  if (body.length === 0) return undefined;
+  return JSON.parse(new TextDecoder('utf-8', { fatal: true, ignoreBOM: true }).decode(body));
+}
+
+const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
+  return (given: unknown) => {
+    const value = httpPart === 'querystring' ? convertQuery(schema, given) : given;
+    const broken = validate(schema, value);
+    return broken.length > 0 ? { error: invalid(broken) } : { value };
+  };
+};

@@ -1,0 +1,103 @@
+/**
+ * Describes a route for the generated OpenAPI pages: what it is for, what it answers and with which
+ * codes it refuses. The errors that every route of its kind has are added here, once.
+ */
+import type { FastifySchema } from 'fastify';
+import { type TSchema, Type } from 'typebox';
+import { ERRORS, type ErrorCode } from './errors.ts';
+
+export interface RouteText {
+  summary: string;
+  description?: string;
+  tag: 'drivers' | 'jobs' | 'push' | 'operators' | 'health';
+  params?: TSchema;
+  query?: TSchema;
+  body?: TSchema;
+  headers?: TSchema;
+  /** By status; null where the answer has no body. */
+  answers: Record<number, TSchema | null>;
+  /** The codes of its own, besides those of every route. */
+  errors?: readonly ErrorCode[];
+  /** Open to anyone, without a token. */
+  open?: boolean;
+}
+
+const WITH_TOKEN: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
+const WITH_BODY: readonly ErrorCode[] = [
+  'invalid_json',
+  'body_too_large',
+  'unsupported_media_type',
+];
+const ALWAYS: readonly ErrorCode[] = ['internal', 'try_again'];
+
+export function describeRoute(text: RouteText): FastifySchema {
+  const codes = new Set<ErrorCode>([
+    ...(text.open ? [] : WITH_TOKEN),
+    ...(text.body ? WITH_BODY : []),
+    ...(text.body || text.query ? (['invalid_request'] as const) : []),
+    ...(text.errors ?? []),
+    ...ALWAYS,
+  ]);
+  return {
+    summary: text.summary,
+    ...(text.description !== undefined && { description: text.description }),
+    tags: [text.tag],
+    security: text.open ? [] : [{ bearer: [] }],
+    ...(text.params && { params: text.params }),
+    ...(text.query && { querystring: text.query }),
+    ...(text.body && { body: text.body }),
+    ...(text.headers && { headers: text.headers }),
+    response: { ...answers(text.answers), ...refusals([...codes]) },
+  };
+}
+
+function answers(byStatus: RouteText['answers']): Record<string, object> {
+  return Object.fromEntries(
+    Object.entries(byStatus).map(([status, schema]) => [
+      status,
+      schema ? { ...schema, description: 'Done' } : { type: 'null', description: 'Done' },
+    ]),
+  );
+}
+
+/** One entry a status, with the codes it may carry and an example of each. */
+function refusals(codes: readonly ErrorCode[]): Record<string, object> {
+  const byStatus = Map.groupBy(codes, (code) => ERRORS[code][0]);
+  return Object.fromEntries(
+    [...byStatus].map(([status, group]) => [
+      String(status),
+      {
+        description: group.map((code) => `\`${code}\``).join(', '),
+        content: {
+          'application/json': { schema: errorSchema(group), examples: examplesOf(group) },
+        },
+      },
+    ]),
+  );
+}
+
+function errorSchema(codes: readonly ErrorCode[]): TSchema {
+  const detail = Type.Object({ field: Type.String(), rule: Type.String() });
+  return Type.Object({
+    error: Type.String(),
+    code: Type.Enum([...codes]),
+    ...(codes.some((code) => ERRORS[code][0] === 422) && {
+      details: Type.Optional(Type.Array(detail)),
+    }),
+    ...(codes.some((code) => ERRORS[code][0] === 429 || ERRORS[code][0] === 503) && {
+      retry_after_ms: Type.Optional(Type.Integer()),
+    }),
+  });
+}
+
+function examplesOf(codes: readonly ErrorCode[]): Record<string, { value: object }> {
+  return Object.fromEntries(
+    codes.map((code) => [code, { value: { error: ERRORS[code][1], code, ...extra(code) } }]),
+  );
+}
+
+function extra(code: ErrorCode): object {
+  if (code === 'invalid_request') return { details: [{ field: 'name', rule: 'is required' }] };
+  if (code === 'rate_limited' || code === 'try_again') return { retry_after_ms: 200 };
+  return {};
+}

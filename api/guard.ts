@@ -1,0 +1,49 @@
+/**
+ * Lets a call in: token, role, pace, in this order and before anything of the body is read.
+ * A route names its roles in its config; one without roles is open to anyone.
+ */
+import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Engine } from '../engine/engine.ts';
+import { type Auth, bearer, type Identity, type Role, UnauthorizedError } from './auth.ts';
+import { ApiError } from './errors.ts';
+import { createRateLimit } from './rate-limit.ts';
+import { createSignOfLife } from './sign-of-life.ts';
+
+declare module 'fastify' {
+  interface FastifyContextConfig {
+    /** Who may call; left out: anyone, without a token. */
+    roles?: readonly Role[];
+    /** A call without a body is a call with an empty object. */
+    optionalBody?: boolean;
+  }
+  interface FastifyRequest {
+    identity: Identity | null;
+  }
+}
+
+export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
+
+export function createGuard(auth: Auth, engine: Engine): Guard {
+  const rateLimit = createRateLimit();
+  const signOfLife = createSignOfLife(engine);
+  return async (request) => {
+    const { roles } = request.routeOptions.config;
+    if (!roles) return;
+    const token = bearer(request.headers.authorization);
+    if (token === null) throw new UnauthorizedError('A bearer token is needed');
+    const identity = await auth.verify(token);
+    const { sub, role } = identity;
+    if (!roles.includes(role)) throw new ApiError('forbidden');
+    if (role === 'driver' || role === 'customer') {
+      rateLimit.take(`${role}:${sub}`, performance.now());
+    }
+    if (role === 'driver') signOfLife(sub);
+    request.identity = identity;
+  };
+}
+
+/** Who calls. Only routes with roles may ask. */
+export function identityOf(request: FastifyRequest): Identity {
+  if (!request.identity) throw new Error('a route without roles asks who calls');
+  return request.identity;
+}

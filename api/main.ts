@@ -1,0 +1,62 @@
+/** The api process: HTTP, the feed gateway, and the engine behind both. Any number may run. */
+import { readConfig } from '../engine/config.ts';
+import { createEngine } from '../engine/engine.ts';
+import { createLog } from '../engine/log.ts';
+import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
+import { runProcess, stopOnSignal } from '../engine/process.ts';
+import { createPushTest } from '../workers/push/push-test.ts';
+import { createPushQueues } from '../workers/queues.ts';
+import { createApp } from './app.ts';
+import { createAuth } from './auth.ts';
+import { Gateway } from './feed/gateway.ts';
+import { createDashboard } from './ops/dashboard.ts';
+
+/** Claims in flight, the paced drain of sockets and what is owed to Postgres fit into this. */
+const STOP_LIMIT_MS = 12_000;
+
+await runProcess('api', async () => {
+  const config = readConfig(process.env);
+  const log = createLog('muster-api', config.logLevel);
+  const registry = createRegistry();
+  const queues = createPushQueues(config.redisUrl, log);
+  let gateway: Gateway | undefined;
+  const engine = await createEngine({
+    databaseUrl: config.databaseUrl,
+    redisUrl: config.redisUrl,
+    settings: config.dispatch,
+    push: queues.tasks,
+    metrics: createEngineMetrics(registry),
+    log,
+    onTracked: (fixes) => gateway?.onTracked(fixes),
+  });
+  const auth = createAuth(config.auth);
+  const feed = new Gateway({
+    engine,
+    auth,
+    redisUrl: config.redisUrl,
+    settings: config.dispatch,
+    registry,
+  });
+  gateway = feed;
+  const app = await createApp({
+    config,
+    engine,
+    auth,
+    registry,
+    log,
+    feed,
+    dashboard: createDashboard(queues.queues),
+    pushTest: createPushTest({ db: engine.ctx.db, apns: config.apns, log }),
+  });
+  app.server.on('upgrade', (request, socket, head) => {
+    void feed.handleUpgrade(request, socket, head);
+  });
+  stopOnSignal(log, STOP_LIMIT_MS, async () => {
+    await Promise.all([app.close(), feed.drain()]);
+    await engine.close();
+    await queues.close();
+  });
+  const url = await app.listen({ host: config.host, port: config.port });
+  log.info({ url }, 'listening');
+  process.send?.({ type: 'listening', url });
+});

@@ -1,0 +1,39 @@
+/**
+ * Answers 405 with `Allow` where an address exists but not for this method. Collects the routes as
+ * they are registered, then adds the refusals for the methods that each address does not take.
+ */
+import type { FastifyInstance, HTTPMethods } from 'fastify';
+import { ApiError } from './errors.ts';
+
+const METHODS: readonly HTTPMethods[] = [
+  ...(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const),
+];
+
+/** Call before the routes are registered, and what it returns once, after them. */
+export function watchMethods(app: FastifyInstance): () => void {
+  const taken = new Map<string, Set<HTTPMethods>>();
+  let watching = true;
+  app.addHook('onRoute', ({ url, method }) => {
+    if (!watching) return;
+    const methods = taken.get(url) ?? new Set();
+    taken.set(url, methods);
+    for (const one of [method].flat()) methods.add(one as HTTPMethods);
+  });
+  return () => {
+    watching = false;
+    for (const [url, methods] of taken) {
+      const others = METHODS.filter((method) => !methods.has(method));
+      const allow = [...methods].join(', ');
+      app.route({
+        method: others,
+        url,
+        schema: { hide: true },
+        onRequest: async (_request, reply) => {
+          reply.header('allow', allow);
+          throw new ApiError('method_not_allowed');
+        },
+        handler: () => {},
+      });
+    }
+  };
+}

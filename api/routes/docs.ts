@@ -1,0 +1,41 @@
+/** The generated documents: OpenAPI as JSON and as pages, AsyncAPI for the feed. */
+import swagger from '@fastify/swagger';
+import swaggerUi from '@fastify/swagger-ui';
+import type { FastifyInstance } from 'fastify';
+import { asyncApi } from '../feed/asyncapi.ts';
+
+const DESCRIPTION = `Every driver nearby sees a job at once, the first to accept wins, for good.
+
+Errors are \`{"error": "<sentence>", "code": "<stable code>"}\`, plus \`details\` or
+\`retry_after_ms\` where it helps. The live feed at \`/ws\` is described in \`/asyncapi.json\`.`;
+
+/** Must be registered before the routes that it describes. */
+export async function describeApp(app: FastifyInstance): Promise<void> {
+  await app.register(swagger, {
+    openapi: {
+      openapi: '3.1.0',
+      info: { title: 'Muster', description: DESCRIPTION, version: '1' },
+      components: {
+        securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
+      },
+      tags: [
+        { name: 'drivers', description: 'What driver apps call' },
+        { name: 'jobs', description: 'What customer apps, operators and services call' },
+        { name: 'push', description: 'Phones and notifications' },
+        { name: 'operators', description: 'For operators' },
+        { name: 'health', description: 'For load balancers and Prometheus' },
+      ],
+    },
+    hideUntagged: true,
+  });
+}
+
+/** The pages; the routes must be there already. */
+export async function docsRoutes(app: FastifyInstance): Promise<void> {
+  app.get('/openapi.json', async () => app.swagger());
+  app.get('/asyncapi.json', async () => asyncApi());
+  await app.register(swaggerUi, {
+    routePrefix: '/docs',
+    uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
+  });
+}

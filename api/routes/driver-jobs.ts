@@ -1,0 +1,137 @@
+/** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
+import type { Static } from 'typebox';
+import { toJob } from '../../engine/domain/job.ts';
+import { AcceptAnswer, JobAnswer, JobsAnswer } from '../answers.ts';
+import type { HttpApp, RouteDeps } from '../deps.ts';
+import { describeRoute } from '../document.ts';
+import { ApiError, claimAnswer } from '../errors.ts';
+import { identityOf } from '../guard.ts';
+import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
+import { jobView } from '../views.ts';
+
+const tag = 'drivers';
+const config = { roles: ['driver'] } as const;
+
+export function driverJobRoutes(app: HttpApp, deps: RouteDeps): void {
+  takingRoutes(app, deps);
+  holdingRoutes(app, deps);
+}
+
+/** Jobs that are on offer. */
+function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/api/drivers/jobs/available',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'The jobs you are offered now, nearest first',
+      answers: { 200: JobsAnswer },
+    }),
+    handler: async (request) => {
+      const known = await engine.knowDriver(identityOf(request).sub);
+      // This very call is a sign of life.
+      const jobs = known ? await engine.available({ ...known, seenAt: engine.ctx.now() }) : [];
+      return { jobs };
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/drivers/jobs/:id/accept',
+    config: { ...config, optionalBody: true },
+    schema: describeRoute({
+      tag,
+      summary: 'Take a job',
+      description:
+        'The first to accept wins. 200 and 409 are only ever said of what is durable; ' +
+        '503 promises nothing: ask again for the same job. The winner may ask as often as he likes.',
+      params: IdParams,
+      body: NoBody,
+      answers: { 200: AcceptAnswer },
+      errors: [
+        'not_approved',
+        'job_not_found',
+        'already_accepted',
+        'job_cancelled',
+        'job_expired',
+        'job_completed',
+        'reserved',
+        'released',
+        'driver_busy',
+      ],
+    }),
+    handler: async (request, reply) => {
+      const { id } = request.params as Static<typeof IdParams>;
+      const { status, body } = claimAnswer(await engine.claim(id, identityOf(request).sub));
+      return reply.code(status).send(body);
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/drivers/jobs/:id/decline',
+    config: { ...config, optionalBody: true },
+    schema: describeRoute({
+      tag,
+      summary: 'Decline a job',
+      description: 'It leaves your feed for good; you may still accept it.',
+      params: IdParams,
+      body: DeclineBody,
+      answers: { 204: null },
+      errors: ['job_not_found'],
+    }),
+    handler: async (request, reply) => {
+      const { id } = request.params as Static<typeof IdParams>;
+      const { reason } = request.body as Static<typeof DeclineBody>;
+      const declined = await engine.decline(id, identityOf(request).sub, reason ?? null);
+      if (!declined.ok) throw new ApiError('job_not_found');
+      return reply.code(204).send();
+    },
+  });
+}
+
+/** Jobs that he holds. */
+function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/api/drivers/jobs/:id/status',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'Report how far you are',
+      description: 'en_route → arrived → started → completed; skipping forward is allowed.',
+      params: IdParams,
+      body: ProgressBody,
+      answers: { 200: JobAnswer },
+      errors: ['job_not_found', 'invalid_transition'],
+    }),
+    handler: async (request) => {
+      const { id } = request.params as Static<typeof IdParams>;
+      const { status } = request.body as Static<typeof ProgressBody>;
+      const identity = identityOf(request);
+      const result = await engine.progress(id, identity.sub, status);
+      if (!result.ok) throw new ApiError(result.code);
+      return jobView(engine.ctx.db, result.job, identity);
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/drivers/jobs/:id/release',
+    config: { ...config, optionalBody: true },
+    schema: describeRoute({
+      tag,
+      summary: 'Give a job back',
+      description: 'It is offered again to everybody but you, and the customer is told.',
+      params: IdParams,
+      body: ReleaseBody,
+      answers: { 200: JobAnswer },
+      errors: ['job_not_found', 'job_completed', 'job_cancelled', 'job_expired'],
+    }),
+    handler: async (request) => {
+      const { id } = request.params as Static<typeof IdParams>;
+      const { reason } = request.body as Static<typeof ReleaseBody>;
+      const result = await engine.release(id, identityOf(request).sub, reason ?? null);
+      if (!result.ok) throw new ApiError(result.code);
+      return toJob(result.job);
+    },
+  });
+}

@@ -1,0 +1,156 @@
+/** A driver's own calls about himself, and the operator's about any driver. */
+import type { Static } from 'typebox';
+import { toTime } from '../../engine/domain/job.ts';
+import type { Engine } from '../../engine/engine.ts';
+import {
+  type DriverChange,
+  type DriverRow,
+  driverCounters,
+  findDriver,
+} from '../../engine/pg/drivers.ts';
+import { DriverAnswer, MeAnswer } from '../answers.ts';
+import type { HttpApp, RouteDeps } from '../deps.ts';
+import { describeRoute } from '../document.ts';
+import { ApiError, invalid } from '../errors.ts';
+import { identityOf } from '../guard.ts';
+import {
+  AvailabilityBody,
+  DriverBody,
+  DriverParams,
+  LocationBody,
+  ProfileBody,
+  toFix,
+} from '../schemas.ts';
+import { driverView } from '../views.ts';
+
+const tag = 'drivers';
+const driver = { roles: ['driver'] } as const;
+
+export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  profileRoutes(app, engine);
+  app.route({
+    method: 'PUT',
+    url: '/api/drivers/me/availability',
+    config: driver,
+    schema: describeRoute({
+      tag,
+      summary: 'Go online or offline',
+      body: AvailabilityBody,
+      answers: { 200: DriverAnswer },
+      errors: ['not_approved'],
+    }),
+    handler: async (request) => {
+      const { online } = request.body as Static<typeof AvailabilityBody>;
+      const result = await engine.setAvailability(identityOf(request).sub, online);
+      if (!result.ok) throw new ApiError(result.code);
+      return driverView(result.driver);
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/drivers/location',
+    config: driver,
+    schema: describeRoute({
+      tag,
+      summary: 'Say where you are',
+      description: 'A fix that is older than the last one is answered alike and ignored.',
+      body: LocationBody,
+      answers: { 204: null },
+      errors: ['driver_not_found', 'invalid_location'],
+    }),
+    handler: async (request, reply) => {
+      const known = await engine.knowDriver(identityOf(request).sub);
+      if (!known) throw new ApiError('driver_not_found');
+      const fix = toFix(request.body as Static<typeof LocationBody>, engine.ctx.now());
+      await engine.tracker.add(known, fix);
+      return reply.code(204).send();
+    },
+  });
+}
+
+function profileRoutes(app: HttpApp, engine: Engine): void {
+  app.route({
+    method: 'GET',
+    url: '/api/drivers/me',
+    config: driver,
+    schema: describeRoute({
+      tag,
+      summary: 'Your profile, availability, last position and counters',
+      answers: { 200: MeAnswer },
+      errors: ['driver_not_found'],
+    }),
+    handler: async (request) => readMe(engine, identityOf(request).sub),
+  });
+  app.route({
+    method: 'PUT',
+    url: '/api/drivers/me',
+    config: driver,
+    schema: describeRoute({
+      tag,
+      summary: 'Create or change your profile',
+      description: 'A new driver is `pending` until an operator approves him.',
+      body: ProfileBody,
+      answers: { 200: DriverAnswer },
+    }),
+    handler: async (request) => {
+      const body = request.body as Static<typeof ProfileBody>;
+      return driverView(await saveDriver(engine, identityOf(request).sub, body));
+    },
+  });
+  app.route({
+    method: 'PUT',
+    url: '/api/drivers/:id',
+    config: { roles: ['operator', 'service'] },
+    schema: describeRoute({
+      tag: 'operators',
+      summary: 'Create, change, approve or suspend a driver',
+      description: 'Fields left out keep their values. Takes effect on live sockets at once.',
+      params: DriverParams,
+      body: DriverBody,
+      answers: { 200: DriverAnswer },
+    }),
+    handler: async (request) => {
+      const { id } = request.params as Static<typeof DriverParams>;
+      return driverView(await saveDriver(engine, id, request.body as Static<typeof DriverBody>));
+    },
+  });
+}
+
+async function saveDriver(
+  engine: Engine,
+  id: string,
+  body: Static<typeof DriverBody>,
+): Promise<DriverRow> {
+  const isNew = body.name === undefined && !(await findDriver(engine.ctx.db, id));
+  if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
+  const change: DriverChange = {
+    ...(body.name !== undefined && { name: body.name }),
+    ...(body.truck_type !== undefined && { truckType: body.truck_type }),
+    ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
+    ...(body.is_operator !== undefined && { isOperator: body.is_operator }),
+  };
+  return engine.changeDriver(id, change);
+}
+
+async function readMe(engine: Engine, id: string): Promise<Static<typeof MeAnswer>> {
+  const { db } = engine.ctx;
+  const [row, counters, known] = await Promise.all([
+    findDriver(db, id),
+    driverCounters(db, id),
+    // Redis has the newest position; without it the one in Postgres is at most 10 s behind.
+    engine.knowDriver(id).catch(() => null),
+  ]);
+  if (!row) throw new ApiError('driver_not_found');
+  const fix = known?.fix ?? lastFix(row);
+  return {
+    ...driverView(row),
+    position: fix && { lat: fix.lat, lng: fix.lng, recorded_at: toTime(fix.at) },
+    total_jobs: row.totalJobs,
+    counters,
+  };
+}
+
+function lastFix(row: DriverRow): { lat: number; lng: number; at: number } | null {
+  if (row.lat === null || row.lng === null || row.positionAt === null) return null;
+  return { lat: row.lat, lng: row.lng, at: row.positionAt };
+}

@@ -1,0 +1,245 @@
+/** Jobs as customers, operators and services see them: post, read, confirm, cancel, assign. */
+import type { Static } from 'typebox';
+import type { ChangeResult } from '../../engine/change-job.ts';
+import type { JobRow } from '../../engine/domain/job.ts';
+import { zoneOfJob } from '../../engine/domain/zones.ts';
+import type { Db } from '../../engine/pg/client.ts';
+import { type Actor, findIdempotent, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
+import { listAttempts } from '../../engine/pg/notifications.ts';
+import type { PostInput } from '../../engine/post-job.ts';
+import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
+import type { Identity } from '../auth.ts';
+import type { HttpApp, RouteDeps } from '../deps.ts';
+import { describeRoute } from '../document.ts';
+import { ApiError, invalid } from '../errors.ts';
+import { identityOf } from '../guard.ts';
+import {
+  AssignBody,
+  CancelBody,
+  expiryRules,
+  IdempotencyHeaders,
+  IdParams,
+  JobsQuery,
+  NoBody,
+  PostJobBody,
+  pageOf,
+  postRules,
+} from '../schemas.ts';
+import { jobView, jobViews, maySee, timelineView } from '../views.ts';
+
+const tag = 'jobs';
+type Id = Static<typeof IdParams>;
+
+export function jobRoutes(app: HttpApp, deps: RouteDeps): void {
+  postRoute(app, deps);
+  readRoutes(app, deps);
+  changeRoutes(app, deps);
+}
+
+function postRoute(app: HttpApp, { engine }: RouteDeps): void {
+  app.route({
+    method: 'POST',
+    url: '/api/jobs',
+    config: { roles: ['customer', 'operator', 'service'] },
+    schema: describeRoute({
+      tag,
+      summary: 'Post a job',
+      description:
+        'Without a position it goes to every available driver. The same Idempotency-Key again ' +
+        'within a day answers 200 with the first job.',
+      headers: IdempotencyHeaders,
+      body: PostJobBody,
+      answers: { 201: PostAnswer, 200: PostAnswer },
+      errors: ['idempotency_mismatch'],
+    }),
+    handler: async (request, reply) => {
+      const identity = identityOf(request);
+      const body = request.body as Static<typeof PostJobBody>;
+      const key = request.headers['idempotency-key'];
+      const input = toPostInput(identity, body, typeof key === 'string' ? key : undefined);
+      const late = expiryRules(body, engine.ctx.now());
+      // A repeated call is answered like the first one, also after its expiry has passed.
+      if (late.length > 0 && !(await isRepeated(input))) throw invalid(late);
+      const result = await engine.post(input);
+      if (!result.ok) throw new ApiError(result.code);
+      const job = await jobView(engine.ctx.db, result.job, identity);
+      return reply.code(result.created ? 201 : 200).send({ job });
+    },
+  });
+
+  async function isRepeated({ idempotency }: PostInput): Promise<boolean> {
+    if (!idempotency) return false;
+    return (await findIdempotent(engine.ctx.db, idempotency.sub, idempotency.key)) !== null;
+  }
+}
+
+function toPostInput(
+  identity: Identity,
+  body: Static<typeof PostJobBody>,
+  key: string | undefined,
+): PostInput {
+  const { sub, role } = identity;
+  const broken = postRules(body, role !== 'customer');
+  if (broken.length > 0) throw invalid(broken);
+  const { lat, lng } = body;
+  return {
+    customerId: body.customer_id ?? sub,
+    address: body.address,
+    position: lat === undefined || lng === undefined ? null : { lat, lng },
+    totalPrice: body.total_price,
+    truckType: body.truck_type ?? null,
+    notes: body.notes ?? null,
+    expiresAt: body.expires_at === undefined ? null : Date.parse(body.expires_at),
+    actor: actorOf(identity),
+    idempotency: key === undefined ? null : { sub, key, body },
+  };
+}
+
+function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  const { db } = engine.ctx;
+  app.route({
+    method: 'GET',
+    url: '/api/jobs',
+    config: { roles: ['customer', 'driver', 'operator'] },
+    schema: describeRoute({
+      tag,
+      summary: 'Jobs, newest first',
+      description:
+        'A customer sees his, a driver those he holds or held, an operator all. The next page is ' +
+        'asked for with `before`, the id of the last job of this one.',
+      query: JobsQuery,
+      answers: { 200: JobsAnswer },
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const query = request.query as Static<typeof JobsQuery>;
+      const rows = await listJobs(db, {
+        ...pageOf(query),
+        ...(query.status !== undefined && { status: query.status }),
+        ...(identity.role === 'customer' && { customerId: identity.sub }),
+        ...(identity.role === 'driver' && { driverId: identity.sub }),
+      });
+      return { jobs: await jobViews(db, rows, identity) };
+    },
+  });
+  app.route({
+    method: 'GET',
+    url: '/api/jobs/:id',
+    config: { roles: ['customer', 'driver', 'operator'] },
+    schema: describeRoute({
+      tag,
+      summary: 'One job',
+      params: IdParams,
+      answers: { 200: JobAnswer },
+      errors: ['job_not_found'],
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      return jobView(db, await readJob(db, (request.params as Id).id, identity), identity);
+    },
+  });
+  app.route({
+    method: 'GET',
+    url: '/api/jobs/:id/timeline',
+    config: { roles: ['customer', 'operator'] },
+    schema: describeRoute({
+      tag,
+      summary: 'What happened to a job, oldest first',
+      description: 'Operators also see every attempt to push it.',
+      params: IdParams,
+      answers: { 200: TimelineAnswer },
+      errors: ['job_not_found'],
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const { id } = await readJob(db, (request.params as Id).id, identity);
+      const [transitions, attempts] = await Promise.all([
+        listEvents(db, id),
+        identity.role === 'operator' ? listAttempts(db, { jobId: id }) : [],
+      ]);
+      return { events: timelineView(transitions, attempts) };
+    },
+  });
+}
+
+function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  const { db } = engine.ctx;
+  app.route({
+    method: 'POST',
+    url: '/api/jobs/:id/confirm',
+    config: { roles: ['operator', 'service'], optionalBody: true },
+    schema: describeRoute({
+      tag,
+      summary: 'Confirm a job; it stays on offer',
+      params: IdParams,
+      body: NoBody,
+      answers: { 200: JobAnswer },
+      errors: ['job_not_found', 'invalid_transition', ...SETTLED],
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const result = await engine.confirm((request.params as Id).id, actorOf(identity));
+      return jobView(db, changed(result), identity);
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/jobs/:id/cancel',
+    config: { roles: ['customer', 'operator'], optionalBody: true },
+    schema: describeRoute({
+      tag,
+      summary: 'Cancel a job that is not completed',
+      description: 'The driver who holds it is told. Cancelling it again answers the same.',
+      params: IdParams,
+      body: CancelBody,
+      answers: { 200: JobAnswer },
+      errors: ['job_not_found', 'job_completed', 'job_expired'],
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const { id } = await readJob(db, (request.params as Id).id, identity);
+      const { reason } = request.body as Static<typeof CancelBody>;
+      const result = await engine.cancel(id, actorOf(identity), reason ?? null);
+      return jobView(db, changed(result), identity);
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/ops/jobs/:id/assign',
+    config: { roles: ['operator'] },
+    schema: describeRoute({
+      tag: 'operators',
+      summary: 'Reserve an open job for one driver',
+      description: 'Only he may accept it; his decline reopens it.',
+      params: IdParams,
+      body: AssignBody,
+      answers: { 200: JobAnswer },
+      errors: ['job_not_found', 'driver_not_found', 'not_approved', ...SETTLED],
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const { driver_id } = request.body as Static<typeof AssignBody>;
+      const { id } = request.params as Id;
+      const result = await engine.assign(id, driver_id, actorOf(identity));
+      return jobView(db, changed(result), identity);
+    },
+  });
+}
+
+const SETTLED = ['already_accepted', 'job_cancelled', 'job_expired', 'job_completed'] as const;
+
+/** Throws `job_not_found` also for somebody else's job, so that nothing is revealed. */
+async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> {
+  const row = zoneOfJob(id) === null ? null : await findJob(db, id);
+  if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');
+  return row;
+}
+
+function changed(result: ChangeResult): JobRow {
+  if (!result.ok) throw new ApiError(result.code);
+  return result.job;
+}
+
+function actorOf({ role, sub }: Identity): Actor {
+  return `${role}:${sub}`;
+}

@@ -1,0 +1,65 @@
+/** In-app notifications of drivers and customers. */
+import type { Static } from 'typebox';
+import type { App } from '../../engine/domain/notices.ts';
+import { listNotifications, markRead } from '../../engine/pg/notifications.ts';
+import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
+import type { Identity } from '../auth.ts';
+import type { HttpApp, RouteDeps } from '../deps.ts';
+import { describeRoute } from '../document.ts';
+import { ApiError } from '../errors.ts';
+import { identityOf } from '../guard.ts';
+import { IdParams, NoBody, PageQuery, pageOf } from '../schemas.ts';
+import { notificationView } from '../views.ts';
+
+const tag = 'push';
+const config = { roles: ['driver', 'customer'] } as const;
+/** Ids are UUIDs; anything else is no notification's. */
+const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
+
+export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  const { db } = engine.ctx;
+  app.route({
+    method: 'GET',
+    url: '/api/notifications',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'Your notifications, newest first',
+      description: 'The next page is asked for with `before`, the id of the last one of this one.',
+      query: PageQuery,
+      answers: { 200: NotificationsAnswer },
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const page = pageOf(request.query as Static<typeof PageQuery>);
+      const rows = await listNotifications(db, identity.sub, appOf(identity), page);
+      return { notifications: rows.map(notificationView) };
+    },
+  });
+  app.route({
+    method: 'POST',
+    url: '/api/notifications/:id/read',
+    config: { ...config, optionalBody: true },
+    schema: describeRoute({
+      tag,
+      summary: 'Mark a notification as read',
+      params: IdParams,
+      body: NoBody,
+      answers: { 200: ReadAnswer },
+      errors: ['notification_not_found'],
+    }),
+    handler: async (request) => {
+      const identity = identityOf(request);
+      const { id } = request.params as Static<typeof IdParams>;
+      const row = ID.test(id) ? await markRead(db, identity.sub, appOf(identity), id) : null;
+      if (!row) throw new ApiError('notification_not_found');
+      return notificationView(row);
+    },
+  });
+}
+
+/** Drivers and customers have an app each; it is known from the role. */
+export function appOf({ role }: Identity): App {
+  if (role !== 'driver' && role !== 'customer') throw new ApiError('forbidden');
+  return role;
+}

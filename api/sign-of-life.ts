@@ -1,0 +1,33 @@
+/**
+ * Any call with a driver's token counts as 'heard of' (contract section 5): passed on to the
+ * tracker beside the call, never awaited, and not for every single call.
+ */
+import type { Engine } from '../engine/engine.ts';
+
+/** A driver is passed on at most so often, or ten times within `DRIVER_STALE_S` if that is short. */
+const EVERY_MS = 1000;
+/** About 5 MB; beyond it the oldest is forgotten and passed on once more than needed. */
+const DRIVERS_MAX = 50_000;
+
+export type SignOfLife = (driverId: string) => void;
+
+export function createSignOfLife(engine: Engine): SignOfLife {
+  const { ctx, tracker } = engine;
+  const everyMs = Math.min(EVERY_MS, ctx.settings.driverStaleMs / 10);
+  const heardAt = new Map<string, number>();
+  return (driverId) => {
+    const now = ctx.now();
+    if (now - (heardAt.get(driverId) ?? 0) < everyMs) return;
+    heardAt.delete(driverId);
+    heardAt.set(driverId, now);
+    if (heardAt.size > DRIVERS_MAX) {
+      const [oldest] = heardAt.keys();
+      if (oldest !== undefined) heardAt.delete(oldest);
+    }
+    // Redis or Postgres being away is told to those who ask for something, not here.
+    engine.knowDriver(driverId).then(
+      (driver) => driver && tracker.add(driver, null).catch(() => {}),
+      () => {},
+    );
+  };
+}

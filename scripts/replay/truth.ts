@@ -1,0 +1,155 @@
+/**
+ * What really happened, read after the play: every job and its pushes through the API as operator,
+ * and the rows through SQL when a database is at hand. The invariants compare it with the history.
+ */
+import postgres from 'postgres';
+import type { Job } from '../client/protocol.ts';
+import { type Caller, inPool } from './caller.ts';
+import type { JobTrack } from './history.ts';
+
+/** Timelines are large: more at once would only fill memory on both sides. */
+const READS_AT_ONCE = 16;
+/** A push that has not gone out by then is missing. The critical lane repeats within seconds. */
+const PUSH_MAX_MS = 60_000;
+/** Doubled each time, so that asking does not slow down the workers that are waited for. */
+const PUSH_AGAIN_MS = 500;
+/** Rows asked for in one statement. */
+const IDS_PER_QUERY = 1000;
+
+export interface JobState {
+  status: string;
+  driverId: string | null;
+}
+
+export interface JobPushes {
+  /** 'Driver Assigned' to the customer, as APNs accepted it. */
+  customerSent: number;
+  /** The same, whatever came of it. */
+  customerAttempts: number;
+  attempts: number;
+  sent: number;
+  /** Phones of drivers pushed again in the same wave: `user/wave`. */
+  driverRepeats: string[];
+  /** Drivers pushed after the job was claimed; a few may be in flight at that moment. */
+  afterClaim: number;
+}
+
+export interface JobTruth {
+  api: JobState | null;
+  /** Undefined when no database was at hand, null when it holds no such row. */
+  sql: JobState | null | undefined;
+  pushes: JobPushes;
+}
+
+/** One event of the timeline, as operators see it. */
+export interface TimelineEvent {
+  type: string;
+  at: string;
+  user_id?: string;
+  role?: string;
+  kind?: string;
+  wave?: number;
+  token_suffix?: string;
+  outcome?: string;
+}
+
+/** The truth by the job's name in the trace, for those that have an id. */
+export async function readTruth(
+  caller: Caller,
+  operator: string,
+  sql: postgres.Sql | null,
+  tracks: readonly JobTrack[],
+): Promise<Map<string, JobTruth>> {
+  const truth = new Map<string, JobTruth>();
+  const rows = sql ? await readRows(sql, tracks) : null;
+  await inPool(tracks, READS_AT_ONCE, async (track) => {
+    if (track.id === null) return;
+    const path = `/api/jobs/${track.id}`;
+    const job = (await caller.call('operator', operator, { method: 'GET', path })) as Job;
+    const api = { status: job.status, driverId: job.driver_id };
+    const row = rows ? (rows.get(track.id) ?? null) : undefined;
+    const pushes = await readPushes(caller, operator, track.id);
+    truth.set(track.name, { api, sql: row, pushes });
+  });
+  await awaitPushes(caller, operator, tracks, truth);
+  return truth;
+}
+
+/** Counts what a timeline says about pushes. */
+export function countPushes(events: readonly TimelineEvent[]): JobPushes {
+  const claimedAt = events.find((event) => event.type === 'job.accepted')?.at;
+  const pushes = events.filter((event) => event.type === 'push.attempted');
+  const toCustomer = pushes.filter((push) => push.kind === 'driver_assigned');
+  const toDrivers = pushes.filter((push) => push.role === 'driver' && push.wave !== undefined);
+  const seen = new Set<string>();
+  const driverRepeats: string[] = [];
+  for (const push of toDrivers) {
+    const key = `${push.user_id}/${push.token_suffix}/${push.wave}`;
+    if (seen.has(key)) driverRepeats.push(`${push.user_id}/${push.wave}`);
+    seen.add(key);
+  }
+  return {
+    customerSent: toCustomer.filter((push) => push.outcome === 'sent').length,
+    customerAttempts: toCustomer.length,
+    attempts: pushes.length,
+    sent: pushes.filter((push) => push.outcome === 'sent').length,
+    driverRepeats,
+    afterClaim: claimedAt === undefined ? 0 : toDrivers.filter(after(claimedAt)).length,
+  };
+}
+
+/** Statuses in which a job is, or was to its end, one driver's. */
+export function isTaken(state: JobState | null | undefined): boolean {
+  const taken = ['accepted', 'en_route', 'arrived', 'started', 'completed'];
+  return !!state && taken.includes(state.status);
+}
+
+const after = (time: string) => (event: TimelineEvent) => Date.parse(event.at) > Date.parse(time);
+
+async function readPushes(caller: Caller, operator: string, id: string): Promise<JobPushes> {
+  const path = `/api/jobs/${id}/timeline`;
+  const body = await caller.call('operator', operator, { method: 'GET', path });
+  return countPushes((body as { events: TimelineEvent[] }).events);
+}
+
+/** The workers may still be at it: asks again for the jobs whose customer was not pushed yet. */
+async function awaitPushes(
+  caller: Caller,
+  operator: string,
+  tracks: readonly JobTrack[],
+  truth: Map<string, JobTruth>,
+): Promise<void> {
+  const deadline = performance.now() + PUSH_MAX_MS;
+  for (let pauseMs = PUSH_AGAIN_MS; ; pauseMs *= 2) {
+    const missing = tracks.filter((track) => {
+      const known = truth.get(track.name);
+      return known && isTaken(known.api) && known.pushes.customerSent === 0;
+    });
+    if (missing.length === 0 || performance.now() > deadline) return;
+    await new Promise((resolve) => setTimeout(resolve, pauseMs));
+    await inPool(missing, READS_AT_ONCE, async (track) => {
+      const known = truth.get(track.name);
+      if (known && track.id) known.pushes = await readPushes(caller, operator, track.id);
+    });
+  }
+}
+
+async function readRows(
+  sql: postgres.Sql,
+  tracks: readonly JobTrack[],
+): Promise<Map<string, JobState>> {
+  const ids = tracks.flatMap((track) => track.id ?? []);
+  const rows = new Map<string, JobState>();
+  for (let i = 0; i < ids.length; i += IDS_PER_QUERY) {
+    const part = await sql<{ id: string; status: string; driver_id: string | null }[]>`
+      select id, status, driver_id from jobs
+      where id = any(${ids.slice(i, i + IDS_PER_QUERY)}::text[])`;
+    for (const row of part) rows.set(row.id, { status: row.status, driverId: row.driver_id });
+  }
+  return rows;
+}
+
+/** A small pool for reading; close it with `end()`. Null without a URL. */
+export function openDatabase(url: string | undefined): postgres.Sql | null {
+  return url === undefined ? null : postgres(url, { max: 2, onnotice: () => {} });
+}

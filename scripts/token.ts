@@ -1,0 +1,54 @@
+/**
+ * `npm run token -- --role driver --sub d1 [--ttl 1h]`: prints a development token, and nothing
+ * else on stdout. Signs with `AUTH_JWT_SECRET`, or with the secret that `npm start` keeps.
+ */
+import { parseArgs } from 'node:util';
+import { ConfigError } from '../engine/config.ts';
+import { runProcess } from '../engine/process.ts';
+import { checkoutStateDir } from './dev/places.ts';
+import { mintToken, ROLES, type Role, readSecret } from './dev/tokens.ts';
+
+const USAGE = 'npm run token -- --role driver --sub d1 [--ttl 1h]';
+const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 };
+/** Whoever needs a token for longer should not use a development token. */
+const TTL_MAX_S = 30 * UNIT_S.d;
+
+await runProcess('token', async () => {
+  if (process.env.NODE_ENV === 'production') {
+    throw new ConfigError('refused: NODE_ENV is production, where tokens come from the provider');
+  }
+  const { role, sub, ttl } = readFlags();
+  const claims = { role: readRole(role), sub: readSub(sub), ttlS: readTtl(ttl) };
+  const secret = process.env.AUTH_JWT_SECRET || readSecret(checkoutStateDir);
+  if (!secret) {
+    throw new ConfigError('there is no secret yet: run npm start first, or set AUTH_JWT_SECRET');
+  }
+  process.stdout.write(`${await mintToken({ ...claims, secret })}\n`);
+});
+
+function readFlags(): { role?: string; sub?: string; ttl?: string } {
+  const text = { type: 'string' } as const;
+  try {
+    return parseArgs({ options: { role: text, sub: text, ttl: text } }).values;
+  } catch (error) {
+    throw new ConfigError(`${(error as Error).message.split('.')[0]}, usage: ${USAGE}`);
+  }
+}
+
+function readRole(value: string | undefined): Role {
+  const role = ROLES.find((known) => known === value);
+  if (role) return role;
+  throw new ConfigError(`--role must be one of ${ROLES.join(', ')}, usage: ${USAGE}`);
+}
+
+function readSub(value: string | undefined): string {
+  if (value && /^[A-Za-z0-9_-]{1,64}$/.test(value)) return value;
+  throw new ConfigError(`--sub must be 1 to 64 of A-Z a-z 0-9 _ -, usage: ${USAGE}`);
+}
+
+function readTtl(value = '1h'): number {
+  const [, amount, unit] = /^(\d{1,9})([smhd])$/.exec(value) ?? [];
+  const ttlS = Number(amount) * UNIT_S[unit as keyof typeof UNIT_S];
+  if (ttlS >= 1 && ttlS <= TTL_MAX_S) return ttlS;
+  throw new ConfigError(`--ttl must be like 90s, 30m, 1h or 7d, at most 30d, usage: ${USAGE}`);
+}
