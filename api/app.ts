@@ -67,7 +67,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   addRoutes(app, options);
   await docsRoutes(app);
   const { auth, config, dashboard } = options;
-  await app.register(consoleRoutes, { auth, production: config.production, dashboard });
+  const { production } = config;
+  await app.register(consoleRoutes, { auth, production, dashboard, refuse });
   return app;
 }
 

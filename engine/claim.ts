@@ -5,6 +5,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createApprovals } from './approvals.ts';
 import { expireJob } from './change-job.ts';
 import type { CommitOutcome, CommitQueue } from './commit-queue.ts';
 import { type EngineContext, TryAgainError, withDeadline } from './context.ts';
@@ -16,7 +17,6 @@ import {
   refusalOf,
 } from './domain/job.ts';
 import { zoneOfJob } from './domain/zones.ts';
-import { knowDriver } from './drivers.ts';
 import { claimObstacle, fenceJob } from './pg/claims.ts';
 import { isServerError } from './pg/client.ts';
 import { findJob } from './pg/jobs.ts';
@@ -40,7 +40,6 @@ const FENCE_DEADLINE_MS = 300;
 /** The row moved on under the claim; more often than this in a row somebody else should look. */
 const STALE_RETRIES = 3;
 const RETRY_AFTER_MS = 200;
-
 interface Attempt {
   id: string;
   zone: string;
@@ -48,16 +47,30 @@ interface Attempt {
   token: string;
 }
 
+/** A job that nobody can take any more: who has it, and its row where this process has read it. */
+interface Settled {
+  status: JobStatus;
+  driverId: string | null;
+  row: JobRow | null;
+}
+
+interface Decision {
+  answer: ClaimResult;
+  /** What decided it, for those who wait; null when the job may be open still. */
+  settled: Settled | null;
+}
+
 export type Claims = (jobId: string, driverId: string) => Promise<ClaimResult>;
 
-/** The claim verb of one process; `settling` is told of work that goes on after the answer. */
+/** The claim verb of one process; `background` is told of work that goes on after the answer. */
 export function createClaims(
   ctx: EngineContext,
   commits: CommitQueue,
   background: (work: Promise<void>) => void,
 ): Claims {
-  /** Claims being decided in this process, by job: their losers wait for the winner's promise. */
-  const deciding = new Map<string, Promise<JobRow | null>>();
+  /** Of all taps on a job in this process one leads, the others wait for what it learns. */
+  const leading = new Map<string, Promise<Settled | null>>();
+  const isApproved = createApprovals(ctx);
 
   return async function claimJob(jobId, driverId) {
     const started = performance.now();
@@ -72,34 +85,55 @@ export function createClaims(
   };
 
   async function attempt(jobId: string, driverId: string): Promise<ClaimResult> {
-    const driver = await knowDriver(ctx, driverId);
-    if (!driver?.approved) return { ok: false, code: 'not_approved' };
+    const waitUntil = performance.now() + WAIT_MAX_MS;
+    if (!(await isApproved(driverId))) return { ok: false, code: 'not_approved' };
     const zone = zoneOfJob(jobId);
     if (!zone) return { ok: false, code: 'job_not_found' };
     const a: Attempt = { id: jobId, zone, driverId, token: randomUUID() };
-    const waitUntil = performance.now() + WAIT_MAX_MS;
+    for (;;) {
+      const leader = leading.get(jobId);
+      if (!leader) return lead(a, waitUntil);
+      const left = Math.max(0, waitUntil - performance.now());
+      const settled = await withDeadline(leader, left, notDecided);
+      if (settled) return answerFrom(a, settled);
+    }
+  }
+
+  /** Decides for himself, and for those who tap the same job meanwhile. */
+  async function lead(a: Attempt, waitUntil: number): Promise<ClaimResult> {
+    const { promise, resolve } = Promise.withResolvers<Settled | null>();
+    leading.set(a.id, promise);
+    let settled: Settled | null = null;
+    try {
+      const decision = await decide(a, waitUntil);
+      settled = decision.settled;
+      return decision.answer;
+    } finally {
+      leading.delete(a.id);
+      resolve(settled);
+    }
+  }
+
+  /** Asks the gate until it is decided; a claim of another process is waited for. */
+  async function decide(a: Attempt, waitUntil: number): Promise<Decision> {
     let pollMs = POLL_FIRST_MS;
     let stale = 0;
     for (;;) {
-      const settled = await tap(a);
-      if (settled === 'stale') {
+      const decision = await tap(a);
+      if (decision === 'stale') {
         if (++stale > STALE_RETRIES) throw new TryAgainError('the job keeps changing');
         continue;
       }
-      if (settled !== 'busy') return settled;
+      if (decision !== 'busy') return decision;
       const left = waitUntil - performance.now();
-      if (left <= 0) throw new TryAgainError('another claim is not decided yet');
-      const decided = deciding.get(jobId);
-      const row = decided
-        ? await Promise.race([decided, sleep(left, null)])
-        : await sleep(Math.min(pollMs, left), null);
+      if (left <= 0) throw notDecided();
+      await sleep(Math.min(pollMs, left));
       pollMs *= 2;
-      if (row && !isClaimable(row.status)) return answerFrom(row, driverId);
     }
   }
 
   /** One look at the gate and what follows from it. */
-  async function tap(a: Attempt): Promise<ClaimResult | 'busy' | 'stale'> {
+  async function tap(a: Attempt): Promise<Decision | 'busy' | 'stale'> {
     const gate = await inZone<GateAnswer>(ctx, a.zone, async () => {
       const answer = await askGate(ctx.redis, { ...a, leaseMs: ctx.settings.claimLeaseMs });
       return answer.kind === 'not_ready' ? 'not_ready' : answer;
@@ -107,34 +141,28 @@ export function createClaims(
     switch (gate.kind) {
       case 'busy':
         return 'busy';
-      case 'closed':
-        return { ok: false, code: refusalOf(gate.status as JobStatus) };
+      case 'closed': {
+        const status = gate.status as JobStatus;
+        const settled = { status, driverId: gate.driverId, row: null };
+        return { answer: { ok: false, code: refusalOf(status) }, settled };
+      }
       case 'released':
       case 'reserved':
-        return { ok: false, code: gate.kind };
-      case 'granted': {
-        const outcome = decide(a, gate.version);
-        deciding.set(a.id, outcome.then(...rowOrNull));
-        try {
-          return await outcome.then((result) => result.answer);
-        } finally {
-          deciding.delete(a.id);
-        }
-      }
+        return refused(gate.kind);
+      case 'granted':
       case 'mine':
-        if (deciding.has(a.id)) return 'busy';
-        return (await decide(a, gate.version)).answer;
+        return commit(a, gate.version);
       default:
         return askRow(a);
     }
   }
 
   /** Commits a granted claim; every way out tells the truth of the row or promises nothing. */
-  async function decide(a: Attempt, version: number): Promise<Decision> {
+  async function commit(a: Attempt, version: number): Promise<Decision | 'stale'> {
     let outcome: CommitOutcome;
     try {
-      const commit = commits.submit({ jobId: a.id, version, driverId: a.driverId });
-      outcome = await withDeadline(commit, COMMIT_DEADLINE_MS, () => new Error('commit is late'));
+      const row = commits.submit({ jobId: a.id, version, driverId: a.driverId });
+      outcome = await withDeadline(row, COMMIT_DEADLINE_MS, () => new Error('commit is late'));
     } catch (error) {
       if (error instanceof TryAgainError || isServerError(error)) {
         await unclaimJob(ctx.redis, a);
@@ -143,13 +171,13 @@ export function createClaims(
       return fence(a, version);
     }
     if (outcome.kind === 'won') return won(outcome.row, a.driverId);
-    const answer = await askRow(a);
-    if (answer !== 'stale' && !answer.ok) await unclaimJob(ctx.redis, a);
-    return { answer, row: null };
+    const decision = await askRow(a);
+    if (decision !== 'stale' && !decision.answer.ok) await unclaimJob(ctx.redis, a);
+    return decision;
   }
 
   /** The outcome is unknown: end the attempt in Postgres, then the row says who holds the job. */
-  async function fence(a: Attempt, version: number): Promise<Decision> {
+  async function fence(a: Attempt, version: number): Promise<Decision | 'stale'> {
     const row = await withDeadline(
       fenceJob(ctx.db, a.id, version),
       FENCE_DEADLINE_MS,
@@ -161,47 +189,52 @@ export function createClaims(
       throw new TryAgainError('the claim could not be made durable in time');
     }
     const now = await findJob(ctx.db, a.id);
-    if (now && holds(now, a.driverId)) return won(now, a.driverId);
-    return { answer: await askRow(a), row: now };
+    return now && holds(now, a.driverId) ? won(now, a.driverId) : askRow(a);
   }
 
   function won(row: JobRow, driverId: string): Decision {
     background(trySettle(ctx, row).then(() => driverLoadChanged(ctx, driverId)));
-    return { answer: { ok: true, job: row }, row };
+    return { answer: { ok: true, job: row }, settled: settledBy(row) };
   }
 
   /** Only the row can tell: his already, refused for a reason, or open under a newer version. */
-  async function askRow(a: Attempt): Promise<ClaimResult | 'stale'> {
+  async function askRow(a: Attempt): Promise<Decision | 'stale'> {
     const row = await findJob(ctx.db, a.id);
-    if (!row) return { ok: false, code: 'job_not_found' };
-    if (!isClaimable(row.status)) return answerFrom(row, a.driverId);
-    const obstacle = await claimObstacle(
-      ctx.db,
-      a.id,
-      a.driverId,
-      ctx.settings.driverMaxActiveJobs,
-    );
-    if (obstacle === 'job_expired') {
-      await expireJob(ctx, row);
-      return { ok: false, code: 'job_expired' };
+    if (!row) return refused('job_not_found');
+    if (!isClaimable(row.status)) {
+      const answer: ClaimResult = holds(row, a.driverId)
+        ? { ok: true, job: row }
+        : { ok: false, code: refusalOf(row.status) };
+      return { answer, settled: settledBy(row) };
     }
-    if (obstacle) return { ok: false, code: obstacle };
+    const limit = ctx.settings.driverMaxActiveJobs;
+    const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, limit);
+    if (obstacle === 'job_expired') await expireJob(ctx, row);
+    if (obstacle) return refused(obstacle);
     const put = await inZone(ctx, a.zone, () => putJob(ctx.redis, row));
     if (put === 'old') await unclaimJob(ctx.redis, a);
     return 'stale';
   }
+
+  /** What a settled job means for one who waited for it. */
+  async function answerFrom(a: Attempt, { status, driverId, row }: Settled): Promise<ClaimResult> {
+    if (driverId !== a.driverId) return { ok: false, code: refusalOf(status) };
+    const own = row ?? (await findJob(ctx.db, a.id));
+    return own && holds(own, a.driverId)
+      ? { ok: true, job: own }
+      : { ok: false, code: refusalOf(own?.status ?? status) };
+  }
 }
 
-interface Decision {
-  answer: ClaimResult | 'stale';
-  /** The row that decided it, for those who wait. */
-  row: JobRow | null;
+function notDecided(): TryAgainError {
+  return new TryAgainError('another claim is not decided yet');
 }
 
-const rowOrNull = [(d: Decision) => d.row, () => null] as const;
+/** A refusal that is about this driver, or says nothing about who has the job. */
+function refused(code: ClaimRefusal): Decision {
+  return { answer: { ok: false, code }, settled: null };
+}
 
-/** What a settled row means for this driver. */
-function answerFrom(row: JobRow, driverId: string): ClaimResult {
-  if (holds(row, driverId)) return { ok: true, job: row };
-  return { ok: false, code: refusalOf(row.status) };
+function settledBy(row: JobRow): Settled {
+  return { status: row.status, driverId: row.driverId, row };
 }

@@ -58,7 +58,8 @@ export class TryAgainError extends Error {
  */
 export async function withDeadline<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
   const { promise, reject } = Promise.withResolvers<never>();
-  const timer = setTimeout(() => reject(late()), ms);
+  // Timers come before sockets: after a busy moment the answer may be in, unread.
+  const timer = setTimeout(() => setImmediate(() => reject(late())), ms);
   // The loser of the race has nobody else to hear of its error.
   work.catch(() => {});
   try {

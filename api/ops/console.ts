@@ -8,22 +8,26 @@ import type { FastifyInstance, FastifyPluginAsync, FastifyRequest } from 'fastif
 import type { Static } from 'typebox';
 import { type Auth, bearer, type Identity, UnauthorizedError } from '../auth.ts';
 import { ApiError } from '../errors.ts';
+import type { Refuse } from '../refuse.ts';
 import { LoginQuery } from '../schemas.ts';
 import { DASHBOARD_PATH } from './dashboard.ts';
 import { consolePage } from './page.ts';
 
 const COOKIE = 'muster_ops';
 const PATH = '/ops';
+/** Browsers keep no cookie for longer. */
+const COOKIE_MAX_MS = 400 * 86_400_000;
 
 export interface ConsoleOptions {
   auth: Auth;
   /** The cookie then travels over TLS only. */
   production: boolean;
   dashboard: FastifyPluginAsync | undefined;
+  refuse: Refuse;
 }
 
 export async function consoleRoutes(app: FastifyInstance, options: ConsoleOptions): Promise<void> {
-  const { auth, production, dashboard } = options;
+  const { auth, production, dashboard, refuse } = options;
   await app.register(cookie);
   app.route({
     method: 'GET',
@@ -42,7 +46,7 @@ export async function consoleRoutes(app: FastifyInstance, options: ConsoleOption
         httpOnly: true,
         sameSite: 'strict',
         secure: production,
-        expires: new Date(expiresAt),
+        expires: new Date(Math.min(expiresAt, Date.now() + COOKIE_MAX_MS)),
       });
       return reply.redirect(PATH, 303);
     },
@@ -50,8 +54,14 @@ export async function consoleRoutes(app: FastifyInstance, options: ConsoleOption
   if (!dashboard) return;
   await app.register(
     async (guarded) => {
-      guarded.addHook('onRequest', async (request) => {
-        await operatorOf(request, auth);
+      guarded.addHook('onRequest', async (request, reply) => {
+        try {
+          await operatorOf(request, auth);
+        } catch (error) {
+          // The dashboard answers errors in a way of its own: ours must not reach it.
+          refuse(error, request, reply);
+          return reply;
+        }
       });
       await guarded.register(dashboard);
     },

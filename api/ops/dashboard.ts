@@ -1,4 +1,4 @@
-/** The BullMQ dashboard at `/ops/queues`: tasks waiting, failed, retried. Guarded by `console.ts`. */
+/** The BullMQ dashboard at `/ops/queues`: tasks waiting, failed, retried; behind `console.ts`. */
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';

@@ -95,7 +95,7 @@ export type GateAnswer =
   | { kind: 'busy' }
   | { kind: 'not_ready' }
   | { kind: 'ask' }
-  | { kind: 'closed'; status: string }
+  | { kind: 'closed'; status: string; driverId: string | null }
   | { kind: 'released' }
   | { kind: 'reserved' };
 
@@ -103,7 +103,7 @@ export async function claimJob(
   redis: RedisClient,
   a: { zone: Zone; id: string; driverId: string; token: string; leaseMs: number },
 ): Promise<GateAnswer> {
-  const [code, detail] = (await runScript(
+  const [code, detail, holder] = (await runScript(
     redis,
     SCRIPTS.claimJob,
     [
@@ -113,7 +113,7 @@ export async function claimJob(
       keys.claims(a.zone),
     ],
     [a.driverId, a.token, a.leaseMs, a.id],
-  )) as [number, string];
+  )) as [number, string, string?];
   switch (code) {
     case 1:
       return { kind: 'granted', version: Number(detail) };
@@ -124,7 +124,7 @@ export async function claimJob(
     case -1:
       return { kind: 'not_ready' };
     case -3:
-      return { kind: 'closed', status: detail };
+      return { kind: 'closed', status: detail, driverId: holder || null };
     case -4:
       return { kind: 'released' };
     case -5:

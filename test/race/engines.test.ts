@@ -1,4 +1,5 @@
 /** Bursts on the same jobs from two engines at once: exactly one winner each, and Postgres agrees. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../engine/engine.ts';
@@ -29,6 +30,7 @@ describe(`${DRIVERS} drivers, ${JOBS} jobs, two engines`, () => {
             if (result.ok) winners.set(job.id, [...(winners.get(job.id) ?? []), `d${i}`]);
             else refusals.set(result.code, (refusals.get(result.code) ?? 0) + 1);
             if (result.ok || result.code !== 'try_again') return;
+            await sleep('retryAfterMs' in result ? result.retryAfterMs : 0);
           }
         }),
       ),

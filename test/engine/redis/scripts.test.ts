@@ -141,7 +141,11 @@ describe('claim-job', () => {
 
   it('refuses a settled job with its status; its holder must ask the row', async () => {
     await put({ ...closed });
-    expect(await claim('d2', 't')).toEqual({ kind: 'closed', status: 'accepted' });
+    expect(await claim('d2', 't')).toEqual({
+      kind: 'closed',
+      status: 'accepted',
+      driverId: 'd1',
+    });
     expect(await claim('d1', 't')).toEqual({ kind: 'ask' });
   });
 
