@@ -1,0 +1,82 @@
+/**
+ * Which APNs serves a phone: the one that `APNS_URL` names, or Apple's sandbox or production by the
+ * token's environment. Without credentials every push is recorded as not sent.
+ */
+import type { ApnsConfig } from '../../engine/config.ts';
+import type { Logger } from '../../engine/context.ts';
+import type { App } from '../../engine/domain/notices.ts';
+import type { DeviceToken, PushOutcome } from '../../engine/pg/notifications.ts';
+import { type ApnsClient, type ApnsPush, createApnsClient } from './apns/client.ts';
+import { reactionTo } from './apns/reactions.ts';
+
+const HOSTS = {
+  sandbox: 'https://api.sandbox.push.apple.com',
+  production: 'https://api.push.apple.com',
+};
+
+/** What became of a push, and what follows from it. */
+export interface Verdict {
+  outcome: PushOutcome;
+  status: number | null;
+  reason: string | null;
+  /** It was surely not shown and may be sent again later. */
+  retry: boolean;
+  /** The token is gone since then, epoch ms. */
+  goneAt?: number;
+}
+
+export interface ApnsRoutes {
+  topicOf(app: App): string;
+  send(environment: DeviceToken['environment'], push: ApnsPush): Promise<Verdict>;
+  close(): Promise<void>;
+}
+
+/** Connects when first used. */
+export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
+  const { credentials } = config;
+  const clients = new Map<string, ApnsClient>();
+  if (!credentials) {
+    log.warn({}, 'no APNs credentials: every push is recorded as not sent (no_credentials)');
+  }
+
+  function clientFor(url: string, key: NonNullable<typeof credentials>): ApnsClient {
+    let client = clients.get(url);
+    if (!client) {
+      client = createApnsClient({
+        url,
+        log,
+        ...key,
+        ...(config.ca !== undefined && { ca: config.ca }),
+      });
+      clients.set(url, client);
+    }
+    return client;
+  }
+
+  return {
+    topicOf: (app) => (app === 'driver' ? config.driverTopic : config.customerTopic),
+    async send(environment, push) {
+      if (!credentials) return verdict('not_sent', null, 'no_credentials');
+      const answer = await clientFor(config.url ?? HOSTS[environment], credentials).send(push);
+      if (answer.outcome === 'sent') return verdict('sent', 200, null);
+      if (answer.outcome === 'unknown') return verdict('unknown', null, answer.reason);
+      if (answer.outcome === 'never_processed') {
+        return { ...verdict('never_processed', null, answer.reason), retry: true };
+      }
+      const { status, reason, timestamp } = answer;
+      const reaction = reactionTo(status, reason);
+      return {
+        ...verdict('rejected', status, reason),
+        retry: reaction.kind === 'retry',
+        ...(reaction.kind === 'remove_token' && { goneAt: timestamp ?? Date.now() }),
+      };
+    },
+    async close() {
+      await Promise.all([...clients.values()].map((client) => client.close()));
+    },
+  };
+}
+
+function verdict(outcome: PushOutcome, status: number | null, reason: string | null): Verdict {
+  return { outcome, status, reason, retry: false };
+}

@@ -1,0 +1,48 @@
+/** `POST /api/push/test`: one push to each phone of a user, at once, to see whether it arrives. */
+import { randomUUID } from 'node:crypto';
+import type { ApnsConfig } from '../../engine/config.ts';
+import type { Logger } from '../../engine/context.ts';
+import type { App } from '../../engine/domain/notices.ts';
+import type { Db } from '../../engine/pg/client.ts';
+import { deviceTokensOf } from '../../engine/pg/notifications.ts';
+import { alertPayload } from './apns/payload.ts';
+import { type ApnsRoutes, createApnsRoutes } from './apns-routes.ts';
+import { suffixOf } from './sender.ts';
+
+export interface PushTestResult {
+  token_suffix: string;
+  status: number | null;
+  reason?: string;
+}
+
+/** Somebody is waiting for it with the phone in his hand. */
+const TEST_LIFE_S = 60;
+
+/** Connects to APNs when first used. */
+export function createPushTest(parts: { db: Db; apns: ApnsConfig; log: Logger }) {
+  let routes: ApnsRoutes | undefined;
+  return async (userId: string, app: App): Promise<PushTestResult[]> => {
+    routes ??= createApnsRoutes(parts.apns, parts.log);
+    const { send, topicOf } = routes;
+    const devices = await deviceTokensOf(parts.db, app, [userId]);
+    return Promise.all(
+      devices.map(async (device) => {
+        const { status, reason } = await send(device.environment, {
+          token: device.token,
+          topic: topicOf(app),
+          payload: alertPayload({
+            title: 'Muster',
+            body: 'This is a test.',
+            data: { type: 'push_test' },
+          }),
+          collapseId: 'push-test',
+          expiration: Math.floor(Date.now() / 1000) + TEST_LIFE_S,
+          apnsId: randomUUID(),
+          lane: 'critical',
+        });
+        const suffix = suffixOf(device.token);
+        return { token_suffix: suffix, status, ...(reason !== null && { reason }) };
+      }),
+    );
+  };
+}

@@ -1,0 +1,120 @@
+/**
+ * Sends a window of pushes and keeps the record: every attempt is in Postgres before it is sent and
+ * gets its outcome afterwards. Tokens that Apple reports as gone are removed. A failing push never
+ * throws; who called decides from the outcomes whether to try again.
+ */
+import { randomUUID } from 'node:crypto';
+import type { Logger } from '../../engine/context.ts';
+import type { App } from '../../engine/domain/notices.ts';
+import type { Db } from '../../engine/pg/client.ts';
+import {
+  type DeviceToken,
+  type PushAttempt,
+  type PushResult,
+  recordAttempts,
+  recordResults,
+  removeGoneToken,
+} from '../../engine/pg/notifications.ts';
+import type { Lane } from '../queues.ts';
+import type { ApnsPush } from './apns/client.ts';
+import type { ApnsRoutes } from './apns-routes.ts';
+import { createBadTokenBreaker } from './bad-token-breaker.ts';
+import type { PushMetrics } from './metrics.ts';
+
+/** One push to one phone. */
+export interface Outgoing {
+  device: DeviceToken;
+  app: App;
+  jobId: string;
+  /** 0 for what is not part of a wave. */
+  wave: number;
+  kind: string;
+  notificationId: string | null;
+  payload: string;
+  /** Epoch ms after which Apple need not deliver it any more. */
+  expiresAt: number;
+}
+
+export interface Sent extends PushResult {
+  device: DeviceToken;
+  /** It was surely not shown and may be sent again later. */
+  retry: boolean;
+}
+
+export interface Sender {
+  send(lane: Lane, pushes: readonly Outgoing[]): Promise<Sent[]>;
+  close(): Promise<void>;
+}
+
+/** Enough to know a phone again in the record, and useless to anybody else. */
+const SUFFIX_LENGTH = 8;
+export const suffixOf = (token: string) => token.slice(-SUFFIX_LENGTH);
+
+export function createSender(parts: {
+  db: Db;
+  routes: ApnsRoutes;
+  metrics: PushMetrics;
+  log: Logger;
+  now: () => number;
+}): Sender {
+  const { db, routes, metrics, log, now } = parts;
+  const breaker = createBadTokenBreaker(log, now);
+
+  async function sendOne(lane: Lane, push: Outgoing, apnsId: string) {
+    const started = performance.now();
+    const request: ApnsPush = {
+      token: push.device.token,
+      topic: routes.topicOf(push.app),
+      payload: push.payload,
+      collapseId: push.jobId,
+      expiration: Math.floor(push.expiresAt / 1000),
+      apnsId,
+      lane,
+    };
+    const verdict = await routes.send(push.device.environment, request);
+    const took = performance.now() - started;
+    metrics.pushed(lane, verdict.outcome, verdict.reason ?? '', took / 1000);
+    if (verdict.goneAt !== undefined) await forget(push.device, verdict.goneAt, verdict.reason);
+    return {
+      device: push.device,
+      apnsId,
+      outcome: verdict.outcome,
+      status: verdict.status,
+      reason: verdict.reason,
+      latencyMs: Math.round(took),
+      retry: verdict.retry,
+    };
+  }
+
+  async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
+    if (reason === 'BadDeviceToken' && !breaker.mayRemove()) return;
+    await removeGoneToken(db, device.token, goneAt);
+    log.info({ user: device.userId, suffix: suffixOf(device.token), reason }, 'phone is gone');
+  }
+
+  return {
+    async send(lane, pushes) {
+      const attempts = pushes.map(
+        (push): PushAttempt => ({
+          apnsId: randomUUID(),
+          jobId: push.jobId,
+          wave: push.wave,
+          userId: push.device.userId,
+          app: push.app,
+          lane,
+          kind: push.kind,
+          notificationId: push.notificationId,
+          tokenSuffix: suffixOf(push.device.token),
+        }),
+      );
+      await recordAttempts(db, attempts);
+      breaker.sending(pushes.length);
+      const sent = await Promise.all(
+        pushes.map((push, i) => sendOne(lane, push, attempts[i]?.apnsId ?? '')),
+      );
+      await recordResults(db, sent);
+      return sent;
+    },
+    close: () => routes.close(),
+  };
+}
