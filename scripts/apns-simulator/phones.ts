@@ -1,0 +1,87 @@
+/**
+ * What was pushed, and what each phone shows: a push with a collapse id replaces the one before it
+ * with the same id, as on an iPhone. The newest are kept in memory, all of them in the log file.
+ */
+import { appendFileSync, renameSync, statSync } from 'node:fs';
+
+export interface PushRecord {
+  at: string;
+  token: string;
+  status: number;
+  reason?: string;
+  topic: string;
+  apns_id: string;
+  collapse_id: string;
+  priority: string;
+  expiration: string;
+  payload: unknown;
+}
+
+/** Kept in memory for the control API. */
+const RECORDS_MAX = 50_000;
+const PHONES_MAX = 100_000;
+const SHOWN_MAX = 100;
+const LOG_MAX_BYTES = 100 * 1024 * 1024;
+/** Written together; a reader waits no longer than this. */
+const WRITE_MS = 50;
+
+export interface Phones {
+  add(record: PushRecord): void;
+  records(jobId?: string): PushRecord[];
+  /** What a phone shows, oldest first. */
+  shown(token: string): unknown[];
+  stats(): { pushes: number; by_status: Record<string, number> };
+  close(): void;
+}
+
+export function createPhones(logFile: string): Phones {
+  const records: PushRecord[] = [];
+  const screens = new Map<string, Map<string, unknown>>();
+  const byStatus: Record<string, number> = {};
+  let pushes = 0;
+  let unwritten: string[] = [];
+  let timer: NodeJS.Timeout | null = null;
+
+  function write(): void {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    if (unwritten.length === 0) return;
+    appendFileSync(logFile, `${unwritten.join('\n')}\n`);
+    unwritten = [];
+    if (statSync(logFile).size > LOG_MAX_BYTES) renameSync(logFile, `${logFile}.1`);
+  }
+
+  function show({ token, collapse_id, apns_id, payload }: PushRecord): void {
+    const screen = screens.get(token) ?? new Map<string, unknown>();
+    screens.set(token, screen);
+    const id = collapse_id || apns_id;
+    screen.delete(id);
+    screen.set(id, payload);
+    forgetOldest(screen, SHOWN_MAX);
+    forgetOldest(screens, PHONES_MAX);
+  }
+
+  return {
+    add(record) {
+      pushes++;
+      byStatus[record.status] = (byStatus[record.status] ?? 0) + 1;
+      records.push(record);
+      if (records.length > RECORDS_MAX) records.splice(0, RECORDS_MAX / 10);
+      if (record.status === 200) show(record);
+      unwritten.push(JSON.stringify(record));
+      timer ??= setTimeout(write, WRITE_MS);
+    },
+    records: (jobId) =>
+      jobId === undefined
+        ? records
+        : records.filter(({ payload }) => (payload as { job_id?: unknown })?.job_id === jobId),
+    shown: (token) => [...(screens.get(token)?.values() ?? [])],
+    stats: () => ({ pushes, by_status: byStatus }),
+    close: write,
+  };
+}
+
+function forgetOldest(map: Map<string, unknown>, max: number): void {
+  const [oldest] = map.keys();
+  if (map.size > max && oldest !== undefined) map.delete(oldest);
+}

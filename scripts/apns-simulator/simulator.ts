@@ -1,0 +1,186 @@
+/**
+ * APNs for development and tests: HTTP/2 over TLS, verified provider tokens, Apple's checks and
+ * answers, one stream until the first success as Apple has it. Its control API sets faults and
+ * tells what arrived.
+ */
+import { randomUUID } from 'node:crypto';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer, type Server } from 'node:http';
+import {
+  createSecureServer,
+  type Http2SecureServer,
+  type IncomingHttpHeaders,
+  type ServerHttp2Session,
+  type ServerHttp2Stream,
+} from 'node:http2';
+import type { AddressInfo } from 'node:net';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { makeCertificate } from './certificate.ts';
+import { controlHandler } from './control.ts';
+import { createFaults, type Faults } from './faults.ts';
+import { createPhones, type Phones } from './phones.ts';
+import { type CheckToken, createTokenCheck } from './provider-auth.ts';
+import { checkRequest, type Refusal, readPath } from './request-check.ts';
+import { readOrMakeKey } from './signing-key.ts';
+
+export interface SimulatorOptions {
+  /** Keys, certificate and push log are kept here. */
+  dir: string;
+  port?: number;
+}
+
+export interface Simulator {
+  url: string;
+  controlUrl: string;
+  caFile: string;
+  keyFile: string;
+  keyId: string;
+  teamId: string;
+  pushLog: string;
+  faults: Faults;
+  phones: Phones;
+  close(): Promise<void>;
+}
+
+/** Apple's own, once a connection has proven itself. */
+const STREAMS_MAX = 1000;
+const GOAWAY_REASON = Buffer.from('{"reason":"Shutdown"}');
+
+/** Starts on 127.0.0.1; resolves when it listens. */
+export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promise<Simulator> {
+  mkdirSync(dir, { recursive: true });
+  const key = readOrMakeKey(dir);
+  const { cert, ...tls } = readOrMakeCertificate(dir);
+  const pushLog = path.join(dir, 'pushes.jsonl');
+  const [faults, phones] = [createFaults(), createPhones(pushLog)];
+  const checkToken = createTokenCheck(key);
+  const sessions = new Set<ServerHttp2Session>();
+  const server = createSecureServer({
+    cert,
+    key: tls.key,
+    minVersion: 'TLSv1.2',
+    settings: { maxConcurrentStreams: 1 },
+  });
+  server.on('session', (session) => {
+    sessions.add(session);
+    session.on('close', () => sessions.delete(session));
+    session.on('error', () => {});
+  });
+  server.on('stream', (stream, headers) => {
+    stream.on('error', () => {});
+    void answer(stream, headers, { checkToken, faults, phones });
+  });
+  const control = createServer(controlHandler({ faults, phones }));
+  const [apnsPort, controlPort] = [await listen(server, port), await listen(control, 0)];
+  return {
+    url: `https://127.0.0.1:${apnsPort}`,
+    controlUrl: `http://127.0.0.1:${controlPort}`,
+    caFile: tls.caFile,
+    keyFile: key.keyFile,
+    keyId: key.keyId,
+    teamId: key.teamId,
+    pushLog,
+    faults,
+    phones,
+    async close() {
+      for (const session of sessions) session.destroy();
+      server.close();
+      control.closeAllConnections();
+      control.close();
+      phones.close();
+    },
+  };
+}
+
+interface Parts {
+  checkToken: CheckToken;
+  faults: Faults;
+  phones: Phones;
+}
+
+async function answer(
+  stream: ServerHttp2Stream,
+  headers: IncomingHttpHeaders,
+  { checkToken, faults, phones }: Parts,
+): Promise<void> {
+  const payload = await readBody(stream);
+  const fault = faults.next();
+  const { session } = stream;
+  if (fault?.kind === 'kill') return session?.destroy();
+  if (fault?.kind === 'freeze') return;
+  if (fault?.kind === 'goaway') session?.goaway(0, stream.id ?? 0, GOAWAY_REASON);
+  if (fault?.kind === 'delay') await sleep(fault.ms ?? 0);
+  const apnsId = String(headers['apns-id'] ?? randomUUID());
+  const target = readPath(headers);
+  const token = 'token' in target ? target.token : '';
+  let refusal: Refusal | null = 'token' in target ? null : target;
+  refusal ??= await forbidden(checkToken, headers);
+  refusal ??= checkRequest(headers, payload, token);
+  if (!refusal && fault?.kind === 'status') {
+    refusal = { status: fault.status ?? 503, reason: fault.reason ?? 'ServiceUnavailable' };
+  }
+  refusal ??= faults.answerFor(token) ?? null;
+  if (!refusal) session?.settings({ maxConcurrentStreams: STREAMS_MAX });
+  phones.add({
+    at: new Date().toISOString(),
+    token,
+    status: refusal?.status ?? 200,
+    ...(refusal && { reason: refusal.reason }),
+    topic: String(headers['apns-topic'] ?? ''),
+    apns_id: apnsId,
+    collapse_id: String(headers['apns-collapse-id'] ?? ''),
+    priority: String(headers['apns-priority'] ?? ''),
+    expiration: String(headers['apns-expiration'] ?? ''),
+    payload: parsed(payload),
+  });
+  if (stream.destroyed || stream.closed) return;
+  stream.respond({ ':status': refusal?.status ?? 200, 'apns-id': apnsId });
+  const { reason, timestamp } = refusal ?? {};
+  stream.end(refusal ? JSON.stringify({ reason, timestamp }) : '');
+}
+
+async function forbidden(check: CheckToken, headers: IncomingHttpHeaders): Promise<Refusal | null> {
+  const reason = await check(headers.authorization);
+  return reason === null ? null : { status: 403, reason };
+}
+
+async function readBody(stream: ServerHttp2Stream): Promise<string> {
+  let body = '';
+  stream.setEncoding('utf8');
+  try {
+    for await (const text of stream) body += text;
+  } catch {
+    // The client gave up; there is nobody to answer.
+  }
+  return body;
+}
+
+function parsed(payload: string): unknown {
+  try {
+    return JSON.parse(payload);
+  } catch {
+    return payload;
+  }
+}
+
+/** Kept, so that clients which trust it need not be told again. */
+function readOrMakeCertificate(dir: string): { cert: string; key: string; caFile: string } {
+  const [caFile, keyFile] = [path.join(dir, 'ca.pem'), path.join(dir, 'tls-key.pem')];
+  try {
+    const [cert, key] = [readFileSync(caFile, 'utf8'), readFileSync(keyFile, 'utf8')];
+    return { cert, key, caFile };
+  } catch {
+    const made = makeCertificate();
+    writeFileSync(keyFile, made.key, { mode: 0o600 });
+    writeFileSync(caFile, made.cert);
+    return { ...made, caFile };
+  }
+}
+
+function listen(server: Server | Http2SecureServer, port: number): Promise<number> {
+  const { promise, resolve, reject } = Promise.withResolvers<number>();
+  server.once('error', reject);
+  server.listen(port, '127.0.0.1', () => resolve((server.address() as AddressInfo).port));
+  return promise;
+}
