@@ -22,8 +22,8 @@ export function readBodiesStrictly(app: FastifyInstance): void {
   });
   app.setValidatorCompiler(compileValidator);
   app.addHook('preValidation', async (request) => {
-    const { optionalBody } = request.routeOptions.config;
-    if (optionalBody && request.body === undefined) request.body = {};
+    const optional = request.routeOptions.schema?.['x-optional-body'];
+    if (optional && request.body === undefined) request.body = {};
   });
 }
 
@@ -34,7 +34,7 @@ function parse(body: Buffer): unknown {
 
 const compileValidator: FastifySchemaCompiler<TSchema> = ({ schema, httpPart }) => {
   return (given: unknown) => {
-    const value = httpPart === 'querystring' ? convertQuery(schema, given) : given;
+    const value = httpPart === 'querystring' ? convertQuery(schema, given as object) : given;
     const broken = validate(schema, value);
     return broken.length > 0 ? { error: invalid(broken) } : { value };
   };

@@ -6,6 +6,13 @@ import type { FastifySchema } from 'fastify';
 import { type TSchema, Type } from 'typebox';
 import { ERRORS, type ErrorCode } from './errors.ts';
 
+declare module 'fastify' {
+  interface FastifySchema {
+    /** A call without a body is a call with an empty object. */
+    'x-optional-body'?: boolean;
+  }
+}
+
 export interface RouteText {
   summary: string;
   description?: string;
@@ -13,6 +20,7 @@ export interface RouteText {
   params?: TSchema;
   query?: TSchema;
   body?: TSchema;
+  optionalBody?: boolean;
   headers?: TSchema;
   /** By status; null where the answer has no body. */
   answers: Record<number, TSchema | null>;
@@ -46,6 +54,7 @@ export function describeRoute(text: RouteText): FastifySchema {
     ...(text.params && { params: text.params }),
     ...(text.query && { querystring: text.query }),
     ...(text.body && { body: text.body }),
+    ...(text.optionalBody && { 'x-optional-body': true }),
     ...(text.headers && { headers: text.headers }),
     response: { ...answers(text.answers), ...refusals([...codes]) },
   };

@@ -13,8 +13,6 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call; left out: anyone, without a token. */
     roles?: readonly Role[];
-    /** A call without a body is a call with an empty object. */
-    optionalBody?: boolean;
   }
   interface FastifyRequest {
     identity: Identity | null;

@@ -21,10 +21,12 @@ const PAGE_MAX = 200;
 const PAGE_DEFAULT = 50;
 
 const closed = { additionalProperties: false };
+/** No unknown fields, and an example for the documents. */
+const like = (example: object) => ({ ...closed, examples: [example] });
 
 /** No control characters, and no half of a surrogate pair, which is no character at all. */
-const text = (maxLength: number, description: string) =>
-  Type.String({ minLength: 1, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description });
+const text = (maxLength: number, description: string, minLength = 1) =>
+  Type.String({ minLength, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description });
 
 const time = (description: string) =>
   Type.Refine(
@@ -44,7 +46,7 @@ const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
 /** Outside of the map is a code of its own for positions of drivers. */
 const outside = { 'x-code': 'invalid_location' };
 const TruckType = text(40, 'The kind of truck');
-const Reason = text(200, 'Why');
+const Reason = text(200, 'Why', 0);
 
 /** Where a driver is. */
 export const LocationBody = Type.Object(
@@ -58,29 +60,35 @@ export const LocationBody = Type.Object(
       time('When the phone took it; orders its fixes. Capped at the server time; default: now'),
     ),
   },
-  closed,
+  like({ lat: 37.7749, lng: -122.4194, heading: 90, recorded_at: '2026-01-31T08:30:00Z' }),
 );
-export const AvailabilityBody = Type.Object({ online: Type.Boolean() }, closed);
-export const DeclineBody = Type.Object({ reason: Type.Optional(Reason) }, closed);
+export const AvailabilityBody = Type.Object({ online: Type.Boolean() }, like({ online: true }));
+export const DeclineBody = Type.Object(
+  { reason: Type.Optional(Reason) },
+  like({ reason: 'Flat tyre' }),
+);
 /** Of calls that need nothing said. */
 export const NoBody = Type.Object({}, closed);
 export const ReleaseBody = DeclineBody;
 export const CancelBody = DeclineBody;
-export const ProgressBody = Type.Object({ status: Type.Enum([...PROGRESS]) }, closed);
+export const ProgressBody = Type.Object(
+  { status: Type.Enum([...PROGRESS]) },
+  like({ status: 'en_route' }),
+);
 
 /** `null` as truck type takes it away. */
 const ProfileFields = {
   name: Type.Optional(text(80, 'Needed for a new driver')),
   truck_type: Type.Optional(Type.Union([TruckType, Type.Null()])),
 };
-export const ProfileBody = Type.Object(ProfileFields, closed);
+export const ProfileBody = Type.Object(ProfileFields, like({ name: 'Ann', truck_type: 'flatbed' }));
 export const DriverBody = Type.Object(
   {
     ...ProfileFields,
     approval_status: Type.Optional(Type.Enum(['pending', 'approved', 'suspended'])),
     is_operator: Type.Optional(Type.Boolean()),
   },
-  closed,
+  like({ name: 'Ann', truck_type: 'flatbed', approval_status: 'approved' }),
 );
 
 export const PostJobBody = Type.Object(
@@ -97,10 +105,10 @@ export const PostJobBody = Type.Object(
       () => 'must have at most two decimals',
     ),
     truck_type: Type.Optional(TruckType),
-    notes: Type.Optional(text(2000, 'For the driver')),
+    notes: Type.Optional(text(2000, 'For the driver', 0)),
     expires_at: Type.Optional(time('Between now and 30 days ahead')),
   },
-  closed,
+  like({ address: '1 Market St', lat: 37.7749, lng: -122.4194, total_price: 149.5 }),
 );
 /** Other headers are nobody's concern here. */
 export const IdempotencyHeaders = Type.Object({
@@ -108,14 +116,14 @@ export const IdempotencyHeaders = Type.Object({
     Type.String({ pattern: '^[\\x20-\\x7e]{1,255}$', description: 'Yours; kept for a day' }),
   ),
 });
-export const AssignBody = Type.Object({ driver_id: UserId }, closed);
+export const AssignBody = Type.Object({ driver_id: UserId }, like({ driver_id: 'd1' }));
 
 export const TokenBody = Type.Object(
   {
     token: Type.String({ pattern: '^[0-9A-Fa-f]{16,200}$', description: 'Hex, as APNs gave it' }),
     environment: Type.Optional(Type.Enum(['sandbox', 'production'])),
   },
-  closed,
+  like({ token: '1f'.repeat(32) }),
 );
 export const TokenParams = Type.Object({ token: TokenBody.properties.token }, closed);
 export const DriverParams = Type.Object({ id: UserId }, closed);

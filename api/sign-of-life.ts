@@ -4,7 +4,7 @@
  */
 import type { Engine } from '../engine/engine.ts';
 
-/** A driver is passed on at most so often, or ten times within `DRIVER_STALE_S` if that is short. */
+/** Passed on at most so often, or ten times within `DRIVER_STALE_S` if that is short. */
 const EVERY_MS = 1000;
 /** About 5 MB; beyond it the oldest is forgotten and passed on once more than needed. */
 const DRIVERS_MAX = 50_000;

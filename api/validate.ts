@@ -26,9 +26,14 @@ export function validate(schema: TSchema, value: unknown): Broken[] {
   return broken.length > 0 ? broken : [BROKEN_SOMEHOW];
 }
 
-/** A query string's texts as the numbers that the schema asks for, where they are numbers. */
-export function convertQuery(schema: TSchema, value: unknown): unknown {
-  return validatorOf(schema).Convert(value);
+/** A query string's texts as the whole numbers that the schema asks for, where they are some. */
+export function convertQuery(schema: TSchema, query: object): object {
+  const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
+  const entries = Object.entries(query).map(([name, text]: [string, unknown]) => {
+    const isWhole = typeof text === 'string' && /^\d{1,9}$/.test(text);
+    return [name, isWhole && properties[name]?.type === 'integer' ? Number(text) : text];
+  });
+  return Object.fromEntries(entries);
 }
 
 function validatorOf(schema: TSchema): Validator {

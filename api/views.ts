@@ -71,9 +71,12 @@ function holderOf(row: JobRow): string | null {
 }
 
 export function notificationView(row: NotificationRow): object {
-  const { id, type, title, body, data } = row;
   return {
-    ...{ id, type, title, body, data },
+    id: row.id,
+    type: row.type,
+    title: row.title,
+    body: row.body,
+    data: row.data,
     created_at: toTime(row.createdAt),
     read_at: row.readAt === null ? null : toTime(row.readAt),
   };

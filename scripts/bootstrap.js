@@ -4,7 +4,7 @@
  * follows runs on the Node 24 that npm then has in node_modules/.bin.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 
@@ -91,9 +91,10 @@ async function takeLock() {
   try {
     let told = false;
     while (!tryLink(draft)) {
-      const holder = Number.parseInt(readLock(), 10);
+      const content = readText(lockFile);
+      const holder = Number.parseInt(content, 10);
       if (!(holder > 1 && isAlive(holder)) || Date.now() > deadline) {
-        rmSync(lockFile, { force: true });
+        takeAway(content);
         continue;
       }
       if (!told) process.stderr.write(`Waiting for process ${holder}, which installs.\n`);
@@ -114,9 +115,21 @@ function tryLink(draft) {
   }
 }
 
-function readLock() {
+/** Removes a stale lock; when it was a fresh one by then, its holder gets it back. */
+function takeAway(stale) {
+  const aside = `${lockFile}.${process.pid}.stale`;
   try {
-    return readFileSync(lockFile, 'utf8');
+    renameSync(lockFile, aside);
+  } catch {
+    return;
+  }
+  if (readText(aside) !== stale) tryLink(aside);
+  rmSync(aside, { force: true });
+}
+
+function readText(file) {
+  try {
+    return readFileSync(file, 'utf8');
   } catch {
     return '';
   }

@@ -49,7 +49,12 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     async handle(session, text) {
       const frame = readFrame(session, text);
       if (!frame) return;
-      const answer = await run(session, frame).catch(toAnswer);
+      const answer = await run(session, frame).catch((error: unknown) => {
+        const body = errorBody(error);
+        const what = { err: error, event: frame.event };
+        if (body.code === 'internal') engine.ctx.log.error(what, 'a frame failed');
+        return failed(body);
+      });
       const { connection } = session;
       if (frame.ref !== undefined) connection.ack(frame.ref, answer);
       else if (!answer.ok) sayError(session, answer);
@@ -145,10 +150,6 @@ function isRef(ref: unknown): ref is string {
 
 function failed(body: object): Answer {
   return { ok: false, code: (body as { code: string }).code, data: body };
-}
-
-function toAnswer(error: unknown): Answer {
-  return failed(errorBody(error));
 }
 
 function sayError(session: Session, answer: Answer): void {

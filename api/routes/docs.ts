@@ -27,7 +27,25 @@ export async function describeApp(app: FastifyInstance): Promise<void> {
       ],
     },
     hideUntagged: true,
+    transformObject: (document) =>
+      'openapiObject' in document ? allowNoBody(document.openapiObject) : document.swaggerObject,
   });
+}
+
+interface Operation {
+  'x-optional-body'?: boolean;
+  requestBody?: { required?: boolean };
+}
+
+/** The generator takes every body for required; those that are not are marked. */
+function allowNoBody<T extends { paths?: object }>(document: T): T {
+  const paths: Record<string, Operation>[] = Object.values(document.paths ?? {});
+  for (const operation of paths.flatMap((operations) => Object.values(operations))) {
+    if (operation['x-optional-body'] && operation.requestBody) {
+      operation.requestBody.required = false;
+    }
+  }
+  return document;
 }
 
 /** The pages; the routes must be there already. */

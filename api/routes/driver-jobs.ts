@@ -38,15 +38,16 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/drivers/jobs/:id/accept',
-    config: { ...config, optionalBody: true },
+    config,
     schema: describeRoute({
       tag,
       summary: 'Take a job',
       description:
         'The first to accept wins. 200 and 409 are only ever said of what is durable; ' +
-        '503 promises nothing: ask again for the same job. The winner may ask as often as he likes.',
+        '503 promises nothing: ask again for the same job. The winner may ask again and again.',
       params: IdParams,
       body: NoBody,
+      optionalBody: true,
       answers: { 200: AcceptAnswer },
       errors: [
         'not_approved',
@@ -69,13 +70,14 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/drivers/jobs/:id/decline',
-    config: { ...config, optionalBody: true },
+    config,
     schema: describeRoute({
       tag,
       summary: 'Decline a job',
       description: 'It leaves your feed for good; you may still accept it.',
       params: IdParams,
       body: DeclineBody,
+      optionalBody: true,
       answers: { 204: null },
       errors: ['job_not_found'],
     }),
@@ -116,13 +118,14 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/drivers/jobs/:id/release',
-    config: { ...config, optionalBody: true },
+    config,
     schema: describeRoute({
       tag,
       summary: 'Give a job back',
       description: 'It is offered again to everybody but you, and the customer is told.',
       params: IdParams,
       body: ReleaseBody,
+      optionalBody: true,
       answers: { 200: JobAnswer },
       errors: ['job_not_found', 'job_completed', 'job_cancelled', 'job_expired'],
     }),

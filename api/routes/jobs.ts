@@ -167,12 +167,13 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/jobs/:id/confirm',
-    config: { roles: ['operator', 'service'], optionalBody: true },
+    config: { roles: ['operator', 'service'] },
     schema: describeRoute({
       tag,
       summary: 'Confirm a job; it stays on offer',
       params: IdParams,
       body: NoBody,
+      optionalBody: true,
       answers: { 200: JobAnswer },
       errors: ['job_not_found', 'invalid_transition', ...SETTLED],
     }),
@@ -185,13 +186,14 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/jobs/:id/cancel',
-    config: { roles: ['customer', 'operator'], optionalBody: true },
+    config: { roles: ['customer', 'operator'] },
     schema: describeRoute({
       tag,
       summary: 'Cancel a job that is not completed',
       description: 'The driver who holds it is told. Cancelling it again answers the same.',
       params: IdParams,
       body: CancelBody,
+      optionalBody: true,
       answers: { 200: JobAnswer },
       errors: ['job_not_found', 'job_completed', 'job_expired'],
     }),

@@ -39,12 +39,13 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/notifications/:id/read',
-    config: { ...config, optionalBody: true },
+    config,
     schema: describeRoute({
       tag,
       summary: 'Mark a notification as read',
       params: IdParams,
       body: NoBody,
+      optionalBody: true,
       answers: { 200: ReadAnswer },
       errors: ['notification_not_found'],
     }),

@@ -42,7 +42,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
   app.route({
     method: 'DELETE',
     url: '/api/push/tokens/:token',
-    config: { ...config, optionalBody: true },
+    config,
     schema: describeRoute({
       tag,
       summary: 'Forget a phone',
@@ -64,12 +64,13 @@ function testRoute(app: HttpApp, { config: { production }, pushTest }: RouteDeps
   app.route({
     method: 'POST',
     url: '/api/push/test',
-    config: { ...config, optionalBody: true },
+    config,
     schema: describeRoute({
       tag,
       summary: 'Push a test to your own phones',
       description: 'Refused in production.',
       body: NoBody,
+      optionalBody: true,
       answers: { 200: PushTestAnswer },
     }),
     handler: async (request) => {

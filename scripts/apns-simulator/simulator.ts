@@ -9,6 +9,7 @@ import { createServer, type Server } from 'node:http';
 import {
   createSecureServer,
   type Http2SecureServer,
+  type Http2Session,
   type IncomingHttpHeaders,
   type ServerHttp2Session,
   type ServerHttp2Stream,
@@ -45,6 +46,8 @@ export interface Simulator {
 
 /** Apple's own, once a connection has proven itself. */
 const STREAMS_MAX = 1000;
+/** Connections that have been opened up. */
+const proven = new WeakSet<Http2Session>();
 const GOAWAY_REASON = Buffer.from('{"reason":"Shutdown"}');
 
 /** Starts on 127.0.0.1; resolves when it listens. */
@@ -121,7 +124,7 @@ async function answer(
     refusal = { status: fault.status ?? 503, reason: fault.reason ?? 'ServiceUnavailable' };
   }
   refusal ??= faults.answerFor(token) ?? null;
-  if (!refusal) session?.settings({ maxConcurrentStreams: STREAMS_MAX });
+  if (!refusal && session) prove(session);
   phones.add({
     at: new Date().toISOString(),
     token,
@@ -138,6 +141,13 @@ async function answer(
   stream.respond({ ':status': refusal?.status ?? 200, 'apns-id': apnsId });
   const { reason, timestamp } = refusal ?? {};
   stream.end(refusal ? JSON.stringify({ reason, timestamp }) : '');
+}
+
+/** The first success on a connection opens it up. */
+function prove(session: Http2Session): void {
+  if (proven.has(session)) return;
+  proven.add(session);
+  if (!session.destroyed) session.settings({ maxConcurrentStreams: STREAMS_MAX });
 }
 
 async function forbidden(check: CheckToken, headers: IncomingHttpHeaders): Promise<Refusal | null> {

@@ -11,7 +11,9 @@ export class Acks {
   readonly #waiting = new Map<string, (ack: Ack | null) => void>();
   #last = 0;
 
-  /** A new `ref` and the promise of its answer, null when none came; undefined when too many wait. */
+  /**
+   * A new `ref` and the promise of its answer, null when none came; undefined when too many wait.
+   */
   expect(timeoutMs: number): { ref: string; answer: Promise<Ack | null> } | undefined {
     if (this.#waiting.size >= WAITING_MAX) return undefined;
     this.#last += 1;

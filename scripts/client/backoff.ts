@@ -1,6 +1,6 @@
 /**
- * When to connect again: full jitter, so that a thousand phones that lost one gateway do not
- * come back in step. The attempt counter forgets only after a connection has been healthy for a while,
+ * When to connect again: full jitter, so that a thousand phones that lost one gateway do not come
+ * back in step. The attempt counter forgets only after a connection has been healthy for a while,
  * or a server that accepts and drops would be hammered. One per connection.
  */
 const BASE_MS = 500;

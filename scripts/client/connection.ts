@@ -1,7 +1,8 @@
 /**
- * A connection to the feed that stays: it dials, waits for hello and snapshot, dials again with full
- * jitter when the link goes down, and renews the token on the live link. It ends for good when it
- * is closed, when the close code says so, or when fresh tokens are refused. Both clients stand on it.
+ * A connection to the feed that stays: it dials, waits for hello and snapshot, dials again with
+ * full jitter when the link goes down, and renews the token on the live link. It ends for good when
+ * it is closed, when the close code says so, or when fresh tokens are refused. Both clients stand
+ * on it.
  */
 import { Acks } from './acks.ts';
 import { createBackoff } from './backoff.ts';

@@ -1,7 +1,7 @@
 /**
  * A customer's app without a screen: posts jobs, follows them over the feed, hears who is coming
- * and where he is. A post carries its own idempotency key, so that asking again never makes a second job.
- * Used by the replay, the demo and the tests.
+ * and where he is. A post carries its own idempotency key, so that asking again never makes a
+ * second job. Used by the replay, the demo and the tests.
  */
 import { randomUUID } from 'node:crypto';
 import { EventEmitter } from 'node:events';

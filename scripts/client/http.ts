@@ -31,12 +31,14 @@ export interface Answer {
   body: unknown;
 }
 
-/** One call. Throws when no whole answer arrived in time; the server may have acted all the same. */
+/**
+ * One call. Throws when no whole answer arrived in time; the server may have acted all the same.
+ */
 export async function callHttp(url: string, call: Call): Promise<Answer> {
   try {
     return await send(url, call);
   } catch (error) {
-    // A kept connection that the server closed meanwhile: nothing was read, repeat what may be repeated.
+    // A kept connection that the server closed meanwhile: repeat what may be repeated.
     const repeatable = call.method !== 'POST' || call.idempotencyKey !== undefined;
     if (repeatable && (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
       return send(url, call);

@@ -1,7 +1,7 @@
 /**
- * The life of one WebSocket: upgrade, hello, frames, end. It answers pings (ws does) and
- * ends a connection on which the server has been silent for two heartbeats, which TCP alone may not notice for minutes.
- * `down` is called exactly once per link. The connection above opens the next one.
+ * The life of one WebSocket: upgrade, hello, frames, end. It answers pings (ws does) and ends a
+ * connection on which the server has been silent for two heartbeats, which TCP alone may not notice
+ * for minutes. `down` is called exactly once per link. The connection above opens the next one.
  */
 import { WebSocket } from 'ws';
 import { parseFrame, type ServerFrame, SUBPROTOCOL } from './protocol.ts';

@@ -79,7 +79,9 @@ export interface ClientEvents {
   heartbeat: Record<string, never>;
 }
 
-/** A frame from the server, or null for bytes that are none. The server's data is trusted as typed. */
+/**
+ * A frame from the server, or null for bytes that are none. The server's data is trusted as typed.
+ */
 export function parseFrame(text: string): ServerFrame | null {
   try {
     const frame: unknown = JSON.parse(text);

@@ -7,7 +7,9 @@ import { type Call, callHttp, codeOf } from './http.ts';
 import type { ClientEvents } from './protocol.ts';
 import { type FinalReply, type Reply, untilAnswered } from './retry.ts';
 
-/** Longer than any fault the contract promises to heal within seconds; a person gives up earlier. */
+/**
+ * Longer than any fault the contract promises to heal within seconds; a person gives up earlier.
+ */
 const DEADLINE_MS = 30_000;
 
 export interface Request<E extends keyof ClientEvents> {

@@ -1,7 +1,8 @@
 /**
  * Asking until there is an answer: for requests that are safe to repeat, which by contract are
- * accept, decline, availability and a post with its key. `try_again`, a missing ack and a lost connection promise
- * nothing, so the same request goes out again, a bounded number of times before a deadline.
+ * accept, decline, availability and a post with its key. `try_again`, a missing ack and a lost
+ * connection promise nothing, so the same request goes out again, a bounded number of times before
+ * a deadline.
  */
 import { jitterMs } from './backoff.ts';
 import { isRetryable, retryAfterMs } from './protocol.ts';
@@ -46,7 +47,8 @@ export async function untilAnswered(
 ): Promise<FinalReply> {
   const deadline = performance.now() + deadlineMs;
   for (let tries = 1; ; tries++) {
-    const reply = await attempt(Math.min(ATTEMPT_MS, deadline - performance.now()));
+    const leftMs = Math.max(1, deadline - performance.now());
+    const reply = await attempt(Math.min(ATTEMPT_MS, leftMs));
     if (reply && !isRetryable(reply.code)) return { ...reply, tries };
     const waitMs = pauseMs(reply, tries);
     if (tries === TRIES_MAX || performance.now() + waitMs >= deadline) {

@@ -1,6 +1,7 @@
 /**
  * The client's bearer token: asked of the app when it is needed, kept until shortly before it
- * expires, thrown away when the server refuses it. The signature is the server's business, only `exp` is read.
+ * expires, thrown away when the server refuses it. The signature is the server's business, only
+ * `exp` is read.
  */
 export type GetToken = () => string | Promise<string>;
 

@@ -1,7 +1,7 @@
 /**
- * A made-up city, far out at sea, on the evening that the harbour concert ends: seeded, so that the same
- * numbers make the same evening. Drivers wander between a few places and are sometimes busy; jobs
- * trickle in and then come in a burst. A town out of reach of the centre makes feeds differ.
+ * A made-up city, far out at sea, on the evening that the harbour concert ends: seeded, so that the
+ * same numbers make the same evening. Drivers wander between a few places and are sometimes busy;
+ * jobs trickle in and then come in a burst. A town out of reach of the centre makes feeds differ.
  */
 import { distanceKm } from '../../engine/domain/distance.ts';
 import { type Random, seededRandom } from '../replay/random.ts';
@@ -28,7 +28,9 @@ const STEP_KM = 0.75;
 const NEW_GOAL_SHARE = 0.05;
 const KM_PER_DEG = 111.2;
 
-/** Places by distance east and north of the centre; the town is farther than the radius of 30 km. */
+/**
+ * Places by distance east and north of the centre; the town is farther than the radius of 30 km.
+ */
 const PLACES = [
   { name: 'harbour', eastKm: 2, northKm: -1, spreadKm: 1.2, weight: 5 },
   { name: 'old town', eastKm: -1, northKm: 1, spreadKm: 1.5, weight: 3 },

@@ -1,7 +1,7 @@
 /**
- * `npm run demo`: starts the whole stack in a folder of its own, two API processes side by side, and
- * replays an evening of a made-up city against it. Exit code 0 only when all invariants hold, 1 when
- * one is broken, 2 when it could not be run. Everything it started is stopped.
+ * `npm run demo`: starts the whole stack in a folder of its own, two API processes side by side,
+ * and replays an evening of a made-up city against it. Exit code 0 only when all invariants hold, 1
+ * when one is broken, 2 when it could not be run. Everything it started is stopped.
  */
 import { rm } from 'node:fs/promises';
 import { join } from 'node:path';

@@ -12,6 +12,15 @@ import { checkout } from './places.ts';
 /** Node must load and check everything, on a machine that is busy with the others. */
 const READY_LIMIT_MS = 60_000;
 
+/** As pino numbers it. */
+const WARN = 40;
+
+interface LogLine {
+  level: number;
+  msg?: string;
+  err?: { message?: string };
+}
+
 export interface OwnProcessOptions {
   name: string;
   /** Path of the entry in the checkout. */
@@ -53,12 +62,12 @@ export async function startAndReadLine<T>(options: OwnProcessOptions): Promise<T
   return ready(options, managed, line);
 }
 
-/** What it said last, for a person: the message of a JSON log line, or the line itself. */
+/** What it complained of last: a warning of its log, or a line of plain text; else empty. */
 export function lastWords(logFile: string): string {
   const line = lastLine(logFile);
   try {
-    const { msg, err } = JSON.parse(line) as { msg?: string; err?: { message?: string } };
-    return [msg, err?.message].filter(Boolean).join(': ');
+    const { level, msg, err } = JSON.parse(line) as LogLine;
+    return level >= WARN ? [msg, err?.message].filter(Boolean).join(': ') : '';
   } catch {
     return line;
   }

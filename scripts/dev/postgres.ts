@@ -17,6 +17,8 @@ export interface PostgresServer {
   url: string;
   port: number;
   pid: number;
+  /** How it ended, in words; pending while it runs. */
+  exited: Promise<string>;
   stop(): Promise<void>;
   /** As a crash would: the next start recovers from the write-ahead log. */
   kill(): Promise<void>;
@@ -58,6 +60,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
         url,
         port,
         pid: server.pid,
+        exited: server.exited,
         stop: () => server.stop(POSTGRES_STOP_LIMIT_MS),
         kill: () => server.kill(),
       };

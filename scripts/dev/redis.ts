@@ -15,6 +15,8 @@ export interface RedisServer {
   url: string;
   port: number;
   pid: number;
+  /** How it ended, in words; pending while it runs. */
+  exited: Promise<string>;
   stop(): Promise<void>;
   /** As a crash would: nothing is saved. */
   kill(): Promise<void>;
@@ -57,6 +59,7 @@ export async function startRedis(options: RedisOptions): Promise<RedisServer> {
         url: `redis://127.0.0.1:${port}`,
         port,
         pid: server.pid,
+        exited: server.exited,
         stop: () => server.stop(REDIS_STOP_LIMIT_MS),
         kill: () => server.kill(),
       };

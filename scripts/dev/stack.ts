@@ -6,9 +6,9 @@
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Env } from '../../engine/config.ts';
-import { migrate } from '../../engine/pg/migrate.ts';
 import { acquireLock } from './lock.ts';
 import type { ManagedProcess } from './managed-process.ts';
+import { migrateOrSayWhy } from './migration.ts';
 import {
   lastWords,
   logFileOf,
@@ -108,7 +108,7 @@ class StackStarter {
     const servers = await this.#startServers(plan);
     signal?.throwIfAborted();
     this.#progress('Migrating the database');
-    await migrate(servers.DATABASE_URL);
+    await migrateOrSayWhy(servers.DATABASE_URL);
     const simulator = plan.simulateApns ? await this.#startSimulator(plan) : undefined;
     const env = { ...plan.env, ...servers, ...(simulator ? apnsVariables(simulator) : {}) };
     const urls = await this.#startProcesses(env, plan);
@@ -158,6 +158,7 @@ class StackStarter {
       this.#progress('Starting PostgreSQL');
       const server = await startPostgres({ dir: path.join(stateDir, 'postgres'), log: this.#log });
       this.#closers.push(() => server.stop());
+      this.#noticeEnd('PostgreSQL', server.exited);
       databaseUrl = server.url;
     }
     signal?.throwIfAborted();
@@ -166,6 +167,7 @@ class StackStarter {
       const dir = path.join(stateDir, 'redis');
       const server = await startRedis({ dir, persist: true, log: this.#log });
       this.#closers.push(() => server.stop());
+      this.#noticeEnd('Redis', server.exited);
       redisUrl = server.url;
     }
     return { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl };
@@ -214,7 +216,11 @@ class StackStarter {
     // Spawned while another one's failure already stops us all.
     if (this.#stopped) void managed.kill();
     this.#closers.push(() => managed.stop(stopLimitMs));
-    void managed.exited.then((how) => {
+    this.#noticeEnd(name, managed.exited);
+  }
+
+  #noticeEnd(name: string, exited: Promise<string>): void {
+    void exited.then((how) => {
       if (this.#stopped) return;
       const why = lastWords(logFileOf({ logDir: this.#logDir, name }));
       this.#died.resolve(`${name} ${how}${why ? `: ${why}` : ''}`);

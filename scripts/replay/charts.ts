@@ -1,4 +1,6 @@
-/** Inline SVG for the report: lines over time, bars of percentiles, a map. Plain strings, no script. */
+/**
+ * Inline SVG for the report: lines over time, bars of percentiles, a map. Plain strings, no script.
+ */
 import type { Spread } from './stats.ts';
 
 const WIDTH = 720;
@@ -37,8 +39,8 @@ export function lineChart(seconds: readonly number[], lines: readonly Line[]): s
 <text class="tick" x="${LEFT - 6}" y="${at}" text-anchor="end" dy="4">${short(top * share)}</text>`;
   });
   const ticks = [0, 0.25, 0.5, 0.75, 1].map((share) => {
-    const at = x(end * share).toFixed(1);
-    return `<text class="tick" x="${at}" y="${HEIGHT - 6}" text-anchor="middle">${Math.round(end * share)} s</text>`;
+    const at = `x="${x(end * share).toFixed(1)}" y="${HEIGHT - 6}" text-anchor="middle"`;
+    return `<text class="tick" ${at}>${Math.round(end * share)} s</text>`;
   });
   return svg(WIDTH, HEIGHT, [...grid, ...paths, ...ticks]);
 }
@@ -53,11 +55,14 @@ export function spreadChart(rows: readonly { title: string; spread: Spread }[]):
   const bars = measured.map(({ title, spread }, i) => {
     const y = 10 + i * 30;
     const { p50, p95, p99 } = spread;
-    const bar = (tone: string, ms: number): string =>
-      `<rect class="bar ${tone}" x="${label}" y="${y}" width="${(x(ms) - label + 1).toFixed(1)}" height="16" rx="3"/>`;
-    return `<text class="label" x="${label - 10}" y="${y + 12}" text-anchor="end">${escapeHtml(title)}</text>
+    const bar = (tone: string, ms: number): string => {
+      const width = (x(ms) - label + 1).toFixed(1);
+      return `<rect class="bar ${tone}" x="${label}" y="${y}" width="${width}" height="16"/>`;
+    };
+    const at = `x="${label - 10}" y="${y + 12}" text-anchor="end"`;
+    return `<text class="label" ${at}>${escapeHtml(title)}</text>
 ${bar('p99', p99 ?? 0)}${bar('p95', p95 ?? 0)}${bar('p50', p50 ?? 0)}
-<text class="tick" x="${(x(p99 ?? 0) + 8).toFixed(1)}" y="${y + 12}">${p50} / ${p95} / ${p99} ms</text>`;
+<text class="tick" x="${(x(p99 ?? 0) + 8).toFixed(1)}" y="${y + 12}">${p50} / ${p95} / ${p99}</text>`;
   });
   return svg(WIDTH + 100, 16 + measured.length * 30, bars);
 }

@@ -1,7 +1,7 @@
 /**
  * Plays a trace at a multiple of real time: hands out each event when it is due, without a timer
- * for each. When the machine cannot follow, events go out late rather than being dropped, and the lag
- * is on record.
+ * for each. When the machine cannot follow, events go out late rather than being dropped, and the
+ * lag is on record.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { TraceEvent, TraceSource } from './trace.ts';

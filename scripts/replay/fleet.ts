@@ -1,7 +1,7 @@
 /**
  * The simulated drivers: each has his own approved account, device token and socket, and does what
- * his app would do: reports fixes, goes online and offline, taps, and works off what he won. What they
- * see goes to the history. Driven by the play and the tapper.
+ * his app would do: reports fixes, goes online and offline, taps, and works off what he won. What
+ * they see goes to the history. Driven by the play and the tapper.
  */
 import { createHash } from 'node:crypto';
 import { createDriverClient, type DriverClient } from '../client/driver-client.ts';

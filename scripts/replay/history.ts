@@ -78,7 +78,9 @@ export class History {
     return track;
   }
 
-  /** `sinceMs` is when the driver went online: later than the job, his delay is not the server's. */
+  /**
+   * `sinceMs` is when the driver went online: later than the job, his delay is not the server's.
+   */
   offered(track: JobTrack, id: string, driver: number, nowMs: number, sinceMs: number): void {
     track.id = id;
     track.holders.add(driver);

@@ -1,4 +1,6 @@
-/** The report as one page that needs nothing else: no script, no font, no picture from elsewhere. */
+/**
+ * The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
+ */
 import { escapeHtml, lineChart, mapChart, spreadChart } from './charts.ts';
 import type { Invariant } from './invariants.ts';
 import { type Report, TIME_TITLES, type TimeName } from './report.ts';
@@ -26,7 +28,8 @@ section { background: var(--card); border: 1px solid var(--rule); border-radius:
 .tiles { display: grid; grid-template-columns: repeat(auto-fit, minmax(140px, 1fr)); gap: 12px;
   margin: 0 0 20px; }
 .tile { background: var(--card); border: 1px solid var(--rule); border-radius: 12px;
-  padding: 14px 16px; } .tile b { display: block; font-size: 24px; } .tile span { color: var(--dim); }
+  padding: 14px 16px; } .tile b { display: block; font-size: 24px; }
+.tile span { color: var(--dim); }
 table { border-collapse: collapse; width: 100%; font-variant-numeric: tabular-nums; }
 th, td { text-align: right; padding: 6px 10px; border-bottom: 1px solid var(--rule); }
 th:first-child, td:first-child { text-align: left; } th { color: var(--dim); font-weight: 500; }
@@ -35,13 +38,14 @@ li::before { content: "✓"; color: var(--good); font-weight: 700; margin-right:
 li.broken::before { content: "✗"; color: var(--bad); } li.unchecked::before { content: "–"; }
 li pre { margin: 6px 0 6px 24px; color: var(--bad); white-space: pre-wrap; font-size: 13px; }
 .legend span { margin-right: 16px; color: var(--dim); }
-.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px; margin-right: 6px; }
+.legend i { display: inline-block; width: 10px; height: 10px; border-radius: 3px;
+  margin-right: 6px; }
 svg { width: 100%; height: auto; display: block; }
 .line { fill: none; stroke-width: 2; } .grid { stroke: var(--rule); }
 .tick { fill: var(--dim); font-size: 11px; } .label { fill: var(--ink); font-size: 12px; }
 .line.a { stroke: var(--a); } .line.b { stroke: var(--b); } .line.c { stroke: var(--c); }
 i.a { background: var(--a); } i.b { background: var(--b); } i.c { background: var(--c); }
-.bar { fill: var(--a); } .bar.p99 { opacity: .25; } .bar.p95 { opacity: .5; }
+.bar { fill: var(--a); rx: 3px; } .bar.p99 { opacity: .25; } .bar.p95 { opacity: .5; }
 circle { opacity: .65; } circle.taken { fill: var(--b); } circle.open { fill: var(--bad); }
 circle.reached_nobody { fill: var(--c); }`;
 
@@ -89,14 +93,15 @@ function invariantItem({ title, checked, violations }: Invariant): string {
   const shown = violations
     .slice(0, VIOLATIONS_SHOWN)
     .map(({ job_id, text }) => escapeHtml(`${job_id ?? ''} ${text}`.trim()));
-  return `<li class="broken">${name} (${number(violations.length)})<pre>${shown.join('\n')}</pre></li>`;
+  const count = number(violations.length);
+  return `<li class="broken">${name} (${count})<pre>${shown.join('\n')}</pre></li>`;
 }
 
 const timeNames = Object.keys(TIME_TITLES) as TimeName[];
 
 function timeChart({ times }: Report): string {
   const rows = timeNames.map((name) => ({ title: TIME_TITLES[name], spread: times[name] }));
-  const caption = 'p50 / p95 / p99 on a logarithmic scale, as the apps saw them';
+  const caption = 'p50 / p95 / p99 in milliseconds, on a logarithmic scale';
   return `<p class="legend"><span>${caption}</span></p>${spreadChart(rows)}`;
 }
 

@@ -93,7 +93,7 @@ function manyWinners(track: JobTrack, name: Name): string[] {
 }
 
 function wrongRecord(track: JobTrack, truth: JobTruth | undefined, name: Name): string[] {
-  if (!truth) return track.id === null ? [] : ['not found by its id'];
+  if (!truth) return track.id === null ? [] : ['could not be read back'];
   const winners = winnersOf(track).map(name);
   const sources = [
     { source: 'the API', state: truth.api },
@@ -136,7 +136,8 @@ function feeds({ feeds }: Evidence, against: FeedDifference['against']): Violati
   const some = (ids: readonly string[]): string => ids.slice(0, 3).join(', ');
   return feeds
     .filter((difference) => difference.against === against)
-    .map(({ driver, missing, ghosts }) => {
+    .map(({ driver, missing, ghosts, error }) => {
+      if (error !== undefined) return { job_id: null, text: `${driver}: ${error}` };
       const lacks = missing.length > 0 ? ` lacks ${some(missing)}` : '';
       const holds = ghosts.length > 0 ? ` wrongly holds ${some(ghosts)}` : '';
       return { job_id: missing[0] ?? ghosts[0] ?? null, text: `${driver}${lacks}${holds}` };

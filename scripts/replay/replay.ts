@@ -1,6 +1,6 @@
 /**
- * `npm run replay`: plays a burst trace against a running deployment and judges it. Exit code 0 when all
- * invariants hold, 1 when one is broken, 2 when it could not be run.
+ * `npm run replay`: plays a burst trace against a running deployment and judges it. Exit code 0
+ * when all invariants hold, 1 when one is broken, 2 when it could not be run.
  */
 import { callHttp } from '../client/http.ts';
 import { findRunning } from '../dev/lock.ts';
@@ -26,9 +26,9 @@ Plays a burst trace with simulated drivers and customers on real sockets, then c
   --json FILE    write the result as JSON
   --html FILE    write a report page
 
-Tokens are signed with AUTH_JWT_SECRET, or with the secret that npm start keeps in .muster/. The rows
-in Postgres are compared too where DATABASE_URL is set or npm start runs here. The phones are made
-up: use it with the APNs simulator.`;
+Tokens are signed with AUTH_JWT_SECRET, or with the secret that npm start keeps in .muster/. The
+rows in Postgres are compared too where DATABASE_URL is set or npm start runs here. The phones are
+made up: use it with the APNs simulator.`;
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 /** Longer than the replay of a whole day in real time. */

@@ -1,6 +1,7 @@
 /**
- * One replay from end to end: sign people up, play the trace, sweep, read the truth, judge, clean up.
- * It leaves no driver online and no job of its own open. Called by the command line and the demo.
+ * One replay from end to end: sign people up, play the trace, sweep, read the truth, judge, clean
+ * up. It leaves no driver online and no job of its own open. Called by the command line and the
+ * demo.
  */
 import { randomBytes } from 'node:crypto';
 import { monitorEventLoopDelay } from 'node:perf_hooks';
@@ -54,8 +55,8 @@ interface Stage extends ReplayOptions {
 }
 
 /**
- * Throws `TraceError` for a bad trace, `CallError` where the deployment refuses to take part, and the
- * signal's reason when it was aborted.
+ * Throws `TraceError` for a bad trace, `CallError` where the deployment refuses to take part, and
+ * the signal's reason when it was aborted.
  */
 export async function runReplay(options: ReplayOptions): Promise<Report> {
   const survey = await surveyTrace(options.source);

@@ -1,7 +1,7 @@
 /**
- * Who taps when a job is offered: a moment after the first offer, up to N of the drivers who hold it,
- * chosen by seeded chance, all within a blink of each other. Jobs that stay open are swept at the end, so
- * that whatever reached a socket is taken. Hears offers from the fleet.
+ * Who taps when a job is offered: a moment after the first offer, up to N of the drivers who hold
+ * it, chosen by seeded chance, all within a blink of each other. Jobs that stay open are swept at
+ * the end, so that whatever reached a socket is taken. Hears offers from the fleet.
  */
 import type { Fleet, SimDriver } from './fleet.ts';
 import { type History, isRefusal, type JobTrack } from './history.ts';

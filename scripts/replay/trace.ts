@@ -1,6 +1,6 @@
 /**
- * Burst traces (contract section 8): JSON Lines, gzip allowed, sorted by time. Read as a stream, once
- * to see who takes part and once to play, so that a trace of a whole day needs no more memory.
+ * Burst traces (contract section 8): JSON Lines, gzip allowed, sorted by time. Read as a stream,
+ * once to see who takes part and once to play, so that a trace of a whole day needs no more memory.
  */
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
@@ -53,7 +53,9 @@ export function fileTrace(path: string): TraceSource {
   return { name: path, events: () => readTrace(path) };
 }
 
-/** Reads the whole trace once. Throws `TraceError` when it is malformed, unsorted or repeats a job. */
+/**
+ * Reads the whole trace once. Throws `TraceError` when it is malformed, unsorted or repeats a job.
+ */
 export async function surveyTrace(source: TraceSource): Promise<Survey> {
   const drivers = new Set<string>();
   const jobs = new Set<string>();

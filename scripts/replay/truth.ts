@@ -64,12 +64,10 @@ export async function readTruth(
   const rows = sql ? await readRows(sql, tracks) : null;
   await inPool(tracks, READS_AT_ONCE, async (track) => {
     if (track.id === null) return;
-    const path = `/api/jobs/${track.id}`;
-    const job = (await caller.call('operator', operator, { method: 'GET', path })) as Job;
-    const api = { status: job.status, driverId: job.driver_id };
-    const row = rows ? (rows.get(track.id) ?? null) : undefined;
-    const pushes = await readPushes(caller, operator, track.id);
-    truth.set(track.name, { api, sql: row, pushes });
+    const sql = rows ? (rows.get(track.id) ?? null) : undefined;
+    // What cannot be read stays unknown, and the invariants say so.
+    const read = await readJob(caller, operator, track.id).catch(() => null);
+    if (read) truth.set(track.name, { ...read, sql });
   });
   await awaitPushes(caller, operator, tracks, truth);
   return truth;
@@ -106,6 +104,17 @@ export function isTaken(state: JobState | null | undefined): boolean {
 
 const after = (time: string) => (event: TimelineEvent) => Date.parse(event.at) > Date.parse(time);
 
+async function readJob(
+  caller: Caller,
+  operator: string,
+  id: string,
+): Promise<Omit<JobTruth, 'sql'>> {
+  const call = { method: 'GET', path: `/api/jobs/${id}` } as const;
+  const job = (await caller.call('operator', operator, call)) as Job;
+  const api = { status: job.status, driverId: job.driver_id };
+  return { api, pushes: await readPushes(caller, operator, id) };
+}
+
 async function readPushes(caller: Caller, operator: string, id: string): Promise<JobPushes> {
   const path = `/api/jobs/${id}/timeline`;
   const body = await caller.call('operator', operator, { method: 'GET', path });
@@ -129,7 +138,8 @@ async function awaitPushes(
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
     await inPool(missing, READS_AT_ONCE, async (track) => {
       const known = truth.get(track.name);
-      if (known && track.id) known.pushes = await readPushes(caller, operator, track.id);
+      if (!known || track.id === null) return;
+      known.pushes = await readPushes(caller, operator, track.id).catch(() => known.pushes);
     });
   }
 }

@@ -35,6 +35,12 @@ export interface TestEngine {
   another(): Promise<Engine>;
 }
 
+/** Undone in reverse at the end of the file, wherever in it they were started. */
+export const cleanups: (() => Promise<void> | void)[] = [];
+afterAll(async () => {
+  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
+});
+
 export async function startTestEngine(
   settings: Partial<DispatchConfig> = {},
   now: () => number = Date.now,
@@ -73,7 +79,7 @@ export async function startTestEngine(
     return engine;
   };
   const engine = await another();
-  afterAll(async () => {
+  cleanups.push(async () => {
     await Promise.all(engines.map((one) => one.close()));
     await redis.stop();
   });

@@ -2,7 +2,6 @@
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
-import { afterAll } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../api/auth.ts';
 import { Gateway } from '../../api/feed/gateway.ts';
@@ -12,7 +11,7 @@ import type { DispatchConfig } from '../../engine/config.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { createRegistry } from '../../engine/metrics.ts';
 import type { TrackedFix } from '../../engine/track.ts';
-import { startTestEngine, type TestEngine } from './engine.ts';
+import { cleanups, startTestEngine, type TestEngine } from './engine.ts';
 import { type DeafProxy, startProxy } from './proxy.ts';
 import { until } from './until.ts';
 
@@ -53,7 +52,7 @@ export async function startTestFeed(
   const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
   const t = await startTestEngine(settings, Date.now, (index, fixes) => listeners[index]?.(fixes));
   const channels = await startProxy(t.redisUrl);
-  afterAll(() => channels.close());
+  cleanups.push(() => channels.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {
     const gateway = new Gateway({
       engine,
@@ -69,7 +68,7 @@ export async function startTestFeed(
       void gateway.handleUpgrade(request, socket, head);
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    afterAll(async () => {
+    cleanups.push(async () => {
       await gateway.drain();
       server.closeAllConnections();
       server.close();

@@ -2,7 +2,6 @@
  * One Redis and one Postgres for a whole run of the suite, in a temporary folder, and a migrated
  * template database that each test file copies. Stopped at the end, and on whatever ends the run.
  */
-import { rmSync } from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
 import type { TestProject } from 'vitest/node';
@@ -10,7 +9,7 @@ import { migrate } from '../../engine/pg/migrate.ts';
 import { temporaryDir } from '../../scripts/dev/places.ts';
 import { startPostgres } from '../../scripts/dev/postgres.ts';
 import { startRedis } from '../../scripts/dev/redis.ts';
-import { markOwner, removeLeftovers } from './leftovers.ts';
+import { markOwner, removeLeftovers, removeSuite } from './leftovers.ts';
 
 /** The migrated database that every other is copied from. */
 const TEMPLATE = 'muster_template';
@@ -29,7 +28,7 @@ export default async function setup(project: TestProject): Promise<() => Promise
   return async () => {
     await redisServer.stop();
     await postgresServer.stop();
-    rmSync(dir, { recursive: true, force: true });
+    removeSuite(dir);
   };
 }
 

@@ -20,9 +20,14 @@ export function removeLeftovers(): void {
   for (const name of readdirSync(os.tmpdir())) {
     const dir = path.join(os.tmpdir(), name);
     if (!name.startsWith('muster-test-') || !isAbandoned(dir)) continue;
-    for (const pid of serversIn(dir)) signal(pid, 'SIGKILL');
-    rmSync(dir, { recursive: true, force: true });
+    removeSuite(dir);
   }
+}
+
+/** Ends the servers that still run in a suite's folder, and removes it. */
+export function removeSuite(dir: string): void {
+  for (const pid of serversIn(dir)) signal(pid, 'SIGKILL');
+  rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
 }
 
 function isAbandoned(dir: string): boolean {

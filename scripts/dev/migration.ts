@@ -1,0 +1,19 @@
+/** Migrates with an error that a person can act on: which database, and what it said. */
+import { migrate } from '../../engine/pg/migrate.ts';
+
+/** Throws one sentence without the password when the database cannot be reached or migrated. */
+export async function migrateOrSayWhy(databaseUrl: string): Promise<void> {
+  try {
+    await migrate(databaseUrl);
+  } catch (error) {
+    const { host, pathname } = new URL(databaseUrl);
+    throw new Error(`cannot migrate the database ${host}${pathname}: ${innermost(error)}`);
+  }
+}
+
+/** Drizzle wraps what Postgres said, and Node wraps what each address said. */
+function innermost(error: unknown): string {
+  if (error instanceof AggregateError) return innermost(error.errors[0]);
+  if (error instanceof Error && error.cause) return innermost(error.cause);
+  return String(error instanceof Error ? error.message : error).split('\n')[0] as string;
+}

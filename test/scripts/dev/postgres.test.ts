@@ -1,0 +1,88 @@
+import { statSync, writeFileSync } from 'node:fs';
+import path from 'node:path';
+import postgres from 'postgres';
+import { afterEach, expect, inject, test } from 'vitest';
+import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
+import { isAlive } from '../../../scripts/dev/process-table.ts';
+import { abandon } from '../../support/abandoned.ts';
+import { freshDatabase } from '../../support/servers.ts';
+
+const servers: PostgresServer[] = [];
+
+afterEach(async () => {
+  for (const server of servers.splice(0)) await server.stop();
+});
+
+async function start(name: string, durable = false): Promise<PostgresServer> {
+  const server = await startPostgres({ dir: dirOf(name), durable });
+  servers.push(server);
+  return server;
+}
+
+async function ask<T extends object>(url: string, question: string): Promise<T[]> {
+  const client = postgres(url, { max: 1, onnotice: () => {} });
+  try {
+    return await client.unsafe<T[]>(question);
+  } finally {
+    await client.end();
+  }
+}
+
+const dirOf = (name: string) => path.join(inject('suiteDir'), `dev-${name}`);
+
+test('serves a database muster on a free port, behind a password, not as root', async () => {
+  const server = await start('plain');
+  expect(server.port).not.toBe(5432);
+  const [row] = await ask<{ database: string; addresses: string; fsync: string }>(
+    server.url,
+    `select current_database() as database, current_setting('listen_addresses') as addresses,
+            current_setting('fsync') as fsync`,
+  );
+  expect(row).toEqual({ database: 'muster', addresses: '127.0.0.1', fsync: 'off' });
+  const stranger = new URL(server.url);
+  stranger.password = 'guess';
+  await expect(ask(stranger.href, 'select 1')).rejects.toThrow(/password authentication failed/);
+  expect(statSync(dirOf('plain/data')).uid).not.toBe(0);
+  await server.stop();
+  expect(isAlive(server.pid)).toBe(false);
+});
+
+test('what was committed survives a crash of the server', async () => {
+  const first = await start('crash', true);
+  await ask(first.url, 'create table t as select 42 as answer');
+  await first.kill();
+  const second = await start('crash', true);
+  expect(await ask(second.url, 'select answer from t')).toEqual([{ answer: 42 }]);
+});
+
+test('the orphan of a killed parent is stopped before the next start', async () => {
+  const options = JSON.stringify({ dir: dirOf('orphan'), durable: false });
+  const orphan = await abandon<PostgresServer>('postgres.ts', `dev.startPostgres(${options})`);
+  await ask(orphan.url, 'create table t as select 7 as answer');
+  const server = await start('orphan');
+  expect(isAlive(orphan.pid)).toBe(false);
+  expect(await ask(server.url, 'select answer from t')).toEqual([{ answer: 7 }]);
+});
+
+test('a stale pid file, naming somebody else by now, is no obstacle', async () => {
+  const first = await start('stale');
+  await first.stop();
+  const lines = [process.pid, dirOf('stale/data'), 0, first.port, '', '127.0.0.1', '', 'ready'];
+  writeFileSync(path.join(dirOf('stale/data'), 'postmaster.pid'), `${lines.join('\n')}\n`);
+  expect(await ask((await start('stale')).url, 'select 1 as one')).toEqual([{ one: 1 }]);
+});
+
+test('data of another version is refused in one sentence', async () => {
+  const server = await start('version');
+  await server.stop();
+  writeFileSync(dirOf('version/data/PG_VERSION'), '9\n');
+  await expect(start('version')).rejects.toThrow(/was made by PostgreSQL 9, this is \d+: remove/);
+});
+
+test('each test file may have a migrated database of its own', async () => {
+  const [one, two] = await Promise.all([freshDatabase(), freshDatabase()]);
+  expect(one).not.toBe(two);
+  expect(await ask(one, 'select count(*)::int as n from jobs')).toEqual([{ n: 0 }]);
+  await ask(one, 'drop table jobs cascade');
+  expect(await ask(two, 'select count(*)::int as n from jobs')).toEqual([{ n: 0 }]);
+});

@@ -1,0 +1,101 @@
+import { existsSync, readFileSync } from 'node:fs';
+import path from 'node:path';
+import { afterEach, expect, inject, test } from 'vitest';
+import { ConfigError } from '../../../engine/config.ts';
+import { findRunning } from '../../../scripts/dev/lock.ts';
+import { isAlive, signal } from '../../../scripts/dev/process-table.ts';
+import { type Stack, type StackOptions, startStack } from '../../../scripts/dev/stack.ts';
+import { until } from '../../support/until.ts';
+
+const stacks: Stack[] = [];
+
+afterEach(async () => {
+  for (const stack of stacks.splice(0)) await stack.stop();
+});
+
+/** Nothing of the machine that the suite runs on; no APNs, which has tests of its own. */
+const env = {
+  ...{ DATABASE_URL: undefined, REDIS_URL: undefined, AUTH_JWT_SECRET: undefined },
+  ...{ AUTH_JWKS_URL: undefined, NODE_ENV: 'test', APNS_URL: 'https://127.0.0.1:1' },
+};
+
+async function start(name: string, options: Partial<StackOptions> = {}): Promise<Stack> {
+  const shared = { stateDir: dirOf(name), port: 0, quiet: true, host: '127.0.0.1' };
+  const stack = await startStack({ ...shared, ...options, env: { ...env, ...options.env } });
+  stacks.push(stack);
+  return stack;
+}
+
+const dirOf = (name: string) => path.join(inject('suiteDir'), `stack-${name}`);
+
+const inDir = (name: string, file: string) => path.join(dirOf(name), file);
+
+const redisPid = (name: string) =>
+  Number.parseInt(readFileSync(inDir(name, 'redis/redis.pid'), 'utf8'), 10);
+
+/** Each server removes its pid file when it has ended in good order. */
+function expectServersEnded(name: string): void {
+  expect(existsSync(inDir(name, 'redis/redis.log'))).toBe(true);
+  expect(existsSync(inDir(name, 'redis/redis.pid'))).toBe(false);
+  expect(existsSync(inDir(name, 'postgres/data/postmaster.pid'))).toBe(false);
+}
+
+const answers = (url: string) =>
+  fetch(`${url}/readyz`).then(
+    (response) => response.status === 200,
+    () => false,
+  );
+
+test('two apis and a worker start, are found by others, and stop without a trace', async () => {
+  const stack = await start('whole', { apis: 2 });
+  expect(new Set(stack.urls).size).toBe(2);
+  for (const url of stack.urls) await until(() => answers(url), { what: `${url} is ready` });
+  expect(findRunning(dirOf('whole'))).toMatchObject({ url: stack.url, redisUrl: stack.redisUrl });
+  expect(readFileSync(inDir('whole', 'secret'), 'utf8').trim()).toBe(stack.secret);
+  await expect(start('whole')).rejects.toThrow(/^already running in this checkout, pid/);
+
+  const pid = redisPid('whole');
+  await Promise.all([stack.stop(), stack.stop()]);
+  for (const url of stack.urls) expect(await answers(url)).toBe(false);
+  expect(isAlive(pid)).toBe(false);
+  expectServersEnded('whole');
+  expect(findRunning(dirOf('whole'))).toBeUndefined();
+});
+
+test('a malformed variable stops it before anything is started', async () => {
+  const starting = start('malformed', { env: { DISPATCH_WAVES: 'soon' } });
+  await expect(starting).rejects.toThrow(ConfigError);
+  expect(existsSync(inDir('malformed', 'redis'))).toBe(false);
+  expect(findRunning(dirOf('malformed'))).toBeUndefined();
+});
+
+test('production makes nothing up', async () => {
+  const starting = start('production', {
+    env: { NODE_ENV: 'production', DATABASE_URL: 'postgres://127.0.0.1/x' },
+  });
+  await expect(starting).rejects.toThrow(/^REDIS_URL is not set/);
+  expect(existsSync(inDir('production', 'secret'))).toBe(false);
+});
+
+test('a start that fails halfway leaves nothing running', async () => {
+  const unreachable = { DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/x' };
+  await expect(start('halfway', { env: unreachable })).rejects.toThrow(
+    'cannot migrate the database 127.0.0.1:1/x: connect ECONNREFUSED 127.0.0.1:1',
+  );
+  expectServersEnded('halfway');
+  expect(findRunning(dirOf('halfway'))).toBeUndefined();
+});
+
+test('one that is given up stops what it has started', async () => {
+  const controller = new AbortController();
+  const log = (line: string) => line === 'Starting workers and api' && controller.abort();
+  const starting = start('given-up', { quiet: false, log, signal: controller.signal });
+  await expect(starting).rejects.toThrow();
+  expectServersEnded('given-up');
+});
+
+test('says which process ended unasked', async () => {
+  const stack = await start('died');
+  signal(redisPid('died'), 'SIGKILL');
+  expect(await stack.died).toBe('Redis was ended by SIGKILL');
+});

@@ -1,0 +1,64 @@
+import { spawnSync } from 'node:child_process';
+import { statSync } from 'node:fs';
+import path from 'node:path';
+import { jwtVerify } from 'jose';
+import { expect, inject, test } from 'vitest';
+import { ensureSecret, mintToken, readSecret } from '../../../scripts/dev/tokens.ts';
+
+const secret = 'a secret of at least 32 bytes for this test';
+const key = new TextEncoder().encode(secret);
+
+function cli(args: readonly string[], env: NodeJS.ProcessEnv = { AUTH_JWT_SECRET: secret }) {
+  return spawnSync(process.execPath, ['scripts/token.ts', ...args], {
+    encoding: 'utf8',
+    env: { PATH: process.env.PATH, ...env },
+  });
+}
+
+test('a token names its bearer, his role and its end', async () => {
+  const token = await mintToken({ role: 'driver', sub: 'd1', ttlS: 60, secret });
+  const { payload } = await jwtVerify(token, key, { algorithms: ['HS256'] });
+  expect(payload).toMatchObject({ role: 'driver', sub: 'd1' });
+  expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);
+});
+
+test('the secret is made once and nobody else may read it', () => {
+  const dir = path.join(inject('suiteDir'), 'tokens');
+  expect(readSecret(dir)).toBeUndefined();
+  const made = ensureSecret(dir);
+  expect(Buffer.byteLength(made)).toBeGreaterThanOrEqual(32);
+  expect(ensureSecret(dir)).toBe(made);
+  expect(readSecret(dir)).toBe(made);
+  expect(statSync(path.join(dir, 'secret')).mode & 0o777).toBe(0o600);
+});
+
+test('the command prints the token alone', async () => {
+  const { stdout, stderr, status } = cli(['--role', 'customer', '--sub', 'c-1_X', '--ttl', '2h']);
+  expect({ stderr, status }).toEqual({ stderr: '', status: 0 });
+  expect(stdout).toMatch(/^[\w-]+\.[\w-]+\.[\w-]+\n$/);
+  const { payload } = await jwtVerify(stdout.trim(), key);
+  expect(payload).toMatchObject({ role: 'customer', sub: 'c-1_X' });
+  expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(7200);
+});
+
+test.each([
+  [['--sub', 'd1'], '--role must be one of driver, customer, operator, service'],
+  [['--role', 'king', '--sub', 'd1'], '--role must be one of'],
+  [['--role', 'driver'], '--sub must be'],
+  [['--role', 'driver', '--sub', 'a b'], '--sub must be'],
+  [['--role', 'driver', '--sub', 'd1', '--ttl', '0s'], '--ttl must be like'],
+  [['--role', 'driver', '--sub', 'd1', '--ttl', '31d'], '--ttl must be like'],
+  [['--role', 'driver', '--sub', 'd1', '--tll', '1h'], "Unknown option '--tll'"],
+])('%j is refused in one line', (args, sentence) => {
+  const { stdout, stderr, status } = cli(args);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
+  expect(stderr).toContain(sentence);
+  expect(stderr.trim().split('\n')).toHaveLength(1);
+});
+
+test('no development token in production', () => {
+  const env = { AUTH_JWT_SECRET: secret, NODE_ENV: 'production' };
+  const { stdout, stderr, status } = cli(['--role', 'driver', '--sub', 'd1'], env);
+  expect({ stdout, status }).toEqual({ stdout: '', status: 1 });
+  expect(stderr).toMatch(/^muster token: refused: NODE_ENV is production/);
+});
