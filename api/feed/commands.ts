@@ -45,11 +45,12 @@ export interface Commands {
 }
 
 export function createCommands(engine: Engine, auth: Auth): Commands {
+  const turns = new WeakMap<Session, Promise<void>>();
   return {
     async handle(session, text) {
       const frame = readFrame(session, text);
       if (!frame) return;
-      const answer = await run(session, frame).catch((error: unknown) => {
+      const answer = await inTurn(session, frame).catch((error: unknown) => {
         const body = errorBody(error);
         const what = { err: error, event: frame.event };
         if (body.code === 'internal') engine.ctx.log.error(what, 'a frame failed');
@@ -60,6 +61,21 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       else if (!answer.ok) sayError(session, answer);
     },
   };
+
+  /** Where he is and whether he works take effect in the order in which he said so. */
+  function inTurn(session: Session, frame: Frame): Promise<Answer> {
+    if (frame.event !== 'location' && frame.event !== 'availability') return run(session, frame);
+    const before = turns.get(session) ?? Promise.resolve();
+    const answer = before.then(() => run(session, frame));
+    turns.set(
+      session,
+      answer.then(
+        () => {},
+        () => {},
+      ),
+    );
+    return answer;
+  }
 
   async function run(session: Session, { event, data }: Frame): Promise<Answer> {
     if (event === 'heartbeat') return { ok: true };

@@ -61,7 +61,7 @@ const DRAIN_SLICE = 200;
 const DRAIN_PAUSE_MS = 50;
 /** A zone that nobody needs any more is followed a little longer: drivers cross borders to and fro. */
 const ZONE_LINGER_MS = 10_000;
-/** Frames of one client that wait for the one before; beyond it he is sending faster than we answer. */
+/** Frames of one client without an answer yet; beyond it he sends faster than we can answer. */
 const INBOX_MAX = 600;
 
 interface Member {
@@ -199,7 +199,6 @@ export class Gateway {
     ws.on('error', () => {});
     ws.on('pong', () => this.#heard(member));
     ws.on('ping', () => connection.admit(this.#engine.ctx.now()));
-    let turn: Promise<void> = Promise.resolve();
     ws.on('message', (data: Buffer, binary) => {
       if (connection.closed || !connection.admit(this.#engine.ctx.now())) return;
       this.#heard(member);
@@ -208,14 +207,13 @@ export class Gateway {
         return;
       }
       if (++member.inbox > INBOX_MAX) {
-        connection.close(CLOSE.tooFast, 'rate_limited', 'Too many frames wait for an answer');
+        connection.close(CLOSE.tooFast, 'rate_limited', 'Too many frames have no answer yet');
         return;
       }
-      // One after the other: a later location must not overtake an earlier `availability`.
-      turn = turn.then(async () => {
-        if (!connection.closed) await this.#commands.handle(session, data.toString());
+      const handled = () => {
         member.inbox--;
-      });
+      };
+      void this.#commands.handle(session, data.toString()).then(handled);
     });
     connection.sendEvent('hello', {
       session_id: connection.id,
