@@ -34,7 +34,18 @@ export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
     connection: { application_name: 'muster', statement_timeout: STATEMENT_TIMEOUT_MS },
     onnotice: () => {},
   } as postgres.Options<Record<string, never>>);
+  prepareAll(client);
   return { db: drizzle(client), close: () => client.end({ timeout: CLOSE_TIMEOUT_S }) };
+}
+
+/**
+ * Drizzle hands its statements over as `unsafe`, which the driver parses and plans anew each time
+ * unless it is told otherwise. Ours are few and constant: each is prepared once a connection.
+ */
+function prepareAll(client: postgres.Sql): void {
+  const { unsafe } = client;
+  client.unsafe = (query, parameters, options) =>
+    unsafe(query, parameters, { ...options, prepare: true });
 }
 
 /** Did the server itself refuse the statement (so that it was surely rolled back)? */
