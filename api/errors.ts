@@ -55,8 +55,8 @@ export interface ErrorBody {
 
 interface ErrorFacts {
   message?: string;
-  details?: readonly Broken[];
-  retryAfterMs?: number;
+  details?: readonly Broken[] | undefined;
+  retryAfterMs?: number | undefined;
 }
 
 /** A refusal with one of the codes above. */
@@ -101,19 +101,25 @@ export function toApiError(error: unknown): ApiError {
 
 /** The body that tells a client of an error. */
 export function errorBody(error: unknown): ErrorBody {
-  const { message, code, details, retryAfterMs } = toApiError(error);
+  const refusal = toApiError(error);
+  return bodyOf(refusal.code, refusal);
+}
+
+function bodyOf(code: ErrorCode, { message, details, retryAfterMs }: ErrorFacts): ErrorBody {
   return {
-    error: message,
+    error: message ?? ERRORS[code][1],
     code,
     ...(details && { details: details.map(({ field, rule }) => ({ field, rule })) }),
     ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }),
   };
 }
 
-/** The answer to a tap, the same on every way it may come. */
+/**
+ * The answer to a tap, the same on every way it may come. Most taps of a burst are refused: no
+ * error object is made for them, whose stack would cost more than the decision.
+ */
 export function claimAnswer(result: ClaimResult): { status: number; body: object } {
   if (result.ok) return { status: 200, body: { success: true, job: toJob(result.job) } };
-  const retry = 'retryAfterMs' in result ? { retryAfterMs: result.retryAfterMs } : {};
-  const error = new ApiError(result.code, retry);
-  return { status: error.status, body: errorBody(error) };
+  const facts = 'retryAfterMs' in result ? { retryAfterMs: result.retryAfterMs } : {};
+  return { status: ERRORS[result.code][0], body: bodyOf(result.code, facts) };
 }

@@ -39,13 +39,17 @@ export function stopOnSignal(log: Logger, limitMs: number, stop: () => Promise<v
   process.on('SIGTERM', () => begin('SIGTERM'));
   process.on('SIGINT', () => begin('SIGINT'));
   // Started by a parent with a channel: when the parent is gone, nobody would stop us.
-  if (process.send) process.once('disconnect', () => begin('parent gone'));
+  if (!process.send) return;
+  process.once('disconnect', () => begin('parent gone'));
+  if (!process.connected) begin('parent gone');
 }
 
 function oneLine(error: unknown): string {
   if (error instanceof ConfigError || error instanceof OldSchemaError) return error.message;
-  const { code, message } = error as NodeJS.ErrnoException;
-  const cause = error instanceof AggregateError ? String(error.errors[0]) : message;
-  const text = code === 'ECONNREFUSED' ? `cannot connect: ${cause}` : cause;
+  // A failed statement says what it was; its cause says why it failed.
+  const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;
+  const first = root instanceof AggregateError ? root.errors[0] : root;
+  const { code, message } = first as NodeJS.ErrnoException;
+  const text = code === 'ECONNREFUSED' ? `cannot connect: ${message}` : message;
   return String(text).split('\n')[0] as string;
 }

@@ -1,4 +1,4 @@
-/** `npm run migrate`: brings `DATABASE_URL` to the current schema. Safe to run twice and at once. */
+/** `npm run migrate`: brings `DATABASE_URL` to the current schema. Safe twice and at once. */
 import { readDatabaseUrl } from '../engine/config.ts';
 import { runProcess } from '../engine/process.ts';
 import { migrateOrSayWhy } from './dev/migration.ts';

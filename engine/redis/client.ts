@@ -43,7 +43,10 @@ function open(url: string, onError: (error: Error) => void, options: object): Re
 export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   if (client.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(() => reject(new Error('Redis did not answer in time')), timeoutMs);
+  const timer = setTimeout(
+    () => reject(new Error('Redis does not answer: is REDIS_URL right?')),
+    timeoutMs,
+  );
   client.once('ready', resolve);
   try {
     await promise;

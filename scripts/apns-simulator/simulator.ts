@@ -77,7 +77,8 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
   const control = createServer(controlHandler({ faults, phones }));
   const [apnsPort, controlPort] = [await listen(server, port), await listen(control, 0)];
   return {
-    url: `https://127.0.0.1:${apnsPort}`,
+    // A name, not an address: TLS knows no server name that is one (RFC 6066).
+    url: `https://localhost:${apnsPort}`,
     controlUrl: `http://127.0.0.1:${controlPort}`,
     caFile: tls.caFile,
     keyFile: key.keyFile,

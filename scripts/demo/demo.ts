@@ -3,7 +3,7 @@
  * and replays an evening of a made-up city against it. Exit code 0 only when all invariants hold, 1
  * when one is broken, 2 when it could not be run. Everything it started is stopped.
  */
-import { rm } from 'node:fs/promises';
+import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { checkoutStateDir, temporaryDir } from '../dev/places.ts';
 import { startStack } from '../dev/stack.ts';
@@ -41,7 +41,8 @@ const OWN_EVERYTHING = {
   ),
 };
 
-process.exitCode = await main();
+// A socket that somebody forgot must not keep a finished run alive.
+process.exit(await main());
 
 async function main(): Promise<number> {
   try {
@@ -75,6 +76,7 @@ async function demo(argv: readonly string[]): Promise<number> {
 async function playCity(city: CityOptions, signal: AbortSignal): Promise<Report> {
   const stateDir = temporaryDir('muster-demo-');
   process.stdout.write('starting the stack …\n');
+  let ok = false;
   try {
     const own = { stateDir, env: OWN_EVERYTHING, port: 0, quiet: true, signal };
     const stack = await startStack({ ...own, apis: API_PROCESSES }).catch((error: Error) => {
@@ -84,7 +86,7 @@ async function playCity(city: CityOptions, signal: AbortSignal): Promise<Report>
     void stack.died.then((how) => process.stderr.write(`\ndemo: ${how}\n`));
     try {
       const { urls, secret = '', databaseUrl } = stack;
-      return await runReplay({
+      const report = await runReplay({
         source: makeCity(city),
         urls,
         sign: (role, sub) => mintToken({ role, sub, ttlS: TOKEN_TTL_S, secret }),
@@ -95,10 +97,19 @@ async function playCity(city: CityOptions, signal: AbortSignal): Promise<Report>
         signal,
         ...printProgress(process.stdout),
       });
+      ok = report.ok;
+      return report;
     } finally {
       await stack.stop();
     }
   } finally {
-    await rm(stateDir, { recursive: true, force: true });
+    await cleanUp(stateDir, ok || signal.aborted);
   }
+}
+
+/** Of a run that went wrong the logs stay. */
+async function cleanUp(stateDir: string, everything: boolean): Promise<void> {
+  const names = everything ? [''] : (await readdir(stateDir)).filter((name) => name !== 'logs');
+  for (const name of names) await rm(join(stateDir, name), { recursive: true, force: true });
+  if (!everything) process.stderr.write(`demo: logs are in ${join(stateDir, 'logs')}\n`);
 }

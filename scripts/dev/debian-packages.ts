@@ -13,6 +13,9 @@ const DEPENDS_ONLY = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces
   (kind) => `--no-${kind}`,
 );
 
+/** Names of shared libraries end in the number of their interface; Lua's begin with `lua-`. */
+const LIBRARY = /^(lib.*\d(t64)?|lua-.*)$/;
+
 /** Has this machine the tools? */
 export function hasApt(): boolean {
   return ['apt-get', 'apt-cache', 'dpkg-deb', 'dpkg-query'].every(
@@ -33,10 +36,18 @@ export function unpackPackage(name: string, target: string): void {
     for (const file of readdirSync(work).filter((f) => f.endsWith('.deb'))) {
       must(spawnSync('dpkg-deb', ['-x', path.join(work, file), root], { encoding: 'utf8' }), file);
     }
-    // Another process may have been quicker; its copy is as good as this one.
-    if (!existsSync(target)) renameSync(root, target);
+    moveTo(target, root);
   } finally {
     rmSync(work, { recursive: true, force: true });
+  }
+}
+
+/** Another process may have been quicker: its copy is as good as this one. */
+function moveTo(target: string, root: string): void {
+  try {
+    renameSync(root, target);
+  } catch (error) {
+    if (!existsSync(target)) throw error;
   }
 }
 
@@ -52,15 +63,29 @@ function download(name: string, work: string): void {
 }
 
 function downloadWith(options: readonly string[], name: string, work: string): void {
-  const tree = apt('apt-cache', [...options, 'depends', '--recurse', ...DEPENDS_ONLY, name], work);
-  must(tree, `apt-cache depends ${name}`);
+  const wanted = new Set([name]);
+  // A set is walked in the order of insertion, and what is added on the way is walked too.
+  for (const pkg of wanted) {
+    for (const needed of missing(options, pkg, work)) wanted.add(needed);
+  }
+  must(apt('apt-get', [...options, 'download', ...wanted], work), name);
+}
+
+/** What it depends on and cannot run without, as far as the machine does not have it. */
+function missing(options: readonly string[], name: string, work: string): string[] {
+  const listed = apt('apt-cache', [...options, 'depends', ...DEPENDS_ONLY, name], work);
+  must(listed, `apt-cache depends ${name}`);
   const family = name.replace(/-.*/, '');
-  const wanted = tree.stdout
-    .split('\n')
-    .filter((line) => /^[a-z0-9]/.test(line))
-    .map((line) => line.trim())
-    .filter((pkg) => pkg.startsWith(family) || (pkg.startsWith('lib') && !isInstalled(pkg)));
-  must(apt('apt-get', [...options, 'download', ...new Set([name, ...wanted])], work), name);
+  const needed: string[] = [];
+  let choices: string[] = [];
+  for (const [, more, pkg] of listed.stdout.matchAll(/^ ([ |])(?:Pre)?Depends: (\S+)$/gm)) {
+    choices.push(pkg as string);
+    if (more === '|') continue;
+    const choice = choices.find((one) => one.startsWith(family) || LIBRARY.test(one));
+    if (choice && !choices.some(isInstalled)) needed.push(choice);
+    choices = [];
+  }
+  return needed;
 }
 
 /** apt options that keep its lists and caches in `folder`: no root, no effect on the machine. */

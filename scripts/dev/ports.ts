@@ -5,7 +5,7 @@ import net from 'node:net';
 /** The well-known ports of servers that a person may run beside us: never ours. */
 const RESERVED = new Set([5432, 6379]);
 
-/** A port that nobody listens on; somebody may still take it before you do: be ready to ask again. */
+/** A port that nobody listens on; somebody may take it before you do: be ready to ask again. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const server = net.createServer().listen(0, '127.0.0.1');

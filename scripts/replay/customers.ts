@@ -31,6 +31,7 @@ export function createCustomers(caller: Caller): Customers {
   const open = new Set<CustomerClient>();
   let connected = 0;
   let posts = 0;
+  let closed = false;
 
   function leave(client: CustomerClient): void {
     open.delete(client);
@@ -47,6 +48,8 @@ export function createCustomers(caller: Caller): Customers {
     });
     await client.connect();
     connected += 1;
+    // Whoever was on his way when the others left leaves as well.
+    if (closed) leave(client);
   }
 
   async function post(track: JobTrack, note: string): Promise<void> {
@@ -61,7 +64,7 @@ export function createCustomers(caller: Caller): Customers {
         path: '/api/push/tokens',
         body: { token: deviceToken(track.customer) },
       });
-      if (open.size < SOCKETS_MAX) await connect(client, track);
+      if (open.size < SOCKETS_MAX && !closed) await connect(client, track);
       track.postedMs = performance.now();
       notePost(track, await client.post(newJob(posts, track, note)));
     } catch (error) {
@@ -76,6 +79,7 @@ export function createCustomers(caller: Caller): Customers {
     },
     post,
     close() {
+      closed = true;
       for (const client of [...open]) leave(client);
     },
   };

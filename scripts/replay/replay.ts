@@ -35,7 +35,8 @@ const DEFAULT_URL = 'http://127.0.0.1:8080';
 const TOKEN_TTL_S = 36 * 3600;
 const READY_TIMEOUT_MS = 5000;
 
-process.exitCode = await main();
+// A socket that somebody forgot must not keep a finished run alive.
+process.exit(await main());
 
 async function main(): Promise<number> {
   try {

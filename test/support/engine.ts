@@ -1,7 +1,7 @@
 /** A real engine on the test file's own database and Redis; only the push lanes are written down. */
 import { afterAll } from 'vitest';
 import { type DispatchConfig, readConfig } from '../../engine/config.ts';
-import type { EngineContext, Logger } from '../../engine/context.ts';
+import type { EngineContext, Logger, PushTasks } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
@@ -45,6 +45,7 @@ export async function startTestEngine(
   settings: Partial<DispatchConfig> = {},
   now: () => number = Date.now,
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
+  pushTasks?: (redisUrl: string) => PushTasks,
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
   let redis = await freshRedis();
@@ -56,20 +57,21 @@ export async function startTestEngine(
     REDIS_URL: redis.url,
     AUTH_JWT_SECRET: 's'.repeat(32),
   });
+  const recorded: PushTasks = {
+    async enqueueWave(jobId, wave) {
+      waves.push({ jobId, wave });
+    },
+    async enqueueNotification(id) {
+      notifications.push(id);
+    },
+  };
   const another = async () => {
     const index = engines.length;
     const engine = await createEngine({
       databaseUrl,
       redisUrl: redis.url,
       settings: { ...config.dispatch, ...settings },
-      push: {
-        async enqueueWave(jobId, wave) {
-          waves.push({ jobId, wave });
-        },
-        async enqueueNotification(id) {
-          notifications.push(id);
-        },
-      },
+      push: pushTasks?.(redis.url) ?? recorded,
       metrics: createEngineMetrics(createRegistry()),
       log: silentLog,
       now,

@@ -7,7 +7,7 @@ import postgres from 'postgres';
 import { inject } from 'vitest';
 import { type RedisServer, startRedis } from '../../scripts/dev/redis.ts';
 
-/** A new database with the current schema and no rows; its URL. It goes with the suite's Postgres. */
+/** The URL of a new database with the current schema and no rows; it ends with the suite. */
 export async function freshDatabase(): Promise<string> {
   const name = `test_${randomBytes(6).toString('hex')}`;
   const client = postgres(inject('postgresUrl'), { max: 1 });

@@ -1,4 +1,4 @@
-/** Waits for a condition instead of for time to pass: tests never depend on how fast a machine is. */
+/** Waits for a condition instead of for time to pass: no test depends on a machine's speed. */
 
 const POLL_MS = 20;
 const GENEROUS_MS = 15_000;

@@ -5,7 +5,6 @@
  * Redis that forgot, pushes nobody twice, and a claim silences the rest.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Job as Task } from 'bullmq';
 import type { EngineContext } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { newJobAlert } from '../../engine/domain/notices.ts';
@@ -37,7 +36,7 @@ export interface NearbyLane {
   /** Splits a wave into chunks. */
   wave(task: WaveTask): Promise<ChunkTask[]>;
   /** Pushes one chunk; returns a sentence for the dashboard. */
-  chunk(task: Task<ChunkTask>, signal: AbortSignal): Promise<string>;
+  chunk(task: ChunkTask, signal: AbortSignal): Promise<string>;
 }
 
 export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane {
@@ -51,7 +50,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       return chunks;
     },
 
-    async chunk({ data: { job_id, wave, from, count } }, signal) {
+    async chunk({ job_id, wave, from, count }, signal) {
       const job = await findJob(ctx.db, job_id);
       if (!job) return 'no such job';
       const drivers = await readCandidates(ctx.db, job_id, wave, from, count);

@@ -1,0 +1,77 @@
+/** The whole push path: an engine, the queues, a worker's lanes and the APNs simulator. */
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import os from 'node:os';
+import path from 'node:path';
+import type { ApnsConfig } from '../../engine/config.ts';
+import { createRegistry } from '../../engine/metrics.ts';
+import { type Simulator, startSimulator } from '../../scripts/apns-simulator/simulator.ts';
+import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
+import { createPushMetrics } from '../../workers/push/metrics.ts';
+import { createSender, type Sender } from '../../workers/push/sender.ts';
+import { startPushWorkers } from '../../workers/push/start.ts';
+import { createPushQueues, type PushQueues } from '../../workers/queues.ts';
+import { cleanups, silentLog, startTestEngine, type TestEngine } from './engine.ts';
+
+export async function testSimulator(): Promise<Simulator> {
+  const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-apns-'));
+  const simulator = await startSimulator({ dir });
+  cleanups.push(async () => {
+    await simulator.close();
+    rmSync(dir, { recursive: true, force: true });
+  });
+  return simulator;
+}
+
+export function apnsConfig(simulator: Simulator, withKey = true): ApnsConfig {
+  const key = readFileSync(simulator.keyFile, 'utf8');
+  return {
+    url: simulator.url,
+    ca: readFileSync(simulator.caFile, 'utf8'),
+    defaultEnvironment: 'sandbox',
+    credentials: withKey ? { key, keyId: simulator.keyId, teamId: simulator.teamId } : undefined,
+    driverTopic: 'app.muster.driver',
+    customerTopic: 'app.muster.customer',
+  };
+}
+
+export interface TestPush extends TestEngine {
+  simulator: Simulator;
+  queues: PushQueues;
+  sender: Sender;
+  /** Nothing is pushed before. */
+  startWorker(): Promise<void>;
+}
+
+export async function startTestPush(options: { withKey?: boolean } = {}): Promise<TestPush> {
+  const simulator = await testSimulator();
+  let queues: PushQueues | undefined;
+  const t = await startTestEngine({}, Date.now, undefined, (redisUrl) => {
+    queues ??= createPushQueues(redisUrl, silentLog);
+    return queues.tasks;
+  });
+  if (!queues) throw new Error('no queues');
+  const own = queues;
+  const registry = createRegistry();
+  const sender = createSender({
+    db: t.ctx.db,
+    routes: createApnsRoutes(apnsConfig(simulator, options.withKey), silentLog),
+    metrics: createPushMetrics(registry, own.byLane, Date.now),
+    log: silentLog,
+    now: Date.now,
+  });
+  cleanups.push(async () => {
+    await sender.close();
+    await own.close();
+  });
+  return Object.assign(t, {
+    simulator,
+    queues: own,
+    sender,
+    async startWorker() {
+      const { ctx, redisUrl } = t;
+      const workers = startPushWorkers({ ctx, redisUrl, queues: own, sender });
+      cleanups.push(() => workers.close());
+      await workers.ready();
+    },
+  });
+}

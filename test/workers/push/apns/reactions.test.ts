@@ -1,0 +1,47 @@
+import { describe, expect, it } from 'vitest';
+import { type Reaction, reactionTo } from '../../../../workers/push/apns/reactions.ts';
+
+/** Every answer that Apple documents, and what follows from it. */
+const rows: [number, string, Reaction['kind']][] = [
+  [200, '', 'ok'],
+  [400, 'BadDeviceToken', 'remove_token'],
+  [400, 'DeviceTokenNotForTopic', 'config_fault'],
+  [400, 'MissingDeviceToken', 'our_fault'],
+  [400, 'BadTopic', 'config_fault'],
+  [400, 'MissingTopic', 'config_fault'],
+  [400, 'TopicDisallowed', 'config_fault'],
+  [400, 'BadCollapseId', 'our_fault'],
+  [400, 'BadExpirationDate', 'our_fault'],
+  [400, 'BadMessageId', 'our_fault'],
+  [400, 'BadPriority', 'our_fault'],
+  [400, 'InvalidPushType', 'our_fault'],
+  [400, 'DuplicateHeaders', 'our_fault'],
+  [400, 'PayloadEmpty', 'our_fault'],
+  [400, 'IdleTimeout', 'new_connection'],
+  [403, 'ExpiredProviderToken', 'new_token'],
+  [403, 'InvalidProviderToken', 'config_fault'],
+  [403, 'MissingProviderToken', 'our_fault'],
+  [403, 'UnrelatedKeyIdInToken', 'new_connection'],
+  [403, 'BadEnvironmentKeyIdInToken', 'config_fault'],
+  [403, 'BadCertificate', 'config_fault'],
+  [403, 'BadCertificateEnvironment', 'config_fault'],
+  [403, 'Forbidden', 'config_fault'],
+  [404, 'BadPath', 'our_fault'],
+  [405, 'MethodNotAllowed', 'our_fault'],
+  [410, 'Unregistered', 'remove_token'],
+  [410, 'ExpiredToken', 'remove_token'],
+  [413, 'PayloadTooLarge', 'our_fault'],
+  [429, 'TooManyRequests', 'retry'],
+  [429, 'TooManyProviderTokenUpdates', 'retry'],
+  [500, 'InternalServerError', 'retry'],
+  [503, 'ServiceUnavailable', 'retry'],
+  [503, 'Shutdown', 'new_connection'],
+  [418, 'SomethingNew', 'our_fault'],
+  [502, 'other', 'retry'],
+];
+
+describe('reactionTo', () => {
+  it.each(rows)('%i %s → %s', (status, reason, kind) => {
+    expect(reactionTo(status, reason)).toEqual({ kind });
+  });
+});

@@ -1,0 +1,229 @@
+/** From the row to the phone: who is pushed what, how often, and what is on record. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import {
+  deviceTokensOf,
+  listAttempts,
+  listUndone,
+  saveDeviceToken,
+} from '../../../engine/pg/notifications.ts';
+import { startReconciler } from '../../../engine/reconcile.ts';
+import { keys } from '../../../engine/redis/keys.ts';
+import { HERE, northOf } from '../../support/engine.ts';
+import { startTestPush, type TestPush } from '../../support/push.ts';
+import { until } from '../../support/until.ts';
+
+let t: TestPush;
+let count = 0;
+const tokenOf = (user: string) => Buffer.from(user.padEnd(32, '.')).toString('hex');
+const register = (userId: string, app: 'driver' | 'customer') =>
+  saveDeviceToken(t.ctx.db, { token: tokenOf(userId), userId, app, environment: 'sandbox' });
+async function driver(at = HERE) {
+  const id = `driver${++count}`;
+  await t.driver(id, at);
+  await register(id, 'driver');
+  return id;
+}
+const pushes = (jobId: string, user?: string) =>
+  t.simulator.phones
+    .records(jobId)
+    .filter(({ token }) => user === undefined || token === tokenOf(user));
+const undone = () => listUndone(t.ctx.db, 0, 100);
+
+beforeAll(async () => {
+  t = await startTestPush();
+  await t.startWorker();
+});
+
+describe('a new job', () => {
+  it('is pushed once to every driver in range, with the words of the contract', async () => {
+    const [near, edge, out] = [
+      await driver(),
+      await driver(northOf(29)),
+      await driver(northOf(35)),
+    ];
+    const job = await t.post({ address: '1 Main St', totalPrice: 149.5 });
+    await until(() => pushes(job.id).length >= 2);
+    expect(pushes(job.id, near)).toMatchObject([
+      {
+        status: 200,
+        topic: 'app.muster.driver',
+        collapse_id: job.id,
+        priority: '10',
+        payload: {
+          aps: {
+            alert: { title: 'New Job Nearby', body: '1 Main St - $149.5' },
+            sound: 'default',
+            'interruption-level': 'time-sensitive',
+          },
+          job_id: job.id,
+          type: 'job:new',
+          version: 1,
+        },
+      },
+    ]);
+    expect(pushes(job.id, edge)).toHaveLength(1);
+    expect(pushes(job.id, out)).toHaveLength(0);
+    const attempts = await until(async () => {
+      const all = await listAttempts(t.ctx.db, { jobId: job.id });
+      return all.every((a) => a.outcome === 'sent') && all;
+    });
+    expect(attempts).toHaveLength(2);
+    expect(attempts[0]).toMatchObject({ lane: 'nearby', kind: 'new_job', wave: 1, status: 200 });
+  });
+
+  it('pushes nobody twice when its task runs again, whatever Redis forgot', async () => {
+    const id = await driver();
+    const job = await t.post();
+    await until(() => pushes(job.id, id).length === 1);
+    await t.queues.tasks.enqueueWave(job.id, 1);
+    await t.ctx.redis.del(keys.pushed(job.zone, job.id, 1));
+    await t.queues.tasks.enqueueWave(job.id, 1);
+    const other = await t.post();
+    await until(() => pushes(other.id, id).length === 1);
+    await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
+    expect(pushes(job.id, id)).toHaveLength(1);
+  });
+
+  it('is pushed again in a new wave, but not to him who gave it back', async () => {
+    const [a, b] = [await driver(), await driver()];
+    const job = await t.post();
+    await until(() => pushes(job.id, b).length === 1);
+    await t.engine.claim(job.id, a);
+    await t.engine.release(job.id, a, null);
+    await until(() => pushes(job.id, b).length === 2);
+    expect(pushes(job.id, a).map((p) => p.status)).toEqual([200]);
+  });
+});
+
+describe('a phone that is gone', () => {
+  it('is forgotten, unless it was registered again since', async () => {
+    const [gone, back] = [await driver(), await driver()];
+    const answer = { status: 410, reason: 'Unregistered' };
+    t.simulator.faults.setAnswer(tokenOf(gone), { ...answer, timestamp: Date.now() + 60_000 });
+    t.simulator.faults.setAnswer(tokenOf(back), { ...answer, timestamp: Date.now() - 60_000 });
+    const job = await t.post();
+    await until(async () => {
+      const left = await deviceTokensOf(t.ctx.db, 'driver', [gone]);
+      return left.length === 0 && pushes(job.id, back).length === 1;
+    });
+    expect(await deviceTokensOf(t.ctx.db, 'driver', [back])).toHaveLength(1);
+    const next = await t.post();
+    await until(() => pushes(next.id, back).length === 1);
+    expect(pushes(next.id, gone)).toHaveLength(0);
+    t.simulator.faults.clear();
+  });
+});
+
+describe('the customer', () => {
+  it('is pushed once when a driver accepts, and the notification is done', async () => {
+    await register('alice', 'customer');
+    const id = await driver();
+    const job = await t.post({ customerId: 'alice' });
+    await t.engine.claim(job.id, id);
+    await until(() => pushes(job.id, 'alice').length === 1);
+    expect(pushes(job.id, 'alice')[0]).toMatchObject({
+      topic: 'app.muster.customer',
+      payload: {
+        aps: { alert: { title: 'Driver Assigned', body: 'A driver has accepted your job!' } },
+        job_id: job.id,
+        type: 'job_update',
+        version: 2,
+      },
+    });
+    await until(async () => (await undone()).length === 0);
+    expect(pushes(job.id, 'alice')).toHaveLength(1);
+  });
+
+  it('without a phone is done at once', async () => {
+    const id = await driver();
+    const job = await t.post({ customerId: 'nophone' });
+    await t.engine.claim(job.id, id);
+    await until(async () => (await undone()).length === 0);
+  });
+
+  it('is told late rather than never when Apple is busy', async () => {
+    await register('bob', 'customer');
+    const id = await driver();
+    t.simulator.faults.setAnswer(tokenOf('bob'), { status: 503, reason: 'ServiceUnavailable' });
+    const job = await t.post({ customerId: 'bob' });
+    await t.engine.claim(job.id, id);
+    await until(() => pushes(job.id, 'bob').length >= 2);
+    t.simulator.faults.setAnswer(tokenOf('bob'), null);
+    await until(() => pushes(job.id, 'bob').some((p) => p.status === 200));
+    await until(async () => (await undone()).length === 0);
+    expect(pushes(job.id, 'bob').filter((p) => p.status === 200)).toHaveLength(1);
+  });
+
+  it('is told although the task was lost: the reconciler hands it over again', async () => {
+    await register('carol', 'customer');
+    const id = await driver();
+    const job = await t.post({ customerId: 'carol' });
+    await t.queues.byLane.critical.pause();
+    await t.engine.claim(job.id, id);
+    await until(async () => (await t.queues.byLane.critical.getJobCountByTypes('wait')) > 0);
+    await t.queues.byLane.critical.obliterate({ force: true });
+    await t.queues.byLane.critical.resume();
+    const reconciler = startReconciler(t.ctx);
+    await until(() => pushes(job.id, 'carol').length === 1, { timeoutMs: 25_000 });
+    await reconciler.close();
+    expect(pushes(job.id, 'carol')).toHaveLength(1);
+  });
+
+  it('is pushed at most twice, under one collapse id, when nobody knows what became of it', async () => {
+    await register('dave', 'customer');
+    const id = await driver();
+    const job = await t.post({ customerId: 'dave' });
+    await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
+    await until(() => pushes(job.id, id).length === 1);
+    t.simulator.faults.add({ kind: 'kill', count: 1 });
+    await t.engine.claim(job.id, id);
+    await until(() => pushes(job.id, 'dave').length === 1);
+    await until(async () => (await undone()).length === 0);
+    const attempts = (await listAttempts(t.ctx.db, { jobId: job.id })).filter(
+      (a) => a.userId === 'dave',
+    );
+    expect(attempts.map((a) => a.outcome)).toEqual(['unknown', 'sent']);
+    expect(t.simulator.phones.shown(tokenOf('dave'))).toHaveLength(1);
+  });
+});
+
+describe('a claim', () => {
+  it('silences the rest of its wave', async () => {
+    const quiet = await startTestPush();
+    const ids = Array.from({ length: 120 }, (_, i) => `q${i}`);
+    for (const id of ids) {
+      await quiet.driver(id);
+      const device = { token: tokenOf(id), userId: id, environment: 'sandbox' } as const;
+      await saveDeviceToken(quiet.ctx.db, { ...device, app: 'driver' });
+    }
+    quiet.simulator.faults.add({ kind: 'delay', ms: 300 });
+    const job = await quiet.post();
+    await quiet.startWorker();
+    await until(async () => (await listAttempts(quiet.ctx.db, { jobId: job.id })).length > 0);
+    await quiet.engine.claim(job.id, 'q0');
+    await until(async () => {
+      const lane = quiet.queues.byLane.nearby;
+      return (await lane.getActiveCount()) === 0 && (await lane.getWaitingCount()) === 0;
+    });
+    const pushed = quiet.simulator.phones.records(job.id).length;
+    expect(pushed).toBeGreaterThan(0);
+    expect(pushed).toBeLessThanOrEqual(100);
+  });
+});
+
+describe('without credentials', () => {
+  it('every push is on record as not sent', async () => {
+    const bare = await startTestPush({ withKey: false });
+    await bare.startWorker();
+    await bare.driver('d');
+    const device = { token: tokenOf('d'), userId: 'd', environment: 'sandbox' } as const;
+    await saveDeviceToken(bare.ctx.db, { ...device, app: 'driver' });
+    const job = await bare.post();
+    const attempt = await until(async () => {
+      const [first] = await listAttempts(bare.ctx.db, { jobId: job.id });
+      return first?.outcome === 'not_sent' && first;
+    });
+    expect(attempt.reason).toBe('no_credentials');
+    expect(bare.simulator.phones.records()).toEqual([]);
+  });
+});
