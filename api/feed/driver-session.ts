@@ -3,7 +3,6 @@
  * current quickly; whenever one may have been missed it is computed again and sent as a snapshot.
  */
 import { RADIUS_KM_MAX } from '../../engine/config.ts';
-import { distanceKm, type Position } from '../../engine/domain/distance.ts';
 import {
   type HiddenReason,
   hiddenReason,
@@ -16,16 +15,12 @@ import type { UserEvent } from '../../engine/settle.ts';
 import { CLOSE, type Connection } from './connection.ts';
 import type { Deliveries } from './deliveries.ts';
 import { eventFrame, textFrame } from './frame.ts';
+import { MARGIN_MAX_KM, Margin } from './margin.ts';
 import type { FeedMetrics } from './metrics.ts';
 import type { ClosedJob, MirroredJob, ZoneMirror, ZoneWatcher } from './zone-mirror.ts';
 
-/**
- * A driver who moved less than this may skip the computation; zones are followed that much wider.
- * Without a cap, one who is near no job would never follow new zones.
- */
-const MARGIN_MAX_KM = 1;
+/** Zones are followed a little wider than a job may reach. */
 const REACH_KM = RADIUS_KM_MAX + MARGIN_MAX_KM;
-
 /** Jobs of his own that a session remembers; one that is forgotten may be told twice. */
 const OWN_MAX = 64;
 
@@ -37,6 +32,8 @@ export interface DriverSessionHost {
   deliveries: Deliveries;
   metrics: FeedMetrics;
   now(): number;
+  /** What is known of the driver; null when he has no profile. */
+  loadDriver(id: string): Promise<KnownDriver | null>;
   /** Follows a zone from now on; each call is matched by one `releaseZone`. */
   acquireZone(zone: Zone): ZoneMirror;
   releaseZone(mirror: ZoneMirror): void;
@@ -56,9 +53,9 @@ export class DriverSession implements ZoneWatcher {
   /** The snapshot that is due once all zones are loaded. */
   #due: SnapshotReason | null = 'connect';
   #available = false;
-  /** Where the feed was computed, and how far from there no job's circle is crossed, km. */
-  #anchor: Position | null = null;
-  #margin = 0;
+  #loaded = false;
+  #loading = false;
+  readonly #margin = new Margin();
 
   constructor(connection: Connection, host: DriverSessionHost) {
     this.connection = connection;
@@ -66,16 +63,27 @@ export class DriverSession implements ZoneWatcher {
     connection.onDrained = () => this.resync('slow');
   }
 
-  /** He was loaded, or learnt to exist: the first snapshot. */
-  begin(driver: KnownDriver | null): void {
-    if (driver?.suspended) {
-      this.#suspend();
-      return;
+  /** Reads who he is, then the first snapshot; when no store answers `tick` tries again. */
+  async load(): Promise<void> {
+    if (this.#loading) return;
+    this.#loading = true;
+    try {
+      const driver = await this.#host.loadDriver(this.connection.identity.sub);
+      if (this.connection.closed) return;
+      if (driver?.suspended) {
+        this.#suspend();
+        return;
+      }
+      // An event that came meanwhile knows better.
+      if (driver && (this.driver === null || driver.rev > this.driver.rev)) this.driver = driver;
+      this.#loaded = true;
+      this.#followZones();
+      this.#trySnapshot();
+    } catch {
+      // Not loaded yet: the next tick asks again.
+    } finally {
+      this.#loading = false;
     }
-    this.driver = driver;
-    this.#due = 'connect';
-    this.#followZones();
-    this.#trySnapshot();
   }
 
   /** What is known of him changed: approval, availability, type, load, zone. */
@@ -100,14 +108,15 @@ export class DriverSession implements ZoneWatcher {
     if (!driver || (driver.fix && driver.fix.at >= fix.at)) return;
     const seen = Math.max(driver.seenAt, seenAt);
     this.driver = { ...driver, zone, fix, position: fix, seenAt: seen };
-    if (this.#anchor && distanceKm(this.#anchor, fix) < this.#margin) return;
+    if (this.#margin.covers(fix)) return;
     this.#followZones();
     this.#recompute();
   }
 
   /** What makes no event: he goes stale, or is heard of again. */
   tick(): void {
-    if (this.#due === null && this.#availableNow() !== this.#available) {
+    if (!this.#loaded) void this.load();
+    else if (this.#due === null && this.#availableNow() !== this.#available) {
       this.#snapshotWhenLoaded('availability');
     }
   }
@@ -169,7 +178,7 @@ export class DriverSession implements ZoneWatcher {
   #evaluate(job: MirroredJob, again = false): void {
     const held = this.#held.get(job.id);
     const hidden = this.#hidden(job);
-    this.#narrow(job);
+    this.#margin.narrow(this.driver?.position ?? null, job);
     if (hidden !== null) {
       if (held === undefined) return;
       this.#held.delete(job.id);
@@ -210,7 +219,7 @@ export class DriverSession implements ZoneWatcher {
       this.#trySnapshot();
       return;
     }
-    this.#moveAnchor();
+    this.#margin.restart(this.driver?.position ?? null);
     const current = new Map<string, MirroredJob>();
     for (const mirror of this.#zones.values()) {
       for (const job of mirror.jobs.values()) current.set(job.id, job);
@@ -231,17 +240,17 @@ export class DriverSession implements ZoneWatcher {
 
   /** Sends the snapshot that is due, unless a zone is still being loaded: then it follows. */
   #trySnapshot(): void {
-    if (this.#due === null) return;
+    if (this.#due === null || !this.#loaded) return;
     for (const mirror of this.#zones.values()) if (!mirror.loaded) return;
     const reason = this.#due;
     this.#due = null;
     this.#held.clear();
-    this.#moveAnchor();
+    this.#margin.restart(this.driver?.position ?? null);
     this.#available = this.#availableNow();
     const jobs: string[] = [];
     for (const mirror of this.#zones.values()) {
       for (const job of mirror.jobs.values()) {
-        this.#narrow(job);
+        this.#margin.narrow(this.driver?.position ?? null, job);
         if (this.#hidden(job) !== null) continue;
         this.#held.set(job.id, job.version);
         this.#host.deliveries.add(job.id, this.connection.identity.sub);
@@ -273,19 +282,6 @@ export class DriverSession implements ZoneWatcher {
   #leave(mirror: ZoneMirror): void {
     mirror.watchers.delete(this);
     this.#host.releaseZone(mirror);
-  }
-
-  #moveAnchor(): void {
-    this.#anchor = this.driver?.position ?? null;
-    this.#margin = MARGIN_MAX_KM;
-  }
-
-  /** A job's circle is so far from here; from the anchor it may be nearer by what he has moved. */
-  #narrow(job: MirroredJob): void {
-    const here = this.driver?.position;
-    if (!job.position || !here || !this.#anchor) return;
-    const away = Math.abs(distanceKm(here, job.position) - job.radiusKm);
-    this.#margin = Math.min(this.#margin, away - distanceKm(this.#anchor, here));
   }
 
   #suspend(): void {

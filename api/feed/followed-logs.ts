@@ -46,8 +46,8 @@ export class FollowedLogs {
     this.#schedule(0);
   }
 
-  /** Follows a log; resolves when its state is loaded and current. */
-  async follow(source: LogSource): Promise<void> {
+  /** Follows a log from now on. When that fails, the next comparison tries again. */
+  follow(source: LogSource): void {
     const follower = new LogFollower(
       source,
       (keys, after) => this.#read(keys, after),
@@ -56,16 +56,12 @@ export class FollowedLogs {
     this.#byChannel.set(source.keys.live, follower);
     // Not awaited: without the channel we are slower, not wrong.
     this.#subscriber.ssubscribe(source.keys.live).catch(() => {});
-    await follower.catchUp();
+    follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
     this.#byChannel.delete(source.keys.live);
     this.#subscriber.sunsubscribe(source.keys.live).catch(() => {});
-  }
-
-  get size(): number {
-    return this.#byChannel.size;
   }
 
   close(): void {
