@@ -1,0 +1,97 @@
+/** What the reconciler finds and repairs, and that only one reconciles at a time. */
+import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { findJob } from '../../engine/pg/jobs.ts';
+import { takeLease } from '../../engine/pg/leases.ts';
+import { type Reconciler, startReconciler } from '../../engine/reconcile.ts';
+import { claimJob } from '../../engine/redis/scripts.ts';
+import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+
+let t: TestEngine;
+let reconciler: Reconciler;
+
+beforeAll(async () => {
+  t = await startTestEngine({
+    waves: [
+      { radiusKm: 5, waitS: 1 },
+      { radiusKm: 30, waitS: undefined },
+    ],
+    claimLeaseMs: 200,
+  });
+  await t.driver('near', HERE);
+  await t.driver('far', northOf(20));
+  reconciler = startReconciler(t.ctx);
+  return () => reconciler.close();
+});
+
+const sees = async (id: string, jobId: string) => {
+  const driver = await t.engine.knowDriver(id);
+  const jobs = driver ? await t.engine.available(driver) : [];
+  return jobs.some((job) => job.id === jobId);
+};
+
+describe('the reconciler', () => {
+  it('opens the next wave when it is due: a wider radius under a higher version', async () => {
+    const job = await t.post();
+    expect(await sees('near', job.id)).toBe(true);
+    expect(await sees('far', job.id)).toBe(false);
+    await until(() => sees('far', job.id));
+    expect(await findJob(t.ctx.db, job.id)).toMatchObject({ wave: 2, version: 2, radiusKm: 30 });
+    await until(() => t.waves.some((w) => w.jobId === job.id && w.wave === 2));
+  });
+
+  it('expires a job that nobody took, also when nobody asks', async () => {
+    const job = await t.post({ expiresAt: Date.now() + 300 });
+    await until(async () => (await findJob(t.ctx.db, job.id))?.status === 'expired');
+    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
+  });
+
+  it('settles what a process left unsettled when it died', async () => {
+    const job = await t.post();
+    await t.ctx.db.execute(sql`
+      update jobs set status = 'cancelled', version = version + 1,
+        updated_at = now() - interval '10 seconds' where id = ${job.id}`);
+    expect(await sees('near', job.id)).toBe(true);
+    await until(async () => !(await sees('near', job.id)));
+    await until(async () => {
+      const row = await findJob(t.ctx.db, job.id);
+      return row?.settledVersion === row?.version;
+    });
+  });
+
+  it('ends a claim whose holder died between the gate and the commit', async () => {
+    const job = await t.post();
+    const attempt = { zone: job.zone, id: job.id, driverId: 'far', token: randomUUID() };
+    expect(await claimJob(t.ctx.redis, { ...attempt, leaseMs: 200 })).toMatchObject({
+      kind: 'granted',
+    });
+    expect(await t.engine.claim(job.id, 'near')).toMatchObject({ code: 'try_again' });
+    const won = await until(async () => {
+      const result = await t.engine.claim(job.id, 'near');
+      return result.ok && result;
+    });
+    // Fenced: what the dead one may still commit would find another version.
+    expect(won.job.version).toBeGreaterThan(2);
+  });
+
+  it('brings a driver to Redis whose change did not arrive', async () => {
+    await t.ctx.db.execute(sql`
+      update drivers set online = false, rev = rev + 1,
+        updated_at = now() - interval '10 seconds' where id = 'far'`);
+    await until(async () => (await t.engine.knowDriver('far'))?.online === false);
+  });
+
+  it('is one at a time: the lease is renewed by its holder and taken over when he is gone', async () => {
+    await reconciler.close();
+    const [a, b] = [randomUUID(), randomUUID()];
+    expect(await takeLease(t.ctx.db, 'test', a, 300)).toBe(true);
+    expect(await takeLease(t.ctx.db, 'test', b, 300)).toBe(false);
+    expect(await takeLease(t.ctx.db, 'test', a, 300)).toBe(true);
+    await sleep(400);
+    expect(await takeLease(t.ctx.db, 'test', b, 300)).toBe(true);
+    expect(await takeLease(t.ctx.db, 'test', a, 300)).toBe(false);
+  });
+});
