@@ -24,6 +24,7 @@ import { inZone } from './rebuild.ts';
 import { putJob } from './redis/open-jobs.ts';
 import { claimJob as askGate, type GateAnswer, unclaimJob } from './redis/scripts.ts';
 import { driverLoadChanged, holds, trySettle } from './settle.ts';
+import { fenceLater, withdraw } from './undecided.ts';
 
 export type ClaimResult =
   | { ok: true; job: JobRow }
@@ -137,6 +138,9 @@ export function createClaims(
     const gate = await inZone<GateAnswer>(ctx, a.zone, async () => {
       const answer = await askGate(ctx.redis, { ...a, leaseMs: ctx.settings.claimLeaseMs });
       return answer.kind === 'not_ready' ? 'not_ready' : answer;
+    }).catch((error: unknown) => {
+      background(withdraw(ctx, a));
+      throw error;
     });
     switch (gate.kind) {
       case 'busy':
@@ -182,7 +186,10 @@ export function createClaims(
       fenceJob(ctx.db, a.id, version),
       FENCE_DEADLINE_MS,
       () => new TryAgainError('Postgres does not answer'),
-    );
+    ).catch((error: unknown) => {
+      background(fenceLater(ctx, a.id, version));
+      throw error;
+    });
     ctx.metrics.reconciled('claim_fenced');
     if (row) {
       background(trySettle(ctx, row));

@@ -1,0 +1,44 @@
+/**
+ * Attempts whose end nobody knows, because a store did not answer: brought to an end as soon as it
+ * does, so that the job need not wait for its lease. What fails here the reconciler does later.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineContext } from './context.ts';
+import { fenceJob } from './pg/claims.ts';
+import { findJob } from './pg/jobs.ts';
+import { unclaimJob } from './redis/scripts.ts';
+import { trySettle } from './settle.ts';
+
+const RETRY_MS = 200;
+
+/**
+ * The gate did not answer; it may have granted, or may yet when Redis wakes up. On the same
+ * connection this follows what it takes back.
+ */
+export function withdraw(
+  ctx: EngineContext,
+  attempt: { zone: string; id: string; token: string },
+): Promise<void> {
+  return untilLeaseEnds(ctx, async () => {
+    await unclaimJob(ctx.redis, attempt);
+  });
+}
+
+/** Neither commit nor fence had an answer: fences again, then brings Redis to the row. */
+export function fenceLater(ctx: EngineContext, id: string, version: number): Promise<void> {
+  return untilLeaseEnds(ctx, async () => {
+    const row = (await fenceJob(ctx.db, id, version)) ?? (await findJob(ctx.db, id));
+    if (row && row.settledVersion < row.version) await trySettle(ctx, row);
+  });
+}
+
+async function untilLeaseEnds(ctx: EngineContext, work: () => Promise<void>): Promise<void> {
+  const ends = performance.now() + ctx.settings.claimLeaseMs;
+  while (performance.now() < ends) {
+    try {
+      return await work();
+    } catch {
+      await sleep(RETRY_MS);
+    }
+  }
+}

@@ -1,0 +1,43 @@
+/** A store that does not answer: nothing is promised, and nothing stays stuck when it is back. */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+
+let t: TestEngine;
+beforeAll(async () => {
+  // A lease that outlives the test: it is not what frees the job.
+  t = await startTestEngine({ claimLeaseMs: 60_000 });
+  await t.driver('a');
+  await t.driver('b');
+});
+
+describe('a Redis that freezes in the middle of a claim', () => {
+  it('promises nothing meanwhile; afterwards the job is free for anybody', async () => {
+    const job = await t.post();
+    process.kill(t.redis.pid, 'SIGSTOP');
+    try {
+      expect(await t.engine.claim(job.id, 'a')).toMatchObject({ ok: false, code: 'try_again' });
+    } finally {
+      process.kill(t.redis.pid, 'SIGCONT');
+    }
+    const won = await until(async () => {
+      const result = await t.engine.claim(job.id, 'b');
+      return result.ok && result;
+    });
+    expect(won.job.driverId).toBe('b');
+    expect(await t.engine.claim(job.id, 'a')).toEqual({ ok: false, code: 'already_accepted' });
+  });
+});
+
+describe('a Redis that is gone', () => {
+  it('keeps posts, which are offered when it is back, and takes no claim', async () => {
+    await t.redis.kill();
+    const job = await t.post();
+    expect(await t.engine.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
+    await t.restartRedis();
+    await until(async () => {
+      const driver = await t.engine.knowDriver('a');
+      return driver !== null && (await t.engine.claim(job.id, 'a')).ok;
+    });
+  });
+});
