@@ -4,14 +4,14 @@
  * value that breaks a rule and a field that nobody knows are refused and named.
  */
 import { type Static, Type } from 'typebox';
+import { LATITUDE_MAX } from '../engine/domain/distance.ts';
 import { JOB_STATUSES, PROGRESS } from '../engine/domain/job.ts';
 import type { Fix } from '../engine/redis/drivers.ts';
+import { USER_ID } from './auth.ts';
 import type { Broken } from './errors.ts';
 
 export { validate } from './validate.ts';
 
-/** The poles are outside: Redis GEO and Web Mercator end here. */
-const LAT_MAX = 85.05112878;
 const LNG_MAX = 180;
 /** Contract section 4. */
 const PRICE_MAX = 1_000_000;
@@ -36,12 +36,12 @@ const time = (description: string) =>
   );
 
 export const UserId = Type.String({
-  pattern: '^[A-Za-z0-9_-]{1,64}$',
+  pattern: USER_ID.source,
   description: 'A user id: 1 to 64 of A-Z a-z 0-9 _ -',
 });
 /** Any text: an id that is none is answered with `job_not_found`. */
 const AnyId = Type.String({ description: 'Opaque' });
-const Lat = Type.Number({ minimum: -LAT_MAX, maximum: LAT_MAX });
+const Lat = Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX });
 const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
 /** Outside of the map is a code of its own for positions of drivers. */
 const outside = { 'x-code': 'invalid_location' };
@@ -51,7 +51,7 @@ const Reason = text(200, 'Why', 0);
 /** Where a driver is. */
 export const LocationBody = Type.Object(
   {
-    lat: Type.Number({ minimum: -LAT_MAX, maximum: LAT_MAX, ...outside }),
+    lat: Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX, ...outside }),
     lng: Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX, ...outside }),
     heading: Type.Optional(Type.Number({ minimum: 0, maximum: 360, description: 'Degrees' })),
     speed: Type.Optional(Type.Number({ minimum: 0, description: 'Metres per second' })),

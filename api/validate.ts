@@ -6,6 +6,7 @@
 import type { TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
+import { USER_ID } from './auth.ts';
 import { type Broken, ERRORS, type ErrorCode } from './errors.ts';
 
 /** A field's name comes from the caller and is repeated to him. */
@@ -82,7 +83,7 @@ function ruleOf(error: TLocalizedValidationError): string {
 
 const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['^[^\\p{Cc}\\p{Cs}]*$', 'must not contain control characters'],
-  ['^[A-Za-z0-9_-]{1,64}$', 'must be 1 to 64 of A-Z a-z 0-9 _ -'],
+  [USER_ID.source, 'must be 1 to 64 of A-Z a-z 0-9 _ -'],
   ['^[\\x20-\\x7e]{1,255}$', 'must be 1 to 255 printable ASCII characters'],
   ['^[0-9A-Fa-f]{16,200}$', 'must be 16 to 200 hexadecimal digits'],
 ]);

@@ -6,7 +6,7 @@
 -- ARGV[2] wave
 -- ARGV[3..] drivers
 -- Returns {0} when the job is closed, out of time or in a later wave; {2} while a claim of it is
--- being decided; {1, 1 when the ledger was empty, driver, …} else.
+-- being decided; {1, driver, …} else.
 local job, pushed = KEYS[1], KEYS[2]
 local ttl, wave = ARGV[1], tonumber(ARGV[2])
 
@@ -16,8 +16,7 @@ local time = redis.call('TIME')
 if expires ~= '0' and tonumber(expires) <= time[1] * 1000 then return { 0 } end
 if state == 'claiming' then return { 2 } end
 
-local fresh = redis.call('EXISTS', pushed) == 0 and 1 or 0
-local reply = { 1, fresh }
+local reply = { 1 }
 for i = 3, #ARGV do
   if redis.call('SADD', pushed, ARGV[i]) == 1 then reply[#reply + 1] = ARGV[i] end
 end

@@ -3,14 +3,15 @@
  * statement on (version, status) that writes the row, its event and its notifications together.
  */
 import { type SQL, sql } from 'drizzle-orm';
-import type { JobRow, JobStatus } from '../domain/job.ts';
+import { CLAIMABLE, HELD, type JobRow, type JobStatus } from '../domain/job.ts';
 import type { Notice } from '../domain/notices.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import type { Db } from './client.ts';
 
 /** Statuses in which a driver may still take a job, as SQL. */
-export const CLAIMABLE_SQL = sql.raw(`('pending', 'confirmed', 'assigned')`);
-export const HELD_SQL = sql.raw(`('accepted', 'en_route', 'arrived', 'started')`);
+const listOf = (statuses: readonly JobStatus[]) => sql.raw(`('${statuses.join("', '")}')`);
+export const CLAIMABLE_SQL = listOf(CLAIMABLE);
+export const HELD_SQL = listOf(HELD);
 
 /** The columns of a `JobRow`, from a table or CTE called `j`; times in epoch milliseconds. */
 export const JOB_COLUMNS = sql.raw(`

@@ -1,7 +1,7 @@
 /** Waves in Postgres: one row a wave, candidates in order of distance. */
 import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
-import type { RowOf } from './jobs.ts';
+import { CLAIMABLE_SQL, type RowOf } from './jobs.ts';
 
 export interface Candidate {
   driverId: string;
@@ -77,6 +77,6 @@ export async function listUndispatched(
     select w.job_id as "jobId", w.wave from job_waves w join jobs j on j.id = w.job_id
     where w.dispatched_at is null
       and w.opened_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
-      and j.status in ('pending', 'confirmed', 'assigned') and j.wave = w.wave
+      and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
     order by w.opened_at limit ${limit}::int`);
 }

@@ -347,22 +347,22 @@ export async function findCandidates(
 export type WindowAnswer =
   | { kind: 'closed' }
   | { kind: 'claiming' }
-  | { kind: 'open'; ledgerWasEmpty: boolean; drivers: string[] };
+  | { kind: 'open'; drivers: string[] };
 
 /** Marks those drivers as pushed in this wave and returns the ones not marked before. */
 export async function openWindow(
   redis: RedisClient,
   a: { zone: Zone; jobId: string; wave: number; drivers: readonly string[]; ttlS: number },
 ): Promise<WindowAnswer> {
-  const [code, empty, ...drivers] = (await runScript(
+  const [code, ...drivers] = (await runScript(
     redis,
     SCRIPTS.openWindow,
     [keys.job(a.zone, a.jobId), keys.pushed(a.zone, a.jobId, a.wave)],
     [a.ttlS, a.wave, ...a.drivers],
-  )) as [number, number, ...string[]];
+  )) as [number, ...string[]];
   if (code === 0) return { kind: 'closed' };
   if (code === 2) return { kind: 'claiming' };
-  return { kind: 'open', ledgerWasEmpty: empty === 1, drivers };
+  return { kind: 'open', drivers };
 }
 
 /** Appends to a log that no zone script writes (drivers, users); returns the entry's id. */
