@@ -24,7 +24,8 @@ export interface UserEvent {
 
 /** Puts the row, tells who is concerned, marks it settled. Throws when Redis or Postgres is away. */
 export async function settleJob(ctx: EngineContext, row: JobRow): Promise<void> {
-  const refusals = row.version > 1 ? await refusalsOf(ctx, [row.id]) : new Map();
+  const mayHaveRefusals = row.version > 1 && isClaimable(row.status);
+  const refusals = mayHaveRefusals ? await refusalsOf(ctx, [row.id]) : new Map();
   await inZone(ctx, row.zone, () =>
     putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [] }),
   );
