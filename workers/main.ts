@@ -15,6 +15,8 @@ import { createPushQueues } from './queues.ts';
 
 /** A window in flight and its record fit into this; what does not is handed back. */
 const STOP_LIMIT_MS = 15_000;
+/** Answers of APNs are waited for this long; the rest of the limit is for their record. */
+const DRAIN_MS = 9000;
 
 await runProcess('workers', async () => {
   const config = readConfig(process.env);
@@ -32,12 +34,14 @@ await runProcess('workers', async () => {
   const { ctx } = engine;
   const metrics = createPushMetrics(registry, queues.byLane, ctx.now);
   const routes = createApnsRoutes(config.apns, log);
-  const sender = createSender({ db: ctx.db, routes, metrics, log, now: ctx.now });
+  const sender = createSender({ db: ctx.db, routes, metrics, log });
   const workers = startPushWorkers({ ctx, redisUrl: config.redisUrl, queues, sender });
   const reconciler = startReconciler(ctx);
   const health = await serveHealth(config.workerPort, config.host, registry);
   stopOnSignal(log, STOP_LIMIT_MS, async () => {
+    const cut = setTimeout(() => void sender.close(), DRAIN_MS);
     await Promise.all([reconciler.close(), workers.close()]);
+    clearTimeout(cut);
     await sender.close();
     await engine.close();
     await queues.close();

@@ -3,8 +3,9 @@
  * over. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
  * the customer. A lost task is found again in Postgres; a task that runs twice pushes nobody twice.
  */
-import { Queue } from 'bullmq';
+import { type JobsOptions, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
+import { type Static, Type } from 'typebox';
 import type { Logger, PushTasks } from '../engine/context.ts';
 import { onceEachOutage } from '../engine/engine.ts';
 
@@ -12,28 +13,34 @@ import { onceEachOutage } from '../engine/engine.ts';
 export const LANES = ['critical', 'nearby'] as const;
 export type Lane = (typeof LANES)[number];
 
-export interface NotificationTask {
-  notification_id: string;
-}
-export interface WaveTask {
-  job_id: string;
-  wave: number;
-}
+const strict = { additionalProperties: false };
+const wave = { job_id: Type.String(), wave: Type.Integer({ minimum: 1 }) };
+
+export const NotificationTask = Type.Object({ notification_id: Type.String() }, strict);
+export type NotificationTask = Static<typeof NotificationTask>;
+export const WaveTask = Type.Object(wave, strict);
+export type WaveTask = Static<typeof WaveTask>;
 /** Candidates `from` … `from + count - 1` of the wave, nearest first. */
-export interface ChunkTask extends WaveTask {
-  from: number;
-  count: number;
-}
+export const ChunkTask = Type.Object(
+  { ...wave, from: Type.Integer({ minimum: 0 }), count: Type.Integer({ minimum: 1 }) },
+  strict,
+);
+export type ChunkTask = Static<typeof ChunkTask>;
 
 /** Short commands; a producer would rather fail (and be repeated) than wait for Redis. */
 const COMMAND_TIMEOUT_MS = 900;
-/** A push that could not be sent is tried again after 1, 2, 4 … s, two minutes in all. */
-const CRITICAL_ATTEMPTS = 8;
-const NEARBY_ATTEMPTS = 5;
-const BACKOFF_MS = 1000;
+/** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
+const BACKOFF_FIRST_MS = 1000;
+const BACKOFF_MAX_MS = 15_000;
+/** More than fit into the hour that a notice is worth sending: its own expiry ends it. */
+const CRITICAL_ATTEMPTS = 300;
+/** A minute: by then the job is taken, or offered in the next wave. */
+const NEARBY_ATTEMPTS = 8;
 /** What failed stays on the dashboard; what succeeded is in `push_attempts`. */
 const FAILED_KEPT = 1000;
 const COMPLETED_KEPT = 100;
+/** BullMQ would keep one for each of the many attempts. */
+const STACKS_KEPT = 3;
 
 export const queueName = (lane: Lane) => `push-${lane}`;
 /** One hash tag per queue: in Redis Cluster a queue lives on one shard. */
@@ -44,6 +51,11 @@ export interface PushQueues {
   queues: Queue[];
   byLane: Record<Lane, Queue>;
   close(): Promise<void>;
+}
+
+/** How long a task waits after its n-th failure; the workers' side of `capped`. */
+export function backoffMs(failures: number): number {
+  return Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
 }
 
 /** The queues as producers see them. Handing a task over rejects when Redis is away. */
@@ -63,7 +75,8 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
       defaultJobOptions: {
         removeOnComplete: COMPLETED_KEPT,
         removeOnFail: FAILED_KEPT,
-        backoff: { type: 'exponential', delay: BACKOFF_MS },
+        backoff: { type: 'capped' },
+        stackTraceLimit: STACKS_KEPT,
       },
     });
     queue.on('error', onceEachOutage(log));
@@ -76,14 +89,16 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
     tasks: {
       async enqueueWave(jobId, wave) {
         const data: WaveTask = { job_id: jobId, wave };
-        await byLane.nearby.add(`wave ${wave}`, data, { attempts: NEARBY_ATTEMPTS });
+        await byLane.nearby.add(`wave ${wave} of ${jobId}`, data, {
+          attempts: NEARBY_ATTEMPTS,
+          ...onceAtATime(`${jobId}-${wave}`),
+        });
       },
       async enqueueNotification(id) {
         const data: NotificationTask = { notification_id: id };
         await byLane.critical.add('notification', data, {
           attempts: CRITICAL_ATTEMPTS,
-          // While one waits or runs a second would find nothing to do; freed when it ends.
-          deduplication: { id },
+          ...onceAtATime(id),
         });
       },
     },
@@ -97,10 +112,18 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
 /** The chunks of a wave, as tasks of their own; safe to hand over twice. */
 export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]): Promise<void> {
   await queue.addBulk(
-    chunks.map((data) => ({
-      name: `drivers ${data.from + 1} to ${data.from + data.count} of wave ${data.wave}`,
-      data,
-      opts: { attempts: NEARBY_ATTEMPTS },
-    })),
+    chunks.map((data) => {
+      const { job_id, wave, from, count } = data;
+      return {
+        name: `drivers ${from + 1} to ${from + count}, wave ${wave} of ${job_id}`,
+        data,
+        opts: { attempts: NEARBY_ATTEMPTS, ...onceAtATime(`${job_id}-${wave}-${from}`) },
+      };
+    }),
   );
+}
+
+/** While one waits or runs a second would find nothing to do; freed when it ends, however. */
+function onceAtATime(id: string): Pick<JobsOptions, 'deduplication'> {
+  return { deduplication: { id } };
 }

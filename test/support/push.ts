@@ -57,7 +57,6 @@ export async function startTestPush(options: { withKey?: boolean } = {}): Promis
     routes: createApnsRoutes(apnsConfig(simulator, options.withKey), silentLog),
     metrics: createPushMetrics(registry, own.byLane, Date.now),
     log: silentLog,
-    now: Date.now,
   });
   cleanups.push(async () => {
     await sender.close();

@@ -57,6 +57,7 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
     topicOf: (app) => (app === 'driver' ? config.driverTopic : config.customerTopic),
     async send(environment, push) {
       if (!credentials) return verdict('not_sent', null, 'no_credentials');
+      const sentAt = Date.now();
       const answer = await clientFor(config.url ?? HOSTS[environment], credentials).send(push);
       if (answer.outcome === 'sent') return verdict('sent', 200, null);
       if (answer.outcome === 'unknown') return verdict('unknown', null, answer.reason);
@@ -68,7 +69,7 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
       return {
         ...verdict('rejected', status, reason),
         retry: reaction.kind === 'retry',
-        ...(reaction.kind === 'remove_token' && { goneAt: timestamp ?? Date.now() }),
+        ...(reaction.kind === 'remove_token' && { goneAt: timestamp ?? sentAt }),
       };
     },
     async close() {

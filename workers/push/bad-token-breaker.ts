@@ -1,45 +1,41 @@
 /**
- * Keeps a wrong setting from erasing the token table: when many tokens at once are called bad, the
- * tokens are not the problem (sandbox and production mixed up, a wrong topic).
+ * Keeps a wrong setting from erasing the token table: when too many of the latest pushes are
+ * answered with "bad token", the tokens are not the problem (sandbox and production mixed up, a
+ * wrong topic). While it is tripped no such token is removed; good answers end it.
  */
 import type { Logger } from '../../engine/context.ts';
 
-/** Shares are looked at over this long. */
-const WINDOW_MS = 60_000;
-/** So many bad ones in a window are ordinary, whatever their share. */
-const ORDINARY = 20;
-/** More than this share of a window's pushes is not. */
-const SHARE_MAX = 0.2;
+/** The share is that among so many latest answers. */
+const LATEST = 200;
+/** So many bad ones among them are ordinary, whatever their share: a young process knows few. */
+const ORDINARY = 5;
+/** More than this share is not. */
+const SHARE_MAX = 0.1;
 
 export interface BadTokenBreaker {
-  sending(count: number): void;
-  /** Counts a bad token; false when so many are bad that none should be removed. */
-  mayRemove(): boolean;
+  readonly tripped: boolean;
+  /** Counts an answer of APNs. */
+  answered(bad: boolean): void;
 }
 
-export function createBadTokenBreaker(log: Logger, now: () => number): BadTokenBreaker {
-  let since = now();
-  let sent = 0;
+export function createBadTokenBreaker(log: Logger): BadTokenBreaker {
+  const latest: boolean[] = [];
   let bad = 0;
-  const roll = () => {
-    if (now() - since < WINDOW_MS) return;
-    since = now();
-    sent = 0;
-    bad = 0;
-  };
+  let tripped = false;
   return {
-    sending(count) {
-      roll();
-      sent += count;
+    get tripped() {
+      return tripped;
     },
-    mayRemove() {
-      roll();
-      bad++;
-      if (bad <= ORDINARY || bad / Math.max(sent, 1) <= SHARE_MAX) return true;
-      if (bad === ORDINARY + 1 || bad % 1000 === 0) {
-        log.warn({ bad, sent }, 'many bad device tokens: none is removed, check APNS_ENVIRONMENT');
+    answered(isBad) {
+      latest.push(isBad);
+      if (isBad) bad++;
+      if (latest.length > LATEST && latest.shift()) bad--;
+      const tooMany = bad > ORDINARY && bad / latest.length > SHARE_MAX;
+      if (tooMany && !tripped) {
+        const counts = { bad, of: latest.length };
+        log.warn(counts, 'many bad device tokens: none is removed, check APNS_ENVIRONMENT');
       }
-      return false;
+      tripped = tooMany;
     },
   };
 }

@@ -24,24 +24,27 @@ const NOTICE_LIFE_MS = 3_600_000;
 const UNKNOWN_MAX = 2;
 
 export interface CriticalLane {
-  /** Throws when a push is to be tried again later; the message says why, for the dashboard. */
-  notify(task: NotificationTask, lastTry: boolean): Promise<string>;
+  /**
+   * Returns a sentence for the dashboard. Throws when a push is to be tried again later, and says
+   * why; what is older than `NOTICE_LIFE_MS` is done with the outcome that it has.
+   */
+  notify(task: NotificationTask): Promise<string>;
 }
 
 export function createCriticalLane(ctx: EngineContext, sender: Sender): CriticalLane {
   return {
-    async notify({ notification_id }, lastTry) {
+    async notify({ notification_id }) {
       const note = await findNotification(ctx.db, notification_id);
       if (!note) return 'no such notification';
       if (note.doneAt !== null) return 'was done before';
       const what = `${note.type} to ${note.app} ${note.userId}`;
       const devices = await deviceTokensOf(ctx.db, note.app, [note.userId]);
       const expiresAt = note.createdAt + NOTICE_LIFE_MS;
-      const failed = expiresAt > ctx.now() ? await push(note, devices, expiresAt) : [];
-      if (failed.length > 0 && !lastTry) throw new Error(`${what}: ${failed.join(', ')}`);
+      const late = expiresAt <= ctx.now();
+      const failed = late ? [] : await push(note, devices, expiresAt);
+      if (failed.length > 0) throw new Error(`${what}: ${failed.join(', ')}`);
       await markDone(ctx.db, note.id);
-      if (failed.length > 0) throw new Error(`${what}, given up: ${failed.join(', ')}`);
-      return `${what}: ${devices.length} phones`;
+      return late ? `${what}: too late to be sent` : `${what}: ${devices.length} phones`;
     },
   };
 

@@ -55,10 +55,9 @@ export function createSender(parts: {
   routes: ApnsRoutes;
   metrics: PushMetrics;
   log: Logger;
-  now: () => number;
 }): Sender {
-  const { db, routes, metrics, log, now } = parts;
-  const breaker = createBadTokenBreaker(log, now);
+  const { db, routes, metrics, log } = parts;
+  const breaker = createBadTokenBreaker(log);
 
   async function sendOne(lane: Lane, push: Outgoing, apnsId: string) {
     const started = performance.now();
@@ -74,7 +73,11 @@ export function createSender(parts: {
     const verdict = await routes.send(push.device.environment, request);
     const took = performance.now() - started;
     metrics.pushed(lane, verdict.outcome, verdict.reason ?? '', took / 1000);
-    if (verdict.goneAt !== undefined) await forget(push.device, verdict.goneAt, verdict.reason);
+    const bad = verdict.reason === 'BadDeviceToken';
+    if (verdict.status !== null) breaker.answered(bad);
+    if (verdict.goneAt !== undefined && !(bad && breaker.tripped)) {
+      await forget(push.device, verdict.goneAt, verdict.reason);
+    }
     return {
       device: push.device,
       apnsId,
@@ -86,10 +89,15 @@ export function createSender(parts: {
     };
   }
 
+  /** Never throws: the next push to a token that stays gets the same answer. */
   async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
-    if (reason === 'BadDeviceToken' && !breaker.mayRemove()) return;
-    await removeGoneToken(db, device.token, goneAt);
-    log.info({ user: device.userId, suffix: suffixOf(device.token), reason }, 'phone is gone');
+    const details = { user: device.userId, suffix: suffixOf(device.token), reason };
+    try {
+      await removeGoneToken(db, device.token, goneAt);
+      log.info(details, 'phone is gone');
+    } catch (error) {
+      log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
+    }
   }
 
   return {
@@ -108,7 +116,6 @@ export function createSender(parts: {
         }),
       );
       await recordAttempts(db, attempts);
-      breaker.sending(pushes.length);
       const sent = await Promise.all(
         pushes.map((push, i) => sendOne(lane, push, attempts[i]?.apnsId ?? '')),
       );

@@ -1,26 +1,37 @@
 /** Starts the lanes of a worker process: which task goes where, and how many run at once. */
-import { type Job as Task, Worker } from 'bullmq';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { type Job as Task, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
+import type { Static, TSchema } from 'typebox';
+import { Check } from 'typebox/value';
 import type { EngineContext } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
 import {
-  type ChunkTask,
+  backoffMs,
+  ChunkTask,
   enqueueChunks,
   type Lane,
-  type NotificationTask,
+  NotificationTask,
   type PushQueues,
   queueName,
   queuePrefix,
-  type WaveTask,
+  WaveTask,
 } from '../queues.ts';
 import { createCriticalLane } from './critical.ts';
 import { createNearbyLane } from './nearby.ts';
 import type { Sender } from './sender.ts';
 
-/** With windows of 50: at most 200 nearby pushes of a worker are in flight. */
+/** With windows of 50 phones: at most 200 nearby pushes of a worker are in flight. */
 const NEARBY_CONCURRENCY = 4;
 /** Most of a task's time is spent waiting for Apple. */
 const CRITICAL_CONCURRENCY = 50;
+/** The tasks of a worker that died are handed on after this, and looked for so often. */
+const LOCK_MS = 15_000;
+const STALLED_CHECK_MS = 5000;
+/** A task that runs again pushes nobody twice, so a few dead workers in a row do not end it. */
+const STALLED_MAX = 10;
+/** At a stop, Redis is given this long to hear of the last tasks; without it they are handed on. */
+const REPORT_MS = 2000;
 
 export interface PushWorkers {
   ready(): Promise<void>;
@@ -38,33 +49,51 @@ export function startPushWorkers(parts: {
   const stopping = new AbortController();
   const critical = createCriticalLane(ctx, sender);
   const nearby = createNearbyLane(ctx, sender);
+  const underWay = new Set<Promise<unknown>>();
   const workers = [
-    start<NotificationTask>('critical', CRITICAL_CONCURRENCY, (task) => {
-      const lastTry = task.attemptsMade + 1 >= (task.opts.attempts ?? 1);
-      return critical.notify(task.data, lastTry);
-    }),
-    start<WaveTask | ChunkTask>('nearby', NEARBY_CONCURRENCY, async ({ data }) => {
-      if ('from' in data) return nearby.chunk(data, stopping.signal);
-      const chunks = await nearby.wave(data);
+    start('critical', CRITICAL_CONCURRENCY, async ({ data }) =>
+      critical.notify(checked(NotificationTask, data)),
+    ),
+    start('nearby', NEARBY_CONCURRENCY, async ({ data }) => {
+      if (Check(ChunkTask, data)) return nearby.chunk(data, stopping.signal);
+      const chunks = await nearby.wave(checked(WaveTask, data));
       await enqueueChunks(queues.byLane.nearby, chunks);
       return `${chunks.length} chunks`;
     }),
   ];
 
-  function start<T>(lane: Lane, concurrency: number, work: (task: Task<T>) => Promise<string>) {
+  function start(lane: Lane, concurrency: number, work: (task: Task<unknown>) => Promise<string>) {
     // BullMQ waits for Redis on this connection for as long as it takes.
     const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
     const quiet = onceEachOutage(ctx.log);
     connection.on('error', quiet);
-    const worker = new Worker<T, string>(queueName(lane), work, {
+    const worker = new Worker<unknown, string>(queueName(lane), (task) => track(work(task)), {
       connection,
       prefix: queuePrefix(lane),
       concurrency,
       skipVersionCheck: true,
+      lockDuration: LOCK_MS,
+      stalledInterval: STALLED_CHECK_MS,
+      maxStalledCount: STALLED_MAX,
+      settings: { backoffStrategy: backoffMs },
     });
     worker.on('error', quiet);
     worker.on('closed', () => connection.disconnect());
     return worker;
+  }
+
+  function track(work: Promise<string>): Promise<string> {
+    const tracked = work
+      .catch((error: unknown) => Promise.reject(why(error)))
+      .finally(() => underWay.delete(tracked));
+    underWay.add(tracked);
+    return tracked;
+  }
+
+  /** A little after the last task has ended. */
+  async function reported(): Promise<void> {
+    while (underWay.size > 0) await Promise.allSettled(underWay);
+    await sleep(REPORT_MS, undefined, { ref: false });
   }
 
   return {
@@ -73,7 +102,20 @@ export function startPushWorkers(parts: {
     },
     async close() {
       stopping.abort(new Error('the worker is stopping'));
-      await Promise.all(workers.map((worker) => worker.close()));
+      // BullMQ would wait for a Redis that is away for as long as it takes.
+      await Promise.race([Promise.all(workers.map((worker) => worker.close())), reported()]);
     },
   };
+}
+
+/** The dashboard lets an operator edit tasks: what is none fails for good, and says so. */
+function checked<T extends TSchema>(schema: T, data: unknown): Static<T> {
+  if (!Check(schema, data)) throw new UnrecoverableError('this is not a task of this queue');
+  return data as Static<T>;
+}
+
+/** A failed statement's own message is the statement with its parameters: its cause says why. */
+function why(error: unknown): unknown {
+  const failedStatement = error instanceof Error && 'query' in error && 'params' in error;
+  return failedStatement && error.cause instanceof Error ? error.cause : error;
 }

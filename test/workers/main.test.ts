@@ -1,0 +1,182 @@
+/** The worker as a process of its own: how it starts, outlives its stores, and stops. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { listAttempts, listUndone, saveDeviceToken } from '../../engine/pg/notifications.ts';
+import { freePort } from '../../scripts/dev/ports.ts';
+import { cleanups } from '../support/engine.ts';
+import { startProxy } from '../support/proxy.ts';
+import { startTestPush, type TestPush } from '../support/push.ts';
+import { until } from '../support/until.ts';
+
+/** What a stop may take (contract: within 15 s), and some for a busy machine. */
+const STOP_MS = 16_000;
+
+let t: TestPush;
+let url: string;
+let env: NodeJS.ProcessEnv;
+const tokenOf = (user: string) => Buffer.from(user.padEnd(32, '.')).toString('hex');
+
+beforeAll(async () => {
+  t = await startTestPush();
+  const { caFile, keyFile, keyId, teamId } = t.simulator;
+  const port = await freePort();
+  url = `http://127.0.0.1:${port}`;
+  env = {
+    PATH: process.env.PATH,
+    WORKER_PORT: String(port),
+    DATABASE_URL: t.databaseUrl,
+    REDIS_URL: t.redisUrl,
+    AUTH_JWT_SECRET: 's'.repeat(32),
+    APNS_URL: t.simulator.url,
+    APNS_CA_FILE: caFile,
+    APNS_KEY_FILE: keyFile,
+    APNS_KEY_ID: keyId,
+    APNS_TEAM_ID: teamId,
+  };
+  for (const user of ['alice', 'bob', 'carol', 'dora']) {
+    const device = { token: tokenOf(user), userId: user, environment: 'sandbox' } as const;
+    await saveDeviceToken(t.ctx.db, { ...device, app: 'customer' });
+  }
+  await t.driver('d');
+});
+
+interface WorkerProcess {
+  child: ChildProcess;
+  output: () => string;
+  exited: Promise<number | null>;
+}
+
+function startWorker(change: NodeJS.ProcessEnv = {}): WorkerProcess {
+  const child = fork('workers/main.ts', { env: { ...env, ...change }, silent: true });
+  let text = '';
+  child.stdout?.on('data', (data) => {
+    text += data;
+  });
+  child.stderr?.on('data', (data) => {
+    text += data;
+  });
+  cleanups.push(() => void child.kill('SIGKILL'));
+  const exited = once(child, 'exit').then(([code]) => code as number | null);
+  return { child, output: () => text, exited };
+}
+
+async function readyWorker(change?: NodeJS.ProcessEnv): Promise<WorkerProcess> {
+  const worker = startWorker(change);
+  const ready = once(worker.child, 'message').then(([message]) => message);
+  expect(await Promise.race([ready, worker.exited]), worker.output()).toEqual({ type: 'ready' });
+  return worker;
+}
+
+/** A customer is told that a driver comes. */
+async function assign(customerId: string): Promise<string> {
+  const job = await t.post({ customerId });
+  expect(await t.engine.claim(job.id, 'd')).toMatchObject({ ok: true });
+  return job.id;
+}
+const pushed = (user: string) =>
+  t.simulator.phones.records().filter((push) => push.token === tokenOf(user));
+
+describe('a worker process', () => {
+  it('says that it is ready, pushes, shows its metrics and stops at a signal given twice', async () => {
+    const worker = await readyWorker();
+    expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' });
+    await assign('alice');
+    await until(() => pushed('alice').length === 1);
+    const metrics = await until(async () => {
+      const text = await (await fetch(`${url}/metrics`)).text();
+      return text.includes('muster_push_total{lane="critical",outcome="sent",reason=""} 1') && text;
+    });
+    expect(metrics).toContain('muster_push_seconds_count{lane="critical"} 1');
+    expect(metrics).toContain('muster_push_oldest_waiting_seconds{lane="nearby"} 0');
+    worker.child.kill('SIGTERM');
+    worker.child.kill('SIGINT');
+    expect(await worker.exited).toBe(0);
+    expect(worker.output()).not.toContain(tokenOf('alice'));
+  });
+
+  it('goes with the parent that started it', async () => {
+    const worker = await readyWorker();
+    worker.child.disconnect();
+    expect(await worker.exited).toBe(0);
+  });
+
+  it('refuses to start with one line that says why', async () => {
+    for (const [change, line] of [
+      [{ DATABASE_URL: new URL('/postgres', t.databaseUrl).href }, /older schema.*migrate/],
+      [{ WORKER_PORT: 'x' }, /WORKER_PORT is "x"/],
+    ] as const) {
+      const worker = startWorker(change);
+      expect(await worker.exited).toBe(1);
+      expect(worker.output().trim().split('\n')).toEqual([expect.stringMatching(line)]);
+    }
+  });
+
+  it('stops in time while Apple does not answer; the push stays on record as unknown', async () => {
+    const worker = await readyWorker();
+    t.simulator.faults.add({ kind: 'freeze' });
+    const job = await assign('bob');
+    const attempts = async () =>
+      (await listAttempts(t.ctx.db, { jobId: job })).filter((a) => a.userId === 'bob');
+    await until(async () => (await attempts()).length === 1);
+    const started = Date.now();
+    worker.child.kill('SIGTERM');
+    expect(await worker.exited).toBe(0);
+    expect(Date.now() - started).toBeLessThan(STOP_MS);
+    t.simulator.faults.clear();
+    expect(await attempts()).toMatchObject([{ outcome: 'unknown' }, {}]);
+  });
+
+  it('outlives Redis, pushes when it is back, and stops without it', async () => {
+    const worker = await readyWorker();
+    await t.redis.kill();
+    await fetch(`${url}/metrics`).then((response) => expect(response.status).toBe(200));
+    await t.restartRedis();
+    await until(() => t.driver('d').then(() => true));
+    await until(() => assign('carol'));
+    await until(() => pushed('carol').length > 0, { timeoutMs: 25_000 });
+    await until(async () => (await listUndone(t.ctx.db, 0, 10)).length === 0, {
+      timeoutMs: 25_000,
+    });
+    await t.redis.kill();
+    worker.child.kill('SIGTERM');
+    expect(await worker.exited).toBe(0);
+    await t.restartRedis();
+  }, 90_000);
+
+  it('does not fall with Postgres, and stops without it', async () => {
+    const proxy = await startProxy(t.databaseUrl);
+    cleanups.push(() => proxy.close());
+    const through = new URL(t.databaseUrl);
+    through.port = new URL(proxy.url).port;
+    const worker = await readyWorker({ DATABASE_URL: through.href });
+    proxy.close();
+    await until(() => worker.output().includes('this round failed'));
+    await t.queues.tasks.enqueueNotification('any');
+    const failed = await until(async () => (await t.queues.byLane.critical.getDelayed())[0]);
+    expect(failed.failedReason).toMatch(/ECONNREFUSED|CONNECT/);
+    worker.child.kill('SIGTERM');
+    expect(await worker.exited).toBe(0);
+  });
+
+  it('that is killed in the middle is replaced: the customer is told, once on his phone', async () => {
+    const killed = await readyWorker();
+    t.simulator.faults.add({ kind: 'freeze' });
+    const job = await assign('dora');
+    const outcomes = async () =>
+      (await listAttempts(t.ctx.db, { jobId: job }))
+        .filter((attempt) => attempt.userId === 'dora')
+        .map((attempt) => attempt.outcome);
+    await until(async () => (await outcomes()).length === 1);
+    killed.child.kill('SIGKILL');
+    await killed.exited;
+    t.simulator.faults.clear();
+    const other = await readyWorker();
+    await until(async () => (await outcomes()).length === 2, { timeoutMs: 45_000 });
+    await until(async () => (await listUndone(t.ctx.db, 0, 10)).length === 0);
+    expect(await outcomes()).toEqual(['unknown', 'sent']);
+    expect(t.simulator.phones.shown(tokenOf('dora'))).toHaveLength(1);
+    other.child.kill('SIGTERM');
+    expect(await other.exited).toBe(0);
+  }, 90_000);
+});
