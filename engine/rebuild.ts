@@ -7,8 +7,9 @@ import { type EngineContext, TryAgainError } from './context.ts';
 import type { Refusal } from './domain/visibility.ts';
 import type { Zone } from './domain/zones.ts';
 import { syncDriverRow } from './drivers.ts';
-import { listOnline, listRefusals } from './pg/drivers.ts';
+import { listDrivers, listRefusals } from './pg/drivers.ts';
 import { findJobs, listOpenJobs } from './pg/jobs.ts';
+import { runIdOf } from './redis/client.ts';
 import { driversLog, keys, usersLog, zoneLog } from './redis/keys.ts';
 import { putJob } from './redis/open-jobs.ts';
 
@@ -33,11 +34,16 @@ export async function inZone<T>(
 }
 
 /**
- * Puts every open job of the zone from Postgres, and whatever Redis wrongly holds open, then calls
- * the zone ready. Redis is read first: what it held open then is in Postgres by now.
+ * Brings a zone to Postgres: every open job, and whatever Redis wrongly holds open; then it is
+ * ready. Redis is read first: what it held open then is in Postgres by now. A zone that is ready
+ * already is only compared, which costs a look at each job.
  */
 export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
   return once(ctx, zone, async () => {
+    // Before anything is read: should the server change meanwhile, the zone is not ready on it.
+    const run = runIdOf(ctx.redis);
+    const before = await ctx.redis.hget(zoneLog(zone).meta, 'ready');
+    const rebuilding = before !== run;
     const held = await ctx.redis.zrange(keys.openJobs(zone), '0', '-1');
     const rows = await listOpenJobs(ctx.db, zone);
     const open = new Set(rows.map((row) => row.id));
@@ -47,32 +53,47 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
       ctx,
       rows.map((row) => row.id),
     );
+    let repaired = 0;
     for (const row of rows) {
-      await putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], rebuilding: true });
+      const put = { refusals: refusals.get(row.id) ?? [], rebuilding };
+      if ((await putJob(ctx.redis, row, put)) === 'applied') repaired++;
     }
-    await ctx.redis.hset(zoneLog(zone).meta, 'ready', '1');
-    if (rows.length === 0) return;
-    ctx.metrics.reconciled('zone_rebuilt');
-    ctx.log.info({ zone, jobs: open.size }, 'zone filled from Postgres');
+    if (rebuilding) {
+      await ctx.redis.sadd(keys.zones, zone);
+      await ctx.redis.hset(zoneLog(zone).meta, 'ready', run);
+    }
+    if (repaired === 0) return;
+    ctx.metrics.reconciled(rebuilding ? 'zone_rebuilt' : 'zone_swept');
+    const found = before === null ? 'emptied' : rebuilding ? 'an older copy' : 'jobs out of date';
+    ctx.log.info({ zone, found, repaired, open: open.size }, 'zone brought to Postgres');
   });
 }
 
-/** Makes sure that Redis knows the drivers: after a loss all online ones are put back. */
+/**
+ * Makes sure that Redis knows the drivers. After a loss all online ones are put back; an older copy
+ * may hold as online who is not any more, so there all are gone through.
+ */
 export async function ensureDrivers(ctx: EngineContext): Promise<void> {
-  if ((await ctx.redis.hget(driversLog.meta, 'ready')) === '1') return;
+  const run = runIdOf(ctx.redis);
+  const before = await ctx.redis.hget(driversLog.meta, 'ready');
+  if (before === run) return;
   await once(ctx, driversLog.meta, async () => {
     let afterId = '';
     let count = 0;
     for (;;) {
-      const page = await listOnline(ctx.db, afterId, DRIVERS_PAGE);
+      const page = await listDrivers(ctx.db, {
+        afterId,
+        onlineOnly: before === null,
+        limit: DRIVERS_PAGE,
+      });
       await Promise.all(page.map((row) => syncDriverRow(ctx, row)));
       count += page.length;
       const last = page.at(-1);
       if (!last || page.length < DRIVERS_PAGE) break;
       afterId = last.id;
     }
-    await ctx.redis.hset(usersLog.meta, 'ready', '1');
-    await ctx.redis.hset(driversLog.meta, 'ready', '1');
+    await ctx.redis.hset(usersLog.meta, 'ready', run);
+    await ctx.redis.hset(driversLog.meta, 'ready', run);
     if (count > 0) ctx.log.info({ drivers: count }, 'drivers filled from Postgres');
   });
 }

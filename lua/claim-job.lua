@@ -8,15 +8,16 @@
 -- ARGV[2] token of this attempt
 -- ARGV[3] lease, ms
 -- ARGV[4] job id
+-- ARGV[5] run id of this Redis
 -- Returns {code, detail, driver}: {1, version} granted; {2, version} his own attempt is under way, ask
 -- Postgres; {0, ''} somebody else's attempt is under way, wait; {-1, ''} the zone is not ready;
 -- {-2, ''} unknown here, ask Postgres; {-3, status, holder} closed; {-4, ''} he released it before;
 -- {-5, ''} reserved for another; {-6, ''} closed and his, ask Postgres; {-7, ''} its time ran out,
 -- ask Postgres.
 local meta, job, declined, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local driver, token, lease, id = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4]
+local driver, token, lease, id, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
-if redis.call('HGET', meta, 'ready') ~= '1' then return { -1, '' } end
+if redis.call('HGET', meta, 'ready') ~= run then return { -1, '' } end
 local state, version, status, holder, expires =
   unpack(redis.call('HMGET', job, 'state', 'version', 'status', 'driver', 'expires'))
 if not state then return { -2, '' } end

@@ -20,7 +20,8 @@
 -- ARGV[12] tombstone lifetime, seconds
 -- ARGV[13] 1 while the zone is being rebuilt, else 0
 -- ARGV[14] wave
--- ARGV[15..] pairs of driver and refusal kind
+-- ARGV[15] run id of this Redis
+-- ARGV[16..] pairs of driver and refusal kind
 -- Returns 1 applied, 0 old news, -1 the zone is not ready.
 -- @include lib/append.lua
 local meta, log, jobs, job, declined, claims =
@@ -28,11 +29,15 @@ local meta, log, jobs, job, declined, claims =
 local live, maxlen, id, version = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local open, status, driver, lng, lat = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local payload, expires, ttl, rebuilding = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
-local wave = ARGV[14]
+local wave, run = ARGV[14], ARGV[15]
 
-if not rebuilding and redis.call('HGET', meta, 'ready') ~= '1' then return -1 end
-local stored = tonumber(redis.call('HGET', job, 'version'))
-if stored and stored >= version then return 0 end
+if not rebuilding and redis.call('HGET', meta, 'ready') ~= run then return -1 end
+local state, stored = unpack(redis.call('HMGET', job, 'state', 'version'))
+stored = tonumber(stored)
+-- Of the same version a rebuild trusts only the row: an older copy of Redis may lack refusals. A
+-- claim that is under way keeps its lease.
+local doubtful = rebuilding and stored == version and state ~= 'claiming'
+if stored and stored >= version and not doubtful then return 0 end
 
 redis.call('DEL', job)
 redis.call('ZREM', claims, id)
@@ -40,7 +45,7 @@ redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver)
 if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
   redis.call('GEOADD', jobs, lng, lat, id)
-  for i = 15, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
+  for i = 16, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
   redis.call('PERSIST', declined)
   local refused = redis.call('HGETALL', declined)
   local list = #refused > 0 and cjson.encode(refused) or '[]'

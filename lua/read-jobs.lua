@@ -5,13 +5,15 @@
 -- ARGV[2] longitude, or empty: all jobs
 -- ARGV[3] latitude
 -- ARGV[4] radius, km
+-- ARGV[5] run id of this Redis
 -- Returns {ready, last, payload, refused pairs, payload, refused pairs, …}.
 local meta, jobs = KEYS[1], KEYS[2]
-local prefix, lng, lat, radius = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local prefix, lng, lat, radius, run = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
 local ready, last = unpack(redis.call('HMGET', meta, 'ready', 'last'))
-local reply = { ready or '0', last or '0-0' }
-if ready ~= '1' then return reply end
+local isReady = ready == run
+local reply = { isReady and '1' or '0', last or '0-0' }
+if not isReady then return reply end
 local ids
 if lng == '' then
   ids = redis.call('ZRANGE', jobs, 0, -1)

@@ -8,12 +8,14 @@
 -- ARGV[3] job id
 -- ARGV[4] driver
 -- ARGV[5] kind: declined or released
+-- ARGV[6] run id of this Redis
 -- Returns 1 applied, 0 nothing to do, -1 the zone is not ready.
 -- @include lib/append.lua
 local meta, log, job, declined = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
-local live, maxlen, id, driver, kind = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
+local live, maxlen, id, driver, kind, run =
+  ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5], ARGV[6]
 
-if redis.call('HGET', meta, 'ready') ~= '1' then return -1 end
+if redis.call('HGET', meta, 'ready') ~= run then return -1 end
 local state = redis.call('HGET', job, 'state')
 if not state or state == 'closed' then return 0 end
 if redis.call('HGET', declined, driver) == 'released' then return 0 end

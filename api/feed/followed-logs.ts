@@ -5,7 +5,7 @@
  */
 import { type EngineContext, withDeadline } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
-import { connectSubscriber, type RedisClient } from '../../engine/redis/client.ts';
+import { connectSubscriber, type RedisClient, runIdOf } from '../../engine/redis/client.ts';
 import type { LogKeys } from '../../engine/redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
@@ -94,7 +94,7 @@ export class FollowedLogs {
       [string, string[]][],
     ];
     return {
-      ready: meta[0] === '1',
+      ready: meta[0] === runIdOf(this.#ctx.redis),
       last: meta[1] ?? '0-0',
       entries: entries.map(([id, fields]) => ({
         id,
@@ -107,6 +107,7 @@ export class FollowedLogs {
   /** One comparison of every log; catches up where we are behind. */
   async #compare(): Promise<void> {
     const followers = [...this.#byChannel.values()];
+    const run = runIdOf(this.#ctx.redis);
     const pipeline = this.#ctx.redis.pipeline();
     for (const { source } of followers) pipeline.hmget(source.keys.meta, 'ready', 'last');
     const replies = values(await this.#deadline(pipeline.exec())) as [string | null, string][];
@@ -114,7 +115,7 @@ export class FollowedLogs {
       followers.map(async (follower, i) => {
         const [ready, last] = replies[i] as [string | null, string | null];
         // Equality, not order: it also finds a Redis that went backwards.
-        if (!follower.isAt(ready === '1', last ?? '0-0')) await follower.catchUp();
+        if (!follower.isAt(ready === run, last ?? '0-0')) await follower.catchUp();
       }),
     );
   }

@@ -2,6 +2,7 @@
 import { parseDriverEvent } from '../../engine/drivers.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { ensureDrivers } from '../../engine/rebuild.ts';
+import { runIdOf } from '../../engine/redis/client.ts';
 import { driversLog, usersLog } from '../../engine/redis/keys.ts';
 import type { UserEvent } from '../../engine/settle.ts';
 import type { DriverWatch } from './driver-watch.ts';
@@ -14,7 +15,6 @@ export function driversSource(engine: Engine, sessions: Sessions, watch: DriverW
   return {
     keys: driversLog,
     async load(suspect) {
-      if (suspect) await ctx.redis.hdel(driversLog.meta, 'ready');
       await ensureDrivers(ctx);
       const last = (await ctx.redis.hget(driversLog.meta, 'last')) ?? '0-0';
       if (suspect) reviveDrivers(engine, sessions);
@@ -48,7 +48,7 @@ export function usersSource(engine: Engine, sessions: Sessions): LogSource {
   return {
     keys: usersLog,
     async load(suspect) {
-      await redis.hset(usersLog.meta, 'ready', '1');
+      await redis.hset(usersLog.meta, 'ready', runIdOf(redis));
       const last = (await redis.hget(usersLog.meta, 'last')) ?? '0-0';
       for (const { session } of sessions.members()) {
         if (suspect && session.role === 'customer') session.resync('users_log');

@@ -107,11 +107,15 @@ export async function listUnsynced(db: Db, olderThanMs: number, limit: number): 
   return rows.map((row) => row.id);
 }
 
-/** Online drivers after `afterId` in id order, a page: what a rebuild of Redis walks through. */
-export async function listOnline(db: Db, afterId: string, limit: number): Promise<DriverRow[]> {
+/** Drivers after `afterId` in id order, a page: what a rebuild of Redis walks through. */
+export async function listDrivers(
+  db: Db,
+  page: { afterId: string; onlineOnly: boolean; limit: number },
+): Promise<DriverRow[]> {
   return db.execute<RowOf<DriverRow>>(sql`
     select ${DRIVER_COLUMNS} from drivers d
-    where d.online and d.id > ${afterId} order by d.id limit ${limit}::int`);
+    where (d.online or not ${page.onlineOnly}::boolean) and d.id > ${page.afterId}
+    order by d.id limit ${page.limit}::int`);
 }
 
 /** A driver's last position, to be kept in Postgres. */

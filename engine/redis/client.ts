@@ -12,10 +12,29 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** Never more than this between two tries to reconnect. */
 const RECONNECT_MAX_MS = 200;
 const KEEP_ALIVE_MS = 10_000;
+/** A connection that owes an answer and is silent for so long is half open: another one is made. */
+const SILENT_MS = 3000;
+
+const runIds = new WeakMap<RedisClient, string>();
 
 /** The ordinary connection of a process. `onError` hears of lost connections. */
 export function connectRedis(url: string, onError: (error: Error) => void): RedisClient {
-  return open(url, onError, { commandTimeout: COMMAND_TIMEOUT_MS, enableOfflineQueue: false });
+  return open(url, onError, {
+    commandTimeout: COMMAND_TIMEOUT_MS,
+    enableOfflineQueue: false,
+    socketTimeout: SILENT_MS,
+  });
+}
+
+/**
+ * The run id of the server that this connection reached: another one after each start of a server
+ * and after a failover. What Redis holds counts only under the run id that it was filled under, so
+ * data that came back from an older copy is never taken for current.
+ */
+export function runIdOf(client: RedisClient): string {
+  const runId = runIds.get(client);
+  if (runId === undefined) throw new Error('Redis is not connected');
+  return runId;
 }
 
 /**
@@ -36,6 +55,14 @@ function open(url: string, onError: (error: Error) => void, options: object): Re
     ...options,
   });
   client.on('error', onError);
+  // Asked for before the client's own readiness check, so answered before it says `ready`.
+  client.on('connect', () => {
+    runIds.delete(client);
+    client.info('server').then(
+      (info) => runIds.set(client, /^run_id:(\w+)/m.exec(info)?.[1] ?? ''),
+      () => client.disconnect(true),
+    );
+  });
   return client;
 }
 

@@ -8,6 +8,8 @@ import type { Zone } from '../domain/zones.ts';
 const ANY_TYPE = '*';
 
 export const keys = {
+  /** SET: zones that Redis was filled with, for the sweep. */
+  zones: 'muster:zones',
   /** Everything of a zone, for scripts that read many jobs; also a prefix of its jobs' keys. */
   zonePrefix: (zone: Zone) => `muster:{${zone}}:`,
   /** GEO: open jobs. In `world` all at 0,0. Writer: put-job. */
@@ -35,7 +37,7 @@ export const keys = {
 
 /** A log: what happened in order, each entry naming the one before it, and at once on a channel. */
 export interface LogKeys {
-  /** HASH `ready` (set only by a rebuild), `last` (id of the newest entry). */
+  /** HASH `ready` (run id of the server that a rebuild filled), `last` (id of the newest entry). */
   meta: string;
   /** STREAM of entries `prev`, `body`; capped. */
   log: string;

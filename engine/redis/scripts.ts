@@ -4,7 +4,7 @@
  */
 import type { Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
-import type { RedisClient } from './client.ts';
+import { type RedisClient, runIdOf } from './client.ts';
 import { keys, type LogKeys, zoneLog } from './keys.ts';
 import { loadScript, runScript } from './script-loader.ts';
 
@@ -82,6 +82,7 @@ export async function putJob(
       TOMBSTONE_S,
       a.rebuilding ? 1 : 0,
       a.wave,
+      runIdOf(redis),
       ...a.refusals.flat(),
     ],
   );
@@ -112,7 +113,7 @@ export async function claimJob(
       keys.declined(a.zone, a.id),
       keys.claims(a.zone),
     ],
-    [a.driverId, a.token, a.leaseMs, a.id],
+    [a.driverId, a.token, a.leaseMs, a.id, runIdOf(redis)],
   )) as [number, string, string?];
   switch (code) {
     case 1:
@@ -158,7 +159,7 @@ export async function refuseJob(
     redis,
     SCRIPTS.refuseJob,
     [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id)],
-    [live, LOG_LENGTH, a.id, a.driverId, a.kind],
+    [live, LOG_LENGTH, a.id, a.driverId, a.kind, runIdOf(redis)],
   );
   return code === 1 ? 'applied' : code === 0 ? 'nothing' : 'not_ready';
 }
@@ -179,7 +180,13 @@ export async function readJobs(
     redis,
     SCRIPTS.readJobs,
     [zoneLog(zone).meta, keys.openJobs(zone)],
-    [keys.zonePrefix(zone), around?.lng ?? '', around?.lat ?? '', around?.radiusKm ?? ''],
+    [
+      keys.zonePrefix(zone),
+      around?.lng ?? '',
+      around?.lat ?? '',
+      around?.radiusKm ?? '',
+      runIdOf(redis),
+    ],
   )) as [string, string, ...unknown[]];
   const jobs: JobsReply['jobs'] = [];
   for (let i = 0; i < rest.length; i += 2) {
@@ -347,6 +354,7 @@ export async function findCandidates(
 export type WindowAnswer =
   | { kind: 'closed' }
   | { kind: 'claiming' }
+  | { kind: 'not_ready' }
   | { kind: 'open'; drivers: string[] };
 
 /** Marks those drivers as pushed in this wave and returns the ones not marked before. */
@@ -357,10 +365,11 @@ export async function openWindow(
   const [code, ...drivers] = (await runScript(
     redis,
     SCRIPTS.openWindow,
-    [keys.job(a.zone, a.jobId), keys.pushed(a.zone, a.jobId, a.wave)],
-    [a.ttlS, a.wave, ...a.drivers],
+    [zoneLog(a.zone).meta, keys.job(a.zone, a.jobId), keys.pushed(a.zone, a.jobId, a.wave)],
+    [a.ttlS, a.wave, runIdOf(redis), ...a.drivers],
   )) as [number, ...string[]];
   if (code === 0) return { kind: 'closed' };
+  if (code === -1) return { kind: 'not_ready' };
   if (code === 2) return { kind: 'claiming' };
   return { kind: 'open', drivers };
 }

@@ -11,8 +11,9 @@ import { newJobAlert } from '../../engine/domain/notices.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { attemptedDrivers, deviceTokensOf } from '../../engine/pg/notifications.ts';
 import { countCandidates, readCandidates } from '../../engine/pg/waves.ts';
+import { inZone } from '../../engine/rebuild.ts';
 import { keys } from '../../engine/redis/keys.ts';
-import { openWindow } from '../../engine/redis/scripts.ts';
+import { openWindow, type WindowAnswer } from '../../engine/redis/scripts.ts';
 import type { ChunkTask, WaveTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import type { Outgoing, Sender } from './sender.ts';
@@ -31,6 +32,8 @@ const CLAIM_POLLS_MAX = 100;
 /** Pushes that surely reached nobody are sent again, so often and after so long. */
 const RESENDS_MAX = 3;
 const RESEND_AFTER_MS = 1000;
+
+type DecidedWindow = Exclude<WindowAnswer, { kind: 'not_ready' }>;
 
 /** A job in a wave, as one run of a chunk offers it. */
 interface Offer {
@@ -100,7 +103,10 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
   ): Promise<string[] | 'closed'> {
     const window = { zone: job.zone, jobId: job.id, wave, drivers, ttlS: LEDGER_TTL_S };
     for (let poll = 0; poll < CLAIM_POLLS_MAX; poll++) {
-      const answer = await openWindow(ctx.redis, window);
+      const answer = await inZone<DecidedWindow>(ctx, job.zone, async () => {
+        const said = await openWindow(ctx.redis, window);
+        return said.kind === 'not_ready' ? 'not_ready' : said;
+      });
       if (answer.kind === 'closed') return 'closed';
       if (answer.kind === 'open') return answer.drivers;
       await sleep(CLAIM_POLL_MS);

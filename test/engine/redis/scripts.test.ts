@@ -1,6 +1,11 @@
 /** Every Lua script against a real Redis: what it answers, what it writes, what it leaves alone. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { connectRedis, type RedisClient, whenReady } from '../../../engine/redis/client.ts';
+import {
+  connectRedis,
+  type RedisClient,
+  runIdOf,
+  whenReady,
+} from '../../../engine/redis/client.ts';
 import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
 import {
   appendLog,
@@ -38,7 +43,7 @@ afterAll(async () => {
 });
 beforeEach(async () => {
   await redis.flushall();
-  await redis.hset(log.meta, 'ready', '1');
+  await redis.hset(log.meta, 'ready', runIdOf(redis));
 });
 
 const put = (change: Partial<PutJobArgs> = {}) =>
