@@ -13,7 +13,7 @@ import { listUnsynced } from './pg/drivers.ts';
 import { findJob, listDueWaves, listExpired, listOpenZones, listUnsettled } from './pg/jobs.ts';
 import { dropLease, takeLease } from './pg/leases.ts';
 import { listUndone } from './pg/notifications.ts';
-import { listUndispatched } from './pg/waves.ts';
+import { listUndispatched, takeUnpushed } from './pg/waves.ts';
 import { keys } from './redis/keys.ts';
 import { settleJob } from './settle.ts';
 
@@ -24,6 +24,8 @@ const TICK_MS = 1000;
 /** What is younger is still being done by whoever caused it. */
 const GRACE_MS = 2000;
 const NOTIFICATION_GRACE_MS = 5000;
+/** A wave of thousands is being pushed for as long; a second task for it does no harm. */
+const PUSH_GRACE_MS = 10_000;
 /** Repairs of one kind in one tick; the rest comes with the next. */
 const BATCH = 200;
 
@@ -84,6 +86,9 @@ async function repairAll(ctx: EngineContext): Promise<void> {
       const row = await findJob(ctx.db, w.jobId);
       if (row) await dispatchWave(ctx, row);
     },
+  );
+  await repair(ctx, 'wave_enqueued', await takeUnpushed(ctx.db, PUSH_GRACE_MS, BATCH), (w) =>
+    ctx.push.enqueueWave(w.jobId, w.wave),
   );
   await repair(ctx, 'driver_synced', await listUnsynced(ctx.db, GRACE_MS, BATCH), (id) =>
     syncDriver(ctx, id),

@@ -6,7 +6,7 @@ import type { EngineContext } from './context.ts';
 import { isClaimable, isHeld, type JobRow } from './domain/job.ts';
 import type { App } from './domain/notices.ts';
 import { syncDriver } from './drivers.ts';
-import { bumpDriver, driverCard } from './pg/drivers.ts';
+import { driverCard } from './pg/drivers.ts';
 import { markSettled } from './pg/jobs.ts';
 import { type NotificationRow, notificationsOf } from './pg/notifications.ts';
 import { inZone, refusalsOf } from './rebuild.ts';
@@ -34,7 +34,8 @@ export async function settleJob(ctx: EngineContext, row: JobRow): Promise<void> 
     await appendLog(ctx.redis, usersLog, JSON.stringify(event));
   }
   for (const note of notes) {
-    if (note.doneAt === null) await ctx.push.enqueueNotification(note.id);
+    const about = `${note.title} → ${note.app} ${note.userId}`;
+    if (note.doneAt === null) await ctx.push.enqueueNotification(note.id, about);
   }
   await markSettled(ctx.db, row.id, row.version);
 }
@@ -48,11 +49,17 @@ export async function trySettle(ctx: EngineContext, row: JobRow): Promise<void> 
   }
 }
 
-/** With a job limit, what a driver holds decides what he is offered. */
+/**
+ * With a job limit, what a driver holds decides what he is offered. His rev moved with the change of
+ * the job, so what fails here the reconciler brings to Redis.
+ */
 export async function driverLoadChanged(ctx: EngineContext, driverId: string): Promise<void> {
   if (ctx.settings.driverMaxActiveJobs === 0) return;
-  await bumpDriver(ctx.db, driverId);
-  await syncDriver(ctx, driverId);
+  try {
+    await syncDriver(ctx, driverId);
+  } catch (error) {
+    ctx.log.warn({ err: error, driver: driverId }, 'driver not yet in Redis, will be repeated');
+  }
 }
 
 async function userEvents(

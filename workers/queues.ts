@@ -32,6 +32,11 @@ const COMMAND_TIMEOUT_MS = 900;
 /** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
+/** One that starts later is also capped later: 5, 10, 20, 40, 60 s. */
+const BACKOFF_SLOWER = 12;
+const BACKOFF_SPREAD = 0.1;
+/** Whatever APNs asks for, somebody waits for these pushes. */
+const RETRY_AFTER_MAX_MS = 120_000;
 /** More than fit into the hour that a notice is worth sending: its own expiry ends it. */
 const CRITICAL_ATTEMPTS = 300;
 /** A minute: by then the job is taken, or offered in the next wave. */
@@ -53,9 +58,22 @@ export interface PushQueues {
   close(): Promise<void>;
 }
 
-/** How long a task waits after its n-th failure; the workers' side of `capped`. */
-export function backoffMs(failures: number): number {
-  return Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
+/** What an error may say about the next try. */
+interface Wait {
+  firstMs?: number;
+  atLeastMs?: number;
+}
+
+/**
+ * How long a task waits after its n-th failure; the workers' side of `capped`. A little less or
+ * more, so that those that failed together do not come back together.
+ */
+export function backoffMs(failures: number, _type?: string, error?: Error & Wait): number {
+  const { firstMs = BACKOFF_FIRST_MS, atLeastMs = 0 } = error ?? {};
+  const maxMs = Math.max(BACKOFF_MAX_MS, firstMs * BACKOFF_SLOWER);
+  const wait = Math.min(maxMs, firstMs * 2 ** (failures - 1));
+  const spread = wait * BACKOFF_SPREAD * (Math.random() * 2 - 1);
+  return Math.max(wait + spread, Math.min(atLeastMs, RETRY_AFTER_MAX_MS));
 }
 
 /** The queues as producers see them. Handing a task over rejects when Redis is away. */
@@ -89,14 +107,14 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
     tasks: {
       async enqueueWave(jobId, wave) {
         const data: WaveTask = { job_id: jobId, wave };
-        await byLane.nearby.add(`wave ${wave} of ${jobId}`, data, {
+        await byLane.nearby.add(`New Job Nearby, wave ${wave} → job ${jobId}`, data, {
           attempts: NEARBY_ATTEMPTS,
           ...onceAtATime(`${jobId}-${wave}`),
         });
       },
-      async enqueueNotification(id) {
+      async enqueueNotification(id, about = 'notice, handed over again') {
         const data: NotificationTask = { notification_id: id };
-        await byLane.critical.add('notification', data, {
+        await byLane.critical.add(about, data, {
           attempts: CRITICAL_ATTEMPTS,
           ...onceAtATime(id),
         });
@@ -115,7 +133,7 @@ export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]):
     chunks.map((data) => {
       const { job_id, wave, from, count } = data;
       return {
-        name: `drivers ${from + 1} to ${from + count}, wave ${wave} of ${job_id}`,
+        name: `New Job Nearby, wave ${wave} → drivers ${from + 1} to ${from + count}, job ${job_id}`,
         data,
         opts: { attempts: NEARBY_ATTEMPTS, ...onceAtATime(`${job_id}-${wave}-${from}`) },
       };

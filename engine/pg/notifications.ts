@@ -146,18 +146,41 @@ export interface PushAttempt {
   kind: string;
   notificationId: string | null;
   tokenSuffix: string;
+  /** The attempt whose place it takes. */
+  resendOf?: string;
 }
 
-/** Puts a window on record before it is sent: outcome `unknown` until the answer is in. */
-export async function recordAttempts(db: Db, attempts: readonly PushAttempt[]): Promise<void> {
-  if (attempts.length === 0) return;
-  await db.execute(sql`
+/**
+ * Puts pushes on record before they are sent (outcome `unknown` until the answer is in) and returns
+ * the ids of those that may be sent. In the nearby lane that is decided here, once for ever: a
+ * driver's first pushes of a wave, or one that takes the place of an attempt that failed. Of two
+ * runs of a task one gets them.
+ */
+export async function recordAttempts(
+  db: Db,
+  attempts: readonly PushAttempt[],
+): Promise<Set<string>> {
+  if (attempts.length === 0) return new Set();
+  const rows = await db.execute<{ id: string }>(sql`
+    with a as (
+      select * from jsonb_to_recordset(${JSON.stringify(attempts)}::text::jsonb)
+        as r("apnsId" text, "jobId" text, wave int, "userId" text, app text, lane text, kind text,
+          "notificationId" text, "tokenSuffix" text, "resendOf" text)),
+    marked as (
+      insert into push_marks (job_id, wave, driver_id)
+      select distinct "jobId", wave, "userId" from a
+      where lane = 'nearby' and "resendOf" is null order by 1, 2, 3
+      on conflict do nothing returning job_id, wave, driver_id),
+    taken as (
+      update push_attempts p set resent = true from a
+      where p.apns_id = a."resendOf" and not p.resent returning p.apns_id)
     insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, notification_id,
       token_suffix)
-    select "apnsId", "jobId", wave, "userId", app, lane, kind, "notificationId", "tokenSuffix"
-    from jsonb_to_recordset(${JSON.stringify(attempts)}::text::jsonb)
-      as a("apnsId" text, "jobId" text, wave int, "userId" text, app text, lane text, kind text,
-        "notificationId" text, "tokenSuffix" text)`);
+    select "apnsId", "jobId", wave, "userId", app, lane, kind, "notificationId", "tokenSuffix" from a
+    where lane <> 'nearby' or "resendOf" in (select apns_id from taken)
+      or ("jobId", wave, "userId") in (select job_id, wave, driver_id from marked)
+    returning apns_id as id`);
+  return new Set(rows.map((row) => row.id));
 }
 
 export interface PushResult {
@@ -178,22 +201,27 @@ export async function recordResults(db: Db, results: readonly PushResult[]): Pro
     where a.apns_id = r."apnsId"`);
 }
 
-/** Those of these drivers for whom a push of this wave is on record already. */
-export async function attemptedDrivers(
+export interface AttemptRow extends Omit<PushAttempt, 'resendOf'>, PushResult {
+  at: number;
+}
+
+const ATTEMPT_COLUMNS = sql.raw(`
+  apns_id as "apnsId", job_id as "jobId", wave, user_id as "userId", app, lane, kind,
+  notification_id as "notificationId", token_suffix as "tokenSuffix", outcome, status, reason,
+  latency_ms as "latencyMs", floor(extract(epoch from at) * 1000)::float8 as at`);
+
+/** The attempts of a wave's push to these drivers in whose place no other was made. */
+export async function lastAttempts(
   db: Db,
   jobId: string,
   wave: number,
   among: readonly string[],
-): Promise<Set<string>> {
-  const rows = await db.execute<{ userId: string }>(sql`
-    select distinct user_id as "userId" from push_attempts
-    where job_id = ${jobId} and wave = ${wave}::int and lane = 'nearby'
-      and user_id in (select jsonb_array_elements_text(${JSON.stringify(among)}::text::jsonb))`);
-  return new Set(rows.map((row) => row.userId));
-}
-
-export interface AttemptRow extends PushAttempt, PushResult {
-  at: number;
+): Promise<AttemptRow[]> {
+  return db.execute<RowOf<AttemptRow>>(sql`
+    select ${ATTEMPT_COLUMNS} from push_attempts
+    where job_id = ${jobId} and wave = ${wave}::int and lane = 'nearby' and not resent
+      and user_id in (select jsonb_array_elements_text(${JSON.stringify(among)}::text::jsonb))
+    order by id`);
 }
 
 /** The attempts of one notification, or all of one job, oldest first. */
@@ -204,10 +232,7 @@ export async function listAttempts(
   const where =
     'jobId' in of ? sql`job_id = ${of.jobId}` : sql`notification_id = ${of.notificationId}`;
   return db.execute<RowOf<AttemptRow>>(sql`
-    select apns_id as "apnsId", job_id as "jobId", wave, user_id as "userId", app, lane, kind,
-      notification_id as "notificationId", token_suffix as "tokenSuffix", outcome, status, reason,
-      latency_ms as "latencyMs", floor(extract(epoch from at) * 1000)::float8 as at
-    from push_attempts where ${where} order by id`);
+    select ${ATTEMPT_COLUMNS} from push_attempts where ${where} order by id`);
 }
 
 /** A gateway's deliveries: to which drivers' sockets each job went. */

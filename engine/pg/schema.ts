@@ -122,6 +122,10 @@ export const jobWaves = pgTable(
     chosenAt: time('chosen_at'),
     /** Null until their push task is enqueued. */
     dispatchedAt: time('dispatched_at'),
+    /** First positions of those chunks of the candidates that are done with. */
+    chunksDone: integer('chunks_done').array().notNull().default(sql`'{}'::int[]`),
+    /** Null until every chunk is done with. */
+    pushedAt: time('pushed_at'),
     /** Nearest first, up to the push cap. */
     candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),
     candidateKm: doublePrecision('candidate_km').array().notNull().default(sql`'{}'::float8[]`),
@@ -131,6 +135,9 @@ export const jobWaves = pgTable(
   (t) => [
     primaryKey({ columns: [t.jobId, t.wave] }),
     index('job_waves_undispatched').on(t.openedAt).where(sql`${t.dispatchedAt} is null`),
+    index('job_waves_unpushed')
+      .on(t.dispatchedAt)
+      .where(sql`${t.dispatchedAt} is not null and ${t.pushedAt} is null`),
     index('job_waves_candidates').using('gin', t.candidateIds),
   ],
 );
@@ -223,12 +230,26 @@ export const pushAttempts = pgTable(
     status: integer('status'),
     reason: text('reason'),
     latencyMs: integer('latency_ms'),
+    /** Another attempt has taken its place. */
+    resent: boolean('resent').notNull().default(false),
   },
   (t) => [
     index('push_attempts_job').on(t.jobId, t.wave),
     index('push_attempts_notification').on(t.notificationId),
     uniqueIndex('push_attempts_apns_id').on(t.apnsId),
   ],
+);
+
+/** Whom the nearby lane has pushed a wave to: written with the first attempts, once for ever. */
+export const pushMarks = pgTable(
+  'push_marks',
+  {
+    jobId: text('job_id').notNull(),
+    wave: integer('wave').notNull(),
+    driverId: text('driver_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.wave, t.driverId] })],
 );
 
 export const idempotencyKeys = pgTable(

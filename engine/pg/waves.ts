@@ -80,3 +80,50 @@ export async function listUndispatched(
       and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
     order by w.opened_at limit ${limit}::int`);
 }
+
+/** Which chunks of a wave's candidates, by their first position, are done with. */
+export async function listChunksDone(db: Db, jobId: string, wave: number): Promise<Set<number>> {
+  const rows = await db.execute<{ done: number[] }>(sql`
+    select chunks_done as done from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
+  return new Set(rows[0]?.done ?? []);
+}
+
+/** A chunk is done with; after the last of `chunks` the wave is. Null when it has no chunk. */
+export async function markPushed(
+  db: Db,
+  jobId: string,
+  wave: number,
+  chunk: { from: number | null; chunks: number },
+): Promise<void> {
+  await db.execute(sql`
+    with done as (
+      select array(select distinct unnest(array_append(chunks_done, ${chunk.from}::int))) as all_done
+      from job_waves where job_id = ${jobId} and wave = ${wave}::int for update)
+    update job_waves set chunks_done = array_remove(done.all_done, null),
+      pushed_at = case when cardinality(array_remove(done.all_done, null)) >= ${chunk.chunks}::int
+        then coalesce(pushed_at, now()) end
+    from done where job_id = ${jobId} and wave = ${wave}::int`);
+}
+
+/** An offer is not pushed later than this after its wave opened. */
+const PUSH_LIFE_S = 600;
+
+/**
+ * Waves of open jobs whose push task was handed over a while ago and is not done: lost, or slow.
+ * They are listed again after the same while.
+ */
+export async function takeUnpushed(
+  db: Db,
+  olderThanMs: number,
+  limit: number,
+): Promise<{ jobId: string; wave: number }[]> {
+  return db.execute<RowOf<{ jobId: string; wave: number }>>(sql`
+    update job_waves set dispatched_at = now()
+    where (job_id, wave) in (
+      select w.job_id, w.wave from job_waves w join jobs j on j.id = w.job_id
+      where w.dispatched_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
+        and w.opened_at > now() - make_interval(secs => ${PUSH_LIFE_S}::float8)
+        and w.pushed_at is null and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
+      order by w.dispatched_at limit ${limit}::int)
+    returning job_id as "jobId", wave`);
+}

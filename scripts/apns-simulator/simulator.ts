@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import {
+  constants,
   createSecureServer,
   type Http2SecureServer,
   type Http2Session,
@@ -19,7 +20,7 @@ import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { makeCertificate } from './certificate.ts';
 import { controlHandler } from './control.ts';
-import { createFaults, type Faults } from './faults.ts';
+import { createFaults, type Fault, type Faults } from './faults.ts';
 import { createPhones, type Phones } from './phones.ts';
 import { type CheckToken, createTokenCheck } from './provider-auth.ts';
 import { checkRequest, type Refusal, readPath } from './request-check.ts';
@@ -41,13 +42,51 @@ export interface Simulator {
   pushLog: string;
   faults: Faults;
   phones: Phones;
+  connections: Connections;
   close(): Promise<void>;
+}
+
+/** How many were opened so far, and how many are open now. */
+export interface Connections {
+  (): number;
+  open(): number;
 }
 
 /** Apple's own, once a connection has proven itself. */
 const STREAMS_MAX = 1000;
-/** Connections that have been opened up. */
-const proven = new WeakSet<Http2Session>();
+/** A connection may change its provider token after this, not before. */
+const TOKEN_AGE_MIN_MS = 20 * 60_000;
+/** Of a first goodbye, before the true last stream is known (RFC 9113, 6.8). */
+const ANY_STREAM = 2 ** 31 - 1;
+
+/** What Apple remembers of a connection. */
+interface Memory {
+  /** It has been opened up. */
+  proven: boolean;
+  authorization: string | undefined;
+  tokenSince: number;
+  /** A connection whose token expired takes no other (seen by users of pushy). */
+  wedged: boolean;
+  /** The highest stream that was answered. */
+  answered: number;
+  /** Streams above it are not looked at. */
+  last: number;
+}
+const memories = new WeakMap<Http2Session, Memory>();
+function memoryOf(session: Http2Session): Memory {
+  const known = memories.get(session);
+  if (known) return known;
+  const fresh: Memory = {
+    proven: false,
+    authorization: undefined,
+    tokenSince: 0,
+    wedged: false,
+    answered: 0,
+    last: ANY_STREAM,
+  };
+  memories.set(session, fresh);
+  return fresh;
+}
 const GOAWAY_REASON = Buffer.from('{"reason":"Shutdown"}');
 
 /** Starts on 127.0.0.1; resolves when it listens. */
@@ -59,6 +98,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
   const [faults, phones] = [createFaults(), createPhones(pushLog)];
   const checkToken = createTokenCheck(key);
   const sessions = new Set<ServerHttp2Session>();
+  let opened = 0;
   const server = createSecureServer({
     cert,
     key: tls.key,
@@ -67,6 +107,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
   });
   server.on('session', (session) => {
     sessions.add(session);
+    opened++;
     session.on('close', () => sessions.delete(session));
     session.on('error', () => {});
   });
@@ -87,6 +128,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
     pushLog,
     faults,
     phones,
+    connections: Object.assign(() => opened, { open: () => sessions.size }),
     async close() {
       for (const session of sessions) session.destroy();
       server.close();
@@ -108,28 +150,39 @@ async function answer(
   headers: IncomingHttpHeaders,
   { checkToken, faults, phones }: Parts,
 ): Promise<void> {
-  const payload = await readBody(stream);
-  const fault = faults.next();
   const { session } = stream;
-  if (fault?.kind === 'kill') return session?.destroy();
+  const id = stream.id ?? 0;
+  if (!session) return;
+  const memory = memoryOf(session);
+  const payload = await readBody(stream);
+  if (id > memory.last || session.destroyed) return;
+  const fault = faults.next();
   if (fault?.kind === 'freeze') return;
-  if (fault?.kind === 'goaway') session?.goaway(0, stream.id ?? 0, GOAWAY_REASON);
-  if (fault?.kind === 'delay') await sleep(fault.ms ?? 0);
+  if (fault?.kind === 'refuse') return stream.close(constants.NGHTTP2_REFUSED_STREAM);
+  if (fault?.kind === 'kill') return session.destroy();
+  if (fault?.kind === 'goaway') sayGoodbye(session, id, fault);
+  if (fault?.kind === 'delay') {
+    await sleep(fault.ms ?? 0);
+    if (id > memory.last) return;
+  }
   const apnsId = String(headers['apns-id'] ?? randomUUID());
   const target = readPath(headers);
   const token = 'token' in target ? target.token : '';
   let refusal: Refusal | null = 'token' in target ? null : target;
-  refusal ??= await forbidden(checkToken, headers);
+  refusal ??= await forbidden(checkToken, headers, memory);
   refusal ??= checkRequest(headers, payload, token);
   if (!refusal && fault?.kind === 'status') {
     refusal = { status: fault.status ?? 503, reason: fault.reason ?? 'ServiceUnavailable' };
   }
   refusal ??= faults.answerFor(token) ?? null;
-  if (!refusal && session) prove(session);
+  if (id > memory.last) return;
+  memory.answered = Math.max(memory.answered, id);
+  if (!refusal) prove(session, memory);
+  const status = refusal?.status ?? 200;
   phones.add({
     at: new Date().toISOString(),
     token,
-    status: refusal?.status ?? 200,
+    status,
     ...(refusal && { reason: refusal.reason }),
     topic: String(headers['apns-topic'] ?? ''),
     apns_id: apnsId,
@@ -138,22 +191,48 @@ async function answer(
     expiration: String(headers['apns-expiration'] ?? ''),
     payload: parsed(payload),
   });
+  if (fault?.kind === 'lose') return session.destroy();
   if (stream.destroyed || stream.closed) return;
-  stream.respond({ ':status': refusal?.status ?? 200, 'apns-id': apnsId });
+  stream.respond({
+    ':status': status,
+    'apns-id': apnsId,
+    ...(fault?.retryAfter !== undefined && { 'retry-after': String(fault.retryAfter) }),
+  });
   const { reason, timestamp } = refusal ?? {};
   stream.end(refusal ? JSON.stringify({ reason, timestamp }) : '');
 }
 
+/** What was answered is not denied; what came after it is not looked at. */
+function sayGoodbye(session: Http2Session, id: number, { code = 0, twice = false }: Fault): void {
+  const memory = memoryOf(session);
+  memory.last = Math.min(memory.last, Math.max(id, memory.answered));
+  if (twice) session.goaway(0, ANY_STREAM, GOAWAY_REASON);
+  session.goaway(code, memory.last, GOAWAY_REASON);
+}
+
 /** The first success on a connection opens it up. */
-function prove(session: Http2Session): void {
-  if (proven.has(session)) return;
-  proven.add(session);
+function prove(session: Http2Session, memory: Memory): void {
+  if (memory.proven) return;
+  memory.proven = true;
   if (!session.destroyed) session.settings({ maxConcurrentStreams: STREAMS_MAX });
 }
 
-async function forbidden(check: CheckToken, headers: IncomingHttpHeaders): Promise<Refusal | null> {
-  const reason = await check(headers.authorization);
-  return reason === null ? null : { status: 403, reason };
+async function forbidden(
+  check: CheckToken,
+  { authorization }: IncomingHttpHeaders,
+  memory: Memory,
+): Promise<Refusal | null> {
+  const reason = memory.wedged ? 'ExpiredProviderToken' : await check(authorization);
+  if (reason === 'ExpiredProviderToken') memory.wedged = true;
+  if (reason !== null) return { status: 403, reason };
+  if (memory.authorization === authorization) return null;
+  const young = Date.now() - memory.tokenSince < TOKEN_AGE_MIN_MS;
+  if (memory.authorization !== undefined && young) {
+    return { status: 429, reason: 'TooManyProviderTokenUpdates' };
+  }
+  memory.authorization = authorization;
+  memory.tokenSince = Date.now();
+  return null;
 }
 
 async function readBody(stream: ServerHttp2Stream): Promise<string> {

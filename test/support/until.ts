@@ -9,7 +9,7 @@ const GENEROUS_MS = 15_000;
  */
 export async function until<T>(
   condition: () => T | Promise<T>,
-  options: { timeoutMs?: number; what?: string } = {},
+  options: { timeoutMs?: number; what?: string; pollMs?: number } = {},
 ): Promise<Exclude<Awaited<T>, undefined | null | false>> {
   const deadline = Date.now() + (options.timeoutMs ?? GENEROUS_MS);
   let last: unknown;
@@ -26,6 +26,6 @@ export async function until<T>(
     if (Date.now() > deadline) {
       throw new Error(`never came true: ${options.what ?? condition} (last: ${last})`);
     }
-    await new Promise((resolve) => setTimeout(resolve, POLL_MS));
+    await new Promise((resolve) => setTimeout(resolve, options.pollMs ?? POLL_MS));
   }
 }

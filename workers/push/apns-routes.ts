@@ -7,7 +7,7 @@ import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
 import type { DeviceToken, PushOutcome } from '../../engine/pg/notifications.ts';
 import { type ApnsClient, type ApnsPush, createApnsClient } from './apns/client.ts';
-import { reactionTo } from './apns/reactions.ts';
+import { isFinal, reactionTo } from './apns/reactions.ts';
 
 const HOSTS = {
   sandbox: 'https://api.sandbox.push.apple.com',
@@ -21,6 +21,8 @@ export interface Verdict {
   reason: string | null;
   /** It was surely not shown and may be sent again later. */
   retry: boolean;
+  /** Not before so many ms, if APNs said so. */
+  retryAfterMs?: number;
   /** The token is gone since then, epoch ms. */
   goneAt?: number;
 }
@@ -64,12 +66,13 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
       if (answer.outcome === 'never_processed') {
         return { ...verdict('never_processed', null, answer.reason), retry: true };
       }
-      const { status, reason, timestamp } = answer;
-      const reaction = reactionTo(status, reason);
+      const { status, reason, timestamp, retryAfterMs } = answer;
+      const { kind } = reactionTo(status, reason);
       return {
         ...verdict('rejected', status, reason),
-        retry: reaction.kind === 'retry',
-        ...(reaction.kind === 'remove_token' && { goneAt: timestamp ?? sentAt }),
+        retry: !isFinal(status, reason),
+        ...(retryAfterMs !== undefined && { retryAfterMs }),
+        ...(kind === 'remove_token' && { goneAt: timestamp ?? sentAt }),
       };
     },
     async close() {

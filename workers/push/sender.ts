@@ -17,6 +17,7 @@ import {
 } from '../../engine/pg/notifications.ts';
 import type { Lane } from '../queues.ts';
 import type { ApnsPush } from './apns/client.ts';
+import { reactionTo } from './apns/reactions.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
 import { createBadTokenBreaker } from './bad-token-breaker.ts';
 import type { PushMetrics } from './metrics.ts';
@@ -33,19 +34,31 @@ export interface Outgoing {
   payload: string;
   /** Epoch ms after which Apple need not deliver it any more. */
   expiresAt: number;
+  /** The attempt whose place it takes. */
+  resendOf?: string;
 }
 
 export interface Sent extends PushResult {
   device: DeviceToken;
   /** It was surely not shown and may be sent again later. */
   retry: boolean;
+  /** Not before so many ms, if APNs said so. */
+  retryAfterMs?: number;
 }
 
 export interface Sender {
+  /**
+   * Puts pushes on record, sends them and records what became of them. A nearby push that another
+   * run has made already is left out, also of the result.
+   */
   send(lane: Lane, pushes: readonly Outgoing[]): Promise<Sent[]>;
   close(): Promise<void>;
 }
 
+/** Said of a phone that is none, and of every phone when sandbox and production are mixed up. */
+const MIXED_UP: ReadonlySet<string> = new Set(['BadDeviceToken', 'DeviceTokenNotForTopic']);
+/** Apple knows a few dozen reasons. */
+const TOLD_MAX = 100;
 /** Enough to know a phone again in the record, and useless to anybody else. */
 const SUFFIX_LENGTH = 8;
 export const suffixOf = (token: string) => token.slice(-SUFFIX_LENGTH);
@@ -58,6 +71,7 @@ export function createSender(parts: {
 }): Sender {
   const { db, routes, metrics, log } = parts;
   const breaker = createBadTokenBreaker(log);
+  const told = new Set<string>();
 
   async function sendOne(lane: Lane, push: Outgoing, apnsId: string) {
     const started = performance.now();
@@ -73,7 +87,8 @@ export function createSender(parts: {
     const verdict = await routes.send(push.device.environment, request);
     const took = performance.now() - started;
     metrics.pushed(lane, verdict.outcome, verdict.reason ?? '', took / 1000);
-    const bad = verdict.reason === 'BadDeviceToken';
+    const bad = verdict.status === 400 && MIXED_UP.has(verdict.reason ?? '');
+    if (verdict.status !== null) tellOurFault(verdict.status, verdict.reason ?? '', push.kind);
     if (verdict.status !== null) breaker.answered(bad);
     if (verdict.goneAt !== undefined && !(bad && breaker.tripped)) {
       await forget(push.device, verdict.goneAt, verdict.reason);
@@ -86,7 +101,15 @@ export function createSender(parts: {
       reason: verdict.reason,
       latencyMs: Math.round(took),
       retry: verdict.retry,
+      ...(verdict.retryAfterMs !== undefined && { retryAfterMs: verdict.retryAfterMs }),
     };
+  }
+
+  /** Once a process: each push of this kind would say the same. */
+  function tellOurFault(status: number, reason: string, kind: string): void {
+    if (reactionTo(status, reason).kind !== 'our_fault' || told.has(reason)) return;
+    if (told.size < TOLD_MAX) told.add(reason);
+    log.error({ status, reason, kind }, 'APNs never accepts what we sent');
   }
 
   /** Never throws: the next push to a token that stays gets the same answer. */
@@ -113,11 +136,15 @@ export function createSender(parts: {
           kind: push.kind,
           notificationId: push.notificationId,
           tokenSuffix: suffixOf(push.device.token),
+          ...(push.resendOf !== undefined && { resendOf: push.resendOf }),
         }),
       );
-      await recordAttempts(db, attempts);
+      const mine = await recordAttempts(db, attempts);
+      const due = pushes.map((push, i) => ({ push, apnsId: attempts[i]?.apnsId ?? '' }));
       const sent = await Promise.all(
-        pushes.map((push, i) => sendOne(lane, push, attempts[i]?.apnsId ?? '')),
+        due
+          .filter(({ apnsId }) => mine.has(apnsId))
+          .map(({ push, apnsId }) => sendOne(lane, push, apnsId)),
       );
       await recordResults(db, sent);
       return sent;

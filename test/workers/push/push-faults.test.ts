@@ -133,7 +133,9 @@ describe('a notification', () => {
       await t.queues.tasks.enqueueWave(bobsJob, 1);
     }
     expect(await critical.getWaitingCount()).toBe(1);
-    expect((await nearby.getWaiting()).map((task) => task.name)).toEqual([`wave 1 of ${bobsJob}`]);
+    expect((await nearby.getWaiting()).map((task) => task.name)).toEqual([
+      `New Job Nearby, wave 1 → job ${bobsJob}`,
+    ]);
     await critical.add('garbage', { notification_id: 7 }, { attempts: 3 });
     await nearby.add('garbage', { job_id: bobsJob, wave: 1, from: -1, count: 1 }, { attempts: 3 });
     await t.startWorker();

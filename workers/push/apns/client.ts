@@ -4,11 +4,13 @@
  * are kept free for that lane.
  */
 import type { Logger } from '../../../engine/context.ts';
-import { ApnsConnection, type ApnsOutcome, type ApnsPush } from './connection.ts';
+import { ApnsConnection } from './connection.ts';
+import { createPauses } from './pauses.ts';
 import type { ProviderKey } from './provider-token.ts';
 import { reactionTo } from './reactions.ts';
+import type { ApnsOutcome, ApnsPush } from './session.ts';
 
-export type { ApnsOutcome, ApnsPush } from './connection.ts';
+export type { ApnsOutcome, ApnsPush } from './session.ts';
 
 export interface ApnsClientOptions extends ProviderKey {
   /** `https://host[:port]` */
@@ -17,6 +19,8 @@ export interface ApnsClientOptions extends ProviderKey {
   ca?: string;
   log: Logger;
   now?: () => number;
+  /** How long to wait for TLS and SETTINGS. */
+  connectDeadlineMs?: number;
 }
 
 export interface ApnsClient {
@@ -33,14 +37,17 @@ const WAITING_MAX = 10_000;
 const WAIT_MAX_MS = 10_000;
 /** Streams of a connection that only the critical lane may use. */
 const RESERVED = 20;
-/** A push that a connection refused without looking at it is tried on another one. */
-const TRIES_MAX = 3;
+/** A push that a connection surely did not look at is sent again; a storm ends before this. */
+const RESENDS_MAX = 20;
+/** One that was refused for its connection's sake moves to another. */
+const MOVES_MAX = 1;
 const PUMP_MS = 250;
 
 interface Waiting {
   push: ApnsPush;
   since: number;
-  tries: number;
+  resends: number;
+  moves: number;
   resolve(outcome: ApnsOutcome): void;
 }
 
@@ -51,6 +58,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     () => new ApnsConnection({ ...options, key: options, log, now }),
   );
   const lanes: Record<ApnsPush['lane'], Waiting[]> = { critical: [], nearby: [] };
+  const pauses = createPauses(now, log);
   let closed = false;
   // Connections become free without an event when their back-off ends.
   const timer = setInterval(pump, PUMP_MS);
@@ -68,38 +76,50 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
         const connection = pick(lane);
         if (!connection) break;
         lanes[lane].shift();
-        void transmit(connection, next);
+        // Unix seconds: nobody would show it any more.
+        if (next.push.expiration * 1000 > now()) void transmit(connection, next);
+        else next.resolve({ outcome: 'never_processed', reason: 'expired' });
       }
     }
   }
 
   /** The least busy connection that has a stream for this lane. */
   function pick(lane: ApnsPush['lane']): ApnsConnection | undefined {
-    const reserved = lane === 'critical' ? 0 : RESERVED;
-    return connections
-      .filter(({ free, inFlight }) => free > (inFlight === 0 ? 0 : reserved))
-      .sort((a, b) => a.inFlight - b.inFlight)[0];
+    let best: ApnsConnection | undefined;
+    for (const one of connections) {
+      const reserved = lane === 'critical' || one.inFlight === 0 ? 0 : RESERVED;
+      if (one.free > reserved && (!best || one.inFlight < best.inFlight)) best = one;
+    }
+    return best;
   }
 
   async function transmit(connection: ApnsConnection, waiting: Waiting): Promise<void> {
-    const outcome = await connection.send(waiting.push);
-    const again = whatNow(connection, outcome);
-    if (again && ++waiting.tries < TRIES_MAX && !closed) lanes[waiting.push.lane].unshift(waiting);
+    const { push } = waiting;
+    const outcome = await connection.send(push);
+    if (pauses.answered(push, outcome)) handBack();
+    if (belongsElsewhere(outcome, waiting) && !closed) lanes[push.lane].unshift(waiting);
     else waiting.resolve(outcome);
     pump();
   }
 
-  /** Reacts for the connection's sake; true when the push belongs on another one. */
-  function whatNow(connection: ApnsConnection, outcome: ApnsOutcome): boolean {
-    if (outcome.outcome === 'never_processed') return outcome.reason === 'connection_closing';
+  function belongsElsewhere(outcome: ApnsOutcome, waiting: Waiting): boolean {
+    if (outcome.outcome === 'never_processed') {
+      return outcome.reason === 'connection_closing' && waiting.resends++ < RESENDS_MAX;
+    }
     if (outcome.outcome !== 'rejected') return false;
     const { kind } = reactionTo(outcome.status, outcome.reason);
-    if (kind === 'config_fault') {
-      log.error({ status: outcome.status, reason: outcome.reason }, 'APNs refuses our settings');
+    return kind === 'move' && waiting.moves++ < MOVES_MAX;
+  }
+
+  /** What waits for a stream, but is not to be sent now. */
+  function handBack(): void {
+    for (const lane of Object.values(lanes)) {
+      for (const waiting of lane.splice(0)) {
+        const reason = pauses.reasonAgainst(waiting.push);
+        if (reason === null) lane.push(waiting);
+        else waiting.resolve({ outcome: 'never_processed', reason });
+      }
     }
-    if (kind !== 'new_connection' && kind !== 'new_token') return false;
-    connection.retire(kind === 'new_token');
-    return true;
   }
 
   return {
@@ -109,8 +129,10 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
         const reason = closed ? 'cancelled' : 'overloaded';
         return Promise.resolve({ outcome: 'never_processed', reason });
       }
+      const paused = pauses.reasonAgainst(push);
+      if (paused !== null) return Promise.resolve({ outcome: 'never_processed', reason: paused });
       const { promise, resolve } = Promise.withResolvers<ApnsOutcome>();
-      lane.push({ push, since: now(), tries: 0, resolve });
+      lane.push({ push, since: now(), resends: 0, moves: 0, resolve });
       pump();
       return promise;
     },

@@ -1,0 +1,172 @@
+/**
+ * Every answer of APNs and what must follow from it, through the sender and the client against the
+ * simulator: is it sent again, is the token kept, does the connection stay, is anybody alarmed?
+ */
+import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import type { Logger } from '../../../../engine/context.ts';
+import { createRegistry } from '../../../../engine/metrics.ts';
+import {
+  deviceTokensOf,
+  listAttempts,
+  saveDeviceToken,
+} from '../../../../engine/pg/notifications.ts';
+import { createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
+import { createPushMetrics } from '../../../../workers/push/metrics.ts';
+import { createSender, type Outgoing, type Sender } from '../../../../workers/push/sender.ts';
+import { cleanups } from '../../../support/engine.ts';
+import { apnsConfig, startTestPush, type TestPush } from '../../../support/push.ts';
+
+interface Row {
+  /** May it be sent again later? */
+  retry?: boolean;
+  /** Was it sent again at once, on another connection? */
+  moves?: boolean;
+  /** Is the token gone? */
+  removed?: boolean;
+  /** Does the next push use another connection? */
+  newConnection?: boolean;
+  /** Are operators told? */
+  alarm?: boolean;
+  /** Is what follows to the same app held back? */
+  pauses?: boolean;
+}
+const ourFault: Row = { alarm: true };
+const fault: Row = { retry: true, alarm: true, newConnection: true, pauses: true };
+const moves: Row = { retry: true, moves: true, newConnection: true };
+
+const table: [number, string, Row][] = [
+  [400, 'BadDeviceToken', { removed: true }],
+  [400, 'DeviceTokenNotForTopic', { removed: true }],
+  [400, 'MissingDeviceToken', ourFault],
+  [400, 'BadTopic', fault],
+  [400, 'MissingTopic', fault],
+  [400, 'TopicDisallowed', fault],
+  [400, 'BadCollapseId', ourFault],
+  [400, 'BadExpirationDate', ourFault],
+  [400, 'BadMessageId', ourFault],
+  [400, 'BadPriority', ourFault],
+  [400, 'InvalidPushType', ourFault],
+  [400, 'DuplicateHeaders', ourFault],
+  [400, 'PayloadEmpty', ourFault],
+  [400, 'IdleTimeout', moves],
+  [403, 'ExpiredProviderToken', moves],
+  [403, 'InvalidProviderToken', fault],
+  [403, 'MissingProviderToken', fault],
+  [403, 'UnrelatedKeyIdInToken', moves],
+  [403, 'BadEnvironmentKeyIdInToken', fault],
+  [403, 'BadCertificate', fault],
+  [403, 'BadCertificateEnvironment', fault],
+  [403, 'Forbidden', fault],
+  [404, 'BadPath', ourFault],
+  [405, 'MethodNotAllowed', ourFault],
+  [410, 'Unregistered', { removed: true }],
+  [410, 'ExpiredToken', { removed: true }],
+  [413, 'PayloadTooLarge', ourFault],
+  [429, 'TooManyRequests', { retry: true }],
+  [429, 'TooManyProviderTokenUpdates', { retry: true, newConnection: true }],
+  [500, 'InternalServerError', { retry: true }],
+  [503, 'ServiceUnavailable', { retry: true }],
+  [503, 'Shutdown', moves],
+  [418, 'NeverHeardOf', ourFault],
+  [599, 'NeverHeardOf', { retry: true }],
+];
+
+let t: TestPush;
+let sender: Sender;
+let alarms: string[];
+let count = 0;
+const tokenOf = (user: string) => Buffer.from(user.padEnd(32, '.')).toString('hex');
+
+beforeAll(async () => {
+  t = await startTestPush();
+});
+beforeEach(() => {
+  t.simulator.faults.clear();
+  alarms = [];
+  const log: Logger = {
+    info: () => {},
+    warn: () => {},
+    error: (_details, message) => alarms.push(message),
+  };
+  // A client without a past: what an answer does to it is seen from the first push on.
+  const routes = createApnsRoutes(apnsConfig(t.simulator), log);
+  const metrics = createPushMetrics(createRegistry(), t.queues.byLane, Date.now);
+  sender = createSender({ db: t.ctx.db, routes, metrics, log });
+  cleanups.push(() => sender.close());
+});
+
+async function pushTo(user: string): Promise<Outgoing> {
+  const device = { token: tokenOf(user), userId: user, environment: 'sandbox' } as const;
+  await saveDeviceToken(t.ctx.db, { ...device, app: 'customer' });
+  return {
+    device,
+    app: 'customer',
+    jobId: `job of ${user}`,
+    wave: 0,
+    kind: 'test',
+    notificationId: null,
+    payload: JSON.stringify({ aps: { alert: 'x' }, job_id: user }),
+    expiresAt: Date.now() + 60_000,
+  };
+}
+const arrivals = (user: string) => t.simulator.phones.records(user);
+async function sendOne(push: Outgoing) {
+  const [sent] = await sender.send('critical', [push]);
+  if (!sent) throw new Error('nothing was sent');
+  return sent;
+}
+
+describe('an answer of APNs', () => {
+  it('200 is on record as sent, with how long it took', async () => {
+    const push = await pushTo('fine');
+    expect(await sendOne(push)).toMatchObject({ outcome: 'sent', status: 200, retry: false });
+    const [attempt] = await listAttempts(t.ctx.db, { jobId: push.jobId });
+    expect(attempt).toMatchObject({ outcome: 'sent', status: 200, reason: null });
+    expect(attempt?.latencyMs).toBeGreaterThanOrEqual(0);
+  });
+
+  it.each(table)('%i %s', async (status, reason, row) => {
+    const user = `u${++count}`;
+    const push = await pushTo(user);
+    await sendOne(await pushTo(`before ${user}`));
+    const opened = t.simulator.connections();
+    t.simulator.faults.setAnswer(push.device.token, { status, reason });
+    const sent = await sendOne(push);
+    expect(sent).toMatchObject({ outcome: 'rejected', status, reason, retry: row.retry ?? false });
+    expect(arrivals(user)).toHaveLength(row.moves ? 2 : 1);
+    const left = await deviceTokensOf(t.ctx.db, 'customer', [user]);
+    expect(left).toHaveLength(row.removed ? 0 : 1);
+    expect(alarms).toHaveLength(row.alarm ? 1 : 0);
+    const [attempt] = await listAttempts(t.ctx.db, { jobId: push.jobId });
+    expect(attempt).toMatchObject({ outcome: 'rejected', status, reason });
+    // The next push, to a phone that is well, shows what became of connection and lane.
+    const next = await sendOne(await pushTo(`after ${user}`));
+    if (row.pauses) expect(next).toMatchObject({ outcome: 'never_processed', reason, retry: true });
+    else expect(next).toMatchObject({ outcome: 'sent' });
+    const opens = t.simulator.connections() - opened;
+    if (!row.newConnection) expect(opens).toBeLessThanOrEqual(1);
+    else if (!row.pauses) expect(opens).toBeGreaterThanOrEqual(1);
+  });
+
+  it('three 500 in a row end their connection, an outage pauses everything', async () => {
+    await sendOne(await pushTo('warm'));
+    const busy = { kind: 'status', count: 3, reason: 'InternalServerError' } as const;
+    t.simulator.faults.add({ ...busy, status: 500 });
+    for (let i = 0; i < 3; i++) await sendOne(await pushTo(`five hundred ${i}`));
+    const opened = t.simulator.connections();
+    expect(await sendOne(await pushTo('well'))).toMatchObject({ outcome: 'sent' });
+    expect(t.simulator.connections()).toBe(opened + 1);
+    t.simulator.faults.add({ ...busy, status: 503, reason: 'ServiceUnavailable' });
+    for (let i = 0; i < 3; i++) await sendOne(await pushTo(`five oh three ${i}`));
+    const held = await sendOne(await pushTo('held'));
+    expect(held).toMatchObject({ outcome: 'never_processed', reason: 'ServiceUnavailable' });
+    expect(arrivals('held')).toHaveLength(0);
+  });
+
+  it('that asks for a delay is heard', async () => {
+    const push = await pushTo('patient');
+    const busy = { status: 429, reason: 'TooManyRequests', retryAfter: 7 };
+    t.simulator.faults.add({ kind: 'status', count: 1, ...busy });
+    expect(await sendOne(push)).toMatchObject({ retry: true, retryAfterMs: 7000 });
+  });
+});

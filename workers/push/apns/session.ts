@@ -1,0 +1,270 @@
+/**
+ * One HTTP/2 session to APNs: how many streams it may use now, its own provider token, and what
+ * surely happened to each push. A verdict is given when the stream is closed and not before; a
+ * session that got a GOAWAY, or whose answer says so, takes no more pushes and finishes those that
+ * it has. Used by `connection.ts`, which replaces it.
+ */
+import type { Socket } from 'node:net';
+import http2, { Agent } from 'http2-wrapper';
+import type { Logger } from '../../../engine/context.ts';
+import type { ProviderToken } from './provider-token.ts';
+import { reactionTo } from './reactions.ts';
+
+type Session = http2.ClientHttp2Session;
+type Stream = http2.ClientHttp2Stream;
+
+/** One push, as APNs takes it. */
+export interface ApnsPush {
+  /** Device token, hex. */
+  token: string;
+  topic: string;
+  /** JSON. */
+  payload: string;
+  /** At most 64 bytes; a phone shows the newest with one id. */
+  collapseId: string;
+  /** Unix seconds after which Apple need not deliver it. */
+  expiration: number;
+  /** A UUID in lower case. */
+  apnsId: string;
+  lane: 'critical' | 'nearby';
+}
+
+/**
+ * `never_processed` is safe to send again; `unknown` may have been delivered.
+ * `timestamp`: since when a token is gone, epoch ms. `retryAfterMs`: if APNs asks for a delay.
+ */
+export type ApnsOutcome =
+  | { outcome: 'sent' }
+  | {
+      outcome: 'rejected';
+      status: number;
+      reason: string;
+      timestamp?: number;
+      retryAfterMs?: number;
+    }
+  | { outcome: 'never_processed'; reason: string }
+  | { outcome: 'unknown'; reason: string };
+
+/** Apple allows 1 000; more than this on one connection only waits there instead of with us. */
+const STREAMS_MAX = 500;
+/** Apple answers within a second or is in trouble. */
+const ANSWER_DEADLINE_MS = 10_000;
+/** A stream that was given up is closed at once, unless the socket takes nothing any more. */
+const CANCEL_DEADLINE_MS = 2000;
+/** So many answers missed, or 500s got, in a row: the connection is dead, whatever TCP says. */
+const MISSED_MAX = 3;
+const PING_EVERY_MS = 30_000;
+const PING_DEADLINE_MS = 5000;
+/** In flight on a retired session: each has its own deadline, and then it is over. */
+const RETIRED_MAX_MS = ANSWER_DEADLINE_MS + CANCEL_DEADLINE_MS + 1000;
+
+const {
+  HTTP2_HEADER_METHOD: METHOD,
+  HTTP2_HEADER_PATH: PATH,
+  HTTP2_HEADER_STATUS: STATUS,
+  NGHTTP2_CANCEL,
+  NGHTTP2_NO_ERROR,
+  NGHTTP2_REFUSED_STREAM,
+} = http2.constants;
+/** Device tokens and provider tokens stay out of the compression table (Apple asks for it). */
+const SENSITIVE = { [http2.sensitiveHeaders]: [PATH, 'authorization'] };
+
+export class ApnsSession {
+  inFlight = 0;
+  readonly #session: Session;
+  readonly #socket: Socket;
+  readonly #token: ProviderToken;
+  readonly #log: Logger;
+  readonly #pinger: NodeJS.Timeout;
+  #limit: number;
+  /** The first push goes alone: until its success Apple allows one stream. */
+  #proven = false;
+  #retired = false;
+  #missed = 0;
+  #failed = 0;
+  /** It ended all streams with its own code, which says nothing of each. */
+  #failedGoaway = false;
+  /** Streams above it were surely not looked at. */
+  #lastProcessed = Number.POSITIVE_INFINITY;
+
+  /** `session` has received its SETTINGS; nobody else uses it. */
+  constructor(session: Session, socket: Socket, token: ProviderToken, log: Logger) {
+    this.#session = session;
+    this.#socket = socket;
+    this.#token = token;
+    this.#log = log;
+    this.#limit = session.remoteSettings.maxConcurrentStreams ?? 1;
+    this.#pinger = setInterval(() => this.#ping(), PING_EVERY_MS);
+    this.#pinger.unref();
+    session.on('error', () => {});
+    session.on('remoteSettings', ({ maxConcurrentStreams }) => {
+      this.#limit = maxConcurrentStreams ?? STREAMS_MAX;
+    });
+    // A server that leaves in good order says goodbye twice, the second time with the true id.
+    session.on('goaway', (code, lastStreamId, data) => {
+      if (code !== NGHTTP2_NO_ERROR) this.#failedGoaway = true;
+      this.#lastProcessed = Math.min(this.#lastProcessed, lastStreamId);
+      const reason = data ? Buffer.from(data).toString() : '';
+      log.info({ code, reason }, 'APNs says goodbye to a connection');
+      this.retire();
+    });
+    session.once('close', () => {
+      this.#retired = true;
+      clearInterval(this.#pinger);
+    });
+  }
+
+  /** May it take pushes at all? */
+  get usable(): boolean {
+    return !this.#retired && !this.#session.closed && !this.#session.destroyed;
+  }
+
+  /** How many more pushes may be handed over now. */
+  get free(): number {
+    if (!this.usable) return 0;
+    const limit = this.#proven ? Math.min(STREAMS_MAX, this.#limit) : Math.min(1, this.#limit);
+    return Math.max(0, limit - this.inFlight);
+  }
+
+  /** Sends one push; never rejects. */
+  async send(push: ApnsPush): Promise<ApnsOutcome> {
+    this.inFlight++;
+    try {
+      const token = await this.#token.current();
+      // What was not handed to the session surely went nowhere.
+      if (!this.usable) return { outcome: 'never_processed', reason: 'connection_closing' };
+      const outcome = await this.#settle(this.#session.request(headersOf(push, token)), push);
+      this.#learn(outcome);
+      return outcome;
+    } catch (error) {
+      this.#log.warn({ err: error }, 'push not handed to APNs');
+      return { outcome: 'never_processed', reason: 'connection_closing' };
+    } finally {
+      this.inFlight--;
+    }
+  }
+
+  /** Takes no more pushes; those in flight may finish. */
+  retire(): void {
+    if (this.#retired) return;
+    this.#retired = true;
+    markClosing(this.#session);
+    if (!this.#session.destroyed) this.#session.close();
+    setTimeout(() => this.destroy(), RETIRED_MAX_MS).unref();
+  }
+
+  /** At once; what is in flight is settled. */
+  destroy(): void {
+    this.#retired = true;
+    clearInterval(this.#pinger);
+    markClosing(this.#session);
+    this.#session.destroy();
+    // After a graceful close the session would wait for the other side to end the socket.
+    this.#socket.destroy();
+  }
+
+  /** Waits for the stream to close: before that nothing is sure. */
+  #settle(stream: Stream, push: ApnsPush): Promise<ApnsOutcome> {
+    const { promise, resolve } = Promise.withResolvers<ApnsOutcome>();
+    let answer: http2.IncomingHttpHeaders | undefined;
+    let body = '';
+    let late = false;
+    let timer = setTimeout(() => {
+      late = true;
+      timer = setTimeout(() => this.destroy(), CANCEL_DEADLINE_MS);
+      stream.close(NGHTTP2_CANCEL);
+      if (++this.#missed >= MISSED_MAX) this.destroy();
+    }, ANSWER_DEADLINE_MS);
+    stream.setEncoding('utf8');
+    stream.on('response', (headers) => {
+      answer = headers;
+    });
+    stream.on('data', (text: string) => {
+      body += text;
+    });
+    stream.on('error', () => {});
+    stream.once('close', () => {
+      clearTimeout(timer);
+      if (!late) this.#missed = 0;
+      if (answer) resolve(readAnswer(answer, body));
+      else resolve(this.#unanswered(stream, late));
+    });
+    stream.end(push.payload);
+    return promise;
+  }
+
+  #unanswered({ id, rstCode }: Stream, late: boolean): ApnsOutcome {
+    const refused = rstCode === NGHTTP2_REFUSED_STREAM && !this.#failedGoaway;
+    if (id === undefined || refused || id > this.#lastProcessed) {
+      return { outcome: 'never_processed', reason: 'connection_closing' };
+    }
+    return { outcome: 'unknown', reason: late ? 'no_answer' : 'connection_lost' };
+  }
+
+  /** What an answer says about the session that it came through. */
+  #learn(outcome: ApnsOutcome): void {
+    if (outcome.outcome === 'sent') {
+      this.#proven = true;
+      this.#failed = 0;
+    }
+    if (outcome.outcome !== 'rejected') return;
+    this.#failed = outcome.status === 500 ? this.#failed + 1 : 0;
+    const { newConnection } = reactionTo(outcome.status, outcome.reason);
+    if (newConnection || this.#failed >= MISSED_MAX) this.retire();
+  }
+
+  /** Nothing pings in the library, and a frozen server would be used for ever. */
+  #ping(): void {
+    if (!this.usable) return;
+    const timer = setTimeout(() => this.destroy(), PING_DEADLINE_MS);
+    timer.unref();
+    try {
+      this.#session.ping((error) => {
+        clearTimeout(timer);
+        if (error) this.destroy();
+      });
+    } catch {
+      clearTimeout(timer);
+    }
+  }
+}
+
+function headersOf(push: ApnsPush, token: string): http2.OutgoingHttpHeaders {
+  return {
+    [METHOD]: 'POST',
+    [PATH]: `/3/device/${push.token}`,
+    authorization: `bearer ${token}`,
+    'apns-id': push.apnsId,
+    'apns-topic': push.topic,
+    'apns-push-type': 'alert',
+    'apns-priority': '10',
+    'apns-expiration': String(push.expiration),
+    'apns-collapse-id': push.collapseId,
+    ...SENSITIVE,
+  };
+}
+
+/** The agent must not choose this session again. */
+function markClosing(session: Session): void {
+  const { kGracefullyClosing } = Agent as unknown as { kGracefullyClosing: symbol };
+  (session as unknown as Record<symbol, boolean>)[kGracefullyClosing] = true;
+}
+
+function readAnswer(headers: http2.IncomingHttpHeaders, body: string): ApnsOutcome {
+  const status = Number(headers[STATUS]);
+  if (status === 200) return { outcome: 'sent' };
+  let said: { reason?: unknown; timestamp?: unknown } = {};
+  try {
+    said = JSON.parse(body) ?? {};
+  } catch {
+    // A proxy between us and Apple may answer with anything.
+  }
+  const retryAfterMs = Number(headers['retry-after']) * 1000;
+  return {
+    outcome: 'rejected',
+    status,
+    reason: typeof said.reason === 'string' ? said.reason : 'other',
+    ...(typeof said.timestamp === 'number' && { timestamp: said.timestamp }),
+    ...(retryAfterMs > 0 && { retryAfterMs }),
+  };
+}
