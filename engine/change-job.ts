@@ -71,6 +71,7 @@ export async function progressJob(
         status,
         event: `job.${status}`,
         actor: `driver:${driverId}`,
+        freed: status === 'completed' ? limited(ctx, driverId) : null,
         notices:
           status === 'completed'
             ? [noticeOf('job_completed', 'customer', row.customerId, row.address)]
@@ -112,6 +113,7 @@ export async function releaseJob(
         nextWaveS: step?.waitS ?? null,
       },
       refusal: { driverId, kind: 'released' },
+      freed: limited(ctx, driverId),
       notices: [noticeOf('job_released', 'customer', row.customerId, row.address)],
     };
   });
@@ -139,6 +141,7 @@ export async function cancelJob(
       event: 'job.cancelled',
       actor,
       reason,
+      freed: limited(ctx, row.driverId),
       notices:
         row.driverId === null
           ? []
@@ -236,6 +239,11 @@ export async function openNextWave(ctx: EngineContext, row: JobRow): Promise<voi
   if (!opened) return;
   await trySettle(ctx, opened);
   if (next) await dispatchWave(ctx, opened);
+}
+
+/** Without a job limit nothing depends on how many jobs a driver holds. */
+function limited(ctx: EngineContext, driverId: string | null): string | null {
+  return ctx.settings.driverMaxActiveJobs > 0 ? driverId : null;
 }
 
 type Decision = Transition | { refuse: ChangeRefusal } | { done: JobRow };

@@ -16,7 +16,7 @@ import {
   type JobStatus,
   refusalOf,
 } from './domain/job.ts';
-import { zoneOfJob } from './domain/zones.ts';
+import { type Zone, zoneOfJob } from './domain/zones.ts';
 import { claimObstacle, fenceJob } from './pg/claims.ts';
 import { isServerError } from './pg/client.ts';
 import { findJob } from './pg/jobs.ts';
@@ -176,7 +176,10 @@ export function createClaims(
     }
     if (outcome.kind === 'won') return won(outcome.row, a.driverId);
     const decision = await askRow(a);
-    if (decision !== 'stale' && !decision.answer.ok) await unclaimJob(ctx.redis, a);
+    if (decision === 'stale') return decision;
+    // The row was ahead of Redis, which offers a job that is taken: it is brought there at once.
+    if (decision.settled?.row) background(bringUpToDate(a.zone, decision.settled.row));
+    else await unclaimJob(ctx.redis, a);
     return decision;
   }
 
@@ -221,6 +224,10 @@ export function createClaims(
     const put = await inZone(ctx, a.zone, () => putJob(ctx.redis, row));
     if (put === 'old') await unclaimJob(ctx.redis, a);
     return 'stale';
+  }
+
+  async function bringUpToDate(zone: Zone, row: JobRow): Promise<void> {
+    await inZone(ctx, zone, () => putJob(ctx.redis, row));
   }
 
   /** What a settled job means for one who waited for it. */

@@ -1,7 +1,7 @@
 /**
  * Group commit of claims. At most two batches are in flight; whoever arrives meanwhile forms the
  * next one, without a timer. One poisoned or locked row never fails or stalls the others: rows that
- * were skipped, and all rows of a batch that the server refused, run again singly.
+ * were skipped, and all rows of a batch that the server refused, run again singly, beside the batches.
  */
 import { type EngineContext, TryAgainError } from './context.ts';
 import type { JobRow } from './domain/job.ts';
@@ -14,6 +14,8 @@ export type CommitOutcome = { kind: 'won'; row: JobRow } | { kind: 'not_won' };
 /** Beyond 64 rows a statement only gets slower (measured: 32 000 claims/s grouped by 64). */
 const BATCH_MAX = 64;
 const IN_FLIGHT_MAX = 2;
+/** Statements that wait for locks, beside the batches; well below the pool's connections. */
+const SINGLY_MAX = 8;
 /** 16 full batches; whoever comes then is told 503 at once instead of waiting without end. */
 const QUEUE_MAX = 1024;
 
@@ -30,22 +32,39 @@ export interface CommitQueue {
 
 export function createCommitQueue(ctx: EngineContext): CommitQueue {
   const waiting: Waiting[] = [];
+  const apart: Waiting[] = [];
   let inFlight = 0;
+  let singly = 0;
 
   function pump(): void {
     while (inFlight < IN_FLIGHT_MAX && waiting.length > 0) {
       const batch = takeBatch(waiting);
       inFlight++;
-      void commitBatch(ctx, batch).finally(() => {
+      void commitBatch(ctx, batch).then((rest) => {
         inFlight--;
+        apart.push(...rest);
         pump();
+        pumpSingly();
+      });
+    }
+  }
+
+  /** Apart from the batches, which must not wait for somebody's lock. */
+  function pumpSingly(): void {
+    while (singly < SINGLY_MAX) {
+      const next = apart.shift();
+      if (!next) return;
+      singly++;
+      void commitSingly(ctx, next).then(() => {
+        singly--;
+        pumpSingly();
       });
     }
   }
 
   return {
     submit(intent) {
-      if (waiting.length >= QUEUE_MAX) {
+      if (waiting.length + apart.length >= QUEUE_MAX) {
         return Promise.reject(new TryAgainError('too many claims are waiting'));
       }
       const { promise, resolve, reject } = Promise.withResolvers<CommitOutcome>();
@@ -74,7 +93,11 @@ function takeBatch(waiting: Waiting[]): Waiting[] {
   return batch;
 }
 
-async function commitBatch(ctx: EngineContext, batch: readonly Waiting[]): Promise<void> {
+/** Settles what it can in one statement and returns the rest: the skipped and the unlucky. */
+async function commitBatch(
+  ctx: EngineContext,
+  batch: readonly Waiting[],
+): Promise<readonly Waiting[]> {
   ctx.metrics.claimBatch(batch.length);
   const maxActiveJobs = ctx.settings.driverMaxActiveJobs;
   let rows: readonly JobRow[];
@@ -82,9 +105,9 @@ async function commitBatch(ctx: EngineContext, batch: readonly Waiting[]): Promi
     const intents = batch.map((w) => w.intent);
     rows = await commitClaims(ctx.db, intents, { wait: false, maxActiveJobs });
   } catch (error) {
-    if (isServerError(error) && batch.length > 1) await commitSingly(ctx, batch);
-    else for (const w of batch) w.reject(error);
-    return;
+    if (isServerError(error) && batch.length > 1) return batch;
+    for (const w of batch) w.reject(error);
+    return [];
   }
   const won = new Map(rows.map((row) => [row.id, row]));
   const rest: Waiting[] = [];
@@ -93,20 +116,16 @@ async function commitBatch(ctx: EngineContext, batch: readonly Waiting[]): Promi
     if (row) w.resolve({ kind: 'won', row });
     else rest.push(w);
   }
-  await commitSingly(ctx, rest);
+  return rest;
 }
 
-/** Each in a statement of its own that waits for locks: the skipped and the unlucky. */
-async function commitSingly(ctx: EngineContext, batch: readonly Waiting[]): Promise<void> {
+/** In a statement of its own that waits for locks. */
+async function commitSingly(ctx: EngineContext, { intent, ...w }: Waiting): Promise<void> {
   const maxActiveJobs = ctx.settings.driverMaxActiveJobs;
-  await Promise.all(
-    batch.map(async (w) => {
-      try {
-        const [row] = await commitClaims(ctx.db, [w.intent], { wait: true, maxActiveJobs });
-        w.resolve(row ? { kind: 'won', row } : { kind: 'not_won' });
-      } catch (error) {
-        w.reject(error);
-      }
-    }),
-  );
+  try {
+    const [row] = await commitClaims(ctx.db, [intent], { wait: true, maxActiveJobs });
+    w.resolve(row ? { kind: 'won', row } : { kind: 'not_won' });
+  } catch (error) {
+    w.reject(error);
+  }
 }

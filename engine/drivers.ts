@@ -19,6 +19,7 @@ import {
   type Fix,
   formatFix,
   type KnownDriver,
+  parseFix,
   readDriver,
   toKnownDriver,
 } from './redis/drivers.ts';
@@ -81,8 +82,6 @@ export async function syncDriver(ctx: EngineContext, id: string): Promise<void> 
 /** Brings Redis to a driver's row, from any state Redis may be in. Ordered by `rev`. */
 export async function syncDriverRow(ctx: EngineContext, row: DriverRow): Promise<void> {
   const facts = factsOf(row);
-  const before = await ctx.redis.hget(keys.driver(row.id), 'state');
-  const typeBefore = before ? (JSON.parse(before) as DriverFacts).truckType : null;
   const { applied, zone } = await putDriver(ctx.redis, {
     id: row.id,
     rev: row.rev,
@@ -90,9 +89,9 @@ export async function syncDriverRow(ctx: EngineContext, row: DriverRow): Promise
   });
   if (!applied) return;
   const seenAt = row.seenAt ?? 0;
-  await indexDriver(ctx.redis, entryOf(ctx, facts, WORLD, seenAt, '0 0 0 -', false, typeBefore));
+  await indexDriver(ctx.redis, entryOf(ctx, facts, WORLD, seenAt, '0 0 0 -', false));
   if (zone) {
-    await indexDriver(ctx.redis, entryOf(ctx, facts, zone, seenAt, '', true, typeBefore));
+    await indexDriver(ctx.redis, entryOf(ctx, facts, zone, seenAt, '', true));
   } else if (row.lat !== null && row.lng !== null) {
     await enterZone(
       ctx,
@@ -111,8 +110,9 @@ export async function syncDriverRow(ctx: EngineContext, row: DriverRow): Promise
 }
 
 /**
- * Puts a driver into the zone of his fix and takes him out of the one he left. Adds with the rev it
- * knows, then reads the rev again: a change that came between is applied anew.
+ * Puts a driver into the zone of his fix and takes him out of the one he left; a fix that is older
+ * than the one there changes nothing in the end. Adds with the rev it knows, then reads the rev
+ * again: a change that came between is applied anew.
  */
 export async function enterZone(
   ctx: EngineContext,
@@ -124,14 +124,13 @@ export async function enterZone(
   const move = await moveDriver(ctx.redis, { id: facts.id, zone, at: fix.at });
   if (!move.moved) return;
   const current = move.state ? (JSON.parse(move.state) as DriverFacts) : facts;
-  await indexDriver(ctx.redis, entryOf(ctx, current, zone, seenAt, formatFix(fix), false, null));
+  await indexDriver(ctx.redis, entryOf(ctx, current, zone, seenAt, formatFix(fix), false));
   if (move.before && move.before !== zone) {
-    await leaveZone(ctx.redis, {
-      zone: move.before,
-      id: facts.id,
-      truckType: current.truckType,
-      at: fix.at,
-    });
+    const { id } = facts;
+    const left = await leaveZone(ctx.redis, { zone: move.before, id, at: fix.at });
+    // This fix came late: a newer one says that he is where he was.
+    const newer = left ? null : parseFix(await ctx.redis.hget(keys.fixes(move.before), id));
+    if (newer) return enterZone(ctx, current, newer, seenAt);
   }
   const [rev] = await ctx.redis.hmget(keys.driver(facts.id), 'rev');
   if (rev && Number(rev) !== current.rev) await syncDriver(ctx, facts.id);
@@ -167,7 +166,6 @@ function entryOf(
   seenAt: number,
   fix: string,
   onlyPresent: boolean,
-  truckTypeBefore: string | null,
 ) {
   return {
     zone,
@@ -175,7 +173,6 @@ function entryOf(
     rev: facts.rev,
     available: isAvailable(ctx, facts),
     truckType: facts.truckType,
-    truckTypeBefore,
     seenAt,
     fix,
     onlyPresent,

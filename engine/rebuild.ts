@@ -4,16 +4,21 @@
  */
 
 import { type EngineContext, TryAgainError } from './context.ts';
+import type { JobRow } from './domain/job.ts';
 import type { Refusal } from './domain/visibility.ts';
 import type { Zone } from './domain/zones.ts';
 import { syncDriverRow } from './drivers.ts';
 import { listDrivers, listRefusals } from './pg/drivers.ts';
-import { findJobs, listOpenJobs } from './pg/jobs.ts';
+import { findJobs, listOpenJobs, listUnsettled } from './pg/jobs.ts';
 import { runIdOf } from './redis/client.ts';
 import { driversLog, keys, usersLog, zoneLog } from './redis/keys.ts';
 import { putJob } from './redis/open-jobs.ts';
 
 const DRIVERS_PAGE = 500;
+/** Jobs put at once: a zone of thousands is ready in a moment, and no other command waits long. */
+const PUTS_AT_ONCE = 64;
+/** What was written in a minute of outage of a busy city; with more, whole zones are compared. */
+const UNSETTLED_MAX = 1000;
 /** A zone that is lost again while it is being used is tried so often, then the caller may. */
 const ATTEMPTS = 3;
 
@@ -49,15 +54,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const open = new Set(rows.map((row) => row.id));
     const closed = held.filter((id) => !open.has(id));
     rows.push(...(await findJobs(ctx.db, closed)));
-    const refusals = await refusalsOf(
-      ctx,
-      rows.map((row) => row.id),
-    );
-    let repaired = 0;
-    for (const row of rows) {
-      const put = { refusals: refusals.get(row.id) ?? [], rebuilding };
-      if ((await putJob(ctx.redis, row, put)) === 'applied') repaired++;
-    }
+    const repaired = await putRows(ctx, rows, rebuilding);
     if (rebuilding) {
       await ctx.redis.sadd(keys.zones, zone);
       await ctx.redis.hset(zoneLog(zone).meta, 'ready', run);
@@ -67,6 +64,37 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const found = before === null ? 'emptied' : rebuilding ? 'an older copy' : 'jobs out of date';
     ctx.log.info({ zone, found, repaired, open: open.size }, 'zone brought to Postgres');
   });
+}
+
+/**
+ * Puts every row that Redis may not have heard of, such as those written while it was away. Telling
+ * the people concerned is left to the reconciler. False when there are more than one call puts.
+ */
+export async function putUnsettled(ctx: EngineContext): Promise<boolean> {
+  const rows = await listUnsettled(ctx.db, 0, UNSETTLED_MAX);
+  const repaired = await putRows(ctx, rows, false);
+  for (let i = 0; i < repaired; i++) ctx.metrics.reconciled('job_put');
+  return rows.length < UNSETTLED_MAX;
+}
+
+/** How many of them were news. */
+async function putRows(
+  ctx: EngineContext,
+  rows: readonly JobRow[],
+  rebuilding: boolean,
+): Promise<number> {
+  const refusals = await refusalsOf(
+    ctx,
+    rows.map((row) => row.id),
+  );
+  let applied = 0;
+  for (let i = 0; i < rows.length; i += PUTS_AT_ONCE) {
+    const puts = rows.slice(i, i + PUTS_AT_ONCE).map((row) => {
+      return putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], rebuilding });
+    });
+    for (const put of await Promise.all(puts)) if (put === 'applied') applied++;
+  }
+  return applied;
 }
 
 /**

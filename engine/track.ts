@@ -138,7 +138,8 @@ export function createTracker(
 
   function remember(p: Pending): void {
     const before = unsaved.get(p.driver.id);
-    const fix = p.fix ?? null;
+    // A late fix does not replace a newer one that is not saved yet.
+    const fix = p.fix && p.fix.at >= (before?.at ?? 0) ? p.fix : null;
     unsaved.set(p.driver.id, {
       id: p.driver.id,
       lat: fix?.lat ?? before?.lat ?? null,

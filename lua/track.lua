@@ -1,5 +1,6 @@
 -- Takes a batch of signs of life, with or without a fix, in one zone. Fixes that are not newer than
--- the stored one are ignored; a driver who may not be found stays out of the index.
+-- the stored one are ignored. A fix moves who is in an index (XX) and adds nobody: the caller may not
+-- have heard yet that he went offline or drives another truck. Who is in which index: index-driver.
 -- KEYS[1] roster
 -- KEYS[2] fixes
 -- KEYS[3] seen
@@ -15,8 +16,7 @@ local reply = {}
 for i = 2, #ARGV, 5 do
   local driver, typed, fix = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
   local at, life = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4])
-  local entry = redis.call('HGET', roster, driver)
-  if not entry then
+  if redis.call('HEXISTS', roster, driver) == 0 then
     reply[#reply + 1] = -1
   else
     local code = 1
@@ -27,15 +27,12 @@ for i = 2, #ARGV, 5 do
       local storedAt = stored and tonumber(string.match(stored, '^%S+ %S+ (%S+)')) or -1
       if at <= storedAt then code = 0 else
         redis.call('HSET', fixes, driver, fix)
-        stored = fix
+        local lat, lng = string.match(fix, '^(%S+) (%S+)')
+        redis.call('GEOADD', any, 'XX', lng, lat, driver)
+        if typed > 0 then redis.call('GEOADD', KEYS[4 + typed], 'XX', lng, lat, driver) end
       end
     end
     local wasStale = not before or life - tonumber(before) > stale
-    if stored and string.match(entry, '(%d)$') == '1' and (code == 1 and fix ~= '' or wasStale) then
-      local lat, lng = string.match(stored, '^(%S+) (%S+)')
-      redis.call('GEOADD', any, lng, lat, driver)
-      if typed > 0 then redis.call('GEOADD', KEYS[4 + typed], lng, lat, driver) end
-    end
     reply[#reply + 1] = wasStale and code + 2 or code
   end
 end

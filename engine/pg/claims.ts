@@ -21,7 +21,8 @@ export interface ClaimIntent {
  * Returns the rows that were won; what became of the others is to be read from their rows.
  *
  * With a job limit the first statement of a transaction locks the batch's drivers in id order and
- * the second counts: a lock inside the same statement would see too old a snapshot.
+ * the second counts: a lock inside the same statement would see too old a snapshot. A driver whom
+ * somebody has locked is skipped or waited for like a row.
  */
 export async function commitClaims(
   db: Db,
@@ -33,10 +34,12 @@ export async function commitClaims(
   }
   return db.transaction(async (tx) => {
     const ids = JSON.stringify([...new Set(intents.map((i) => i.driverId))]);
-    await tx.execute(sql`
+    const locked = await tx.execute<{ id: string }>(sql`
       select id from drivers where id in (select jsonb_array_elements_text(${ids}::text::jsonb))
-      order by id for update`);
-    return tx.execute<RowOf<JobRow>>(claimStatement(intents, options));
+      order by id for update ${options.wait ? sql`` : sql`skip locked`}`);
+    const mine = new Set(locked.map((driver) => driver.id));
+    const free = intents.filter((intent) => mine.has(intent.driverId));
+    return tx.execute<RowOf<JobRow>>(claimStatement(free, options));
   });
 }
 

@@ -83,11 +83,6 @@ export async function setOnline(db: Db, id: string, online: boolean): Promise<Dr
   return row ?? null;
 }
 
-/** Something outside the row changed that decides what he is offered (his number of jobs). */
-export async function bumpDriver(db: Db, id: string): Promise<void> {
-  await db.execute(sql`update drivers set rev = rev + 1 where id = ${id}`);
-}
-
 /** One more completed job on his card. */
 export async function countCompletedJob(db: Db, id: string): Promise<void> {
   await db.execute(sql`update drivers set total_jobs = total_jobs + 1 where id = ${id}`);

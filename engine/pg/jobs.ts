@@ -158,6 +158,8 @@ export interface Transition {
   /** A new wave to be dispatched, opened with this change. */
   wave?: { wave: number; step: number; radiusKm: number; nextWaveS: number | null };
   refusal?: { driverId: string; kind: Refusal };
+  /** A driver whose number of jobs decides what he is offered, and who has one less: his rev moves. */
+  freed?: string | null;
 }
 
 /**
@@ -194,6 +196,8 @@ export async function transitionJob(db: Db, t: Transition): Promise<JobRow | nul
       select id, ${t.refusal?.driverId ?? ''}, ${t.refusal?.kind ?? ''}, ${t.reason ?? null}
       from j where ${t.refusal !== undefined}::boolean
       on conflict (job_id, driver_id) do update set kind = excluded.kind, reason = excluded.reason),
+    freed as (update drivers set rev = rev + 1
+      where id = ${t.freed ?? null} and exists (select from j)),
     note as (${insertNotices(t.notices ?? [])})
     select ${JOB_COLUMNS} from j`);
   return rows[0] ?? null;

@@ -12,8 +12,11 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** Never more than this between two tries to reconnect. */
 const RECONNECT_MAX_MS = 200;
 const KEEP_ALIVE_MS = 10_000;
-/** A connection that owes an answer and is silent for so long is half open: another one is made. */
-const SILENT_MS = 3000;
+/**
+ * A connection that owes an answer and is silent for so long is half open: another one is made.
+ * Above the time of a command, and early enough to be right within 2 s of the end of a fault.
+ */
+const SILENT_MS = 1500;
 
 const runIds = new WeakMap<RedisClient, string>();
 
@@ -55,12 +58,18 @@ function open(url: string, onError: (error: Error) => void, options: object): Re
     ...options,
   });
   client.on('error', onError);
-  // Asked for before the client's own readiness check, so answered before it says `ready`.
+  // Asked for before the client's own readiness check, so answered before it says `ready`. An
+  // answer, or its lack, counts only for the connection on which it was asked.
+  let connection = 0;
+  client.on('close', () => {
+    connection++;
+  });
   client.on('connect', () => {
     runIds.delete(client);
+    const asked = connection;
     client.info('server').then(
-      (info) => runIds.set(client, /^run_id:(\w+)/m.exec(info)?.[1] ?? ''),
-      () => client.disconnect(true),
+      (info) => asked === connection && runIds.set(client, /^run_id:(\w+)/m.exec(info)?.[1] ?? ''),
+      () => asked === connection && client.disconnect(true),
     );
   });
   return client;

@@ -7,6 +7,9 @@ import type { Zone } from '../domain/zones.ts';
 /** The truck type under which every available driver is indexed. */
 const ANY_TYPE = '*';
 
+/** No type's name is that of all types. */
+const encodeType = (truckType: string) => encodeURIComponent(truckType).replaceAll('*', '%2A');
+
 export const keys = {
   /** SET: zones that Redis was filled with, for the sweep. */
   zones: 'muster:zones',
@@ -22,8 +25,8 @@ export const keys = {
   declined: (zone: Zone, id: string) => `muster:{${zone}}:declined:${id}`,
   /** GEO: available drivers, all of them or those of one truck type. Writer: track, index-driver. */
   candidates: (zone: Zone, truckType: string | null) =>
-    `muster:{${zone}}:drivers:${truckType === null ? ANY_TYPE : encodeURIComponent(truckType)}`,
-  /** HASH driver → `rev available`: who is in this zone, and may he be found. */
+    `muster:{${zone}}:drivers:${truckType === null ? ANY_TYPE : encodeType(truckType)}`,
+  /** HASH driver → `rev available type`: who is in this zone, may he be found, and in which index. */
   roster: (zone: Zone) => `muster:{${zone}}:roster`,
   /** HASH driver → `lat lng at heading`: last fixes, `at` the phone's time capped at ours. */
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,

@@ -235,7 +235,6 @@ export async function indexDriver(
     rev: number;
     available: boolean;
     truckType: string | null;
-    truckTypeBefore: string | null;
     seenAt: number;
     /** `lat lng at heading`, or empty: the stored one. */
     fix: string;
@@ -251,29 +250,24 @@ export async function indexDriver(
       keys.seen(a.zone),
       keys.candidates(a.zone, null),
       keys.candidates(a.zone, a.truckType),
-      keys.candidates(a.zone, a.truckTypeBefore),
     ],
     [a.id, a.rev, a.available ? 1 : 0, a.seenAt, a.fix, a.onlyPresent ? 1 : 0],
   );
   return code === 1;
 }
 
+/** False when a newer fix had brought him back there: then he stays. */
 export async function leaveZone(
   redis: RedisClient,
-  a: { zone: Zone; id: string; truckType: string | null; at: number },
-): Promise<void> {
-  await runScript(
+  a: { zone: Zone; id: string; at: number },
+): Promise<boolean> {
+  const code = await runScript(
     redis,
     SCRIPTS.leaveZone,
-    [
-      keys.roster(a.zone),
-      keys.fixes(a.zone),
-      keys.seen(a.zone),
-      keys.candidates(a.zone, null),
-      keys.candidates(a.zone, a.truckType),
-    ],
+    [keys.roster(a.zone), keys.fixes(a.zone), keys.seen(a.zone), keys.candidates(a.zone, null)],
     [a.id, a.at],
   );
+  return code === 1;
 }
 
 export interface TrackEntry {

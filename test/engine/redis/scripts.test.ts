@@ -272,7 +272,6 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
       rev: 1,
       available: true,
       truckType: 'van',
-      truckTypeBefore: null,
       seenAt: 1000,
       fix: '37.77 -122.41 1000 -',
       onlyPresent: false,
@@ -315,11 +314,27 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
   it('does not find who is stale, or was taken out, or changed his type', async () => {
     await enter();
     expect(await find(null, 1001)).toEqual([]);
-    await enter({ rev: 2, truckType: 'flatbed', truckTypeBefore: 'van', onlyPresent: true });
+    await enter({ rev: 2, truckType: 'flatbed', onlyPresent: true });
     expect(await find('van')).toEqual([]);
     expect(await find('flatbed')).toEqual(['d1']);
     await enter({ rev: 3, available: false, truckType: 'flatbed', onlyPresent: true });
     expect(await find(null)).toEqual([]);
+  });
+
+  it('takes no type for all types', async () => {
+    await enter({ truckType: '*' });
+    await enter({ id: 'd2', truckType: 'van' });
+    expect(await find('*')).toEqual(['d1']);
+  });
+
+  it('an older revision, or a caller who knows an older one, does not say which truck it is', async () => {
+    await enter({ rev: 2, truckType: 'flatbed' });
+    await enter({ rev: 1, truckType: 'van' });
+    await fix(2000);
+    expect(await find('van')).toEqual([]);
+    expect(await find('flatbed')).toEqual(['d1']);
+    await leaveZone(redis, { zone, id: 'd1', at: 3000 });
+    expect(await find('flatbed')).toEqual([]);
   });
 
   it('an older revision does not bring him back', async () => {
@@ -351,7 +366,7 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
 
   it('leaves nothing behind', async () => {
     await enter();
-    await leaveZone(redis, { zone, id: 'd1', truckType: 'van', at: 2000 });
+    await leaveZone(redis, { zone, id: 'd1', at: 2000 });
     expect(await find(null)).toEqual([]);
     expect(await redis.hlen(keys.roster(zone))).toBe(0);
     expect(await redis.hlen(keys.fixes(zone))).toBe(0);

@@ -1,0 +1,237 @@
+/**
+ * What Redis holds of a job while writers overtake each other: it never goes back, whoever comes
+ * late. Each scenario runs on Muster and on a copy that is written by whoever comes.
+ */
+import { beforeAll, describe, expect, it } from 'vitest';
+import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { rebuildZone } from '../../engine/rebuild.ts';
+import { settleJob } from '../../engine/settle.ts';
+import { cleanups } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+import { ROWS_READ, startHoldingProxy } from './support/holding-proxy.ts';
+import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
+import { type Verb, violations } from './support/steps.ts';
+
+let muster: Races;
+beforeAll(async () => {
+  muster = await startRaces();
+});
+
+/** A copy of jobs, written from their rows. */
+interface Copy {
+  put(row: JobRow): Promise<void>;
+  isOpen(job: string): Promise<boolean>;
+}
+
+const musterCopy: Copy = {
+  put: (row) => settleJob(muster.other.ctx, row),
+  isOpen: (job) => muster.isOpen(job),
+};
+
+/** A set of open jobs without versions. */
+function setCopy(): Copy {
+  const { redis } = muster.t.ctx;
+  return {
+    async put(row) {
+      if (isClaimable(row.status)) await redis.sadd('naive:copy', row.id);
+      else await redis.srem('naive:copy', row.id);
+    },
+    isOpen: async (job) => (await redis.sismember('naive:copy', job)) === 1,
+  };
+}
+
+/** What became of one job, version after version. */
+async function lifeOf(...verbs: ((job: string) => Promise<boolean>)[]): Promise<JobRow[]> {
+  const job = await muster.post();
+  const rows = [await muster.settled(job)];
+  for (const verb of verbs) {
+    expect(await verb(job)).toBe(true);
+    rows.push(await muster.settled(job));
+  }
+  return rows;
+}
+
+// nammayatri: losers' feeds are cleared by a loop without a sequence number, so that a late "new
+// request" arrives after its own "cleared"; notification-service: a dead offer is delivered first;
+// fleetbase #468: what is shown as dispatched is not.
+describe('settle overtaken by a newer settle', () => {
+  async function scenario(copy: Copy): Promise<string[]> {
+    const found = violations();
+    const reopened = await lifeOf(
+      (job) => muster.accept(job, 'd1'),
+      (job) => muster.release(job, 'd1'),
+    );
+    await inEveryOrder(reopened, copy, found.expect);
+    const closed = await lifeOf(
+      (job) => muster.accept(job, 'd1'),
+      (job) => muster.release(job, 'd1'),
+      (job) => muster.cancel(job),
+    );
+    await inEveryOrder(closed, copy, found.expect);
+    return found.list;
+  }
+
+  /** The newest row is settled, then the older ones, each as a process that was slow would. */
+  async function inEveryOrder(
+    rows: readonly JobRow[],
+    copy: Copy,
+    check: (holds: boolean, violation: string) => void,
+  ): Promise<void> {
+    const newest = rows.at(-1);
+    if (!newest) return;
+    for (const late of rows) {
+      await copy.put(newest);
+      await copy.put(late);
+      const open = await copy.isOpen(newest.id);
+      check(
+        open === isClaimable(newest.status),
+        `${newest.status}, yet ${open ? 'open' : 'closed'} after a late ${late.status}`,
+      );
+    }
+  }
+
+  it('Muster: the copy never goes back, and the row stays settled', async () => {
+    expect(await scenario(musterCopy)).toEqual([]);
+    const [row] = await muster.sql<{ n: number }[]>`
+      select count(*)::int as n from jobs where settled_version <> version`;
+    expect(row?.n).toBe(0);
+  });
+
+  it('Muster: nor does it lose who may not have the job again', async () => {
+    const rows = await lifeOf(
+      (job) => muster.accept(job, 'd1'),
+      (job) => muster.release(job, 'd1'),
+    );
+    for (const late of rows) await musterCopy.put(late);
+    const [{ id } = { id: '' }] = rows;
+    const driver = await muster.other.knowDriver('d1');
+    const offered = driver ? await muster.other.available(driver) : [];
+    expect(offered.map((job) => job.id)).not.toContain(id);
+    expect(await answerOf(muster.other, id, 'd1')).toEqual({ code: 'released' });
+    expect(await decided(muster.other, id, 'd2')).toBe(true);
+  });
+
+  it('a naive version fails it', async () => {
+    expect(await scenario(setCopy())).toEqual([
+      'pending, yet closed after a late accepted',
+      'cancelled, yet open after a late pending',
+    ]);
+  });
+});
+
+/** A store that lost everything and is filled from the rows while people go on working. */
+interface Rebuilt {
+  isOpen(job: string): Promise<boolean>;
+  /** Empties the store; `traffic` comes between reading the rows and writing them. */
+  rebuild(traffic: () => Promise<void>): Promise<void>;
+}
+
+// tile38 and Redis users in general (node-georedis #8 and others): a reload writes what it read, and
+// what changed meanwhile is undone. nammayatri #9930: cancelled rides still get driver calls.
+describe('rebuild against live traffic', () => {
+  async function scenario(store: Rebuilt): Promise<string[]> {
+    const found = violations();
+    const [taken, cancelled, held, kept] = [
+      await muster.post(),
+      await muster.post(),
+      await muster.post(),
+      await muster.post(),
+    ];
+    await muster.accept(held, 'd1');
+    await muster.settled(held);
+    let posted = '';
+    await store.rebuild(async () => {
+      const verbs: Verb[] = [
+        () => muster.accept(taken, 'd2'),
+        () => muster.cancel(cancelled),
+        () => muster.release(held, 'd1'),
+        async () => (await muster.t.engine.decline(kept, 'd2', null)).ok,
+      ];
+      for (const verb of verbs) found.expect(await verb(), 'live traffic was refused');
+      posted = await muster.post();
+    });
+    const open = { taken: false, cancelled: false, released: true, kept: true, posted: true };
+    for (const [name, id] of Object.entries({ taken, cancelled, released: held, kept, posted })) {
+      const shouldBe = open[name as keyof typeof open];
+      const is = await store.isOpen(id);
+      found.expect(is === shouldBe, `${name}, yet ${is ? 'open' : 'closed'}`);
+    }
+    return found.list;
+  }
+
+  it('Muster: what was read before is not written over what came since', async () => {
+    const proxy = await startHoldingProxy(muster.t.databaseUrl);
+    cleanups.push(() => proxy.close());
+    const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
+    expect(await scenario(pausedRebuild(slow, proxy))).toEqual([]);
+    const driver = await muster.other.knowDriver('d2');
+    const offered = driver ? await muster.other.available(driver) : [];
+    for (const { id } of offered) {
+      expect(await muster.row(id)).toMatchObject({ status: 'pending' });
+    }
+  });
+
+  it('Muster: many processes rebuild at once, under load, and none undoes another', async () => {
+    const third = await muster.t.another();
+    const { zone } = await muster.row(await muster.post());
+    for (let round = 0; round < 5; round++) {
+      const jobs = await Promise.all(Array.from({ length: 12 }, () => muster.post()));
+      await muster.t.ctx.redis.flushall();
+      await Promise.all([
+        ...[muster.t.engine, muster.other, third].map((engine) => rebuildZone(engine.ctx, zone)),
+        ...jobs.map((job, i) =>
+          i % 3 === 0
+            ? muster.cancel(job)
+            : decided(i % 3 === 1 ? third : muster.other, job, i % 2 ? 'd1' : 'd2'),
+        ),
+        muster.post(),
+      ]);
+      for (const job of jobs) {
+        const { status } = await muster.settled(job);
+        expect(await muster.isOpen(job)).toBe(isClaimable(status));
+      }
+    }
+  });
+
+  it('a naive version fails it', async () => {
+    const copy = setCopy();
+    const { redis } = muster.t.ctx;
+    const found = await scenario({
+      isOpen: copy.isOpen,
+      async rebuild(traffic) {
+        const rows = await muster.sql<{ id: string }[]>`
+          select id from jobs where status in ('pending', 'confirmed', 'assigned')`;
+        await traffic();
+        await redis.del('naive:copy');
+        for (const { id } of rows) await redis.sadd('naive:copy', id);
+      },
+    });
+    expect(found).toEqual([
+      'taken, yet open',
+      'cancelled, yet open',
+      'released, yet closed',
+      'posted, yet closed',
+    ]);
+  });
+
+  /** A process that has read the rows and is slow to hear of them. */
+  function pausedRebuild(
+    slow: Engine,
+    proxy: Awaited<ReturnType<typeof startHoldingProxy>>,
+  ): Rebuilt {
+    return {
+      isOpen: (job) => muster.isOpen(job),
+      async rebuild(traffic) {
+        const { zone } = await muster.row(await muster.post());
+        await muster.t.ctx.redis.flushall();
+        proxy.hold('answers', ROWS_READ);
+        const rebuilt = rebuildZone(slow.ctx, zone);
+        await until(() => proxy.holding);
+        await traffic();
+        proxy.release();
+        await rebuilt;
+      },
+    };
+  }
+});

@@ -1,0 +1,277 @@
+/**
+ * The same wish said twice: because an answer was lost, because a finger was quick, because a
+ * network delivered it late. Each scenario runs on Muster and on a version that takes every call
+ * for a new one.
+ */
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import type { PostInput } from '../../engine/post-job.ts';
+import { keys } from '../../engine/redis/keys.ts';
+import { cleanups, HERE } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+import { type HoldingProxy, ONE_ROW_WRITTEN, startHoldingProxy } from './support/holding-proxy.ts';
+import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
+import { violations } from './support/steps.ts';
+
+let muster: Races;
+/** A process whose answers from Postgres can be lost, and the way they take. */
+let lossy: Awaited<ReturnType<typeof engineVia>>;
+let answers: HoldingProxy;
+beforeAll(async () => {
+  muster = await startRaces();
+  answers = await startHoldingProxy(muster.t.databaseUrl);
+  cleanups.push(() => answers.close());
+  lossy = await engineVia(muster.t, { databaseUrl: answers.url });
+});
+
+interface Claims {
+  post(): Promise<string>;
+  claim(job: string, driver: string): Promise<boolean>;
+  /** The claim is made durable, and its answer is lost. */
+  claimUnheard(job: string, driver: string): Promise<void>;
+  release(job: string, driver: string): Promise<void>;
+  /** How often the customer was told that a driver comes. */
+  toldAssigned(job: string): Promise<number>;
+}
+
+const musterClaims: Claims = {
+  post: () => muster.post(),
+  claim: (job, driver) => decided(muster.other, job, driver),
+  async claimUnheard(job, driver) {
+    answers.hold('answers', ONE_ROW_WRITTEN);
+    expect(await lossy.claim(job, driver)).toMatchObject({ code: 'try_again' });
+    await until(async () => (await muster.row(job)).status === 'accepted');
+    answers.cut();
+  },
+  async release(job, driver) {
+    await muster.release(job, driver);
+  },
+  async toldAssigned(job) {
+    const { told } = await muster.look(job);
+    return told.filter((one) => one === 'customer driver_assigned').length;
+  },
+};
+
+/** `UPDATE … WHERE status = 'requested'`: correct for the ride, and nothing more. */
+function guardedUpdate(): Claims {
+  const { sql } = muster;
+  const told: string[] = [];
+  const claim = async (job: string, driver: string) => {
+    const { count } = await sql`
+      update naive_rides set status = 'accepted', driver = ${driver}
+      where id = ${job} and status = 'requested'`;
+    if (count === 1) told.push(job);
+    return count === 1;
+  };
+  return {
+    async post() {
+      await sql`create table if not exists naive_rides (id text, status text, driver text)`;
+      const id = randomUUID();
+      await sql`insert into naive_rides values (${id}, 'requested', null)`;
+      return id;
+    },
+    claim,
+    async claimUnheard(job, driver) {
+      await claim(job, driver);
+    },
+    async release(job) {
+      await sql`update naive_rides set status = 'requested', driver = null where id = ${job}`;
+    },
+    toldAssigned: async (job) => told.filter((id) => id === job).length,
+  };
+}
+
+// ride-hailing (richxcame): 409 to the winner too; Fleetbase: "Order has already started" is said to
+// the driver who started it; nammayatri: a retry meets FoundActiveQuotes or AlreadyAccepted.
+describe('retry after a lost answer', () => {
+  async function scenario(claims: Claims): Promise<string[]> {
+    const found = violations();
+    const job = await claims.post();
+    await claims.claimUnheard(job, 'd1');
+    found.expect(await claims.claim(job, 'd1'), 'the winner is refused his own job');
+    found.expect(!(await claims.claim(job, 'd2')), 'two drivers were told that they have it');
+    found.expect(await claims.claim(job, 'd1'), 'the winner is refused when he asks once more');
+    const told = await claims.toldAssigned(job);
+    found.expect(told === 1, `the customer was told ${told} times`);
+    return found.list;
+  }
+
+  it('Muster: the winner hears so as often as he asks', async () => {
+    expect(await scenario(musterClaims)).toEqual([]);
+  });
+
+  it('Muster: also in the process that lost the answer, and when he taps twice at once', async () => {
+    const job = await muster.post();
+    await musterClaims.claimUnheard(job, 'd1');
+    expect(await answerOf(lossy, job, 'd2')).toEqual({ code: 'already_accepted' });
+    expect(await answerOf(lossy, job, 'd1')).toEqual({ code: null });
+    const twice = await muster.post();
+    const taps = [muster.t.engine, muster.other, muster.t.engine, muster.other, lossy];
+    const won = await Promise.all(taps.map((engine) => decided(engine, twice, 'd1')));
+    expect(won).toEqual(taps.map(() => true));
+    expect(await muster.settled(twice)).toMatchObject({ version: 2, driverId: 'd1' });
+    expect(await musterClaims.toldAssigned(twice)).toBe(1);
+  });
+
+  it('a naive version fails it', async () => {
+    expect(await scenario(guardedUpdate())).toEqual([
+      'the winner is refused his own job',
+      'the winner is refused when he asks once more',
+    ]);
+  });
+});
+
+// nammayatri #1614: the driver who cancelled is offered the same ride again, and his accept books.
+describe('retry after release', () => {
+  async function scenario(claims: Claims): Promise<string[]> {
+    const found = violations();
+    const job = await claims.post();
+    found.expect(await claims.claim(job, 'd1'), 'an open job was refused');
+    await claims.release(job, 'd1');
+    found.expect(!(await claims.claim(job, 'd1')), 'who gave it back has it again');
+    found.expect(await claims.claim(job, 'd2'), 'nobody else can take it');
+    await claims.release(job, 'd2');
+    found.expect(!(await claims.claim(job, 'd1')), 'who gave it back has it again, later');
+    found.expect(await claims.claim(job, 'd3'), 'a third cannot take it');
+    return found.list;
+  }
+
+  it('Muster: an accept that arrives after the release does not take it again', async () => {
+    expect(await scenario(musterClaims)).toEqual([]);
+  });
+
+  it('Muster: nor while Redis has not heard of the release, nor after it forgot all', async () => {
+    const proxy = await startHoldingProxy(muster.t.redisUrl);
+    cleanups.push(() => proxy.close());
+    const slow = await engineVia(muster.t, { redisUrl: proxy.url });
+    const job = await muster.post();
+    expect(await decided(muster.other, job, 'd1')).toBe(true);
+    await muster.settled(job);
+    proxy.hold('requests');
+    const released = slow.release(job, 'd1', null);
+    await until(async () => (await muster.row(job)).status === 'pending');
+    expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
+    proxy.release();
+    expect(await released).toMatchObject({ ok: true });
+    const { zone } = await muster.settled(job);
+    await muster.t.ctx.redis.del(keys.declined(zone, job));
+    expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
+    await muster.t.ctx.redis.flushall();
+    expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
+    expect(await decided(muster.other, job, 'd2')).toBe(true);
+  });
+
+  it('a naive version fails it', async () => {
+    expect(await scenario(guardedUpdate())).toEqual([
+      'who gave it back has it again',
+      'nobody else can take it',
+      'who gave it back has it again, later',
+      'a third cannot take it',
+    ]);
+  });
+});
+
+/** Posts with a key; the answer names the job, null is a refusal. */
+interface Posts {
+  post(process: number, key: string, address: string): Promise<string | null>;
+  postUnheard(key: string, address: string): Promise<void>;
+  count(key: string): Promise<number>;
+}
+
+// nammayatri #6691: the dashboard's call arrives twice, and there are two rides on one booking.
+describe('concurrent duplicates of one Idempotency-Key', () => {
+  async function scenario(posts: Posts): Promise<string[]> {
+    const found = violations();
+    for (let round = 0; round < 10; round++) {
+      const key = randomUUID();
+      const jobs = await Promise.all(
+        Array.from({ length: 8 }, (_, i) => posts.post(i, key, '1 Main St')),
+      );
+      found.expect(new Set(jobs).size === 1, 'answered with several jobs');
+      const count = await posts.count(key);
+      found.expect(count === 1, `${count} jobs posted`);
+      found.expect((await posts.post(1, key, '1 Main St')) === jobs[0], 'a later one differs');
+    }
+    const key = randomUUID();
+    const either = await Promise.all(
+      Array.from({ length: 8 }, (_, i) => posts.post(i, key, i % 2 ? 'here' : 'there')),
+    );
+    const said = new Set(either.filter((job) => job !== null));
+    found.expect(said.size === 1, 'two bodies under one key are two jobs');
+    found.expect(either.filter((job) => job === null).length === 4, 'another body was accepted');
+    const lost = randomUUID();
+    await posts.postUnheard(lost, '1 Main St');
+    await posts.post(0, lost, '1 Main St');
+    found.expect((await posts.count(lost)) === 1, 'posted again after a lost answer');
+    return found.list;
+  }
+
+  const input = (key: string, address: string): PostInput => ({
+    customerId: 'c1',
+    address,
+    position: HERE,
+    totalPrice: 10,
+    truckType: null,
+    notes: key,
+    expiresAt: null,
+    actor: 'customer:c1',
+    idempotency: { sub: 'c1', key, body: { address } },
+  });
+
+  it('Muster: one job, answered alike in every process', async () => {
+    const engines = [muster.t.engine, muster.other];
+    const found = await scenario({
+      async post(process, key, address) {
+        const result = await (engines[process % 2] ?? muster.other).post(input(key, address));
+        return result.ok ? result.job.id : null;
+      },
+      async postUnheard(key, address) {
+        answers.hold('answers', ONE_ROW_WRITTEN);
+        const unheard = lossy.post(input(key, address));
+        const failed = expect(unheard).rejects.toThrow();
+        await until(() => answers.holding);
+        answers.cut();
+        await failed;
+      },
+      async count(key) {
+        const [row] = await muster.sql<{ n: number }[]>`
+          select count(*)::int as n from jobs where notes = ${key}`;
+        return row?.n ?? 0;
+      },
+    });
+    expect(found).toEqual([]);
+  });
+
+  it('a naive version fails it', async () => {
+    const { sql } = muster;
+    await sql`create table naive_posts (key text, body text, job text)`;
+    const looked = new Map<string, { count: number; all: PromiseWithResolvers<void> }>();
+    const insert = async (key: string, body: string) => {
+      const job = randomUUID();
+      await sql`insert into naive_posts values (${key}, ${body}, ${job})`;
+      return job;
+    };
+    const found = await scenario({
+      async post(_process, key, address) {
+        const [row] = await sql<{ job: string; body: string }[]>`
+          select job, body from naive_posts where key = ${key}`;
+        if (row) return row.body === address ? row.job : null;
+        const entry = looked.get(key) ?? { count: 0, all: Promise.withResolvers<void>() };
+        looked.set(key, entry);
+        if (++entry.count === 8) entry.all.resolve();
+        await entry.all.promise;
+        return insert(key, address);
+      },
+      async postUnheard(key, address) {
+        await insert(key, address);
+      },
+      async count(key) {
+        const rows = await sql`select from naive_posts where key = ${key}`;
+        return rows.length;
+      },
+    });
+    expect(found).toContain('answered with several jobs');
+    expect(found).toContain('8 jobs posted');
+    expect(found).toContain('two bodies under one key are two jobs');
+  });
+});

@@ -1,0 +1,76 @@
+/**
+ * A TCP proxy that can hold what one side sends: requests that do not arrive yet, answers that are
+ * on their way. What is held is passed on later, or lost with its connections.
+ */
+import net from 'node:net';
+
+export interface HoldingProxy {
+  /** The target's URL with the proxy's port. */
+  url: string;
+  /** Holds what this side sends from now on, or from the first chunk that contains `from`. */
+  hold(what: 'requests' | 'answers', from?: string): void;
+  /** Has anything been held since? */
+  readonly holding: boolean;
+  /** Passes on what is held, and all that follows. */
+  release(): void;
+  /** Loses what is held and cuts every connection; new ones work. */
+  cut(): void;
+  close(): void;
+}
+
+/** What Postgres sends with the last row: until then a statement may still be being prepared. */
+export const ROWS_READ = 'SELECT ';
+export const ONE_ROW_WRITTEN = 'SELECT 1\0';
+
+export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
+  const to = new URL(target);
+  const sockets = new Set<net.Socket>();
+  let held: { socket: net.Socket; data: Buffer }[] = [];
+  let what: 'requests' | 'answers' | null = null;
+  let starts = '';
+  const server = net.createServer((client) => {
+    const upstream = net.connect(Number(to.port), to.hostname);
+    const link = (from: net.Socket, dest: net.Socket, kind: 'requests' | 'answers') => {
+      sockets.add(from);
+      from.on('data', (data) => {
+        const begins = held.length > 0 || data.includes(starts);
+        if (what === kind && begins) held.push({ socket: dest, data });
+        else dest.write(data);
+      });
+      from.on('close', () => {
+        sockets.delete(from);
+        dest.destroy();
+      });
+      from.on('error', () => {});
+    };
+    link(client, upstream, 'requests');
+    link(upstream, client, 'answers');
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  const url = new URL(target);
+  url.port = String((server.address() as net.AddressInfo).port);
+  const cut = () => {
+    what = null;
+    held = [];
+    for (const socket of sockets) socket.destroy();
+  };
+  return {
+    url: url.href,
+    hold(side, from = '') {
+      what = side;
+      starts = from;
+    },
+    get holding() {
+      return held.length > 0;
+    },
+    release() {
+      what = null;
+      for (const { socket, data } of held.splice(0)) if (!socket.destroyed) socket.write(data);
+    },
+    cut,
+    close() {
+      server.close();
+      cut();
+    },
+  };
+}
