@@ -6,8 +6,9 @@
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
 import type { Identity } from '../auth.ts';
-import { eventFrame } from './frame.ts';
+import { eventFrame, PING, pongFrame } from './frame.ts';
 import type { FeedMetrics } from './metrics.ts';
+import { type FrameList, openList } from './outbox.ts';
 
 /** Contract section 5. */
 export const CLOSE = {
@@ -48,7 +49,8 @@ export class Connection {
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #metrics: FeedMetrics;
-  #outgoing: Buffer[] = [];
+  /** What is to be sent in this tick. */
+  #outgoing: FrameList | null = null;
   #behindSince = 0;
   #allowance = FRAMES_BURST;
   #allowanceAt: number;
@@ -80,8 +82,7 @@ export class Connection {
   send(event: string, frame: Buffer): void {
     if (this.closed || this.#behindSince > 0) return;
     this.#metrics.frame(event);
-    if (this.#outgoing.length === 0) setImmediate(() => this.#flush());
-    this.#outgoing.push(frame);
+    this.#queue(frame);
   }
 
   sendEvent(event: string, data: object): void {
@@ -103,14 +104,19 @@ export class Connection {
     if (this.closed) return;
     this.#behindSince = 0;
     this.error(code, message);
-    this.#flush();
+    this.flush();
     this.closed = true;
     this.#ws.close(status, code);
     setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
   }
 
   ping(): void {
-    if (!this.closed) this.#ws.ping();
+    if (!this.closed) this.#queue(PING);
+  }
+
+  /** Answers a client's ping; one who does not read what he is sent gets no answers either. */
+  pong(payload: Buffer): void {
+    if (!this.closed && this.#behindSince === 0) this.#queue(pongFrame(payload));
   }
 
   /** Counts a frame from the client; false when it closed the connection for sending too fast. */
@@ -145,12 +151,19 @@ export class Connection {
     this.close(CLOSE.tooSlow, 'too_slow', 'The client does not read what it is sent');
   }
 
-  #flush(): void {
+  /** The tick's one write. */
+  flush(): void {
     const frames = this.#outgoing;
-    this.#outgoing = [];
-    if (this.closed || frames.length === 0 || this.#ws.readyState !== WebSocket.OPEN) return;
-    const bytes = frames.length === 1 ? (frames[0] as Buffer) : Buffer.concat(frames);
-    this.#socket.write(bytes);
-    if (this.#socket.writableLength > BUFFERED_MAX) this.#behindSince = Date.now();
+    this.#outgoing = null;
+    if (this.closed || frames === null || this.#ws.readyState !== WebSocket.OPEN) return;
+    this.#socket.write(frames.bytes());
+    // Pings still go to a client that is behind: they must not make him look newly so.
+    if (this.#behindSince === 0 && this.#socket.writableLength > BUFFERED_MAX) {
+      this.#behindSince = Date.now();
+    }
+  }
+
+  #queue(frame: Buffer): void {
+    this.#outgoing = (this.#outgoing ?? openList(this)).with(frame);
   }
 }

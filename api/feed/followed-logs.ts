@@ -1,10 +1,12 @@
 /**
  * Every log that this gateway follows: the subscriptions, and twice a second the comparison of
  * where each log ends with where we are. A read that misses its deadline, or a lost connection,
- * makes the feed `degraded`; a full round that finds us at the end of every log makes it `live`.
+ * makes the feed `degraded`; a full round makes it `live`: Redis has heard of all that Postgres
+ * holds, and we are at the end of every log.
  */
 import { type EngineContext, withDeadline } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
+import { putUnsettled } from '../../engine/rebuild.ts';
 import { connectSubscriber, type RedisClient, runIdOf } from '../../engine/redis/client.ts';
 import type { LogKeys } from '../../engine/redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
@@ -13,8 +15,10 @@ import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follo
 const COMPARE_MS = 500;
 /** While degraded, the first good round should come soon after Redis does. */
 const COMPARE_DEGRADED_MS = 100;
-/** With `COMPARE_MS`, well within the 3 s in which a silent loss must be told. */
-const READ_DEADLINE_MS = 1000;
+/** With `COMPARE_MS`: who may be wrong is told within 1 s, also where no connection broke. */
+const READ_DEADLINE_MS = 500;
+/** Rounds in a row that find news of which the live channel said nothing: it is deaf. */
+const DEAF_ROUNDS = 2;
 
 export interface LogListener {
   onDegraded(): void;
@@ -32,6 +36,8 @@ export class FollowedLogs {
   readonly #subscriber: RedisClient;
   readonly #byChannel = new Map<string, LogFollower>();
   #timer: NodeJS.Timeout | undefined;
+  /** The subscriber is being replaced by ourselves: nothing is lost that it would have brought. */
+  #renewing = false;
   #closed = false;
 
   constructor(ctx: EngineContext, redisUrl: string, listener: LogListener) {
@@ -41,7 +47,10 @@ export class FollowedLogs {
     this.#subscriber.on('smessage', (channel: string, message: string) => {
       this.#onMessage(channel, message);
     });
-    this.#subscriber.on('close', () => this.#degrade());
+    this.#subscriber.on('ready', () => this.#subscribeAll());
+    this.#subscriber.on('close', () => {
+      if (!this.#renewing) this.#degrade();
+    });
     ctx.redis.on('close', () => this.#degrade());
     this.#schedule(0);
   }
@@ -104,6 +113,13 @@ export class FollowedLogs {
     };
   }
 
+  /** What changed during an outage may not be in any log yet: puts it there. */
+  async #complete(): Promise<void> {
+    if (await putUnsettled(this.#ctx)) return;
+    const followers = [...this.#byChannel.values()];
+    await Promise.all(followers.map(({ source }) => source.complete?.()));
+  }
+
   /** One comparison of every log; catches up where we are behind. */
   async #compare(): Promise<void> {
     const followers = [...this.#byChannel.values()];
@@ -120,19 +136,45 @@ export class FollowedLogs {
     );
   }
 
+  /** A subscription that failed, or was made on a connection that is gone, is made again. */
+  #subscribeAll(): void {
+    this.#renewing = false;
+    for (const channel of this.#byChannel.keys()) {
+      this.#subscriber.ssubscribe(channel).catch(() => {});
+    }
+  }
+
+  /** Where the connection stands and brings nothing: another one. Meanwhile comparing serves. */
+  #renewDeafSubscriber(): void {
+    const followers = [...this.#byChannel.values()];
+    if (followers.every(({ unheard }) => unheard < DEAF_ROUNDS)) return;
+    for (const follower of followers) follower.unheard = 0;
+    this.#ctx.log.warn({}, 'the live channels are deaf, subscribing anew');
+    this.#renewing = true;
+    this.#subscriber.disconnect(true);
+  }
+
   #schedule(ms: number): void {
     if (this.#closed) return;
     this.#timer = setTimeout(() => void this.#round(), ms);
   }
 
   async #round(): Promise<void> {
+    // What is lost during this round is only made good by a whole round after it.
+    const recovering = this.degradedSince !== null;
     try {
       await this.#compare();
-      if (this.degradedSince !== null && this.#ctx.redis.status === 'ready' && !this.#closed) {
+      if (recovering) {
+        await this.#complete();
+        await this.#compare();
+      } else {
+        this.#renewDeafSubscriber();
+      }
+      if (recovering && this.#ctx.redis.status === 'ready' && !this.#closed) {
         this.degradedSince = null;
         this.#listener.onLive();
       }
-      this.#schedule(COMPARE_MS);
+      this.#schedule(this.degradedSince === null ? COMPARE_MS : COMPARE_DEGRADED_MS);
     } catch (error) {
       if (this.degradedSince === null) {
         this.#ctx.log.warn({ err: error }, 'feed degraded: the logs cannot be read');

@@ -4,8 +4,17 @@
  * (RFC 6455, section 5.2), so one Buffer serves all.
  */
 
-/** FIN and the opcode of a text frame. */
+/** FIN and the opcodes of a text frame, a ping and a pong. */
 const TEXT = 0x81;
+const [PING_OP, PONG_OP] = [0x89, 0x8a];
+
+/** A ping without a payload. */
+export const PING = Buffer.from([PING_OP, 0]);
+
+/** The answer to a ping; its payload is at most 125 bytes, as `ws` has checked. */
+export function pongFrame(payload: Buffer): Buffer {
+  return Buffer.concat([Buffer.from([PONG_OP, payload.length]), payload]);
+}
 
 /** A text frame, ready to be written. */
 export function textFrame(text: string): Buffer {

@@ -72,6 +72,8 @@ export class Gateway {
     clientTracking: false,
     maxPayload: FRAME_MAX,
     perMessageDeflate: false,
+    // Pings count as frames, and are answered with the tick's other frames.
+    autoPong: false,
     handleProtocols: (offered) => (offered.has('muster.v1') ? 'muster.v1' : false),
   });
   readonly #sessions: Sessions;
@@ -118,7 +120,8 @@ export class Gateway {
     // Until ws takes over, nobody else listens: a reset here would end the process.
     const ignore = () => {};
     socket.on('error', ignore);
-    if (new URL(request.url ?? '/', 'http://localhost').pathname !== '/ws') {
+    // Null where the address is none (`GET //`): that must not throw.
+    if (URL.parse(request.url ?? '', 'http://localhost')?.pathname !== '/ws') {
       return refuseUpgrade(socket, 404, 'not_found');
     }
     if (this.#draining || this.#sessions.size >= SESSIONS_MAX) {
@@ -182,8 +185,12 @@ export class Gateway {
     ws.on('close', () => this.#sessions.remove(member));
     // A broken frame (1002, 1007, 1009): ws closes by itself.
     ws.on('error', () => {});
-    ws.on('pong', () => this.#heard(member));
-    ws.on('ping', () => connection.admit(this.#engine.ctx.now()));
+    ws.on('pong', () => {
+      if (!connection.closed && connection.admit(this.#engine.ctx.now())) this.#heard(member);
+    });
+    ws.on('ping', (payload) => {
+      if (!connection.closed && connection.admit(this.#engine.ctx.now())) connection.pong(payload);
+    });
     ws.on('message', (data: Buffer, binary) => {
       if (connection.closed || !connection.admit(this.#engine.ctx.now())) return;
       this.#heard(member);

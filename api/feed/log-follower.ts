@@ -13,6 +13,8 @@ export interface LogSource {
    * `suspect`: Redis contradicts what was seen before, so it must be checked against Postgres.
    */
   load(suspect: boolean): Promise<string>;
+  /** Brings all that Redis did not hear of into the log: after an outage in which that was much. */
+  complete?(): Promise<void>;
   apply(body: string): void;
 }
 
@@ -35,6 +37,8 @@ export class LogFollower {
   readonly source: LogSource;
   /** Id of the last entry applied; null until the state was loaded. */
   last: string | null = null;
+  /** Comparisons in a row that found the log ahead of us and no live entry since the one before. */
+  unheard = 0;
   readonly #read: (keys: LogKeys, after: string) => Promise<LogRead>;
   readonly #onApplied: (id: string) => void;
   #working: Promise<void> | null = null;
@@ -53,6 +57,7 @@ export class LogFollower {
 
   /** An entry from the live channel. What does not follow is left to `catchUp`. */
   live(id: string, prev: string, body: string): void {
+    this.unheard = 0;
     if (this.#working) {
       if (this.#held.length < HELD_MAX) this.#held.push([id, prev, body]);
       return;
@@ -62,8 +67,10 @@ export class LogFollower {
     else void this.catchUp().catch(() => {});
   }
 
-  /** Does the log end where we are? */
+  /** Does the log end where we are? Asked by each comparison. */
   isAt(ready: boolean, last: string): boolean {
+    if (this.last === last) this.unheard = 0;
+    else if (this.last !== null) this.unheard++;
     return ready && this.last === last;
   }
 

@@ -18,9 +18,13 @@ export function tokenOf(request: IncomingMessage): string | null {
   return bearer(request.headers.authorization) ?? protocol?.slice(TOKEN_PROTOCOL.length) ?? null;
 }
 
-/** Answers with an HTTP error instead of switching protocols. */
+/**
+ * Answers with an HTTP error instead of switching protocols, and lets go of the socket once that
+ * is written: HTTP sockets may stay half open, and this one has nobody left who watches it.
+ */
 export function refuseUpgrade(socket: Duplex, status: number, code: keyof typeof SENTENCES): void {
   const body = JSON.stringify({ error: SENTENCES[code], code });
+  socket.once('finish', () => socket.destroy());
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,

@@ -68,6 +68,10 @@ export class ZoneMirror implements LogSource {
     return last;
   }
 
+  complete(): Promise<void> {
+    return rebuildZone(this.#ctx, this.zone);
+  }
+
   /** Finds jobs whose time ran out before their row says so. */
   expire(now: number): void {
     for (const job of this.jobs.values()) {

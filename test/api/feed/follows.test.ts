@@ -1,0 +1,158 @@
+/**
+ * The feed follows the driver, whatever moves him in or out of a job's reach: along a zone's
+ * border, at the very edge of the radius, at another process, silent, full, suspended.
+ */
+import fc from 'fast-check';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { distanceKm } from '../../../engine/domain/distance.ts';
+import { zoneOf } from '../../../engine/domain/zones.ts';
+import { HERE, northOf } from '../../support/engine.ts';
+import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { until } from '../../support/until.ts';
+
+/** Short enough to wait for, long enough for a busy machine to pass on a pong in time. */
+const STALE_MS = 3000;
+const MAX_ACTIVE_JOBS = 1;
+const RADIUS_KM = 30;
+
+let t: TestFeed;
+let count = 0;
+
+beforeAll(async () => {
+  t = await startTestFeed({ driverStaleMs: STALE_MS, driverMaxActiveJobs: MAX_ACTIVE_JOBS });
+});
+
+async function driver(at: { lat: number; lng: number }) {
+  const id = `driver${++count}`;
+  await t.driver(id, at);
+  return { id, client: await TestClient.connect(t.gateways[count % 2 ? 0 : 1].url, 'driver', id) };
+}
+
+/** A fix over HTTP at the process that the driver is not connected to. */
+async function fixElsewhere(id: string, at: { lat: number; lng: number }): Promise<void> {
+  const { engine } = t.gateways[Number(id.slice('driver'.length)) % 2 ? 1 : 0];
+  const known = await engine.knowDriver(id);
+  if (!known) throw new Error(`${id} is not known`);
+  await engine.tracker.add(known, { ...at, at: Date.now(), heading: null });
+}
+
+/** The feed equals `GET /api/drivers/jobs/available`. */
+const settled = (id: string, client: TestClient) =>
+  until(async () => {
+    const known = await t.engine.knowDriver(id);
+    const jobs = known ? await t.engine.available(known) : [];
+    const feed = client.feed();
+    return jobs.length === feed.size && jobs.every((job) => feed.get(job.id) === job.version);
+  });
+
+/** The point north of `HERE` at which the next zone begins, between `a` and `b` km. */
+function border(a: number, b: number): number {
+  const [from, to] = [zoneOf(northOf(a)), zoneOf(northOf(b))];
+  expect(from).not.toBe(to);
+  let [low, high] = [a, b];
+  while (high - low > 0.001) {
+    const middle = (low + high) / 2;
+    if (zoneOf(northOf(middle)) === from) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+describe('the feed of a driver', () => {
+  it('at a zone border holds the jobs of both sides, whichever side he is on', async () => {
+    const km = border(0, 130);
+    const [south, north] = [northOf(km - 0.05), northOf(km + 0.05)];
+    const jobs = [await t.post({ position: south }), await t.post({ position: north })];
+    expect(zoneOf(south)).not.toBe(zoneOf(north));
+    const { id, client } = await driver(south);
+    const both = () => jobs.every((job) => client.feed().has(job.id));
+    expect(both()).toBe(true);
+    const snapshots = client.of('feed:snapshot').length;
+    for (const at of [north, south, north]) {
+      await client.ask('location', at);
+      await settled(id, client);
+      expect(both()).toBe(true);
+    }
+    const late = await t.post({ position: south });
+    await client.next('job:new', (job) => job.id === late.id);
+    // Nothing was taken away on the way and given back.
+    expect(client.of('job:removed')).toEqual([]);
+    expect(client.of('feed:snapshot').length).toBeLessThanOrEqual(snapshots + 1);
+  });
+
+  it('turns at the very edge of the radius, metre by metre', async () => {
+    const job = await t.post({ position: northOf(500) });
+    const { client } = await driver(northOf(500 - RADIUS_KM + 0.5));
+    await until(() => client.feed().has(job.id));
+    for (const metres of [3, -3, 2, -2, 1, -1]) {
+      const at = northOf(500 - RADIUS_KM - metres / 1000);
+      const inside = distanceKm(at, northOf(500)) <= job.radiusKm;
+      await client.ask('location', at);
+      await until(() => client.feed().has(job.id) === inside);
+    }
+  });
+
+  it('follows a driver who is moved at another process, near and far', async () => {
+    const near = await t.post({ position: northOf(800) });
+    const far = await t.post({ position: northOf(1400) });
+    const { id, client } = await driver(northOf(800));
+    await until(() => client.feed().has(near.id));
+    await fixElsewhere(id, northOf(1400));
+    await until(() => client.feed().has(far.id) && !client.feed().has(near.id));
+    await settled(id, client);
+    await fixElsewhere(id, northOf(801));
+    await until(() => client.feed().has(near.id) && !client.feed().has(far.id));
+    await settled(id, client);
+  });
+
+  it('is empty while he is silent, and full again when he is heard of', async () => {
+    const job = await t.post();
+    const { id, client } = await driver(HERE);
+    await until(() => client.feed().has(job.id));
+    // His phone sleeps: it answers no ping.
+    client.ws.pong = () => {};
+    await client.next('feed:snapshot', ({ reason, jobs }) => {
+      return reason === 'availability' && jobs.length === 0;
+    });
+    await settled(id, client);
+    client.send('heartbeat');
+    await until(() => client.feed().has(job.id));
+    expect(client.closed).toBeNull();
+  });
+
+  it('is empty at his job limit and full again when he has finished', async () => {
+    const [mine, other] = [await t.post(), await t.post()];
+    const { id, client } = await driver(HERE);
+    await until(() => client.feed().has(mine.id) && client.feed().has(other.id));
+    expect(await client.ask('accept', { job_id: mine.id })).toMatchObject({ ok: true });
+    await until(() => client.feed().size === 0);
+    await settled(id, client);
+    await t.gateways[1].engine.progress(mine.id, id, 'completed');
+    await until(() => client.feed().has(other.id));
+    await settled(id, client);
+  });
+
+  it('equals the list after any walk, told over the socket or at another process', async () => {
+    const places = [2100, 2120, 2129.9, 2131, 2150, 2180];
+    for (const km of places) await t.post({ position: northOf(km) });
+    const { id, client } = await driver(northOf(2100));
+    const step = fc.record({
+      km: fc.oneof(
+        fc.double({ min: 2060, max: 2220, noNaN: true }),
+        fc.constantFrom(...places.flatMap((km) => [km - RADIUS_KM, km + RADIUS_KM, km])),
+      ),
+      elsewhere: fc.boolean(),
+    });
+    await fc.assert(
+      fc.asyncProperty(fc.array(step, { minLength: 1, maxLength: 8 }), async (walk) => {
+        for (const { km, elsewhere } of walk) {
+          if (elsewhere) await fixElsewhere(id, northOf(km));
+          else await client.ask('location', northOf(km));
+        }
+        await settled(id, client);
+      }),
+      { numRuns: 25 },
+    );
+    expect(client.closed).toBeNull();
+  });
+});
