@@ -9,11 +9,14 @@
 -- ARGV[2] log length
 -- ARGV[3] token of the attempt
 -- ARGV[4] job id
--- Returns 1 open again, 0 not this attempt's.
+-- ARGV[5] run id of this Redis
+-- Returns 1 open again, 0 not this attempt's, or the zone is not ready: an older copy may hold the
+-- attempt still, under a version that is past.
 -- @include lib/append.lua
 local meta, log, job, declined, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5]
-local live, maxlen, token, id = ARGV[1], ARGV[2], ARGV[3], ARGV[4]
+local live, maxlen, token, id, run = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
+if redis.call('HGET', meta, 'ready') ~= run then return 0 end
 local state, held, payload = unpack(redis.call('HMGET', job, 'state', 'token', 'payload'))
 if state ~= 'claiming' or held ~= token then return 0 end
 

@@ -84,6 +84,8 @@ export class ZoneMirror implements LogSource {
   apply(body: string): void {
     const event = parseZoneEvent(body);
     if (event.kind === 'open') {
+      // News of the past: from a Redis that went backwards, which is being brought up to date.
+      if (event.job.version < (this.jobs.get(event.job.id)?.version ?? 0)) return;
       const job = mirrored(event.job);
       this.jobs.set(job.id, job);
       for (const watcher of this.watchers) watcher.onOpen(job, event.again);

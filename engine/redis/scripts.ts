@@ -145,7 +145,7 @@ export async function unclaimJob(
     redis,
     SCRIPTS.unclaimJob,
     [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id), keys.claims(a.zone)],
-    [live, LOG_LENGTH, a.token, a.id],
+    [live, LOG_LENGTH, a.token, a.id, runIdOf(redis)],
   );
   return code === 1;
 }

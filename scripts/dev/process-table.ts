@@ -4,7 +4,7 @@
  * Used to find servers and locks that a killed parent left behind.
  */
 import { spawnSync } from 'node:child_process';
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 
 const LINUX = existsSync('/proc/self/stat');
 
@@ -26,6 +26,24 @@ export function startedAt(pid: number): string | undefined {
 
 export function isAlive(pid: number): boolean {
   return startedAt(pid) !== undefined;
+}
+
+/** The processes that it started and that run still. */
+export function childrenOf(pid: number): number[] {
+  if (!LINUX) {
+    const lines = spawnSync('ps', ['-ax', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout.split(
+      '\n',
+    );
+    const pairs = lines.map((line) => line.trim().split(/\s+/).map(Number));
+    return pairs.flatMap(([child, parent]) => (parent === pid && child ? [child] : []));
+  }
+  return readdirSync('/proc')
+    .map(Number)
+    .filter((other) => {
+      const stat = read(`/proc/${other}/stat`);
+      // Behind the name in brackets: state, then the parent.
+      return other > 0 && Number(stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[1]) === pid;
+    });
 }
 
 /** Sends a signal; a process that is gone or not ours is nobody's error. */

@@ -1,0 +1,156 @@
+/**
+ * Chaos: a load of posts, taps, retries, cancels and releases while everything dies that can, then
+ * a checker over what the clients were told and what Postgres says. `CHAOS_SEEDS=20` runs so many
+ * seeds, `CHAOS_SEED=7` that one alone; the same seed gives the same schedule.
+ */
+import { describe, expect, it } from 'vitest';
+import { until } from '../../support/until.ts';
+import { Watcher } from '../feed/watcher.ts';
+import { check } from './checker.ts';
+import { Deployment, LEASE_MS, look } from './deployment.ts';
+import { Load } from './load.ts';
+import { strike } from './nemesis.ts';
+import { FAULT_KINDS, INTERRUPTION_KINDS, planOf } from './plan.ts';
+
+const SEEDS = process.env.CHAOS_SEED
+  ? [Number(process.env.CHAOS_SEED)]
+  : Array.from({ length: Number(process.env.CHAOS_SEEDS ?? 2) }, (_, i) => i + 1);
+const WATCHERS = 4;
+const WON_MIN = 300;
+const INTERRUPTED_MIN = 20;
+/** The promise: nothing is stuck for longer than its lease and this. */
+const REPAIR_MS = LEASE_MS + 5000;
+const SEED_LIMIT_MS = 240_000;
+
+describe('chaos', () => {
+  it('follows a schedule that its seed alone decides', () => {
+    expect(planOf(7)).toEqual(planOf(7));
+    expect(planOf(7)).not.toEqual(planOf(8));
+  });
+
+  it.for(SEEDS)(
+    'seed %i: nobody twice, nothing lost, nothing stuck, nobody untold',
+    {
+      timeout: SEED_LIMIT_MS,
+    },
+    async (seed) => {
+      const plan = planOf(seed);
+      const deployment = await Deployment.start(seed);
+      const load = new Load(deployment.urls);
+      const watchers: Watcher[] = [];
+      try {
+        await load.prepare();
+        await registerPhones(deployment, plan.jobs.length);
+        for (let i = 0; i < WATCHERS; i++) {
+          const id = `d${i}`;
+          watchers.push(new Watcher(id, await load.token('driver', id), deployment.urls));
+        }
+        const [struck] = await Promise.all([strike(deployment, plan), load.run(plan)]);
+        for (const proxy of deployment.proxies) proxy.disarm();
+        await deployment.whole();
+
+        const repairMs = await repaired(deployment, watchers);
+        const sql = look(deployment);
+        const { won, ...broken } = await check(sql, load.history);
+        await sql.end();
+        report(seed, struck, { won, repairMs, load });
+        expect({
+          ...broken,
+          deaths: deployment.deaths,
+          wrong: watchers.flatMap((w) => w.wrong),
+        }).toEqual({
+          doubles: [],
+          lost: [],
+          stuck: [],
+          untrue: [],
+          untold: [],
+          deaths: [],
+          wrong: [],
+        });
+        for (const kind of FAULT_KINDS) expect(struck.counts.get(kind), kind).toBeGreaterThan(0);
+        for (const kind of INTERRUPTION_KINDS) {
+          expect(struck.counts.get(kind), kind).toBeGreaterThan(0);
+        }
+        expect(won).toBeGreaterThanOrEqual(WON_MIN);
+        expect(struck.interrupted).toBeGreaterThanOrEqual(INTERRUPTED_MIN);
+        expect(repairMs).toBeLessThan(REPAIR_MS);
+      } finally {
+        for (const watcher of watchers) watcher.close();
+        await deployment.stop();
+      }
+    },
+  );
+});
+
+/** Every customer has a phone. */
+async function registerPhones(deployment: Deployment, customers: number): Promise<void> {
+  const sql = look(deployment);
+  await sql`
+    insert into device_tokens (token, user_id, app, environment)
+    select lpad(to_hex(n), 64, '0'), 'c' || n, 'customer', 'sandbox'
+    from generate_series(0, ${customers - 1}) n`;
+  await sql.end();
+}
+
+/** Resolves, when all is settled, told and shown, with how long that took after the last answer. */
+async function repaired(deployment: Deployment, watchers: readonly Watcher[]): Promise<number> {
+  const since = performance.now();
+  const sql = look(deployment);
+  const left = async () => {
+    const [row] = await sql<{ unsettled: number; undone: number }[]>`
+      select (select count(*)::int from jobs where settled_version < version) as unsettled,
+        (select count(*)::int from notifications where done_at is null) as undone`;
+    const open = await sql<{ id: string; version: number; barred: string[] }[]>`
+      select j.id, j.version, array(select driver_id from job_refusals r where r.job_id = j.id)
+        as barred from jobs j where j.status = 'pending'`;
+    const inexact = watchers.filter((watcher) => {
+      const truth = open.filter(({ barred }) => !barred.includes(watcher.id));
+      const held = watcher.held();
+      return held.size !== truth.length || truth.some((job) => held.get(job.id) !== job.version);
+    });
+    return { ...row, inexact: inexact.map(({ id }) => id) };
+  };
+  try {
+    await until(
+      async () => {
+        const { unsettled, undone, inexact } = await left();
+        if (unsettled || undone || inexact.length > 0) {
+          throw new Error(JSON.stringify({ unsettled, undone, inexact }));
+        }
+        return true;
+      },
+      { timeoutMs: 4 * REPAIR_MS, what: 'all is settled, told and shown' },
+    );
+    return Math.round(performance.now() - since);
+  } finally {
+    await sql.end();
+  }
+}
+
+function report(
+  seed: number,
+  struck: Awaited<ReturnType<typeof strike>>,
+  { won, repairMs, load }: { won: number; repairMs: number; load: Load },
+): void {
+  const { taps } = load.history;
+  const faults = [...struck.counts].map(([kind, n]) => `${n} × ${kind}`).join(', ');
+  const undecidedMs = Math.max(...taps.map((tap) => decidedAfter(tap, struck.windows)));
+  process.stdout.write(
+    `chaos seed ${seed}: ${taps.length} taps, ${won} won, ` +
+      `${taps.filter((tap) => tap.tries > 1).length} tapped again, ` +
+      `${struck.interrupted} struck between gate and put-job; ` +
+      `longest undecided beside a fault ${undecidedMs} ms, all repaired ${repairMs} ms after the ` +
+      `last answer; ${faults}\n`,
+  );
+}
+
+/** How long a tap had no answer, not counting the time in which something was away. */
+function decidedAfter(
+  tap: { askedAt: number; answeredAt: number },
+  windows: readonly { from: number; to: number }[],
+): number {
+  const away = windows
+    .map(({ from, to }) => Math.min(to, tap.answeredAt) - Math.max(from, tap.askedAt))
+    .filter((ms) => ms > 0);
+  return tap.answeredAt - tap.askedAt - away.reduce((sum, ms) => sum + ms, 0);
+}

@@ -1,0 +1,240 @@
+/**
+ * A deployment to be broken: Redis and Postgres of its own, two api and two worker processes, and an
+ * APNs simulator. Whatever is killed is started again where it was, as an operator's supervisor does.
+ */
+import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import postgres from 'postgres';
+import { inject } from 'vitest';
+import { migrate } from '../../../engine/pg/migrate.ts';
+import { startSimulator } from '../../../scripts/apns-simulator/simulator.ts';
+import type { ManagedProcess } from '../../../scripts/dev/managed-process.ts';
+import { startOwnProcess } from '../../../scripts/dev/own-process.ts';
+import { freePort } from '../../../scripts/dev/ports.ts';
+import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
+import { childrenOf, signal } from '../../../scripts/dev/process-table.ts';
+import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
+import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
+import { until } from '../../support/until.ts';
+import { type CommitProxy, startCommitProxy } from './commit-proxy.ts';
+
+export const SECRET = 's'.repeat(32);
+export const LEASE_MS = 3000;
+const STOP_LIMIT_MS = 8000;
+
+export class Deployment {
+  readonly urls: string[] = [];
+  /** How each process ended that nobody ended. */
+  readonly deaths: string[] = [];
+  readonly proxies: CommitProxy[] = [];
+  readonly #dir: string;
+  readonly #apis: (ManagedProcess | undefined)[] = [];
+  readonly #workers: (ManagedProcess | undefined)[] = [];
+  readonly #ended = new Set<ManagedProcess>();
+  readonly #closers: (() => Promise<void> | void)[] = [];
+  /** Processes being started again. */
+  readonly #starting = new Set<Promise<void>>();
+  #redis!: RedisServer;
+  #postgres!: PostgresServer;
+  #redisProxy!: FaultyProxy;
+  #env: NodeJS.ProcessEnv = {};
+  #ports: number[] = [];
+  #closing = false;
+
+  static async start(seed: number): Promise<Deployment> {
+    const deployment = new Deployment(seed);
+    await deployment.#start();
+    return deployment;
+  }
+
+  private constructor(seed: number) {
+    this.#dir = path.join(inject('suiteDir'), `chaos-${seed}-${process.pid}`);
+    mkdirSync(this.#dir, { recursive: true });
+  }
+
+  get databaseUrl(): string {
+    return this.#postgres.url;
+  }
+
+  get redisUrl(): string {
+    return this.#redis.url;
+  }
+
+  async stop(): Promise<void> {
+    this.#closing = true;
+    await Promise.all(this.#starting);
+    await Promise.all([...this.#apis, ...this.#workers].map((one) => one?.stop(STOP_LIMIT_MS)));
+    for (const close of this.#closers.reverse()) await close();
+    await this.#redis.stop();
+    await this.#postgres.stop();
+  }
+
+  killApi(i: number): void {
+    this.#killAndRestart(this.#apis[i], () => this.#startApi(i));
+  }
+
+  killWorker(i: number): void {
+    this.#killAndRestart(this.#workers[i], () => this.#startWorker(i));
+  }
+
+  /** Resolves when everything that was killed is running again. */
+  async whole(): Promise<void> {
+    while (this.#starting.size > 0) await Promise.all(this.#starting);
+  }
+
+  async restartRedisEmpty(): Promise<void> {
+    await this.#redis.kill();
+    await this.#startRedis();
+  }
+
+  /** What Redis holds now comes back after `ms` of further life. */
+  async restartRedisWithOlderCopy(ms: number): Promise<void> {
+    const client = new Redis(this.#redis.url);
+    await client.save();
+    client.disconnect();
+    const dump = this.#dump();
+    copyFileSync(dump, `${dump}.older`);
+    await sleep(ms);
+    await this.#redis.kill();
+    copyFileSync(`${dump}.older`, dump);
+    await this.#startRedis();
+    rmSync(dump, { force: true });
+  }
+
+  async freezeRedis(ms: number): Promise<void> {
+    signal(this.#redis.pid, 'SIGSTOP');
+    await sleep(ms);
+    signal(this.#redis.pid, 'SIGCONT');
+  }
+
+  async cutRedis(ms: number): Promise<void> {
+    this.#redisProxy.cut();
+    await sleep(ms);
+    this.#redisProxy.heal();
+  }
+
+  async restartPostgres(): Promise<void> {
+    for (const pid of this.#postgresPids()) signal(pid, 'SIGKILL');
+    await this.#postgres.exited;
+    const { port } = this.#postgres;
+    this.#postgres = await until(
+      () => startPostgres({ dir: path.join(this.#dir, 'postgres'), port }),
+      { what: 'Postgres starts again' },
+    );
+  }
+
+  async freezePostgres(ms: number): Promise<void> {
+    const pids = this.#postgresPids();
+    for (const pid of pids) signal(pid, 'SIGSTOP');
+    await sleep(ms);
+    for (const pid of pids) signal(pid, 'SIGCONT');
+  }
+
+  #postgresPids(): number[] {
+    return [this.#postgres.pid, ...childrenOf(this.#postgres.pid)];
+  }
+
+  #dump(): string {
+    return path.join(this.#dir, 'redis', 'dump.rdb');
+  }
+
+  async #startRedis(): Promise<void> {
+    this.#redis = await until(
+      () => startRedis({ dir: path.join(this.#dir, 'redis'), port: this.#redis.port }),
+      { what: 'Redis starts again' },
+    );
+  }
+
+  async #start(): Promise<void> {
+    this.#postgres = await startPostgres({ dir: path.join(this.#dir, 'postgres') });
+    this.#redis = await startRedis({ dir: path.join(this.#dir, 'redis') });
+    await migrate(this.#postgres.url);
+    const simulator = await startSimulator({ dir: path.join(this.#dir) });
+    this.#closers.push(() => simulator.close());
+    this.#redisProxy = await startProxy(this.#redis.url);
+    this.#closers.push(() => this.#redisProxy.close());
+    this.#env = {
+      ...process.env,
+      AUTH_JWT_SECRET: SECRET,
+      LOG_LEVEL: 'warn',
+      CLAIM_LEASE_MS: String(LEASE_MS),
+      REDIS_URL: this.#redisProxy.url,
+      APNS_URL: simulator.url,
+      APNS_CA_FILE: simulator.caFile,
+      APNS_KEY_FILE: simulator.keyFile,
+      APNS_KEY_ID: simulator.keyId,
+      APNS_TEAM_ID: simulator.teamId,
+    };
+    this.#ports = [await freePort(), await freePort()];
+    for (const port of this.#ports) {
+      this.urls.push(`http://127.0.0.1:${port}`);
+      this.proxies.push(await startCommitProxy({ host: '127.0.0.1', port: this.#postgres.port }));
+    }
+    this.#closers.push(() => {
+      for (const proxy of this.proxies) proxy.close();
+    });
+    await Promise.all([
+      this.#startApi(0),
+      this.#startApi(1),
+      this.#startWorker(0),
+      this.#startWorker(1),
+    ]);
+  }
+
+  async #startApi(i: number): Promise<void> {
+    const databaseUrl = new URL(this.#postgres.url);
+    databaseUrl.port = String(this.proxies[i]?.port);
+    const env = { DATABASE_URL: databaseUrl.href, PORT: String(this.#ports[i]) };
+    this.#apis[i] = await this.#run(`api-${i}`, 'api/main.ts', env, 'listening');
+  }
+
+  async #startWorker(i: number): Promise<void> {
+    const env = { DATABASE_URL: this.#postgres.url };
+    this.#workers[i] = await this.#run(`worker-${i}`, 'workers/main.ts', env, 'ready');
+  }
+
+  async #run(
+    name: string,
+    entry: string,
+    env: NodeJS.ProcessEnv,
+    ready: string,
+  ): Promise<ManagedProcess> {
+    let own: ManagedProcess | undefined;
+    await startOwnProcess(
+      {
+        name,
+        entry,
+        logDir: this.#dir,
+        env: { ...this.#env, ...env },
+        onSpawn: (managed) => {
+          own = managed;
+        },
+      },
+      ready,
+    );
+    const managed = own as unknown as ManagedProcess;
+    void managed.exited.then((how) => {
+      if (!this.#closing && !this.#ended.has(managed)) this.deaths.push(`${name} ${how}`);
+    });
+    return managed;
+  }
+
+  /** A process that does not come up because a store is away is tried again. */
+  #killAndRestart(managed: ManagedProcess | undefined, start: () => Promise<void>): void {
+    if (!managed || this.#ended.has(managed)) return;
+    this.#ended.add(managed);
+    signal(managed.pid, 'SIGKILL');
+    const restarted = managed.exited
+      .then(() => until(() => start().then(() => true), { timeoutMs: 60_000, what: 'it restarts' }))
+      .then(() => {});
+    this.#starting.add(restarted);
+    void restarted.finally(() => this.#starting.delete(restarted));
+  }
+}
+
+/** A connection for looking at the truth. */
+export function look(deployment: Deployment): postgres.Sql {
+  return postgres(deployment.databaseUrl, { max: 2, onnotice: () => {} });
+}

@@ -1,0 +1,124 @@
+/**
+ * What happens in one run, decided by its seed before anything happens: which jobs are posted when,
+ * who taps them, what becomes of them, and which fault strikes when. Pure: the same seed gives the
+ * same plan.
+ */
+import { type Random, sample, seededRandom } from '../../../scripts/replay/random.ts';
+
+export const DRIVERS = 24;
+/** Enough for 300 claims that are told as won, with a tenth of the jobs cancelled or left alone. */
+const JOBS = 420;
+const TAPPERS = 6;
+export const LOAD_MS = 26_000;
+/** Taps of one job come within so long. */
+const BURST_MS = 120;
+/** A claim is interrupted between gate and put-job so often. */
+const INTERRUPTIONS = 32;
+
+export interface Tap {
+  driver: number;
+  /** After the job was posted, or given back. */
+  afterMs: number;
+  api: number;
+}
+
+export interface PlannedJob {
+  atMs: number;
+  api: number;
+  taps: Tap[];
+  /** The customer cancels so long after the post, beside the taps. */
+  cancelAfterMs: number | null;
+  /** Who wins gives it back after so long; then the others tap. */
+  releaseAfterMs: number | null;
+  againTaps: Tap[];
+}
+
+export const FAULT_KINDS = [
+  'api killed',
+  'worker killed',
+  'Redis killed, empty',
+  'Redis killed, older copy',
+  'Redis frozen',
+  'Redis cut',
+  'Postgres killed',
+  'Postgres frozen',
+] as const;
+export type FaultKind = (typeof FAULT_KINDS)[number];
+
+export interface PlannedFault {
+  atMs: number;
+  kind: FaultKind;
+  /** How long it lasts, where it lasts. */
+  forMs: number;
+  /** Which of the two processes. */
+  process: number;
+}
+
+export const INTERRUPTION_KINDS = [
+  'cut before the commit',
+  'cut during the commit',
+  'cut after the commit',
+  'api killed before the commit',
+  'api killed during the commit',
+] as const;
+export type InterruptionKind = (typeof INTERRUPTION_KINDS)[number];
+
+/** Strikes the next claim that this api sends to Postgres. */
+export interface PlannedInterruption {
+  atMs: number;
+  kind: InterruptionKind;
+  api: number;
+}
+
+export interface Plan {
+  seed: number;
+  jobs: PlannedJob[];
+  faults: PlannedFault[];
+  interruptions: PlannedInterruption[];
+}
+
+export function planOf(seed: number): Plan {
+  const random = seededRandom(seed);
+  return {
+    seed,
+    jobs: Array.from({ length: JOBS }, () => planJob(random)).sort((a, b) => a.atMs - b.atMs),
+    faults: planFaults(random),
+    interruptions: Array.from({ length: INTERRUPTIONS }, (_, i) => ({
+      atMs: ((i + random()) * LOAD_MS) / INTERRUPTIONS,
+      // Kills are dear, cuts are cheap: one in eight is a kill.
+      kind: INTERRUPTION_KINDS[
+        i % 8 === 7 ? 3 + (Math.floor(i / 8) % 2) : i % 3
+      ] as InterruptionKind,
+      api: i % 2,
+    })),
+  };
+}
+
+function planJob(random: Random): PlannedJob {
+  const drivers = sample([...Array(DRIVERS).keys()], 2 * TAPPERS, random);
+  const fate = random();
+  const tap = (driver: number): Tap => ({
+    driver,
+    afterMs: random() * BURST_MS,
+    api: Math.floor(random() * 2),
+  });
+  return {
+    atMs: random() * LOAD_MS,
+    api: Math.floor(random() * 2),
+    taps: fate < 0.04 ? [] : drivers.slice(0, TAPPERS).map(tap),
+    cancelAfterMs: fate >= 0.04 && fate < 0.14 ? random() * 2 * BURST_MS : null,
+    releaseAfterMs: fate >= 0.14 && fate < 0.3 ? random() * 1500 : null,
+    againTaps: drivers.slice(TAPPERS).map(tap),
+  };
+}
+
+/** Every kind once, in random order, and one more of those that a store does not survive. */
+function planFaults(random: Random): PlannedFault[] {
+  const kinds = sample(FAULT_KINDS, FAULT_KINDS.length, random);
+  return kinds.map((kind, i) => ({
+    atMs: ((i + 0.3 + 0.4 * random()) * LOAD_MS) / kinds.length,
+    kind,
+    forMs: 500 + random() * 1500,
+    process: Math.floor(random() * 2),
+  }));
+}
