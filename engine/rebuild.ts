@@ -54,7 +54,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const open = new Set(rows.map((row) => row.id));
     const closed = held.filter((id) => !open.has(id));
     rows.push(...(await findJobs(ctx.db, closed)));
-    const repaired = await putRows(ctx, rows, rebuilding);
+    const repaired = await putRows(ctx, rows, rebuilding ? run : null);
     if (rebuilding) {
       await ctx.redis.sadd(keys.zones, zone);
       await ctx.redis.hset(zoneLog(zone).meta, 'ready', run);
@@ -72,16 +72,19 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
  */
 export async function putUnsettled(ctx: EngineContext): Promise<boolean> {
   const rows = await listUnsettled(ctx.db, 0, UNSETTLED_MAX);
-  const repaired = await putRows(ctx, rows, false);
+  const repaired = await putRows(ctx, rows, null);
   for (let i = 0; i < repaired; i++) ctx.metrics.reconciled('job_put');
   return rows.length < UNSETTLED_MAX;
 }
 
-/** How many of them were news. */
+/**
+ * How many of them were news. `rebuilding`: the run of Redis that is being filled; rows that were read
+ * for one are not put into the next, which may know newer ones.
+ */
 async function putRows(
   ctx: EngineContext,
   rows: readonly JobRow[],
-  rebuilding: boolean,
+  rebuilding: string | null,
 ): Promise<number> {
   const refusals = await refusalsOf(
     ctx,
@@ -89,8 +92,14 @@ async function putRows(
   );
   let applied = 0;
   for (let i = 0; i < rows.length; i += PUTS_AT_ONCE) {
+    if (rebuilding !== null && rebuilding !== runIdOf(ctx.redis)) {
+      throw new TryAgainError('Redis was started again meanwhile');
+    }
     const puts = rows.slice(i, i + PUTS_AT_ONCE).map((row) => {
-      return putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], rebuilding });
+      return putJob(ctx.redis, row, {
+        refusals: refusals.get(row.id) ?? [],
+        rebuilding: rebuilding !== null,
+      });
     });
     for (const put of await Promise.all(puts)) if (put === 'applied') applied++;
   }

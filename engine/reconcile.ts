@@ -7,13 +7,22 @@ import { randomUUID } from 'node:crypto';
 import { expireJob, openNextWave } from './change-job.ts';
 import type { EngineContext } from './context.ts';
 import { dispatchWave } from './dispatch.ts';
+import type { JobRow } from './domain/job.ts';
 import { syncDriver } from './drivers.ts';
 import { fenceJob } from './pg/claims.ts';
 import { listUnsynced } from './pg/drivers.ts';
-import { findJob, listDueWaves, listExpired, listOpenZones, listUnsettled } from './pg/jobs.ts';
+import {
+  findJob,
+  forgetIdempotencyKeys,
+  listDueWaves,
+  listExpired,
+  listOpenZones,
+  listUnsettled,
+} from './pg/jobs.ts';
 import { dropLease, takeLease } from './pg/leases.ts';
 import { listUndone } from './pg/notifications.ts';
 import { listUndispatched, takeUnpushed } from './pg/waves.ts';
+import { rebuildZone } from './rebuild.ts';
 import { keys } from './redis/keys.ts';
 import { settleJob } from './settle.ts';
 
@@ -28,6 +37,12 @@ const NOTIFICATION_GRACE_MS = 5000;
 const PUSH_GRACE_MS = 10_000;
 /** Repairs of one kind in one tick; the rest comes with the next. */
 const BATCH = 200;
+/** So many failures in a row are an outage: the other kinds, and the next tick, come first. */
+const FAILURES_MAX = 3;
+/** Every zone is compared with Postgres this often, whether or not anything seems wrong. */
+const SWEEP_MS = 60_000;
+/** What is done for its own sake and not because something went wrong: counted, not logged. */
+const DUTIES = new Set(['job_expired', 'wave_opened']);
 
 export interface Reconciler {
   /** One round, for tests: takes the lease if it is free and repairs what it finds. */
@@ -38,13 +53,18 @@ export interface Reconciler {
 /** Starts ticking; `close` gives the lease back. */
 export function startReconciler(ctx: EngineContext): Reconciler {
   const holder = randomUUID();
+  let sweptAt = performance.now();
   let running: Promise<void> = Promise.resolve();
   let closed = false;
   let timer: NodeJS.Timeout | undefined;
 
   async function tick(): Promise<void> {
     try {
-      if (await takeLease(ctx.db, LEASE, holder, LEASE_MS)) await repairAll(ctx);
+      if (!(await takeLease(ctx.db, LEASE, holder, LEASE_MS))) return;
+      await repairAll(ctx);
+      if (performance.now() - sweptAt < SWEEP_MS) return;
+      sweptAt = performance.now();
+      await sweep(ctx);
     } catch (error) {
       ctx.log.warn({ err: error }, 'reconciler: this round failed, the next one repeats it');
     }
@@ -99,10 +119,25 @@ async function repairAll(ctx: EngineContext): Promise<void> {
     await listUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
     (id) => ctx.push.enqueueNotification(id),
   );
-  for (const zone of await listOpenZones(ctx.db)) {
-    const ended = await ctx.redis.zrangebyscore(keys.claims(zone), 0, ctx.now(), 'LIMIT', 0, BATCH);
+  // Leases are on the clock of Redis.
+  const [seconds] = await ctx.redis.time();
+  for (const zone of await knownZones(ctx)) {
+    const until = Number(seconds) * 1000;
+    const ended = await ctx.redis.zrangebyscore(keys.claims(zone), 0, until, 'LIMIT', 0, BATCH);
     await repair(ctx, 'lease_ended', ended, (id) => endLease(ctx, id));
   }
+}
+
+/** Compares every zone with Postgres, and forgets what nobody may ask for any more. */
+async function sweep(ctx: EngineContext): Promise<void> {
+  for (const zone of await knownZones(ctx)) await rebuildZone(ctx, zone);
+  await forgetIdempotencyKeys(ctx.db, BATCH * 10);
+}
+
+/** Zones with open jobs, and those of which Redis may hold something still. */
+async function knownZones(ctx: EngineContext): Promise<Set<string>> {
+  const [open, filled] = await Promise.all([listOpenZones(ctx.db), ctx.redis.smembers(keys.zones)]);
+  return new Set([...open, ...filled]);
 }
 
 /** A claim outlived its lease: the fence waits for a commit in flight and shuts out a late one. */
@@ -114,19 +149,31 @@ async function endLease(ctx: EngineContext, id: string): Promise<void> {
   if (now) await settleJob(ctx, now);
 }
 
-/** Repairs one by one; one that fails is counted, logged and found again by the next round. */
+/** Repairs one by one, counted and logged; one that fails is found again by the next round. */
 async function repair<T>(
   ctx: EngineContext,
   kind: string,
   items: readonly T[],
   work: (item: T) => Promise<void>,
 ): Promise<void> {
+  let failures = 0;
   for (const item of items) {
+    if (failures === FAILURES_MAX) return;
     try {
       await work(item);
+      failures = 0;
       ctx.metrics.reconciled(kind);
+      if (!DUTIES.has(kind)) ctx.log.info({ kind, ...nameOf(item) }, 'repaired');
     } catch (error) {
+      failures++;
       ctx.log.warn({ err: error, kind }, 'repair failed, the next round repeats it');
     }
   }
+}
+
+/** What was repaired, for the log. */
+function nameOf(item: unknown): object {
+  if (typeof item === 'string') return { id: item };
+  const { id, jobId, version, wave } = item as Partial<JobRow> & { jobId?: string };
+  return { id: id ?? jobId, version, wave };
 }

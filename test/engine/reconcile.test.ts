@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findJob } from '../../engine/pg/jobs.ts';
+import { findJob, forgetIdempotencyKeys } from '../../engine/pg/jobs.ts';
 import { takeLease } from '../../engine/pg/leases.ts';
 import { type Reconciler, startReconciler } from '../../engine/reconcile.ts';
 import { claimJob } from '../../engine/redis/scripts.ts';
@@ -82,6 +82,28 @@ describe('the reconciler', () => {
       update drivers set online = false, rev = rev + 1,
         updated_at = now() - interval '10 seconds' where id = 'far'`);
     await until(async () => (await t.engine.knowDriver('far'))?.online === false);
+  });
+
+  it('ends a claim that Redis holds in a zone without open jobs', async () => {
+    const job = await t.post();
+    const attempt = { zone: job.zone, id: job.id, driverId: 'far', token: randomUUID() };
+    await claimJob(t.ctx.redis, { ...attempt, leaseMs: 1 });
+    await t.ctx.db.execute(sql`
+      update jobs set status = 'cancelled', version = version + 1, settled_version = version + 1
+      where status in ('pending', 'confirmed', 'assigned')`);
+    await until(async () => !(await sees('near', job.id)));
+  });
+
+  it('forgets idempotency keys after a day, and no younger ones', async () => {
+    const insert = (key: string, hours: number) =>
+      t.ctx.db.execute(sql`
+        insert into idempotency_keys (sub, key, body_hash, job_id, created_at)
+        values ('c1', ${key}, 'h', 'j', now() - make_interval(hours => ${hours}::int))`);
+    await insert('old', 25);
+    await insert('young', 23);
+    await forgetIdempotencyKeys(t.ctx.db, 100);
+    const left = await t.ctx.db.execute<{ key: string }>(sql`select key from idempotency_keys`);
+    expect(left.map(({ key }) => key)).toEqual(['young']);
   });
 
   it('is one at a time: the lease is renewed by its holder and taken over when he is gone', async () => {
