@@ -29,10 +29,10 @@ export async function inZone<T>(
   ctx: EngineContext,
   zone: Zone,
   work: () => Promise<T | 'not_ready'>,
-): Promise<T> {
+): Promise<Exclude<T, 'not_ready'>> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const result = await work();
-    if (result !== 'not_ready') return result;
+    if (result !== 'not_ready') return result as Exclude<T, 'not_ready'>;
     await rebuildZone(ctx, zone);
   }
   throw new TryAgainError(`zone ${zone} does not stay ready`);

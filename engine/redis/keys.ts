@@ -32,8 +32,6 @@ export const keys = {
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
   /** ZSET driver → server time (ms) of his last sign of life. */
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
-  /** SET: drivers for whom a push of this wave was attempted. */
-  pushed: (zone: Zone, id: string, wave: number) => `muster:{${zone}}:pushed:${id}:${wave}`,
   /** HASH rev, state (JSON), zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,
 };

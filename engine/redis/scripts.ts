@@ -10,12 +10,12 @@ import { loadScript, runScript } from './script-loader.ts';
 
 const SCRIPTS = {
   appendLog: loadScript('append-log'),
+  checkOffer: loadScript('check-offer'),
   claimJob: loadScript('claim-job'),
   findCandidates: loadScript('find-candidates'),
   indexDriver: loadScript('index-driver'),
   leaveZone: loadScript('leave-zone'),
   moveDriver: loadScript('move-driver'),
-  openWindow: loadScript('open-window'),
   putDriver: loadScript('put-driver'),
   putJob: loadScript('put-job'),
   readJobs: loadScript('read-jobs'),
@@ -345,27 +345,22 @@ export async function findCandidates(
   return found;
 }
 
-export type WindowAnswer =
-  | { kind: 'closed' }
-  | { kind: 'claiming' }
-  | { kind: 'not_ready' }
-  | { kind: 'open'; drivers: string[] };
+export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'not_ready';
 
-/** Marks those drivers as pushed in this wave and returns the ones not marked before. */
-export async function openWindow(
+/** May a wave of this job still be pushed? */
+export async function checkOffer(
   redis: RedisClient,
-  a: { zone: Zone; jobId: string; wave: number; drivers: readonly string[]; ttlS: number },
-): Promise<WindowAnswer> {
-  const [code, ...drivers] = (await runScript(
+  a: { zone: Zone; jobId: string; wave: number },
+): Promise<OfferAnswer> {
+  const code = await runScript(
     redis,
-    SCRIPTS.openWindow,
-    [zoneLog(a.zone).meta, keys.job(a.zone, a.jobId), keys.pushed(a.zone, a.jobId, a.wave)],
-    [a.ttlS, a.wave, runIdOf(redis), ...a.drivers],
-  )) as [number, ...string[]];
-  if (code === 0) return { kind: 'closed' };
-  if (code === -1) return { kind: 'not_ready' };
-  if (code === 2) return { kind: 'claiming' };
-  return { kind: 'open', drivers };
+    SCRIPTS.checkOffer,
+    [zoneLog(a.zone).meta, keys.job(a.zone, a.jobId)],
+    [a.wave, runIdOf(redis)],
+  );
+  if (code === 1) return 'open';
+  if (code === 2) return 'claiming';
+  return code === 0 ? 'closed' : 'not_ready';
 }
 
 /** Appends to a log that no zone script writes (drivers, users); returns the entry's id. */

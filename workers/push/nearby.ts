@@ -17,7 +17,7 @@ import {
   readCandidates,
 } from '../../engine/pg/waves.ts';
 import { inZone } from '../../engine/rebuild.ts';
-import { openWindow, type WindowAnswer } from '../../engine/redis/scripts.ts';
+import { checkOffer } from '../../engine/redis/scripts.ts';
 import type { ChunkTask, WaveTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';
@@ -28,15 +28,11 @@ import { type Outgoing, type Sender, suffixOf } from './sender.ts';
 const CHUNK = 200;
 /** Phones between two looks at the job: what may still go out after a claim. */
 const WINDOW = 50;
-/** How long what the script keeps of a job's windows outlives its last use. */
-const LEDGER_TTL_S = 3600;
 /** An offer is old news after this; Apple need not deliver it later. */
 const OFFER_LIFE_MS = 10 * 60_000;
 /** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */
 const CLAIM_POLL_MS = 100;
 const CLAIM_POLLS_MAX = 100;
-
-type DecidedWindow = Exclude<WindowAnswer, { kind: 'not_ready' }>;
 
 export interface NearbyLane {
   /** Splits a wave into chunks; leaves out those that are done with. */
@@ -96,13 +92,10 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
 
   /** Once no claim is being decided. */
   async function isOpen(job: JobRow, wave: number): Promise<boolean> {
-    const window = { zone: job.zone, jobId: job.id, wave, drivers: [], ttlS: LEDGER_TTL_S };
+    const offer = { zone: job.zone, jobId: job.id, wave };
     for (let poll = 0; poll < CLAIM_POLLS_MAX; poll++) {
-      const answer = await inZone<DecidedWindow>(ctx, job.zone, async () => {
-        const said = await openWindow(ctx.redis, window);
-        return said.kind === 'not_ready' ? 'not_ready' : said;
-      });
-      if (answer.kind !== 'claiming') return answer.kind === 'open';
+      const answer = await inZone(ctx, job.zone, () => checkOffer(ctx.redis, offer));
+      if (answer !== 'claiming') return answer === 'open';
       await sleep(CLAIM_POLL_MS);
     }
     throw new Error('a claim of this job is not being decided');

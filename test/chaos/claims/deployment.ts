@@ -2,7 +2,7 @@
  * A deployment to be broken: Redis and Postgres of its own, two api and two worker processes, and an
  * APNs simulator. Whatever is killed is started again where it was, as an operator's supervisor does.
  */
-import { copyFileSync, mkdirSync, rmSync } from 'node:fs';
+import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Redis } from 'ioredis';
@@ -11,7 +11,7 @@ import { inject } from 'vitest';
 import { migrate } from '../../../engine/pg/migrate.ts';
 import { startSimulator } from '../../../scripts/apns-simulator/simulator.ts';
 import type { ManagedProcess } from '../../../scripts/dev/managed-process.ts';
-import { startOwnProcess } from '../../../scripts/dev/own-process.ts';
+import { logFileOf, startOwnProcess } from '../../../scripts/dev/own-process.ts';
 import { freePort } from '../../../scripts/dev/ports.ts';
 import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
 import { childrenOf, signal } from '../../../scripts/dev/process-table.ts';
@@ -23,6 +23,7 @@ import { type CommitProxy, startCommitProxy } from './commit-proxy.ts';
 export const SECRET = 's'.repeat(32);
 export const LEASE_MS = 3000;
 const STOP_LIMIT_MS = 8000;
+const DEATH_CHARS = 4000;
 
 export class Deployment {
   readonly urls: string[] = [];
@@ -215,8 +216,10 @@ export class Deployment {
       ready,
     );
     const managed = own as unknown as ManagedProcess;
+    const logFile = logFileOf({ logDir: this.#dir, name });
     void managed.exited.then((how) => {
-      if (!this.#closing && !this.#ended.has(managed)) this.deaths.push(`${name} ${how}`);
+      if (!this.#closing && !this.#ended.has(managed))
+        this.deaths.push(`${name} ${how}: ${lastOf(logFile)}`);
     });
     return managed;
   }
@@ -232,6 +235,11 @@ export class Deployment {
     this.#starting.add(restarted);
     void restarted.finally(() => this.#starting.delete(restarted));
   }
+}
+
+/** The end of a log: why a process died. */
+function lastOf(logFile: string): string {
+  return readFileSync(logFile, 'utf8').slice(-DEATH_CHARS);
 }
 
 /** A connection for looking at the truth. */

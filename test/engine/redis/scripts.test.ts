@@ -9,12 +9,12 @@ import {
 import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
 import {
   appendLog,
+  checkOffer,
   claimJob,
   findCandidates,
   indexDriver,
   leaveZone,
   moveDriver,
-  openWindow,
   type PutJobArgs,
   putDriver,
   putJob,
@@ -374,41 +374,35 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
   });
 });
 
-describe('open-window', () => {
-  const open = (drivers: string[], wave = 1) =>
-    openWindow(redis, { zone, jobId: id, wave, drivers, ttlS: 3600 });
+describe('check-offer', () => {
+  const check = (wave = 1) => checkOffer(redis, { zone, jobId: id, wave });
 
-  it('hands out each driver once', async () => {
+  it('says that a job is open in its wave, and in no earlier one', async () => {
     await put();
-    expect(await open(['a', 'b'])).toEqual({
-      kind: 'open',
-      drivers: ['a', 'b'],
-    });
-    expect(await open(['b', 'c'])).toEqual({ kind: 'open', drivers: ['c'] });
-    expect(await redis.ttl(keys.pushed(zone, id, 1))).toBeGreaterThan(3000);
-  });
-
-  it('knows each wave apart, and closes an earlier one', async () => {
-    await put();
-    await open(['a']);
+    expect(await check(1)).toBe('open');
     await put({ version: 2, wave: 2 });
-    expect(await open(['a'], 1)).toEqual({ kind: 'closed' });
-    expect(await open(['a'], 2)).toMatchObject({ drivers: ['a'] });
+    expect(await check(1)).toBe('closed');
+    expect(await check(2)).toBe('open');
   });
 
   it('is closed for a job that is taken, unknown or out of time', async () => {
-    expect(await open(['a'])).toEqual({ kind: 'closed' });
+    expect(await check()).toBe('closed');
     await put({ expiresAt: Date.now() - 1000 });
-    expect(await open(['a'])).toEqual({ kind: 'closed' });
+    expect(await check()).toBe('closed');
     await put({ version: 2, ...closed });
-    expect(await open(['a'])).toEqual({ kind: 'closed' });
+    expect(await check()).toBe('closed');
   });
 
   it('waits while a claim is being decided', async () => {
     await put();
     await claim('d1', 't1');
-    expect(await open(['a'])).toEqual({ kind: 'claiming' });
-    expect(await redis.exists(keys.pushed(zone, id, 1))).toBe(0);
+    expect(await check()).toBe('claiming');
+  });
+
+  it('says that the zone is not ready', async () => {
+    await put();
+    await redis.hset(log.meta, 'ready', 'another run');
+    expect(await check()).toBe('not_ready');
   });
 });
 
