@@ -4,6 +4,7 @@
  */
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
+import { createSockets } from './socket.ts';
 
 export type Db = PostgresJsDatabase;
 
@@ -33,6 +34,10 @@ export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
     // (32 to 63 µs of CPU a query after 150 000 of them).
     max_pipeline: 1,
     connect_timeout: CONNECT_TIMEOUT_S,
+    // Nobody listens to the statement with which the driver asks each new connection for array
+    // types: one that fails ends the process (porsager/postgres#1192). Arrays travel as JSON.
+    fetch_types: false,
+    socket: createSockets(),
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
     connection: { application_name: 'muster', statement_timeout: STATEMENT_TIMEOUT_MS },
     onnotice: () => {},

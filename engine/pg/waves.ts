@@ -62,7 +62,7 @@ export async function readCandidates(
   count: number,
 ): Promise<string[]> {
   const rows = await db.execute<{ ids: string[] }>(sql`
-    select candidate_ids[${from + 1}::int : ${from + count}::int] as ids
+    select to_jsonb(candidate_ids[${from + 1}::int : ${from + count}::int]) as ids
     from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
   return rows[0]?.ids ?? [];
 }
@@ -84,7 +84,7 @@ export async function listUndispatched(
 /** Which chunks of a wave's candidates, by their first position, are done with. */
 export async function listChunksDone(db: Db, jobId: string, wave: number): Promise<Set<number>> {
   const rows = await db.execute<{ done: number[] }>(sql`
-    select chunks_done as done from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
+    select to_jsonb(chunks_done) as done from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
   return new Set(rows[0]?.done ?? []);
 }
 

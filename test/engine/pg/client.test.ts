@@ -1,0 +1,86 @@
+/** The pool over a network with faults: what fails is an error of the call, never of the process. */
+import net from 'node:net';
+import { sql } from 'drizzle-orm';
+import { afterEach, describe, expect, it } from 'vitest';
+import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
+import { freshDatabase } from '../../support/servers.ts';
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function connectVia(url: string, port: number): Promise<PgClient> {
+  const via = new URL(url);
+  via.port = String(port);
+  const pg = connectPg(via.href);
+  closers.push(() => pg.close());
+  return pg;
+}
+
+describe('the pool', () => {
+  it('survives connections that break before their first statement is answered', async () => {
+    const url = await freshDatabase();
+    const target = new URL(url);
+    let broken = 0;
+    // Lets the login pass and resets the connection at the first statement, the first few times.
+    const proxy = net.createServer((client) => {
+      const upstream = net.connect(Number(target.port), target.hostname);
+      let ready = false;
+      upstream.on('data', (data) => {
+        // ReadyForQuery ends the login: Z, length 5, idle.
+        if (data.includes('Z\0\0\0\x05I')) ready = true;
+        client.write(data);
+      });
+      client.on('data', (data) => {
+        if (!ready || broken >= 5) return upstream.write(data);
+        broken++;
+        return client.resetAndDestroy();
+      });
+      for (const [one, other] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        one.on('error', () => {});
+        one.on('close', () => other.destroy());
+      }
+    });
+    await new Promise<void>((resolve) => proxy.listen(0, '127.0.0.1', resolve));
+    closers.push(() => proxy.close());
+    const { db } = await connectVia(url, (proxy.address() as net.AddressInfo).port);
+    const asked = await Promise.allSettled(
+      Array.from({ length: 5 }, () => db.execute(sql`select 1 as one`)),
+    );
+    expect(broken).toBe(5);
+    expect(asked.map(({ status }) => status)).toContain('rejected');
+    expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
+  });
+
+  it('gives a half open connection up, and works over a new one', async () => {
+    const url = await freshDatabase();
+    const proxy: FaultyProxy = await startProxy(url);
+    closers.push(() => proxy.close());
+    const { db } = await connectVia(url, Number(new URL(proxy.url).port));
+    await db.execute(sql`select 1`);
+    proxy.halfOpen();
+    const lost = db.execute(sql`select 1`);
+    // The connections of before stay deaf, as where a firewall has forgotten them.
+    const gone = expect(lost).rejects.toThrow();
+    await new Promise((resolve) => setTimeout(resolve, 100));
+    proxy.heal();
+    await gone;
+    expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
+  });
+
+  it('reads lists, which travel as JSON', async () => {
+    const { db } = await connectVia(...(await urlAndPort()));
+    const [row] = await db.execute(sql`select to_jsonb(array['a', 'b,c']) as list`);
+    expect(row).toEqual({ list: ['a', 'b,c'] });
+  });
+});
+
+async function urlAndPort(): Promise<[string, number]> {
+  const url = await freshDatabase();
+  return [url, Number(new URL(url).port)];
+}
