@@ -16,12 +16,11 @@ import {
   type JobStatus,
   refusalOf,
 } from './domain/job.ts';
-import { type Zone, zoneOfJob } from './domain/zones.ts';
+import { zoneOfJob } from './domain/zones.ts';
 import { claimObstacle, fenceJob } from './pg/claims.ts';
 import { isServerError } from './pg/client.ts';
 import { findJob } from './pg/jobs.ts';
-import { inZone } from './rebuild.ts';
-import { putJob } from './redis/open-jobs.ts';
+import { inZone, putRow } from './rebuild.ts';
 import { claimJob as askGate, type GateAnswer, unclaimJob } from './redis/scripts.ts';
 import { driverLoadChanged, holds, trySettle } from './settle.ts';
 import { fenceLater, withdraw } from './undecided.ts';
@@ -178,7 +177,7 @@ export function createClaims(
     const decision = await askRow(a);
     if (decision === 'stale') return decision;
     // The row was ahead of Redis, which offers a job that is taken: it is brought there at once.
-    if (decision.settled?.row) background(bringUpToDate(a.zone, decision.settled.row));
+    if (decision.settled?.row) background(putRow(ctx, decision.settled.row).then(() => {}));
     else await unclaimJob(ctx.redis, a);
     return decision;
   }
@@ -221,13 +220,8 @@ export function createClaims(
     const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, limit);
     if (obstacle === 'job_expired') await expireJob(ctx, row);
     if (obstacle) return refused(obstacle);
-    const put = await inZone(ctx, a.zone, () => putJob(ctx.redis, row));
-    if (put === 'old') await unclaimJob(ctx.redis, a);
+    if ((await putRow(ctx, row)) === 'old') await unclaimJob(ctx.redis, a);
     return 'stale';
-  }
-
-  async function bringUpToDate(zone: Zone, row: JobRow): Promise<void> {
-    await inZone(ctx, zone, () => putJob(ctx.redis, row));
   }
 
   /** What a settled job means for one who waited for it. */

@@ -4,7 +4,7 @@
  */
 
 import { type EngineContext, TryAgainError } from './context.ts';
-import type { JobRow } from './domain/job.ts';
+import { isClaimable, type JobRow } from './domain/job.ts';
 import type { Refusal } from './domain/visibility.ts';
 import type { Zone } from './domain/zones.ts';
 import { syncDriverRow } from './drivers.ts';
@@ -54,7 +54,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const open = new Set(rows.map((row) => row.id));
     const closed = held.filter((id) => !open.has(id));
     rows.push(...(await findJobs(ctx.db, closed)));
-    const repaired = await putRows(ctx, rows, rebuilding ? run : null);
+    const repaired = await putRows(ctx, rows, run, rebuilding);
     if (rebuilding) {
       await ctx.redis.sadd(keys.zones, zone);
       await ctx.redis.hset(zoneLog(zone).meta, 'ready', run);
@@ -71,20 +71,22 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
  * the people concerned is left to the reconciler. False when there are more than one call puts.
  */
 export async function putUnsettled(ctx: EngineContext): Promise<boolean> {
+  const run = runIdOf(ctx.redis);
   const rows = await listUnsettled(ctx.db, 0, UNSETTLED_MAX);
-  const repaired = await putRows(ctx, rows, null);
+  const repaired = await putRows(ctx, rows, run, false);
   for (let i = 0; i < repaired; i++) ctx.metrics.reconciled('job_put');
   return rows.length < UNSETTLED_MAX;
 }
 
 /**
- * How many of them were news. `rebuilding`: the run of Redis that is being filled; rows that were read
- * for one are not put into the next, which may know newer ones.
+ * How many of them were news. `run`: the run id of Redis from before the rows were read; they are not
+ * put into the next one, which may know newer ones and have forgotten what closed them.
  */
 async function putRows(
   ctx: EngineContext,
   rows: readonly JobRow[],
-  rebuilding: string | null,
+  run: string,
+  rebuilding: boolean,
 ): Promise<number> {
   const refusals = await refusalsOf(
     ctx,
@@ -92,18 +94,33 @@ async function putRows(
   );
   let applied = 0;
   for (let i = 0; i < rows.length; i += PUTS_AT_ONCE) {
-    if (rebuilding !== null && rebuilding !== runIdOf(ctx.redis)) {
-      throw new TryAgainError('Redis was started again meanwhile');
-    }
+    if (run !== runIdOf(ctx.redis)) throw new TryAgainError('Redis was started again meanwhile');
     const puts = rows.slice(i, i + PUTS_AT_ONCE).map((row) => {
       return putJob(ctx.redis, row, {
         refusals: refusals.get(row.id) ?? [],
-        rebuilding: rebuilding !== null,
+        readUnder: run,
+        rebuilding,
       });
     });
     for (const put of await Promise.all(puts)) if (put === 'applied') applied++;
   }
   return applied;
+}
+
+/**
+ * Copies one row into Redis if it is newer than what is there. A job that is open by this row and not
+ * known there is read again first: Redis may have lost what closed it meanwhile.
+ */
+export async function putRow(ctx: EngineContext, row: JobRow): Promise<'applied' | 'old'> {
+  const mayHaveRefusals = row.version > 1 && isClaimable(row.status);
+  const refusals = mayHaveRefusals ? await refusalsOf(ctx, [row.id]) : new Map();
+  const put = await inZone(ctx, row.zone, () =>
+    putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], readUnder: null }),
+  );
+  if (put !== 'unknown') return put;
+  const run = runIdOf(ctx.redis);
+  const now = await findJobs(ctx.db, [row.id]);
+  return (await putRows(ctx, now, run, false)) > 0 ? 'applied' : 'old';
 }
 
 /**

@@ -9,9 +9,8 @@ import { syncDriver } from './drivers.ts';
 import { driverCard } from './pg/drivers.ts';
 import { markSettled } from './pg/jobs.ts';
 import { type NotificationRow, notificationsOf } from './pg/notifications.ts';
-import { inZone, refusalsOf } from './rebuild.ts';
+import { putRow } from './rebuild.ts';
 import { usersLog } from './redis/keys.ts';
-import { putJob } from './redis/open-jobs.ts';
 import { appendLog } from './redis/scripts.ts';
 
 /** A frame for one user, as the users log carries it. */
@@ -24,11 +23,7 @@ export interface UserEvent {
 
 /** Puts the row, tells who is concerned, marks it settled. Throws when Redis or Postgres is away. */
 export async function settleJob(ctx: EngineContext, row: JobRow): Promise<void> {
-  const mayHaveRefusals = row.version > 1 && isClaimable(row.status);
-  const refusals = mayHaveRefusals ? await refusalsOf(ctx, [row.id]) : new Map();
-  await inZone(ctx, row.zone, () =>
-    putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [] }),
-  );
+  await putRow(ctx, row);
   const notes = row.version > 1 ? await notificationsOf(ctx.db, row.id, row.version) : [];
   for (const event of await userEvents(ctx, row, notes)) {
     await appendLog(ctx.redis, usersLog, JSON.stringify(event));

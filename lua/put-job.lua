@@ -21,23 +21,29 @@
 -- ARGV[13] 1 while the zone is being rebuilt, else 0
 -- ARGV[14] wave
 -- ARGV[15] run id of this Redis
--- ARGV[16..] pairs of driver and refusal kind
--- Returns 1 applied, 0 old news, -1 the zone is not ready.
+-- ARGV[16] run id of the Redis that was there when the row was read, or empty: it may be older
+-- ARGV[17..] pairs of driver and refusal kind
+-- Returns 1 applied, 0 old news, -1 the zone is not ready or the row was read under another run, 2
+-- unknown here and maybe old news: read the row again.
 -- @include lib/append.lua
 local meta, log, jobs, job, declined, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local live, maxlen, id, version = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local open, status, driver, lng, lat = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local payload, expires, ttl, rebuilding = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
-local wave, run = ARGV[14], ARGV[15]
+local wave, run, readUnder = ARGV[14], ARGV[15], ARGV[16]
 
 if not rebuilding and redis.call('HGET', meta, 'ready') ~= run then return -1 end
+if readUnder ~= '' and readUnder ~= run then return -1 end
 local state, stored = unpack(redis.call('HMGET', job, 'state', 'version'))
 stored = tonumber(stored)
 -- Of the same version a rebuild trusts only the row: an older copy of Redis may lack refusals. A
 -- claim that is under way keeps its lease.
 local doubtful = rebuilding and stored == version and state ~= 'claiming'
 if stored and stored >= version and not doubtful then return 0 end
+-- This Redis may have lost what closed the job since. A first version has nothing to be behind of but
+-- a claim, and that is put as well.
+if not stored and open and version > 1 and readUnder == '' then return 2 end
 
 redis.call('DEL', job)
 redis.call('ZREM', claims, id)
@@ -45,7 +51,7 @@ redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver)
 if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
   redis.call('GEOADD', jobs, lng, lat, id)
-  for i = 16, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
+  for i = 17, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
   redis.call('PERSIST', declined)
   local refused = redis.call('HGETALL', declined)
   local list = #refused > 0 and cjson.encode(refused) or '[]'

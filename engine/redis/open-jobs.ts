@@ -6,7 +6,7 @@ import { isClaimable, type Job, type JobRow, toJob } from '../domain/job.ts';
 import type { OpenJob, Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
-import { putJob as putJobScript, readJobs } from './scripts.ts';
+import { type PutAnswer, putJob as putJobScript, readJobs } from './scripts.ts';
 
 /** An open job with what people are shown of it. */
 export interface OfferedJob extends OpenJob {
@@ -21,12 +21,19 @@ interface Payload {
   radiusKm: number;
 }
 
-/** Copies a row into Redis if it is newer than what is there. */
-export async function putJob(
+/**
+ * Copies a row into Redis if it is newer than what is there. `readUnder`: the run id of Redis from
+ * before the row was read; without it a job that is open but not known there is not taken.
+ */
+export function putJob(
   redis: RedisClient,
   row: JobRow,
-  options: { refusals?: readonly (readonly [string, Refusal])[]; rebuilding?: boolean } = {},
-): Promise<'applied' | 'old' | 'not_ready'> {
+  options: {
+    refusals: readonly (readonly [string, Refusal])[];
+    readUnder: string | null;
+    rebuilding?: boolean;
+  },
+): Promise<PutAnswer> {
   const payload: Payload = { job: toJob(row), wave: row.wave, radiusKm: row.radiusKm };
   return putJobScript(redis, {
     zone: row.zone,
@@ -39,8 +46,9 @@ export async function putJob(
     position: row.lat === null || row.lng === null ? null : { lat: row.lat, lng: row.lng },
     payload: JSON.stringify(payload),
     expiresAt: row.expiresAt,
-    refusals: options.refusals ?? [],
+    refusals: options.refusals,
     rebuilding: options.rebuilding ?? false,
+    readUnder: options.readUnder,
   });
 }
 

@@ -49,12 +49,14 @@ export interface PutJobArgs {
   expiresAt: number | null;
   refusals: readonly (readonly [driver: string, kind: Refusal])[];
   rebuilding: boolean;
+  /** Run id of the Redis that was there when the row was read; null: the row may be older. */
+  readUnder: string | null;
 }
 
-export async function putJob(
-  redis: RedisClient,
-  a: PutJobArgs,
-): Promise<'applied' | 'old' | 'not_ready'> {
+/** `unknown`: not here, and maybe old news; the row is to be read again. */
+export type PutAnswer = 'applied' | 'old' | 'unknown' | 'not_ready';
+
+export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnswer> {
   const { meta, log, live } = zoneLog(a.zone);
   const code = await runScript(
     redis,
@@ -83,10 +85,13 @@ export async function putJob(
       a.rebuilding ? 1 : 0,
       a.wave,
       runIdOf(redis),
+      a.readUnder ?? '',
       ...a.refusals.flat(),
     ],
   );
-  return code === 1 ? 'applied' : code === 0 ? 'old' : 'not_ready';
+  if (code === 1) return 'applied';
+  if (code === 2) return 'unknown';
+  return code === 0 ? 'old' : 'not_ready';
 }
 
 /** What the gate says. `ask` means: only the row in Postgres can tell. */

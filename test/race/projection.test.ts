@@ -112,6 +112,21 @@ describe('settle overtaken by a newer settle', () => {
     expect(await decided(muster.other, id, 'd2')).toBe(true);
   });
 
+  it('Muster: nor does what is late come back after Redis has forgotten what closed it', async () => {
+    const rows = await lifeOf(
+      (job) => muster.accept(job, 'd1'),
+      (job) => muster.release(job, 'd1'),
+      (job) => muster.accept(job, 'd2'),
+    );
+    const [{ id, zone } = { id: '', zone: '' }] = rows;
+    await muster.t.ctx.redis.flushall();
+    await rebuildZone(muster.other.ctx, zone);
+    const late = rows.filter(({ version }) => version === 3);
+    for (const row of late) await musterCopy.put(row);
+    expect(late.map(({ status }) => status)).toEqual(['pending']);
+    expect(await muster.isOpen(id)).toBe(false);
+  });
+
   it('a naive version fails it', async () => {
     expect(await scenario(setCopy())).toEqual([
       'pending, yet closed after a late accepted',

@@ -60,6 +60,7 @@ const put = (change: Partial<PutJobArgs> = {}) =>
     expiresAt: null,
     refusals: [],
     rebuilding: false,
+    readUnder: runIdOf(redis),
     ...change,
   });
 const closed = { claimable: false, status: 'accepted', driverId: 'd1' };
@@ -78,6 +79,14 @@ describe('put-job', () => {
     expect(await put()).toBe('not_ready');
     expect(await redis.exists(keys.job(zone, id))).toBe(0);
     expect(await put({ rebuilding: true })).toBe('applied');
+  });
+
+  it('takes no later version of an open job it does not know, unless it was just read', async () => {
+    expect(await put({ version: 2, readUnder: null })).toBe('unknown');
+    expect(await put({ version: 2, readUnder: 'another run' })).toBe('not_ready');
+    expect(await entries()).toHaveLength(0);
+    expect(await put({ version: 2 })).toBe('applied');
+    expect(await put({ version: 3, readUnder: null })).toBe('applied');
   });
 
   it('makes an open job findable and says so in the log', async () => {

@@ -54,6 +54,12 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       expires: fc.constantFrom(0, 0, 0, LONG_AGO),
       refusals: fc.array(fc.tuple(driver, refusal), { maxLength: 2 }),
       rebuilding: fc.constantFrom(false, false, false, true),
+      read: fc.constantFrom(
+        'any time' as const,
+        'any time' as const,
+        'now' as const,
+        'earlier' as const,
+      ),
     }),
   },
   {
@@ -163,6 +169,19 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
   ['put-job', "redis.call('EXPIRE', job, ttl)", '', 'tombstones fill the memory'],
   ['put-job', "redis.call('PERSIST', declined)", '', 'a decline is forgotten after an hour'],
   ['put-job', "redis.call('HSET', declined, ARGV[i], ARGV[i + 1])", '', 'refusals are not kept'],
+  [
+    'put-job',
+    "readUnder ~= '' and",
+    'false and',
+    'what was read before a loss is believed after it',
+  ],
+  ['put-job', 'if not stored and open', 'if false', 'a job that is gone is offered again'],
+  [
+    'put-job',
+    "version > 1 and readUnder == ''",
+    "readUnder == ''",
+    'a new job is offered to nobody',
+  ],
   ['unclaim-job', 'held ~= token', "held == ''", "somebody else's claim is ended"],
   ['unclaim-job', "'ready') ~= run", "'ready') == ''", 'a past version is offered'],
   ['unclaim-job', "redis.call('ZREM', claims, id)", '', 'an ended claim is repaired'],

@@ -20,6 +20,8 @@ export interface Put {
   expires: number;
   refusals: [Driver, Refusal][];
   rebuilding: boolean;
+  /** When the row was read: under this run of Redis, under an earlier one, or nobody knows. */
+  read: 'now' | 'earlier' | 'any time';
 }
 
 /** One call of a script, or something that happens to Redis. */
@@ -103,13 +105,15 @@ export function apply(model: Model, call: Call): unknown {
 }
 
 function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
-  if (!call.rebuilding && !model.ready) return 'not_ready';
+  if (call.read === 'earlier' || (!call.rebuilding && !model.ready)) return 'not_ready';
   const { job: id, version, wave, expires } = call;
   const stored = model.jobs.get(id);
   const doubtful = call.rebuilding && stored?.version === version && stored.state !== 'claiming';
   if (stored && stored.version >= version && !doubtful) return 'old';
   const { status, driver } = call.to;
   const isOpen = status === 'pending' || status === 'assigned';
+  const sure = call.read === 'now' || version === 1;
+  if (!stored && isOpen && !sure) return 'unknown';
   model.jobs.set(id, {
     version,
     state: isOpen ? 'open' : 'closed',

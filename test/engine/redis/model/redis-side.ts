@@ -9,7 +9,16 @@ import {
   refuseJob,
   unclaimJob,
 } from '../../../../engine/redis/scripts.ts';
-import { type Call, JOBS, type JobId, type Model, opens, payloadOf, refusedBy } from './model.ts';
+import {
+  type Call,
+  JOBS,
+  type JobId,
+  type Model,
+  opens,
+  type Put,
+  payloadOf,
+  refusedBy,
+} from './model.ts';
 
 const zone = '832830fffffffff';
 const log = zoneLog(zone);
@@ -32,6 +41,7 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
         expiresAt: c.expires || null,
         refusals: c.refusals,
         rebuilding: c.rebuilding,
+        readUnder: readUnder(redis, c.read),
       });
     case 'claim': {
       const { job: id, driver: driverId, token, leaseMs } = c;
@@ -60,6 +70,11 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
       await redis.flushall();
       return undefined;
   }
+}
+
+function readUnder(redis: RedisClient, read: Put['read']): string | null {
+  if (read === 'any time') return null;
+  return read === 'now' ? runIdOf(redis) : 'another server';
 }
 
 /** All that Redis holds of the zone, in one answer. */
