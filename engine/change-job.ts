@@ -18,7 +18,7 @@ import {
 } from './domain/job.ts';
 import { noticeOf } from './domain/notices.ts';
 import { zoneOfJob } from './domain/zones.ts';
-import { countCompletedJob, findDriver, insertDecline } from './pg/drivers.ts';
+import { findDriver, insertDecline } from './pg/drivers.ts';
 import { type Actor, findJob, type Transition, transitionJob } from './pg/jobs.ts';
 import { inZone } from './rebuild.ts';
 import { refuseJob } from './redis/scripts.ts';
@@ -60,28 +60,24 @@ export async function progressJob(
   driverId: string,
   status: Progress,
 ): Promise<ChangeResult> {
-  const result = await change(
-    ctx,
-    id,
-    (row) => {
-      if (row.driverId !== driverId || isClaimable(row.status)) return { refuse: 'job_not_found' };
-      if (!mayProgress(row.status, status)) return { refuse: 'invalid_transition' };
-      return {
-        from: row,
-        status,
-        event: `job.${status}`,
-        actor: `driver:${driverId}`,
-        freed: status === 'completed' ? limited(ctx, driverId) : null,
-        notices:
-          status === 'completed'
-            ? [noticeOf('job_completed', 'customer', row.customerId, row.address)]
-            : [],
-      };
-    },
-    async (row) => {
-      if (row.status === 'completed') await countCompletedJob(ctx.db, driverId);
-    },
-  );
+  const result = await change(ctx, id, (row) => {
+    if (row.driverId !== driverId || isClaimable(row.status)) return { refuse: 'job_not_found' };
+    if (!mayProgress(row.status, status)) return { refuse: 'invalid_transition' };
+    return {
+      from: row,
+      status,
+      event: `job.${status}`,
+      actor: `driver:${driverId}`,
+      ...(status === 'completed' && {
+        freed: limited(ctx, driverId),
+        completedBy: driverId,
+      }),
+      notices:
+        status === 'completed'
+          ? [noticeOf('job_completed', 'customer', row.customerId, row.address)]
+          : [],
+    };
+  });
   if (result.ok && result.job.status === 'completed') await driverLoadChanged(ctx, driverId);
   return result;
 }
@@ -178,7 +174,8 @@ export async function assignJob(
   return change(ctx, id, (row) => {
     if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
     if (row.status === 'assigned' && row.driverId === driverId) return { done: row };
-    return { from: row, status: 'assigned', event: 'job.assigned', actor, driverId };
+    const forgiven = driverId;
+    return { from: row, status: 'assigned', event: 'job.assigned', actor, driverId, forgiven };
   });
 }
 
@@ -253,7 +250,6 @@ async function change(
   ctx: EngineContext,
   id: string,
   decide: (row: JobRow) => Decision,
-  after: (row: JobRow) => Promise<void> = async () => {},
 ): Promise<ChangeResult> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const row = zoneOfJob(id) ? await findJob(ctx.db, id) : null;
@@ -263,7 +259,6 @@ async function change(
     if ('done' in decision) return { ok: true, job: decision.done };
     const changed = await transitionJob(ctx.db, decision);
     if (!changed) continue;
-    await after(changed);
     await trySettle(ctx, changed);
     return { ok: true, job: changed };
   }

@@ -2,7 +2,7 @@
  * Fills an empty Redis from Postgres: a zone's open jobs, or the drivers. Safe to run twice, at
  * once in several processes and beside live traffic: everything it writes is ordered by version.
  */
-
+import { randomUUID } from 'node:crypto';
 import { type EngineContext, TryAgainError } from './context.ts';
 import { isClaimable, type JobRow } from './domain/job.ts';
 import type { Refusal } from './domain/visibility.ts';
@@ -11,8 +11,9 @@ import { syncDriverRow } from './drivers.ts';
 import { listDrivers, listRefusals } from './pg/drivers.ts';
 import { findJobs, listOpenJobs, listUnsettled } from './pg/jobs.ts';
 import { runIdOf } from './redis/client.ts';
-import { driversLog, keys, usersLog, zoneLog } from './redis/keys.ts';
+import { driversLog, keys, type LogKeys, usersLog, zoneLog } from './redis/keys.ts';
 import { putJob } from './redis/open-jobs.ts';
+import { markReady, markRebuild } from './redis/scripts.ts';
 
 const DRIVERS_PAGE = 500;
 /** Jobs put at once: a zone of thousands is ready in a moment, and no other command waits long. */
@@ -49,6 +50,8 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const run = runIdOf(ctx.redis);
     const before = await ctx.redis.hget(zoneLog(zone).meta, 'ready');
     const rebuilding = before !== run;
+    const token = randomUUID();
+    if (rebuilding) await markRebuild(ctx.redis, zoneLog(zone), token);
     const held = await ctx.redis.zrange(keys.openJobs(zone), '0', '-1');
     const rows = await listOpenJobs(ctx.db, zone);
     const open = new Set(rows.map((row) => row.id));
@@ -57,7 +60,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const repaired = await putRows(ctx, rows, run, rebuilding);
     if (rebuilding) {
       await ctx.redis.sadd(keys.zones, zone);
-      await ctx.redis.hset(zoneLog(zone).meta, 'ready', run);
+      await endRebuild(ctx, zoneLog(zone), { token, run });
     }
     if (repaired === 0) return;
     ctx.metrics.reconciled(rebuilding ? 'zone_rebuilt' : 'zone_swept');
@@ -132,6 +135,8 @@ export async function ensureDrivers(ctx: EngineContext): Promise<void> {
   const before = await ctx.redis.hget(driversLog.meta, 'ready');
   if (before === run) return;
   await once(ctx, driversLog.meta, async () => {
+    const token = randomUUID();
+    await markRebuild(ctx.redis, driversLog, token);
     let afterId = '';
     let count = 0;
     for (;;) {
@@ -147,9 +152,18 @@ export async function ensureDrivers(ctx: EngineContext): Promise<void> {
       afterId = last.id;
     }
     await ctx.redis.hset(usersLog.meta, 'ready', run);
-    await ctx.redis.hset(driversLog.meta, 'ready', run);
+    await endRebuild(ctx, driversLog, { token, run });
     if (count > 0) ctx.log.info({ drivers: count }, 'drivers filled from Postgres');
   });
+}
+
+async function endRebuild(
+  ctx: EngineContext,
+  log: LogKeys,
+  rebuild: { token: string; run: string },
+): Promise<void> {
+  if (await markReady(ctx.redis, log, rebuild)) return;
+  throw new TryAgainError('Redis was emptied meanwhile');
 }
 
 /** The refusals of some jobs, by job. */

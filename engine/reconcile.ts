@@ -20,15 +20,15 @@ import {
   listUnsettled,
 } from './pg/jobs.ts';
 import { dropLease, takeLease } from './pg/leases.ts';
-import { listUndone } from './pg/notifications.ts';
+import { takeUndone } from './pg/notifications.ts';
 import { listUndispatched, takeUnpushed } from './pg/waves.ts';
 import { rebuildZone } from './rebuild.ts';
 import { keys } from './redis/keys.ts';
 import { settleJob } from './settle.ts';
 
 const LEASE = 'reconciler';
-/** A dead holder is replaced after this; the holder renews it every tick. */
-const LEASE_MS = 3000;
+/** The holder renews it every tick; with the others' ticks a dead one is replaced within 4 s. */
+const LEASE_MS = 2500;
 const TICK_MS = 1000;
 /** What is younger is still being done by whoever caused it. */
 const GRACE_MS = 2000;
@@ -116,7 +116,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
   await repair(
     ctx,
     'notification_enqueued',
-    await listUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
+    await takeUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
     (id) => ctx.push.enqueueNotification(id),
   );
   // Leases are on the clock of Redis.

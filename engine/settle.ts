@@ -19,6 +19,8 @@ export interface UserEvent {
   app: App;
   event: string;
   data: object;
+  /** The change of a job that it tells of, which a later one overtakes; notifications stand. */
+  job: { id: string; version: number } | null;
 }
 
 /** Puts the row, tells who is concerned, marks it settled. Throws when Redis or Postgres is away. */
@@ -62,7 +64,9 @@ async function userEvents(
   row: JobRow,
   notes: readonly NotificationRow[],
 ): Promise<UserEvent[]> {
+  const job = { id: row.id, version: row.version };
   const status = {
+    job,
     event: 'job:status',
     data: {
       job_id: row.id,
@@ -79,6 +83,7 @@ async function userEvents(
     events.push({
       user: row.customerId,
       app: 'customer',
+      job,
       event: 'job:driver-assigned',
       data: { job_id: row.id, driver: await driverCard(ctx.db, row.driverId) },
     });
@@ -88,6 +93,7 @@ async function userEvents(
     events.push({
       user: note.userId,
       app: note.app,
+      job: null,
       event: 'notification',
       data: { id, type, title, body, data },
     });

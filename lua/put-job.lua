@@ -52,6 +52,8 @@ if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
   redis.call('GEOADD', jobs, lng, lat, id)
   for i = 17, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
+  -- Whom an operator assigns the job has it offered again, whatever he said before.
+  if status == 'assigned' then redis.call('HDEL', declined, driver) end
   redis.call('PERSIST', declined)
   local refused = redis.call('HGETALL', declined)
   local list = #refused > 0 and cjson.encode(refused) or '[]'

@@ -9,6 +9,7 @@ import type { Identity } from '../auth.ts';
 import type { Connection } from './connection.ts';
 import type { SnapshotReason } from './driver-session.ts';
 import type { FeedMetrics } from './metrics.ts';
+import { ToldVersions } from './told-versions.ts';
 
 /** Contract section 5: at most one position a second and job. */
 const LOCATION_MS = 1000;
@@ -38,6 +39,7 @@ export class CustomerSession {
   readonly #host: CustomerSessionHost;
   /** Jobs that a driver holds. */
   readonly #rides = new Map<string, Ride>();
+  readonly #told = new ToldVersions();
   /** Events that came while the snapshot was read: it may be older than they are. */
   #heldBack: UserEvent[] | null = [];
   #due: SnapshotReason | null = 'connect';
@@ -59,6 +61,7 @@ export class CustomerSession {
       if (this.connection.closed) return;
       this.connection.sendEvent('feed:snapshot', { jobs, reason: this.#due });
       this.#due = null;
+      for (const job of jobs) this.#told.add(job.id, job.version);
       this.#watchOnly(jobs);
       const heldBack = this.#heldBack;
       this.#heldBack = null;
@@ -80,6 +83,12 @@ export class CustomerSession {
     if (this.#heldBack) {
       if (this.#heldBack.length < HELD_BACK_MAX) this.#heldBack.push(event);
       return;
+    }
+    const { job } = event;
+    if (job) {
+      // One process may tell of a change when another has told of the next one.
+      if (job.version < this.#told.of(job.id)) return;
+      this.#told.add(job.id, job.version);
     }
     this.connection.sendEvent(event.event, event.data);
     if (event.event !== 'job:status') return;

@@ -17,12 +17,11 @@ import type { Deliveries } from './deliveries.ts';
 import { eventFrame, textFrame } from './frame.ts';
 import { MARGIN_MAX_KM, Margin } from './margin.ts';
 import type { FeedMetrics } from './metrics.ts';
+import { ToldVersions } from './told-versions.ts';
 import type { ClosedJob, MirroredJob, ZoneMirror, ZoneWatcher } from './zone-mirror.ts';
 
 /** Zones are followed a little wider than a job may reach. */
 const REACH_KM = RADIUS_KM_MAX + MARGIN_MAX_KM;
-/** Jobs of his own that a session remembers; one that is forgotten may be told twice. */
-const OWN_MAX = 64;
 
 export type SnapshotReason = 'connect' | 'resync' | 'moved' | 'availability';
 
@@ -48,8 +47,8 @@ export class DriverSession implements ZoneWatcher {
   readonly #zones = new Map<Zone, ZoneMirror>();
   /** What the client holds: job → version. */
   readonly #held = new Map<string, number>();
-  /** Jobs he took: the version he was told last. */
-  readonly #own = new Map<string, number>();
+  /** Jobs he took: told by their zone and to him by name. */
+  readonly #own = new ToldVersions();
   /** The snapshot that is due once all zones are loaded. */
   #due: SnapshotReason | null = 'connect';
   #available = false;
@@ -130,7 +129,8 @@ export class DriverSession implements ZoneWatcher {
   onUserEvent({ event, data }: UserEvent): void {
     if (event === 'job:status') {
       const { job_id, version } = data as { job_id: string; version: number };
-      if (this.#told(job_id, version)) return;
+      if (version <= this.#own.of(job_id)) return;
+      this.#own.add(job_id, version);
       this.#held.delete(job_id);
     }
     this.connection.sendEvent(event, data);
@@ -147,18 +147,8 @@ export class DriverSession implements ZoneWatcher {
 
   onClosed(job: ClosedJob): void {
     if (!this.#held.delete(job.id)) return;
-    if (job.driverId === this.driver?.id) this.#told(job.id, job.version);
+    if (job.driverId === this.driver?.id) this.#own.add(job.id, job.version);
     this.connection.send('job:status', job.change);
-  }
-
-  /** A job of his own is told by its zone and to him by name: was it told already? */
-  #told(jobId: string, version: number): boolean {
-    if ((this.#own.get(jobId) ?? 0) >= version) return true;
-    this.#own.delete(jobId);
-    this.#own.set(jobId, version);
-    const [oldest] = this.#own.keys();
-    if (this.#own.size > OWN_MAX && oldest !== undefined) this.#own.delete(oldest);
-    return false;
   }
 
   onRefused(job: MirroredJob, driverId: string): void {

@@ -83,11 +83,6 @@ export async function setOnline(db: Db, id: string, online: boolean): Promise<Dr
   return row ?? null;
 }
 
-/** One more completed job on his card. */
-export async function countCompletedJob(db: Db, id: string): Promise<void> {
-  await db.execute(sql`update drivers set total_jobs = total_jobs + 1 where id = ${id}`);
-}
-
 export async function markSynced(db: Db, id: string, rev: number): Promise<void> {
   await db.execute(sql`
     update drivers set synced_rev = ${rev}::bigint where id = ${id} and synced_rev < ${rev}::bigint`);

@@ -169,8 +169,12 @@ export interface Transition {
   /** A new wave to be dispatched, opened with this change. */
   wave?: { wave: number; step: number; radiusKm: number; nextWaveS: number | null };
   refusal?: { driverId: string; kind: Refusal };
+  /** A driver whose earlier refusal of this job is over. */
+  forgiven?: string;
   /** A driver whose number of jobs decides what he is offered, and who has one less: his rev moves. */
   freed?: string | null;
+  /** A driver who has done one more job. */
+  completedBy?: string;
 }
 
 /**
@@ -207,8 +211,13 @@ export async function transitionJob(db: Db, t: Transition): Promise<JobRow | nul
       select id, ${t.refusal?.driverId ?? ''}, ${t.refusal?.kind ?? ''}, ${t.reason ?? null}
       from j where ${t.refusal !== undefined}::boolean
       on conflict (job_id, driver_id) do update set kind = excluded.kind, reason = excluded.reason),
-    freed as (update drivers set rev = rev + 1
-      where id = ${t.freed ?? null} and exists (select from j)),
+    forgiven as (
+      delete from job_refusals
+      where job_id in (select id from j) and driver_id = ${t.forgiven ?? null}),
+    worked as (
+      update drivers set rev = rev + ${t.freed ? 1 : 0}::int,
+        total_jobs = total_jobs + ${t.completedBy === undefined ? 0 : 1}::int
+      where id = ${t.freed ?? t.completedBy ?? null} and exists (select from j)),
     note as (${insertNotices(t.notices ?? [])})
     select ${JOB_COLUMNS} from j`);
   return rows[0] ?? null;

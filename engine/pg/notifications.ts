@@ -82,13 +82,18 @@ export async function markDone(db: Db, id: string): Promise<void> {
     update notifications set done_at = now() where id = ${id} and done_at is null`);
 }
 
-/** Notifications without an outcome for a while. */
-export async function listUndone(db: Db, olderThanMs: number, limit: number): Promise<string[]> {
+/**
+ * Notifications without an outcome for a while; they are listed again after the same while, so that
+ * many that cannot be delivered do not hide the others.
+ */
+export async function takeUndone(db: Db, olderThanMs: number, limit: number): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(sql`
-    select id from notifications
-    where done_at is null
-      and created_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
-    order by created_at limit ${limit}::int`);
+    update notifications set enqueued_at = now() where id in (
+      select id from notifications
+      where done_at is null
+        and enqueued_at <= now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
+      order by enqueued_at limit ${limit}::int)
+    returning id`);
   return rows.map((row) => row.id);
 }
 

@@ -199,13 +199,15 @@ export const notifications = pgTable(
     data: jsonb('data').notNull(),
     createdAt: createdAt(),
     readAt: time('read_at'),
+    /** When its push was handed to the lane last; the first time with its row. */
+    enqueuedAt: time('enqueued_at').notNull().defaultNow(),
     /** When the push's outcome, or that there is no device, went on record. */
     doneAt: time('done_at'),
   },
   (t) => [
     uniqueIndex('notifications_once').on(t.jobId, t.version, t.userId, t.type),
     index('notifications_user').on(t.userId, t.createdAt),
-    index('notifications_undone').on(t.createdAt).where(sql`${t.doneAt} is null`),
+    index('notifications_undone').on(t.enqueuedAt).where(sql`${t.doneAt} is null`),
   ],
 );
 

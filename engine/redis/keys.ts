@@ -40,6 +40,8 @@ export const keys = {
 export interface LogKeys {
   /** HASH `ready` (run id of the server that a rebuild filled), `last` (id of the newest entry). */
   meta: string;
+  /** STRING: a rebuild that is under way; gone when Redis was emptied meanwhile. */
+  rebuild: (token: string) => string;
   /** STREAM of entries `prev`, `body`; capped. */
   log: string;
   /** Sharded channel: the same entries at once, and what is not logged. */
@@ -48,6 +50,7 @@ export interface LogKeys {
 
 const logKeys = (tag: string): LogKeys => ({
   meta: `muster:{${tag}}:meta`,
+  rebuild: (token) => `muster:{${tag}}:rebuild:${token}`,
   log: `muster:{${tag}}:log`,
   live: `muster:{${tag}}:live`,
 });

@@ -15,6 +15,7 @@ const SCRIPTS = {
   findCandidates: loadScript('find-candidates'),
   indexDriver: loadScript('index-driver'),
   leaveZone: loadScript('leave-zone'),
+  markReady: loadScript('mark-ready'),
   moveDriver: loadScript('move-driver'),
   putDriver: loadScript('put-driver'),
   putJob: loadScript('put-job'),
@@ -366,6 +367,23 @@ export async function checkOffer(
   if (code === 1) return 'open';
   if (code === 2) return 'claiming';
   return code === 0 ? 'closed' : 'not_ready';
+}
+
+/** A rebuild that does not end within this has failed. */
+const REBUILD_S = 120;
+
+/** Begins to fill what belongs to a log; `markReady` ends it. */
+export async function markRebuild(redis: RedisClient, log: LogKeys, token: string): Promise<void> {
+  await redis.set(log.rebuild(token), '1', 'EX', REBUILD_S);
+}
+
+/** What was filled since `markRebuild` counts from now on. False when Redis was emptied meanwhile. */
+export async function markReady(
+  redis: RedisClient,
+  log: LogKeys,
+  { token, run }: { token: string; run: string },
+): Promise<boolean> {
+  return (await runScript(redis, SCRIPTS.markReady, [log.meta, log.rebuild(token)], [run])) === 1;
 }
 
 /** Appends to a log that no zone script writes (drivers, users); returns the entry's id. */

@@ -181,6 +181,16 @@ describe('afterwards', () => {
     expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({ ok: true });
   });
 
+  it('whom an operator assigns the job has it offered again, though he gave it back', async () => {
+    const job = await t.post();
+    await t.engine.claim(job.id, 'near');
+    await t.engine.release(job.id, 'near', null);
+    expect(await t.engine.assign(job.id, 'near', 'operator:o')).toMatchObject({ ok: true });
+    expect(await sees('near', job.id)).toBe(true);
+    expect(await sees('far', job.id)).toBe(false);
+    expect(await t.engine.claim(job.id, 'near')).toMatchObject({ ok: true });
+  });
+
   it('an assigned job is for one driver; his decline reopens it', async () => {
     const job = await t.post();
     expect(await t.engine.assign(job.id, 'nobody', 'operator:o')).toMatchObject({

@@ -5,6 +5,7 @@ import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { findJob, forgetIdempotencyKeys } from '../../engine/pg/jobs.ts';
 import { takeLease } from '../../engine/pg/leases.ts';
+import { takeUndone } from '../../engine/pg/notifications.ts';
 import { type Reconciler, startReconciler } from '../../engine/reconcile.ts';
 import { claimJob } from '../../engine/redis/scripts.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -75,6 +76,22 @@ describe('the reconciler', () => {
     });
     // Fenced: what the dead one may still commit would find another version.
     expect(won.job.version).toBeGreaterThan(2);
+  });
+
+  it('hands notices over in turns: those that cannot be delivered hide no others', async () => {
+    for (let i = 0; i < 3; i++) {
+      const job = await t.post({ customerId: `waiting-${i}` });
+      await t.engine.claim(job.id, 'near');
+    }
+    await t.ctx.db.execute(sql`update notifications set enqueued_at = now() - interval '1 hour'`);
+    const taken: string[] = [];
+    for (let round = 0; round < 100; round++) {
+      const ids = await takeUndone(t.ctx.db, 60_000, 1);
+      if (ids.length === 0) break;
+      taken.push(...ids);
+    }
+    expect(taken.length).toBeGreaterThanOrEqual(3);
+    expect(new Set(taken).size).toBe(taken.length);
   });
 
   it('brings a driver to Redis whose change did not arrive', async () => {

@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { rebuildZone } from '../../engine/rebuild.ts';
+import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { settleJob } from '../../engine/settle.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
@@ -185,6 +186,25 @@ describe('rebuild against live traffic', () => {
     for (const { id } of offered) {
       expect(await muster.row(id)).toMatchObject({ status: 'pending' });
     }
+  });
+
+  it('Muster: a zone that was emptied while it was filled does not count', async () => {
+    const proxy = await startHoldingProxy(muster.t.databaseUrl);
+    cleanups.push(() => proxy.close());
+    const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
+    const job = await muster.post();
+    const { zone } = await muster.row(job);
+    const { redis } = muster.t.ctx;
+    await redis.flushall();
+    proxy.hold('answers', ROWS_READ);
+    const rebuilt = rebuildZone(slow.ctx, zone);
+    await until(() => proxy.holding);
+    await redis.flushall();
+    proxy.release();
+    await expect(rebuilt).rejects.toThrow('emptied');
+    expect(await readOpenJobs(redis, zone)).toBeNull();
+    await rebuildZone(slow.ctx, zone);
+    expect(await muster.isOpen(job)).toBe(true);
   });
 
   it('Muster: many processes rebuild at once, under load, and none undoes another', async () => {

@@ -1,5 +1,7 @@
 /** The feed over two gateways, on real sockets: what drivers and customers are told. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { findJob } from '../../../engine/pg/jobs.ts';
+import { settleJob } from '../../../engine/settle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
 import { until } from '../../support/until.ts';
@@ -167,6 +169,24 @@ describe('a driver', () => {
 });
 
 describe('a customer', () => {
+  it('is told nothing that a later change has overtaken, but every notification', async () => {
+    const customer = await connectCustomer(0, 'late');
+    const { id } = await driver(0);
+    const job = await t.post({ customerId: 'late' });
+    await t.engine.claim(job.id, id);
+    const accepted = await findJob(t.engine.ctx.db, job.id);
+    await customer.next('job:status', (d) => d.version === 2);
+    await t.engine.release(job.id, id, null);
+    await customer.next('job:status', (d) => d.version === 3);
+    const before = customer.of('job:driver-assigned').length;
+    if (accepted) await settleJob(t.engine.ctx, accepted);
+    await until(
+      () => customer.of('notification').filter((n) => n.type === 'driver_assigned').length === 2,
+    );
+    expect(customer.of('job:status').map((d) => d.version)).toEqual([1, 2, 3]);
+    expect(customer.of('job:driver-assigned')).toHaveLength(before);
+  });
+
   it('is told who is coming, where he is, and how it ends', async () => {
     const { id, client } = await driver(0);
     const customer = await connectCustomer(1, 'alice');

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { listUndone } from '../../../engine/pg/notifications.ts';
+import { takeUndone } from '../../../engine/pg/notifications.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addNotices, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
@@ -53,7 +53,7 @@ async function allDone(jobId: string): Promise<void> {
     async () => {
       const [wave] = await t.ctx.db.execute<{ done: boolean }>(sql`
         select pushed_at is not null as done from job_waves where job_id = ${jobId}`);
-      return wave?.done && (await listUndone(t.ctx.db, 0, 1)).length === 0;
+      return wave?.done && (await takeUndone(t.ctx.db, 0, 1)).length === 0;
     },
     { timeoutMs: PATIENCE_MS, what: 'wave and notices done' },
   );

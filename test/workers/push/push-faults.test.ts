@@ -5,8 +5,8 @@ import {
   deviceTokensOf,
   findNotification,
   listAttempts,
-  listUndone,
   saveDeviceToken,
+  takeUndone,
 } from '../../../engine/pg/notifications.ts';
 import { findWave } from '../../../engine/pg/waves.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
@@ -101,7 +101,7 @@ describe('a notification', () => {
     const [id = ''] = await drivers(1);
     bobsJob = (await t.post({ customerId: 'bob' })).id;
     await t.engine.claim(bobsJob, id);
-    note = (await until(async () => (await listUndone(t.ctx.db, 0, 1))[0])) as string;
+    note = (await until(async () => (await takeUndone(t.ctx.db, 0, 1))[0])) as string;
   });
 
   it('that Apple does not take is tried until it is an hour old, then done', async () => {

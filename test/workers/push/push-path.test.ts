@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import {
   deviceTokensOf,
   listAttempts,
-  listUndone,
   saveDeviceToken,
+  takeUndone,
 } from '../../../engine/pg/notifications.ts';
 import { startReconciler } from '../../../engine/reconcile.ts';
 import { HERE, northOf } from '../../support/engine.ts';
@@ -26,7 +26,7 @@ const pushes = (jobId: string, user?: string) =>
   t.simulator.phones
     .records(jobId)
     .filter(({ token }) => user === undefined || token === tokenOf(user));
-const undone = () => listUndone(t.ctx.db, 0, 100);
+const undone = () => takeUndone(t.ctx.db, 0, 100);
 
 beforeAll(async () => {
   t = await startTestPush();

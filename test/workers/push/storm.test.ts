@@ -4,7 +4,7 @@
  */
 import { sql } from 'drizzle-orm';
 import { describe, expect, it } from 'vitest';
-import { listUndone } from '../../../engine/pg/notifications.ts';
+import { takeUndone } from '../../../engine/pg/notifications.ts';
 import { startReconciler } from '../../../engine/reconcile.ts';
 import type { Fault } from '../../../scripts/apns-simulator/faults.ts';
 import { startTestPush } from '../../support/push.ts';
@@ -47,7 +47,7 @@ describe('a storm', () => {
       async () => {
         const [wave] = await t.ctx.db.execute<{ done: boolean }>(sql`
           select pushed_at is not null as done from job_waves where job_id = ${jobId}`);
-        return wave?.done && (await listUndone(t.ctx.db, 0, 1)).length === 0;
+        return wave?.done && (await takeUndone(t.ctx.db, 0, 1)).length === 0;
       },
       { timeoutMs: PATIENCE_MS, what: 'every wave and notice done' },
     );

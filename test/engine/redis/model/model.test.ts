@@ -182,6 +182,7 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
     "readUnder == ''",
     'a new job is offered to nobody',
   ],
+  ['put-job', "redis.call('HDEL', declined, driver)", '', 'he is assigned what he cannot see'],
   ['unclaim-job', 'held ~= token', "held == ''", "somebody else's claim is ended"],
   ['unclaim-job', "'ready') ~= run", "'ready') == ''", 'a past version is offered'],
   ['unclaim-job', "redis.call('ZREM', claims, id)", '', 'an ended claim is repaired'],

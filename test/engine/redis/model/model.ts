@@ -125,6 +125,7 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
   });
   if (isOpen) {
     for (const [who, kind] of call.refusals) model.refused[id].set(who, kind);
+    if (status === 'assigned') model.refused[id].delete(driver);
     model.log.push({ open: payloadOf(id, version), refused: refusedBy(model, id) });
   } else {
     model.log.push({ closed: { id, version, status, driver } });
