@@ -18,3 +18,36 @@ export interface BenchLine {
   /** Whatever else was counted, e.g. double assignments on each side. */
   notes: Record<string, number | string>;
 }
+
+/** Sets the figures of ours beside the peer's; both need at least one. */
+export function compare(
+  ours: readonly number[],
+  peer: readonly number[],
+  about: Pick<BenchLine, 'bench' | 'unit' | 'bottleneck' | 'notes'>,
+): BenchLine {
+  const [a, b] = [spread(ours), spread(peer)];
+  return {
+    bench: about.bench,
+    ours: a.median,
+    ours_min: a.min,
+    ours_max: a.max,
+    peer: b.median,
+    peer_min: b.min,
+    peer_max: b.max,
+    unit: about.unit,
+    ratio: Math.round((a.median / b.median) * 1000) / 1000,
+    bottleneck: about.bottleneck,
+    notes: { runs: Math.min(ours.length, peer.length), ...about.notes },
+  };
+}
+
+/** With one decimal: more digits than that are noise. */
+function spread(values: readonly number[]): { median: number; min: number; max: number } {
+  const sorted = [...values].sort((x, y) => x - y);
+  const round = (value = Number.NaN) => Math.round(value * 10) / 10;
+  return {
+    median: round(sorted[sorted.length >> 1]),
+    min: round(sorted[0]),
+    max: round(sorted.at(-1)),
+  };
+}

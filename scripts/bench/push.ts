@@ -7,11 +7,10 @@ import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { BenchLine } from './bench-line.ts';
+import { type BenchLine, compare } from './bench-line.ts';
 import { apns2, bareAgent, muster, nodeApn, type PushSender, type Target } from './push-senders.ts';
+import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 
-/** Of each sender, in turns; the first round is not counted. */
-const ROUNDS = 6;
 const PUSHES = 4000;
 /** A worker's windows in flight. */
 const IN_FLIGHT = 400;
@@ -32,7 +31,7 @@ export async function runPush(): Promise<BenchLine[]> {
     silent: true,
   });
   try {
-    return await compare(await targetOf(child), child);
+    return await runAll(await targetOf(child), child);
   } finally {
     child.kill('SIGTERM');
     rmSync(dir, { recursive: true, force: true });
@@ -55,16 +54,17 @@ async function targetOf(child: ChildProcess): Promise<Target> {
   };
 }
 
-async function compare(target: Target, simulator: ChildProcess): Promise<BenchLine[]> {
+async function runAll(target: Target, simulator: ChildProcess): Promise<BenchLine[]> {
   const senders = [muster(target), nodeApn(target), apns2(target), bareAgent(target)];
   const runs = new Map<string, Run[]>(senders.map(({ name }) => [name, []]));
   let busy = 0;
-  for (let round = 0; round < ROUNDS; round++) {
+  for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
+    progress(round);
     for (const sender of senders) {
       const before = cpuSecondsOf(simulator);
       const run = await measure(sender);
-      if (round > 0) runs.get(sender.name)?.push(run);
-      if (round > 0 && sender.name === 'muster') {
+      if (round >= WARM_UP_ROUNDS) runs.get(sender.name)?.push(run);
+      if (round >= WARM_UP_ROUNDS && sender.name === 'muster') {
         busy = Math.max(busy, (cpuSecondsOf(simulator) - before) / (PUSHES / run.perSecond));
       }
     }
@@ -126,41 +126,19 @@ function line(
   unit: string,
   ours: readonly Run[],
   peer: readonly Run[],
-  what: keyof Run,
+  what: 'perSecond' | 'cpuMicros',
   bottleneck: string,
 ): BenchLine {
-  const [a, b] = [ours, peer].map((runs) => {
-    const sorted = runs.map((run) => run[what]).sort((x, y) => x - y);
-    const round = (value = 0) => Math.round(value * 10) / 10;
-    return {
-      median: round(sorted[sorted.length >> 1]),
-      min: round(sorted[0]),
-      max: round(sorted.at(-1)),
-    };
-  }) as [Spread, Spread];
-  return {
+  const of = (runs: readonly Run[]) => runs.map((run) => run[what]);
+  return compare(of(ours), of(peer), {
     bench,
-    ours: a.median,
-    ours_min: a.min,
-    ours_max: a.max,
-    peer: b.median,
-    peer_min: b.min,
-    peer_max: b.max,
     unit,
-    ratio: Math.round((a.median / b.median) * 1000) / 1000,
     bottleneck,
     notes: {
-      runs: ours.length,
       pushes: PUSHES,
       in_flight: IN_FLIGHT,
       failed_ours: ours.reduce((sum, run) => sum + run.failed, 0),
       failed_peer: peer.reduce((sum, run) => sum + run.failed, 0),
     },
-  };
-}
-
-interface Spread {
-  median: number;
-  min: number;
-  max: number;
+  });
 }

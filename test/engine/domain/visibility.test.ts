@@ -136,8 +136,9 @@ describe('who sees a job', () => {
       }),
       { numRuns: 5000 },
     );
-    expect(seen.yes).toBeGreaterThan(100);
-    expect(seen.no).toBeGreaterThan(100);
+    // About one in forty sees it: neither answer may be all that was compared.
+    expect(seen.yes).toBeGreaterThan(50);
+    expect(seen.no).toBeGreaterThan(50);
   });
 });
 
