@@ -1,0 +1,54 @@
+/**
+ * `npm run bench -- [name …] [--json]`: the benchmarks of the contract, section 9, all or some. A
+ * table on stdout, or with `--json` one object a line; progress goes to stderr.
+ */
+import { parseArgs } from 'node:util';
+import type { BenchLine } from './bench-line.ts';
+import { runClaims } from './claims.ts';
+import { runPush } from './push.ts';
+
+const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
+  claims: runClaims,
+  push: runPush,
+};
+
+const { names, json } = readArguments();
+for (const name of names) {
+  process.stderr.write(`${name}\n`);
+  for (const line of (await BENCHES[name]?.()) ?? []) {
+    process.stdout.write(json ? `${JSON.stringify(line)}\n` : table(line));
+  }
+}
+
+function readArguments(): { names: string[]; json: boolean } {
+  try {
+    const { values, positionals } = parseArgs({
+      options: { json: { type: 'boolean', default: false } },
+      allowPositionals: true,
+    });
+    const unknown = positionals.find((name) => !Object.hasOwn(BENCHES, name));
+    if (unknown !== undefined) throw new Error(`there is no benchmark "${unknown}"`);
+    const wanted = positionals.length > 0 ? positionals : Object.keys(BENCHES);
+    return { names: wanted, json: values.json };
+  } catch (error) {
+    const known = Object.keys(BENCHES).join(', ');
+    process.stderr.write(`bench: ${(error as Error).message}; known are: ${known}\n`);
+    process.exit(1);
+  }
+}
+
+function table(line: BenchLine): string {
+  const side = (name: string, median: number, min: number, max: number) =>
+    `  ${name.padEnd(5)} ${number(median).padStart(10)} ${line.unit}  (${number(min)} to ${number(max)})\n`;
+  const notes = Object.entries(line.notes).map(([name, value]) => `${name} ${value}`);
+  return (
+    `${line.bench}\n${side('ours', line.ours, line.ours_min, line.ours_max)}` +
+    side('peer', line.peer, line.peer_min, line.peer_max) +
+    `  ratio ${String(line.ratio).padStart(10)}   limited by: ${line.bottleneck}\n` +
+    `  ${notes.join(', ')}\n`
+  );
+}
+
+function number(value: number): string {
+  return value.toLocaleString('en-US');
+}
