@@ -22,7 +22,7 @@ import { isServerError } from './pg/client.ts';
 import { findJob } from './pg/jobs.ts';
 import { inZone, putRow } from './rebuild.ts';
 import { claimJob as askGate, type GateAnswer, unclaimJob } from './redis/scripts.ts';
-import { driverLoadChanged, holds, trySettle } from './settle.ts';
+import { createSettler, driverLoadChanged, holds, trySettle } from './settle.ts';
 import { fenceLater, withdraw } from './undecided.ts';
 
 export type ClaimResult =
@@ -71,6 +71,7 @@ export function createClaims(
   /** Of all taps on a job in this process one leads, the others wait for what it learns. */
   const leading = new Map<string, Promise<Settled | null>>();
   const isApproved = createApprovals(ctx);
+  const settle = createSettler(ctx);
 
   return async function claimJob(jobId, driverId) {
     const started = performance.now();
@@ -202,7 +203,7 @@ export function createClaims(
   }
 
   function won(row: JobRow, driverId: string): Decision {
-    background(trySettle(ctx, row).then(() => driverLoadChanged(ctx, driverId)));
+    background(settle(row).then(() => driverLoadChanged(ctx, driverId)));
     return { answer: { ok: true, job: row }, settled: settledBy(row) };
   }
 

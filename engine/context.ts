@@ -17,8 +17,8 @@ export interface Logger {
 export interface PushTasks {
   /** Push a wave to its candidates. */
   enqueueWave(jobId: string, wave: number): Promise<void>;
-  /** Push one notification to its user; `about` is how operators see the task. */
-  enqueueNotification(notificationId: string, about?: string): Promise<void>;
+  /** Push notifications to their users; `about` is how operators see the task. */
+  enqueueNotifications(notes: readonly { id: string; about?: string }[]): Promise<void>;
 }
 
 /** What the engine measures; the process that serves `/metrics` listens. */

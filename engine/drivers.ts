@@ -142,7 +142,7 @@ export async function announceDriver(ctx: EngineContext, id: string): Promise<vo
   if (!known) return;
   const { zone, fix, seenAt, position: _, ...facts } = known;
   const event: DriverEvent = { facts, zone, fix, seenAt };
-  await appendLog(ctx.redis, driversLog, JSON.stringify(event));
+  await appendLog(ctx.redis, driversLog, [JSON.stringify(event)]);
 }
 
 /** Reads the body of an entry of the drivers log. */

@@ -117,7 +117,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
     ctx,
     'notification_enqueued',
     await takeUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
-    (id) => ctx.push.enqueueNotification(id),
+    (id) => ctx.push.enqueueNotifications([{ id }]),
   );
   // Leases are on the clock of Redis.
   const [seconds] = await ctx.redis.time();

@@ -3,10 +3,10 @@
  * the row is marked as settled. Safe to repeat; whatever a crash leaves undone the reconciler does.
  */
 import type { EngineContext } from './context.ts';
-import { isClaimable, isHeld, type JobRow } from './domain/job.ts';
+import { type DriverCard, isClaimable, isHeld, type JobRow } from './domain/job.ts';
 import type { App } from './domain/notices.ts';
 import { syncDriver } from './drivers.ts';
-import { driverCard } from './pg/drivers.ts';
+import { driverCards } from './pg/drivers.ts';
 import { markSettled } from './pg/jobs.ts';
 import { type NotificationRow, notificationsOf } from './pg/notifications.ts';
 import { putRow } from './rebuild.ts';
@@ -23,18 +23,44 @@ export interface UserEvent {
   job: { id: string; version: number } | null;
 }
 
+/** Settles rows in one go each: fewer and larger writes are what a burst of claims can pay for. */
+const BATCH_MAX = 64;
+/** What waits beyond it is left to the reconciler. */
+const QUEUE_MAX = 4096;
+
 /** Puts the row, tells who is concerned, marks it settled. Throws when Redis or Postgres is away. */
-export async function settleJob(ctx: EngineContext, row: JobRow): Promise<void> {
-  await putRow(ctx, row);
-  const notes = row.version > 1 ? await notificationsOf(ctx.db, row.id, row.version) : [];
-  for (const event of await userEvents(ctx, row, notes)) {
-    await appendLog(ctx.redis, usersLog, JSON.stringify(event));
+export function settleJob(ctx: EngineContext, row: JobRow): Promise<void> {
+  return settleJobs(ctx, [row]);
+}
+
+async function settleJobs(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> {
+  await Promise.all(rows.map((row) => putRow(ctx, row)));
+  const [notes, cards] = await Promise.all([
+    notificationsOf(
+      ctx.db,
+      rows.filter((row) => row.version > 1),
+    ),
+    driverCards(
+      ctx.db,
+      rows.flatMap((row) => (isNewlyTaken(row) ? [row.driverId] : [])),
+    ),
+  ]);
+  const events = rows.flatMap((row) => {
+    const own = notes.filter((note) => note.jobId === row.id && note.version === row.version);
+    return userEvents(row, own, cards);
+  });
+  await appendLog(
+    ctx.redis,
+    usersLog,
+    events.map((event) => JSON.stringify(event)),
+  );
+  const undone = notes.filter((note) => note.doneAt === null);
+  if (undone.length > 0) {
+    await ctx.push.enqueueNotifications(
+      undone.map(({ id, title, app, userId }) => ({ id, about: `${title} → ${app} ${userId}` })),
+    );
   }
-  for (const note of notes) {
-    const about = `${note.title} → ${note.app} ${note.userId}`;
-    if (note.doneAt === null) await ctx.push.enqueueNotification(note.id, about);
-  }
-  await markSettled(ctx.db, row.id, row.version);
+  await markSettled(ctx.db, rows);
 }
 
 /** `settleJob` where the answer does not depend on it: a failure is left to the reconciler. */
@@ -44,6 +70,45 @@ export async function trySettle(ctx: EngineContext, row: JobRow): Promise<void> 
   } catch (error) {
     ctx.log.warn({ err: error, job: row.id }, 'job not yet settled, will be repeated');
   }
+}
+
+/**
+ * Settles the rows of many claims together: one batch is in flight, and whoever arrives meanwhile
+ * forms the next one, so that a burst's commits keep the better part of Postgres. The returned promise never rejects; what fails in a batch is tried
+ * by itself, so that one row does not fail the others, and then left to the reconciler.
+ */
+export function createSettler(ctx: EngineContext): (row: JobRow) => Promise<void> {
+  const waiting: { row: JobRow; done(): void }[] = [];
+  let settling = false;
+
+  async function settle(batch: typeof waiting): Promise<void> {
+    try {
+      await settleJobs(
+        ctx,
+        batch.map(({ row }) => row),
+      );
+    } catch {
+      await Promise.all(batch.map(({ row }) => trySettle(ctx, row)));
+    }
+    for (const { done } of batch) done();
+  }
+
+  function pump(): void {
+    if (settling || waiting.length === 0) return;
+    settling = true;
+    void settle(waiting.splice(0, BATCH_MAX)).then(() => {
+      settling = false;
+      pump();
+    });
+  }
+
+  return (row) => {
+    if (waiting.length >= QUEUE_MAX) return Promise.resolve();
+    const { promise, resolve } = Promise.withResolvers<void>();
+    waiting.push({ row, done: resolve });
+    pump();
+    return promise;
+  };
 }
 
 /**
@@ -59,11 +124,11 @@ export async function driverLoadChanged(ctx: EngineContext, driverId: string): P
   }
 }
 
-async function userEvents(
-  ctx: EngineContext,
+function userEvents(
   row: JobRow,
   notes: readonly NotificationRow[],
-): Promise<UserEvent[]> {
+  cards: ReadonlyMap<string, DriverCard>,
+): UserEvent[] {
   const job = { id: row.id, version: row.version };
   const status = {
     job,
@@ -79,13 +144,14 @@ async function userEvents(
   if (row.driverId !== null && !isClaimable(row.status)) {
     events.push({ user: row.driverId, app: 'driver', ...status });
   }
-  if (row.driverId !== null && row.status === 'accepted') {
+  const driver = isNewlyTaken(row) && cards.get(row.driverId);
+  if (driver) {
     events.push({
       user: row.customerId,
       app: 'customer',
       job,
       event: 'job:driver-assigned',
-      data: { job_id: row.id, driver: await driverCard(ctx.db, row.driverId) },
+      data: { job_id: row.id, driver },
     });
   }
   for (const note of notes) {
@@ -99,6 +165,10 @@ async function userEvents(
     });
   }
   return events;
+}
+
+function isNewlyTaken(row: JobRow): row is JobRow & { driverId: string } {
+  return row.status === 'accepted' && row.driverId !== null;
 }
 
 /** Does the row's driver hold it now? */

@@ -112,12 +112,13 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
           ...onceAtATime(`${jobId}-${wave}`),
         });
       },
-      async enqueueNotification(id, about = 'notice, handed over again') {
-        const data: NotificationTask = { notification_id: id };
-        await byLane.critical.add(about, data, {
-          attempts: CRITICAL_ATTEMPTS,
-          ...onceAtATime(id),
-        });
+      async enqueueNotifications(notes) {
+        await byLane.critical.addBulk(
+          notes.map(({ id, about = 'notice, handed over again' }) => {
+            const data: NotificationTask = { notification_id: id };
+            return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
+          }),
+        );
       },
     },
     async close() {

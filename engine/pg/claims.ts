@@ -17,7 +17,8 @@ export interface ClaimIntent {
 /**
  * Commits those intents whose row is still claimable at the version the gate saw, by an approved
  * driver who did not release it before; with event and the customer's notification.
- * Rows that somebody has locked are skipped (`wait: false`) or waited for.
+ * Rows that somebody has locked are skipped (`wait: false`) or waited for; each is looked up by its
+ * id alone, since a plan that begins with what is open reads every open job.
  * Returns the rows that were won; what became of the others is to be read from their rows.
  *
  * With a job limit the first statement of a transaction locks the batch's drivers in id order and
@@ -54,15 +55,16 @@ function claimStatement(
     free as (
       select job.id, tap."driverId" as driver_id
       from tap
-      join jobs job on job.id = tap."jobId"
+      cross join lateral (
+        select * from jobs where id = tap."jobId" for update ${wait ? sql`` : sql`skip locked`}
+      ) job
       join drivers d on d.id = tap."driverId" and d.approval_status = 'approved'
       where job.version = tap.version and job.status in ${CLAIMABLE_SQL}
         and (job.expires_at is null or job.expires_at > now())
         and (job.status <> 'assigned' or job.driver_id = tap."driverId")
         and not exists (select from job_refusals r
           where r.job_id = job.id and r.driver_id = tap."driverId" and r.kind = 'released')
-        ${maxActiveJobs > 0 ? sql`and ${belowLimit(maxActiveJobs)}` : sql``}
-      for update of job ${wait ? sql`` : sql`skip locked`}),
+        ${maxActiveJobs > 0 ? sql`and ${belowLimit(maxActiveJobs)}` : sql``}),
     j as (
       update jobs job set status = 'accepted', driver_id = free.driver_id,
         version = job.version + 1, accepted_at = now(), updated_at = now(), next_wave_at = null

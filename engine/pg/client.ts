@@ -39,7 +39,15 @@ export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
     fetch_types: false,
     socket: createSockets(),
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
-    connection: { application_name: 'muster', statement_timeout: STATEMENT_TIMEOUT_MS },
+    connection: {
+      application_name: 'muster',
+      statement_timeout: STATEMENT_TIMEOUT_MS,
+      // Every statement of ours looks rows up by an index. A prepared plan made while a table was
+      // small and without statistics reads all of it, and is kept (measured: 20 ms instead of 0.2).
+      enable_seqscan: 'off',
+      // An estimate that a forced plan makes large is no reason to compile the statement.
+      jit: 'off',
+    },
     onnotice: () => {},
   } as postgres.Options<Record<string, never>>);
   prepareAll(client);

@@ -135,13 +135,7 @@ export async function saveLastSeen(db: Db, batch: readonly LastSeen[]): Promise<
     where d.id = f.id`);
 }
 
-/** The card the customer sees; ratings do not exist yet. */
-export async function driverCard(db: Db, id: string): Promise<DriverCard> {
-  const card = (await driverCards(db, [id])).get(id);
-  return card ?? { id, name: null, truck_type: null, avg_rating: null, total_jobs: 0 };
-}
-
-/** The cards of several drivers, by id. */
+/** The cards that customers see of drivers, by id; ratings do not exist yet. */
 export async function driverCards(
   db: Db,
   ids: readonly string[],

@@ -235,11 +235,19 @@ function insertNotices(notices: readonly Notice[]): SQL {
     on conflict do nothing`;
 }
 
-/** Redis and the people concerned have heard of this version. */
-export async function markSettled(db: Db, id: string, version: number): Promise<void> {
+/** Redis and the people concerned have heard of these versions. */
+export async function markSettled(
+  db: Db,
+  changes: readonly { id: string; version: number }[],
+): Promise<void> {
+  // Everybody locks in the same order.
+  const keys = changes
+    .map(({ id, version }) => ({ id, version }))
+    .sort((a, b) => (a.id < b.id ? -1 : 1));
   await db.execute(sql`
-    update jobs set settled_version = ${version}::int
-    where id = ${id} and settled_version < ${version}::int`);
+    update jobs j set settled_version = c.version
+    from jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb) as c(id text, version int)
+    where j.id = c.id and j.settled_version < c.version`);
 }
 
 /** The work list of the reconciler: changed rows nobody has settled for a while. */

@@ -59,15 +59,17 @@ export async function markRead(
   return row ?? null;
 }
 
-/** What one change of a job told people. */
+/** What these changes of jobs told people. */
 export async function notificationsOf(
   db: Db,
-  jobId: string,
-  version: number,
+  changes: readonly { id: string; version: number }[],
 ): Promise<NotificationRow[]> {
+  if (changes.length === 0) return [];
+  const keys = changes.map(({ id, version }) => ({ id, version }));
   return db.execute<RowOf<NotificationRow>>(sql`
-    select ${NOTIFICATION_COLUMNS} from notifications n
-    where n.job_id = ${jobId} and n.version = ${version}::int`);
+    select ${NOTIFICATION_COLUMNS}
+    from jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb) as c(id text, version int)
+    join notifications n on n.job_id = c.id and n.version = c.version`);
 }
 
 export async function findNotification(db: Db, id: string): Promise<NotificationRow | null> {

@@ -65,6 +65,7 @@ function open(url: string, onError: (error: Error) => void, options: object): Re
     connection++;
   });
   client.on('connect', () => {
+    coalesceWrites(client.stream);
     runIds.delete(client);
     const asked = connection;
     client.info('server').then(
@@ -73,6 +74,27 @@ function open(url: string, onError: (error: Error) => void, options: object): Re
     );
   });
   return client;
+}
+
+/**
+ * Commands of one turn of the event loop leave in one write: a burst asks the gate hundreds of times
+ * at once, and each write costs more than the command (measured: a third of a claim's CPU).
+ */
+function coalesceWrites(stream: Redis['stream']): void {
+  const write = stream.write.bind(stream);
+  let waiting = false;
+  const send = () => {
+    waiting = false;
+    stream.uncork();
+  };
+  stream.write = ((...args: Parameters<typeof write>) => {
+    if (!waiting) {
+      waiting = true;
+      stream.cork();
+      setImmediate(send);
+    }
+    return write(...args);
+  }) as typeof stream.write;
 }
 
 /** Resolves when the connection is ready, rejects after `timeoutMs`. */

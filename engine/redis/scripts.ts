@@ -386,12 +386,16 @@ export async function markReady(
   return (await runScript(redis, SCRIPTS.markReady, [log.meta, log.rebuild(token)], [run])) === 1;
 }
 
-/** Appends to a log that no zone script writes (drivers, users); returns the entry's id. */
-export async function appendLog(redis: RedisClient, to: LogKeys, body: string): Promise<string> {
+/** Appends to a log that no zone script writes (drivers, users); returns the last entry's id. */
+export async function appendLog(
+  redis: RedisClient,
+  to: LogKeys,
+  bodies: readonly string[],
+): Promise<string> {
   return (await runScript(
     redis,
     SCRIPTS.appendLog,
     [to.meta, to.log],
-    [to.live, LOG_LENGTH, body],
+    [to.live, LOG_LENGTH, ...bodies],
   )) as string;
 }

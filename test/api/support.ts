@@ -62,7 +62,7 @@ export async function startApi(
     settings: config.dispatch,
     push: {
       enqueueWave: async (job, wave) => void pushed.push(`wave ${wave} of ${job}`),
-      enqueueNotification: async (id) => void pushed.push(id),
+      enqueueNotifications: async (notes) => void pushed.push(...notes.map(({ id }) => id)),
     },
     metrics: createEngineMetrics(registry),
     log,

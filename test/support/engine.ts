@@ -61,8 +61,8 @@ export async function startTestEngine(
     async enqueueWave(jobId, wave) {
       waves.push({ jobId, wave });
     },
-    async enqueueNotification(id) {
-      notifications.push(id);
+    async enqueueNotifications(notes) {
+      notifications.push(...notes.map(({ id }) => id));
     },
   };
   const another = async () => {

@@ -161,7 +161,7 @@ describe('a worker process', () => {
     const worker = await readyWorker({ DATABASE_URL: through.href });
     proxy.close();
     await until(() => worker.output().includes('this round failed'));
-    await t.queues.tasks.enqueueNotification('any');
+    await t.queues.tasks.enqueueNotifications([{ id: 'any' }]);
     const failed = await until(async () => (await t.queues.byLane.critical.getDelayed())[0]);
     expect(failed.failedReason).toMatch(/ECONNREFUSED|CONNECT/);
     worker.child.kill('SIGTERM');

@@ -44,7 +44,7 @@ async function handOver(): Promise<{ jobId: string; since: number }> {
   const notices = await addNotices(t, customers);
   await t.queues.byLane.nearby.resume();
   await t.queues.tasks.enqueueWave(jobId, 1);
-  for (const id of notices) await t.queues.tasks.enqueueNotification(id);
+  await t.queues.tasks.enqueueNotifications(notices.map((id) => ({ id })));
   return { jobId, since };
 }
 

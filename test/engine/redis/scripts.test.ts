@@ -422,8 +422,8 @@ describe('append-log', () => {
     const heard: string[] = [];
     listener.on('smessage', (_channel: string, message: string) => heard.push(message));
     await listener.ssubscribe(driversLog.live);
-    const first = await appendLog(redis, driversLog, '{"a":1}');
-    const second = await appendLog(redis, driversLog, '{"a":2}');
+    const first = await appendLog(redis, driversLog, ['{"a":1}']);
+    const second = await appendLog(redis, driversLog, ['{"a":2}']);
     await expect
       .poll(() => heard)
       .toEqual([`log ${first} 0-0 {"a":1}`, `log ${second} ${first} {"a":2}`]);

@@ -25,7 +25,7 @@ describe('the critical lane', () => {
       const customer = customers[index] ?? '';
       const [notice = ''] = await addNotices(t, [customer]);
       const started = performance.now();
-      await t.queues.tasks.enqueueNotification(notice);
+      await t.queues.tasks.enqueueNotifications([{ id: notice }]);
       const shown = () => t.simulator.phones.shown(tokenOf(customer)).length > 0;
       await until(shown, { pollMs: 2 });
       return performance.now() - started;

@@ -129,7 +129,7 @@ describe('a notification', () => {
     await critical.obliterate({ force: true });
     await nearby.obliterate({ force: true });
     for (let i = 0; i < 2; i++) {
-      await t.queues.tasks.enqueueNotification(note);
+      await t.queues.tasks.enqueueNotifications([{ id: note }]);
       await t.queues.tasks.enqueueWave(bobsJob, 1);
     }
     expect(await critical.getWaitingCount()).toBe(1);
@@ -145,7 +145,7 @@ describe('a notification', () => {
       expect(failed.failedReason).toBe('this is not a task of this queue');
     }
     await until(async () => (await critical.getCompletedCount()) === 1);
-    await t.queues.tasks.enqueueNotification(note);
+    await t.queues.tasks.enqueueNotifications([{ id: note }]);
     await until(async () => (await critical.getCompletedCount()) === 2);
   });
 });

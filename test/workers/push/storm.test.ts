@@ -42,7 +42,7 @@ describe('a storm', () => {
     const reconciler = startReconciler(t.ctx);
     await t.queues.byLane.nearby.resume();
     await t.queues.tasks.enqueueWave(jobId, 1);
-    for (const id of notices) await t.queues.tasks.enqueueNotification(id);
+    await t.queues.tasks.enqueueNotifications(notices.map((id) => ({ id })));
     await until(
       async () => {
         const [wave] = await t.ctx.db.execute<{ done: boolean }>(sql`
