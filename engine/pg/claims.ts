@@ -18,7 +18,8 @@ export interface ClaimIntent {
  * Commits those intents whose row is still claimable at the version the gate saw, by an approved
  * driver who did not release it before; with event and the customer's notification.
  * Rows that somebody has locked are skipped (`wait: false`) or waited for; each is looked up by its
- * id alone, since a plan that begins with what is open reads every open job.
+ * id alone (`offset 0` keeps the conditions out), since a plan that begins with what is open reads
+ * every open job.
  * Returns the rows that were won; what became of the others is to be read from their rows.
  *
  * With a job limit the first statement of a transaction locks the batch's drivers in id order and
@@ -56,7 +57,8 @@ function claimStatement(
       select job.id, tap."driverId" as driver_id
       from tap
       cross join lateral (
-        select * from jobs where id = tap."jobId" for update ${wait ? sql`` : sql`skip locked`}
+        select * from jobs where id = tap."jobId" offset 0
+        for update ${wait ? sql`` : sql`skip locked`}
       ) job
       join drivers d on d.id = tap."driverId" and d.approval_status = 'approved'
       where job.version = tap.version and job.status in ${CLAIMABLE_SQL}
@@ -96,14 +98,14 @@ function bumpDrivers(): SQL {
 
 /**
  * Ends an attempt whose outcome is unknown: waits for a commit in flight and shuts out a late one.
- * Returns the row under its new version when it was still claimable, else null: then the row
- * itself says who holds the job.
+ * Returns the row under its new version when it still had the one that the gate saw open, else null:
+ * then the row itself says who holds the job.
  */
 export async function fenceJob(db: Db, id: string, version: number): Promise<JobRow | null> {
   const [row] = await db.execute<RowOf<JobRow>>(sql`
     with j as (
       update jobs set version = version + 1, updated_at = now()
-      where id = ${id} and version = ${version}::int and status in ${CLAIMABLE_SQL}
+      where id = ${id} and version = ${version}::int
       returning *)
     select ${JOB_COLUMNS} from j`);
   return row ?? null;

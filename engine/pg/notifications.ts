@@ -81,7 +81,7 @@ export async function findNotification(db: Db, id: string): Promise<Notification
 
 export async function markDone(db: Db, id: string): Promise<void> {
   await db.execute(sql`
-    update notifications set done_at = now() where id = ${id} and done_at is null`);
+    update notifications set done_at = coalesce(done_at, now()) where id = ${id}`);
 }
 
 /**

@@ -1,10 +1,9 @@
-/** The sockets of the pool: one that brings nothing any more is closed rather than waited for. */
+/** The sockets of the pool: one that owes an answer for too long is closed rather than waited for. */
 import net from 'node:net';
 
 /**
- * Above the server's own limit for a statement: whoever is silent for longer is not there, however
- * open the connection looks, and TCP itself would take a quarter of an hour to say so. An idle
- * connection is closed by the same rule; the pool opens another when it needs one.
+ * Above the server's own limit for a statement: who owes an answer for longer is not there, however
+ * open the connection looks, and TCP itself would take a quarter of an hour to say so.
  */
 const SILENT_MS = 10_000;
 const CHECK_MS = 1000;
@@ -30,18 +29,19 @@ export function createSockets(): (address: Address) => net.Socket {
   };
 }
 
-/** Counts bytes of the bare socket, which also grow while TLS is spoken over it. */
+/** Seen from the bare socket, so not over TLS: there TCP's own limit stands. */
 function closeWhenSilent(socket: net.Socket): void {
-  let read = 0;
-  let readAt = performance.now();
+  let owedSince: number | null = null;
+  const write = socket.write.bind(socket);
+  socket.write = ((...args: Parameters<typeof write>) => {
+    owedSince ??= performance.now();
+    return write(...args);
+  }) as typeof socket.write;
+  socket.on('data', () => {
+    owedSince = null;
+  });
   const timer = setInterval(() => {
-    const now = performance.now();
-    if (socket.bytesRead !== read) {
-      read = socket.bytesRead;
-      readAt = now;
-    } else if (now - readAt > SILENT_MS) {
-      socket.destroy();
-    }
+    if (owedSince !== null && performance.now() - owedSince > SILENT_MS) socket.destroy();
   }, CHECK_MS).unref();
   socket.once('close', () => clearInterval(timer));
 }

@@ -41,8 +41,8 @@ export async function findWave(db: Db, jobId: string, wave: number): Promise<Wav
 /** The wave's push task is enqueued. */
 export async function markDispatched(db: Db, jobId: string, wave: number): Promise<void> {
   await db.execute(sql`
-    update job_waves set dispatched_at = now()
-    where job_id = ${jobId} and wave = ${wave}::int and dispatched_at is null`);
+    update job_waves set dispatched_at = coalesce(dispatched_at, now())
+    where job_id = ${jobId} and wave = ${wave}::int`);
 }
 
 /** How many candidates of a wave are to be pushed. */
