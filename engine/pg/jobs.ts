@@ -240,14 +240,13 @@ export async function markSettled(
   db: Db,
   changes: readonly { id: string; version: number }[],
 ): Promise<void> {
-  // Everybody locks in the same order.
-  const keys = changes
-    .map(({ id, version }) => ({ id, version }))
-    .sort((a, b) => (a.id < b.id ? -1 : 1));
+  const versions: Record<string, number> = {};
+  for (const { id, version } of changes) versions[id] = Math.max(version, versions[id] ?? 0);
+  // An index scan over a list looks up each id, in order, so that everybody locks in the same order.
   await db.execute(sql`
-    update jobs j set settled_version = c.version
-    from jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb) as c(id text, version int)
-    where j.id = c.id and j.settled_version < c.version`);
+    update jobs set settled_version = (${JSON.stringify(versions)}::text::jsonb ->> id)::int
+    where id = any(string_to_array(${Object.keys(versions).join()}, ','))
+      and settled_version < (${JSON.stringify(versions)}::text::jsonb ->> id)::int`);
 }
 
 /** The work list of the reconciler: changed rows nobody has settled for a while. */

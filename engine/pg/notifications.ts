@@ -65,11 +65,11 @@ export async function notificationsOf(
   changes: readonly { id: string; version: number }[],
 ): Promise<NotificationRow[]> {
   if (changes.length === 0) return [];
-  const keys = changes.map(({ id, version }) => ({ id, version }));
-  return db.execute<RowOf<NotificationRow>>(sql`
-    select ${NOTIFICATION_COLUMNS}
-    from jsonb_to_recordset(${JSON.stringify(keys)}::text::jsonb) as c(id text, version int)
-    join notifications n on n.job_id = c.id and n.version = c.version`);
+  const rows = await db.execute<RowOf<NotificationRow>>(sql`
+    select ${NOTIFICATION_COLUMNS} from notifications n
+    where n.job_id = any(string_to_array(${changes.map(({ id }) => id).join()}, ','))`);
+  const told = new Set(changes.map(({ id, version }) => `${id} ${version}`));
+  return rows.filter(({ jobId, version }) => told.has(`${jobId} ${version}`));
 }
 
 export async function findNotification(db: Db, id: string): Promise<NotificationRow | null> {

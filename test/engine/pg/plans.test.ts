@@ -1,0 +1,102 @@
+/**
+ * What statements read when the statistics are old: nothing was open when they were made, and now two
+ * thousand jobs are. A plan that walks what is open would read all of it for each row (decision 10).
+ */
+import { sql } from 'drizzle-orm';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { commitClaims, fenceJob } from '../../../engine/pg/claims.ts';
+import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { findJob, markSettled, transitionJob } from '../../../engine/pg/jobs.ts';
+import { markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
+import { markDispatched } from '../../../engine/pg/waves.ts';
+import { cleanups } from '../../support/engine.ts';
+import { freshDatabase } from '../../support/servers.ts';
+
+const OPEN = 2000;
+const BATCH = 64;
+/** Rows of a table that one looked-up row may cost: itself, before and after, and what refers to it. */
+const ROWS_PER_LOOKUP = 10;
+
+let pg: PgClient;
+beforeAll(async () => {
+  // One connection, so that what it has read is what it tells.
+  pg = connectPg(await freshDatabase(), 1);
+  cleanups.push(() => pg.close());
+  const insert = (status: string, from: number, count: number) =>
+    pg.db.execute(sql`
+      insert into jobs (id, zone, status, customer_id, address, total_price, radius_km)
+      select 'j' || n, 'z', ${status}, 'c', '1 Main St', 1, 30
+      from generate_series(${from}::int, ${from + count - 1}::int) n`);
+  await pg.db.execute(sql`
+    insert into drivers (id, approval_status)
+    select 'd' || n, 'approved' from generate_series(0, ${BATCH - 1}) n`);
+  await insert('completed', 100_000, 500);
+  await pg.db.execute(sql`update jobs set settled_version = version`);
+  await pg.db.execute(sql`analyze`);
+  await insert('pending', 0, OPEN);
+  await pg.db.execute(sql`
+    insert into job_waves (job_id, wave, radius_km)
+    select id, 1, 30 from jobs where status = 'pending'`);
+  await pg.db.execute(sql`
+    insert into notifications (id, user_id, app, job_id, version, type, title, body, data)
+    select 'n' || id, 'c', 'customer', id, 1, 't', '', '', '{}' from jobs where status = 'pending'`);
+});
+
+/** How many rows and index entries all tables gave for what `work` did. */
+async function rowsRead(work: () => Promise<unknown>): Promise<number> {
+  const total = async () => {
+    await pg.db.execute(sql`select pg_stat_force_next_flush()`);
+    const [row] = await pg.db.execute<{ n: number }>(sql`
+      select (coalesce(sum(seq_tup_read), 0) + (
+        select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes))::float8 as n
+      from pg_stat_user_tables`);
+    return row?.n ?? 0;
+  };
+  // Prepared and planned by the first run, as on any connection that is in use.
+  await work();
+  const before = await total();
+  await work();
+  return (await total()) - before;
+}
+
+const jobAt = (n: number) => findJob(pg.db, `j${n}`);
+
+describe('with statistics from before, rows are read for', () => {
+  let next = 0;
+
+  it('a batch of claims: about those it looks up', async () => {
+    const read = await rowsRead(async () => {
+      const intents = Array.from({ length: BATCH }, (_, i) => {
+        return { jobId: `j${next++}`, version: 1, driverId: `d${i}` };
+      });
+      const won = await commitClaims(pg.db, intents, { wait: false, maxActiveJobs: 0 });
+      expect(won).toHaveLength(BATCH);
+    });
+    expect(read).toBeGreaterThan(0);
+    expect(read).toBeLessThan(BATCH * ROWS_PER_LOOKUP);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['a fence', () => fenceJob(pg.db, `j${next++}`, 1)],
+    ['what is settled', () => markSettled(pg.db, [{ id: `j${next++}`, version: 1 }])],
+    ['a wave that was handed over', () => markDispatched(pg.db, `j${next++}`, 1)],
+    ['what a change told people', () => notificationsOf(pg.db, [{ id: `j${next++}`, version: 1 }])],
+    ['a notice that is done', () => markDone(pg.db, `nj${next++}`)],
+    [
+      'a change of a job',
+      async () => {
+        const from = await jobAt(next++);
+        if (!from) throw new Error('no such job');
+        const change = {
+          from,
+          status: 'cancelled',
+          event: 'job.cancelled',
+          actor: 'muster',
+        } as const;
+        expect(await transitionJob(pg.db, change)).not.toBeNull();
+      },
+    ],
+  ])('%s: about the one it is', async (_what, work) => {
+    expect(await rowsRead(work)).toBeLessThan(2 * ROWS_PER_LOOKUP);
+  });
+});
