@@ -52,6 +52,8 @@ export async function check(sql: postgres.Sql, history: History): Promise<Verdic
   for (const tap of history.taps) {
     const list = byJob.get(tap.job) ?? [];
     const accepted = list.some((e) => e.type === 'job.accepted' && e.driver_id === tap.driver);
+    // Nobody was told anything.
+    if (tap.outcome === 'gave up') continue;
     if (tap.outcome === 'unanswered') verdict.stuck.push(`${tap.job}: ${tap.driver} has no answer`);
     else if (tap.outcome === 'won') {
       if (!accepted) verdict.lost.push(`${tap.job}: ${tap.driver} was told that he has it`);

@@ -16,7 +16,7 @@ export interface TapRecord {
   askedAt: number;
   answeredAt: number;
   tries: number;
-  /** `won`, the code of a refusal, or `unanswered`. */
+  /** `won`, the code of a refusal, `unanswered`, or `gave up`. */
   outcome: string;
 }
 
@@ -105,15 +105,15 @@ export class Load {
   /** Who was told that he has it. */
   async #tapAll(job: string, taps: readonly Tap[]): Promise<string[]> {
     const records = await Promise.all(
-      taps.map(async ({ driver, afterMs, api }) => {
+      taps.map(async ({ driver, afterMs, api, givesUp }) => {
         await sleep(afterMs);
-        return this.#tap(job, `d${driver}`, api);
+        return this.#tap(job, `d${driver}`, api, givesUp);
       }),
     );
     return records.filter(({ outcome }) => outcome === 'won').map(({ driver }) => driver);
   }
 
-  async #tap(job: string, driver: string, api: number): Promise<TapRecord> {
+  async #tap(job: string, driver: string, api: number, givesUp = false): Promise<TapRecord> {
     const askedAt = Date.now();
     let tries = 0;
     const answer = await this.#ask(
@@ -125,8 +125,10 @@ export class Load {
       undefined,
       undefined,
       () => tries++,
+      () => givesUp,
     );
-    const outcome = !answer ? 'unanswered' : answer.status === 200 ? 'won' : codeOf(answer);
+    const none = givesUp ? 'gave up' : 'unanswered';
+    const outcome = !answer ? none : answer.status === 200 ? 'won' : codeOf(answer);
     const record = { job, driver, askedAt, answeredAt: Date.now(), tries, outcome };
     this.history.taps.push(record);
     return record;
@@ -142,12 +144,14 @@ export class Load {
     body?: object,
     idempotencyKey?: string,
     onTry: () => void = () => {},
+    givesUp: () => boolean = () => false,
   ): Promise<Answer | null> {
     const token = await this.token(role, sub);
     const until = performance.now() + PATIENCE_MS;
     // The next try goes to the other api, as through a load balancer.
     for (let i = api; performance.now() < until; i++) {
       onTry();
+      let broken = false;
       const answer = await callHttp(this.#urls[i % this.#urls.length] as string, {
         method,
         path,
@@ -155,7 +159,11 @@ export class Load {
         timeoutMs: CALL_MS,
         ...(body && { body }),
         ...(idempotencyKey !== undefined && { idempotencyKey }),
-      }).catch(() => null);
+      }).catch(() => {
+        broken = true;
+        return null;
+      });
+      if (broken && givesUp()) return null;
       if (answer && answer.status < 500 && answer.status !== 429) return answer;
       await sleep(PAUSE_MS);
     }

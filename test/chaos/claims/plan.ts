@@ -10,6 +10,8 @@ export const DRIVERS = 24;
 const JOBS = 420;
 const TAPPERS = 6;
 export const LOAD_MS = 26_000;
+/** Half of the phones whose call breaks are not heard of again. */
+const GIVES_UP = 0.5;
 /** Taps of one job come within so long. */
 const BURST_MS = 120;
 /** A claim is interrupted between gate and put-job so often. */
@@ -20,6 +22,8 @@ export interface Tap {
   /** After the job was posted, or given back. */
   afterMs: number;
   api: number;
+  /** His phone is gone when a call breaks: he never asks again, and others must not wait for him. */
+  givesUp: boolean;
 }
 
 export interface PlannedJob {
@@ -79,9 +83,12 @@ export interface Plan {
 
 export function planOf(seed: number): Plan {
   const random = seededRandom(seed);
+  const phones = seededRandom(seed + 1_000_000);
   return {
     seed,
-    jobs: Array.from({ length: JOBS }, () => planJob(random)).sort((a, b) => a.atMs - b.atMs),
+    jobs: Array.from({ length: JOBS }, () => planJob(random, phones)).sort(
+      (a, b) => a.atMs - b.atMs,
+    ),
     faults: planFaults(random),
     interruptions: Array.from({ length: INTERRUPTIONS }, (_, i) => ({
       atMs: ((i + random()) * LOAD_MS) / INTERRUPTIONS,
@@ -94,13 +101,14 @@ export function planOf(seed: number): Plan {
   };
 }
 
-function planJob(random: Random): PlannedJob {
+function planJob(random: Random, phones: Random): PlannedJob {
   const drivers = sample([...Array(DRIVERS).keys()], 2 * TAPPERS, random);
   const fate = random();
   const tap = (driver: number): Tap => ({
     driver,
     afterMs: random() * BURST_MS,
     api: Math.floor(random() * 2),
+    givesUp: phones() < GIVES_UP,
   });
   return {
     atMs: random() * LOAD_MS,
