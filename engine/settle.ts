@@ -74,8 +74,9 @@ export async function trySettle(ctx: EngineContext, row: JobRow): Promise<void> 
 
 /**
  * Settles the rows of many claims together: one batch is in flight, and whoever arrives meanwhile
- * forms the next one, so that a burst's commits keep the better part of Postgres. The returned promise never rejects; what fails in a batch is tried
- * by itself, so that one row does not fail the others, and then left to the reconciler.
+ * forms the next one, so that a burst's commits keep the better part of Postgres. The returned
+ * promise never rejects; what fails in a batch is tried by itself, so that one row does not fail the
+ * others, and then left to the reconciler.
  */
 export function createSettler(ctx: EngineContext): (row: JobRow) => Promise<void> {
   const waiting: { row: JobRow; done(): void }[] = [];

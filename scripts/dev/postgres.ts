@@ -38,7 +38,7 @@ const POLL_MS = 50;
 export const POSTGRES_STOP_LIMIT_MS = 4000;
 /** Somebody else may take the free port before Postgres does. */
 const PORT_TRIES = 3;
-/** Ten a process, for a handful of processes, and the tests' own. */
+/** Twenty a process, for a handful of processes, and the tests' own. */
 const MAX_CONNECTIONS = 300;
 /** Fast shutdown, then immediate: SIGTERM would wait for clients to leave. */
 const SIGNALS = ['SIGINT', 'SIGQUIT'] as const;
