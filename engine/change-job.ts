@@ -6,7 +6,7 @@
  */
 import { sql } from 'drizzle-orm';
 import { type EngineContext, TryAgainError } from './context.ts';
-import { dispatchWave } from './dispatch.ts';
+import { tryDispatchWave } from './dispatch.ts';
 import {
   isActive,
   isClaimable,
@@ -115,7 +115,7 @@ export async function releaseJob(
   });
   if (!result.ok) return result;
   await driverLoadChanged(ctx, driverId);
-  await dispatchWave(ctx, result.job);
+  await tryDispatchWave(ctx, result.job);
   return result;
 }
 
@@ -235,7 +235,7 @@ export async function openNextWave(ctx: EngineContext, row: JobRow): Promise<voi
   });
   if (!opened) return;
   await trySettle(ctx, opened);
-  if (next) await dispatchWave(ctx, opened);
+  if (next) await tryDispatchWave(ctx, opened);
 }
 
 /** Without a job limit nothing depends on how many jobs a driver holds. */

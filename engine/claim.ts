@@ -30,16 +30,20 @@ export type ClaimResult =
   | { ok: false; code: ClaimRefusal }
   | { ok: false; code: 'try_again'; retryAfterMs: number };
 
+/** Whatever an attempt waits for, the driver is answered by then; what it began goes on. */
+const ANSWER_MAX_MS = 900;
 /** A tap that meets somebody else's undecided claim waits no longer for its outcome. */
 const WAIT_MAX_MS = 500;
 /** In another process nobody tells us: ask again after 5, 10, 20 … ms. */
 const POLL_FIRST_MS = 5;
-/** A commit without an answer for so long has an unknown outcome; with the fence, within 1 s. */
+/** A commit without an answer for so long has an unknown outcome; the fence ends it. */
 const COMMIT_DEADLINE_MS = 600;
+/** A fence without an answer for so long is repeated behind the answer. */
 const FENCE_DEADLINE_MS = 300;
 /** The row moved on under the claim; more often than this in a row somebody else should look. */
 const STALE_RETRIES = 3;
 const RETRY_AFTER_MS = 200;
+
 interface Attempt {
   id: string;
   zone: string;
@@ -75,7 +79,8 @@ export function createClaims(
 
   return async function claimJob(jobId, driverId) {
     const started = performance.now();
-    const result = await attempt(jobId, driverId).catch((error: unknown): ClaimResult => {
+    const decided = withDeadline(attempt(jobId, driverId), ANSWER_MAX_MS, late);
+    const result = await decided.catch((error: unknown): ClaimResult => {
       if (!(error instanceof TryAgainError)) {
         ctx.log.warn({ err: error, job: jobId, driver: driverId }, 'claim could not be decided');
       }
@@ -233,6 +238,10 @@ export function createClaims(
       ? { ok: true, job: own }
       : { ok: false, code: refusalOf(own?.status ?? status) };
   }
+}
+
+function late(): TryAgainError {
+  return new TryAgainError('the claim was not decided in time');
 }
 
 function notDecided(): TryAgainError {

@@ -19,20 +19,25 @@ const SEARCH_MARGIN = 1.01;
 /** Half way around the world, for jobs without a position. */
 const EVERYWHERE_KM = 20_100;
 
-/** Dispatches the row's current wave; a failure is left to the reconciler. */
+/** Dispatches the row's current wave. Throws when Redis or Postgres is away. */
 export async function dispatchWave(ctx: EngineContext, row: JobRow): Promise<void> {
   const started = performance.now();
+  const wave = await findWave(ctx.db, row.id, row.wave);
+  if (!wave || wave.dispatched) return;
+  if (!wave.chosen) {
+    await ensureDrivers(ctx);
+    const { candidates, count } = await chooseCandidates(ctx, row);
+    await saveCandidates(ctx.db, row.id, row.wave, candidates, count);
+    ctx.metrics.dispatch((performance.now() - started) / 1000, count);
+  }
+  await ctx.push.enqueueWave(row.id, row.wave);
+  await markDispatched(ctx.db, row.id, row.wave);
+}
+
+/** `dispatchWave` where the answer does not depend on it: a failure is left to the reconciler. */
+export async function tryDispatchWave(ctx: EngineContext, row: JobRow): Promise<void> {
   try {
-    const wave = await findWave(ctx.db, row.id, row.wave);
-    if (!wave || wave.dispatched) return;
-    if (!wave.chosen) {
-      await ensureDrivers(ctx);
-      const { candidates, count } = await chooseCandidates(ctx, row);
-      await saveCandidates(ctx.db, row.id, row.wave, candidates, count);
-      ctx.metrics.dispatch((performance.now() - started) / 1000, count);
-    }
-    await ctx.push.enqueueWave(row.id, row.wave);
-    await markDispatched(ctx.db, row.id, row.wave);
+    await dispatchWave(ctx, row);
   } catch (error) {
     ctx.log.warn(
       { err: error, job: row.id, wave: row.wave },

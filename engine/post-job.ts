@@ -4,7 +4,7 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { EngineContext } from './context.ts';
-import { dispatchWave } from './dispatch.ts';
+import { tryDispatchWave } from './dispatch.ts';
 import type { JobRow } from './domain/job.ts';
 import { toJobId, WORLD, zoneOf } from './domain/zones.ts';
 import { isUniqueViolation } from './pg/client.ts';
@@ -55,7 +55,7 @@ export async function postJob(
     throw error;
   }
   await trySettle(ctx, row);
-  background(dispatchWave(ctx, row));
+  background(tryDispatchWave(ctx, row));
   return { ok: true, created: true, job: row };
 }
 

@@ -32,7 +32,9 @@ const TOKEN_TTL_S = 3600;
 const CALL_MS = 3000;
 /** Who has no answer after so long never gets one: the job is stuck. */
 const PATIENCE_MS = 40_000;
+/** Apps ask again after 150, 300, 600 … ms: hundreds in a storm would starve what must come back. */
 const PAUSE_MS = 150;
+const PAUSE_MAX_MS = 1000;
 
 export class Load {
   readonly history: History = { jobs: [], taps: [], releases: [] };
@@ -148,6 +150,7 @@ export class Load {
   ): Promise<Answer | null> {
     const token = await this.token(role, sub);
     const until = performance.now() + PATIENCE_MS;
+    let pauseMs = PAUSE_MS;
     // The next try goes to the other api, as through a load balancer.
     for (let i = api; performance.now() < until; i++) {
       onTry();
@@ -165,7 +168,8 @@ export class Load {
       });
       if (broken && givesUp()) return null;
       if (answer && answer.status < 500 && answer.status !== 429) return answer;
-      await sleep(PAUSE_MS);
+      await sleep(pauseMs);
+      pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs);
     }
     return null;
   }
