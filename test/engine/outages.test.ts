@@ -1,5 +1,7 @@
 /** A store that does not answer: nothing is promised, and nothing stays stuck when it is back. */
+import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { startReconciler } from '../../engine/reconcile.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
@@ -34,10 +36,35 @@ describe('a Redis that is gone', () => {
     await t.redis.kill();
     const job = await t.post();
     expect(await t.engine.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
+    const repaired = await repairedInOneTick(job.id);
+    expect(repaired).not.toContain('wave_dispatched');
     await t.restartRedis();
     await until(async () => {
       const driver = await t.engine.knowDriver('a');
       return driver !== null && (await t.engine.claim(job.id, 'a')).ok;
     });
   });
+
+  it('has waves dispatched when it is back, and only those are counted as repaired', async () => {
+    await t.redis.kill();
+    const job = await t.post();
+    await t.restartRedis();
+    await until(async () => (await repairedInOneTick(job.id)).includes('wave_dispatched'));
+    expect(t.waves).toContainEqual({ jobId: job.id, wave: 1 });
+  });
 });
+
+/** What one round of the reconciler counts as repaired, with a job whose wave is overdue. */
+async function repairedInOneTick(jobId: string): Promise<string[]> {
+  await t.ctx.db.execute(sql`
+    update job_waves set opened_at = now() - interval '1 minute' where job_id = ${jobId}`);
+  const kinds: string[] = [];
+  const metrics = { ...t.ctx.metrics, reconciled: (kind: string) => kinds.push(kind) };
+  const reconciler = startReconciler({ ...t.ctx, metrics });
+  try {
+    await reconciler.tick();
+  } finally {
+    await reconciler.close();
+  }
+  return kinds;
+}
