@@ -140,6 +140,8 @@ export function createClaims(
 
   /** One look at the gate and what follows from it. */
   async function tap(a: Attempt): Promise<Decision | 'busy' | 'stale'> {
+    // What was never sent need not be withdrawn.
+    if (ctx.redis.status !== 'ready') throw new TryAgainError('Redis is not connected');
     const gate = await inZone<GateAnswer>(ctx, a.zone, async () => {
       const answer = await askGate(ctx.redis, { ...a, leaseMs: ctx.settings.claimLeaseMs });
       return answer.kind === 'not_ready' ? 'not_ready' : answer;

@@ -10,30 +10,32 @@ import { unclaimJob } from './redis/scripts.ts';
 import { trySettle } from './settle.ts';
 
 const RETRY_MS = 200;
+/** A Redis that is away for longer has lost the claim, or its lease ends it. */
+const WITHDRAW_MAX_MS = 60_000;
 
 /**
- * The gate did not answer; it may have granted, or may yet when Redis wakes up. On the same
- * connection this follows what it takes back.
+ * The gate did not answer; it may have granted, or may yet when Redis wakes up, however late: the
+ * lease begins only then.
  */
 export function withdraw(
   ctx: EngineContext,
   attempt: { zone: string; id: string; token: string },
 ): Promise<void> {
-  return untilLeaseEnds(ctx, async () => {
+  return untilDone(WITHDRAW_MAX_MS, async () => {
     await unclaimJob(ctx.redis, attempt);
   });
 }
 
 /** Neither commit nor fence had an answer: fences again, then brings Redis to the row. */
 export function fenceLater(ctx: EngineContext, id: string, version: number): Promise<void> {
-  return untilLeaseEnds(ctx, async () => {
+  return untilDone(ctx.settings.claimLeaseMs, async () => {
     const row = (await fenceJob(ctx.db, id, version)) ?? (await findJob(ctx.db, id));
     if (row && row.settledVersion < row.version) await trySettle(ctx, row);
   });
 }
 
-async function untilLeaseEnds(ctx: EngineContext, work: () => Promise<void>): Promise<void> {
-  const ends = performance.now() + ctx.settings.claimLeaseMs;
+async function untilDone(maxMs: number, work: () => Promise<void>): Promise<void> {
+  const ends = performance.now() + maxMs;
   while (performance.now() < ends) {
     try {
       return await work();

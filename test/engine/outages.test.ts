@@ -1,4 +1,5 @@
 /** A store that does not answer: nothing is promised, and nothing stays stuck when it is back. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startReconciler } from '../../engine/reconcile.ts';
@@ -28,6 +29,26 @@ describe('a Redis that freezes in the middle of a claim', () => {
     });
     expect(won.job.driverId).toBe('b');
     expect(await t.engine.claim(job.id, 'a')).toEqual({ ok: false, code: 'already_accepted' });
+  });
+});
+
+describe('a Redis that freezes for longer than a lease', () => {
+  it('grants nothing to the dead claim that it finds when it wakes up', async () => {
+    const short = await startTestEngine({ claimLeaseMs: 200 });
+    await short.driver('a');
+    await short.driver('b');
+    // From here on Redis knows the script.
+    expect(await short.engine.claim((await short.post()).id, 'a')).toMatchObject({ ok: true });
+    const job = await short.post();
+    process.kill(short.redis.pid, 'SIGSTOP');
+    try {
+      expect(await short.engine.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
+      await sleep(2000);
+    } finally {
+      process.kill(short.redis.pid, 'SIGCONT');
+    }
+    // No reconciler is there to end the lease.
+    await until(async () => (await short.engine.claim(job.id, 'b')).ok);
   });
 });
 
