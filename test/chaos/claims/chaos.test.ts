@@ -20,7 +20,10 @@ const WON_MIN = 300;
 const INTERRUPTED_MIN = 20;
 /** The promise: no job is stuck for longer than its lease and this. */
 const REPAIR_MS = LEASE_MS + 5000;
-/** The push of a notice that a killed worker had in hand waits until its task's lock has run out. */
+/**
+ * The push of a notice that a killed worker had in hand waits until its task's lock has run out, and
+ * a phone that was refused several times waits up to 20 s before it connects again.
+ */
 const TOLD_LIMIT_MS = 4 * REPAIR_MS;
 const SEED_LIMIT_MS = 240_000;
 
@@ -95,8 +98,8 @@ async function registerPhones(deployment: Deployment, customers: number): Promis
 }
 
 /**
- * How long after the last answer every job was settled and every feed showed it, and every notice had
- * its push on record.
+ * How long after the last answer every job was settled and every connected feed showed it; and until
+ * everybody was connected again and every notice had its push on record.
  */
 async function repaired(
   deployment: Deployment,
@@ -112,21 +115,24 @@ async function repaired(
       select j.id, j.version, array(select driver_id from job_refusals r where r.job_id = j.id)
         as barred from jobs j where j.status = 'pending'`;
     const inexact = watchers.filter((watcher) => {
+      if (!watcher.live) return false;
       const truth = open.filter(({ barred }) => !barred.includes(watcher.id));
       const held = watcher.held();
       return held.size !== truth.length || truth.some((job) => held.get(job.id) !== job.version);
     });
-    return { ...row, inexact: inexact.map(({ id }) => id) };
+    const away = watchers.filter((watcher) => !watcher.live).map(({ id }) => id);
+    return { ...row, inexact: inexact.map(({ id }) => id), away };
   };
   let repairMs: number | undefined;
   const elapsed = () => Math.round(performance.now() - since);
   try {
     return await until(
       async () => {
-        const { unsettled, undone, inexact } = await left();
-        if (!unsettled && inexact.length === 0) repairMs ??= elapsed();
-        if (repairMs === undefined || undone) {
-          throw new Error(JSON.stringify({ unsettled, undone, inexact }));
+        const still = await left();
+        const right = !still.unsettled && still.inexact.length === 0;
+        if (right) repairMs ??= elapsed();
+        if (repairMs === undefined || !right || still.undone || still.away.length > 0) {
+          throw new Error(JSON.stringify(still));
         }
         return { repairMs, toldMs: elapsed() };
       },
@@ -159,8 +165,12 @@ function decidedAfter(
   tap: { askedAt: number; answeredAt: number },
   windows: readonly { from: number; to: number }[],
 ): number {
-  const away = windows
-    .map(({ from, to }) => Math.min(to, tap.answeredAt) - Math.max(from, tap.askedAt))
-    .filter((ms) => ms > 0);
-  return tap.answeredAt - tap.askedAt - away.reduce((sum, ms) => sum + ms, 0);
+  let counted = tap.askedAt;
+  let awayMs = 0;
+  for (const { from, to } of windows.toSorted((a, b) => a.from - b.from)) {
+    const end = Math.min(to, tap.answeredAt);
+    awayMs += Math.max(0, end - Math.max(from, counted));
+    counted = Math.max(counted, end);
+  }
+  return tap.answeredAt - tap.askedAt - awayMs;
 }

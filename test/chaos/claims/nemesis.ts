@@ -24,6 +24,10 @@ const WHEN: Record<InterruptionKind, Interruption> = {
 export async function strike(deployment: Deployment, plan: Plan): Promise<Struck> {
   const struck: Struck = { counts: new Map(), interrupted: 0, windows: [] };
   const count = (kind: string) => struck.counts.set(kind, (struck.counts.get(kind) ?? 0) + 1);
+  const window = (kind: string, from: number) => {
+    struck.windows.push({ kind, from, to: Date.now() });
+  };
+  const kills: Promise<void>[] = [];
   const started = performance.now();
   const at = (ms: number) => sleep(Math.max(0, ms - (performance.now() - started)));
 
@@ -33,7 +37,7 @@ export async function strike(deployment: Deployment, plan: Plan): Promise<Struck
       const from = Date.now();
       await inflict(deployment, fault);
       count(fault.kind);
-      struck.windows.push({ kind: fault.kind, from, to: Date.now() });
+      window(fault.kind, from);
     }
   };
   const interruptions = async () => {
@@ -42,12 +46,15 @@ export async function strike(deployment: Deployment, plan: Plan): Promise<Struck
       deployment.proxies[api]?.arm(WHEN[kind], () => {
         struck.interrupted++;
         count(kind);
-        if (kind.startsWith('api killed')) deployment.killApi(api);
+        if (!kind.startsWith('api killed')) return;
+        const from = Date.now();
+        deployment.killApi(api);
+        kills.push(deployment.whole().then(() => window(kind, from)));
       });
     }
   };
   await Promise.all([faults(), interruptions()]);
-  await deployment.whole();
+  await Promise.all([deployment.whole(), ...kills]);
   return struck;
 }
 

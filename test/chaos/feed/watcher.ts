@@ -26,6 +26,7 @@ export class Watcher {
   readonly #at = new Map<string, number[]>();
   readonly #acks = new Map<string, (ok: boolean) => void>();
   #link: Link | undefined;
+  #live = false;
   #attempt = 0;
   #retry: NodeJS.Timeout | undefined;
   #closing = false;
@@ -41,6 +42,11 @@ export class Watcher {
   /** Job → version, as a client that follows the protocol holds them. */
   held(): Map<string, number> {
     return new Map([...this.#feed.jobs.values()].map(({ id, version }) => [id, version]));
+  }
+
+  /** Is he connected, with a snapshot of this connection? Who is not knows that he sees nothing new. */
+  get live(): boolean {
+    return this.#live;
   }
 
   /** Was he told that his feed may be wrong, and not yet that it is right again? */
@@ -78,6 +84,7 @@ export class Watcher {
   }
 
   #down(end: LinkEnd): void {
+    this.#live = false;
     if (this.#closing) return;
     this.ends.push(end);
     this.#retry = setTimeout(() => this.#dial(), jitterMs(this.#attempt++));
@@ -93,6 +100,7 @@ export class Watcher {
     if (frame.event === 'ack') this.#acks.get(frame.data.ref ?? '')?.(frame.data.ok);
     this.#checkOrder(frame);
     this.#feed.apply(frame);
+    if (frame.event === 'feed:snapshot') this.#live = true;
   }
 
   /** Versions never go backwards, and what was closed is never offered again. */
