@@ -47,7 +47,7 @@ export async function tryDispatchWave(ctx: EngineContext, row: JobRow): Promise<
 }
 
 /** Who is offered the job, nearest first, up to the push cap; `count` is how many were found. */
-async function chooseCandidates(
+export async function chooseCandidates(
   ctx: EngineContext,
   row: JobRow,
 ): Promise<{ candidates: Candidate[]; count: number }> {

@@ -49,6 +49,7 @@ export class Connection {
   readonly #ws: WebSocket;
   readonly #socket: Duplex;
   readonly #metrics: FeedMetrics;
+  readonly #now: () => number;
   /** What is to be sent in this tick. */
   #outgoing: FrameList | null = null;
   #behindSince = 0;
@@ -61,13 +62,14 @@ export class Connection {
     identity: Identity,
     wire: { ws: WebSocket; socket: Duplex },
     metrics: FeedMetrics,
-    now: number,
+    now: () => number,
   ) {
     this.id = id;
     this.identity = identity;
     this.expiresAt = identity.expiresAt;
-    this.heardAt = now;
-    this.#allowanceAt = now;
+    this.#now = now;
+    this.heardAt = now();
+    this.#allowanceAt = this.heardAt;
     this.#ws = wire.ws;
     this.#socket = wire.socket;
     this.#metrics = metrics;
@@ -159,7 +161,7 @@ export class Connection {
     this.#socket.write(frames.bytes());
     // Pings still go to a client that is behind: they must not make him look newly so.
     if (this.#behindSince === 0 && this.#socket.writableLength > BUFFERED_MAX) {
-      this.#behindSince = Date.now();
+      this.#behindSince = this.#now();
     }
   }
 

@@ -169,8 +169,10 @@ export class Gateway {
   }
 
   #open(ws: WebSocket, socket: Duplex, identity: Identity): void {
-    const now = this.#engine.ctx.now();
-    const connection = new Connection(randomUUID(), identity, { ws, socket }, this.#metrics, now);
+    const clock = this.#engine.ctx.now;
+    const now = clock();
+    const wire = { ws, socket };
+    const connection = new Connection(randomUUID(), identity, wire, this.#metrics, clock);
     const session =
       identity.role === 'driver'
         ? new DriverSession(connection, this.#driverHost)

@@ -4,12 +4,22 @@
  */
 import { parseArgs } from 'node:util';
 import type { BenchLine } from './bench-line.ts';
+import { runCandidates } from './candidates.ts';
 import { runClaims } from './claims.ts';
+import { runFanout } from './fanout/fanout.ts';
+import { runHttp } from './http.ts';
+import { runLocations } from './locations.ts';
 import { runPush } from './push.ts';
+import { runStalled } from './stalled.ts';
 
 const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
+  candidates: runCandidates,
   claims: runClaims,
+  fanout: runFanout,
+  http: runHttp,
+  locations: runLocations,
   push: runPush,
+  stalled: runStalled,
 };
 
 const { names, json } = readArguments();

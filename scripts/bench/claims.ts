@@ -3,28 +3,16 @@
  * once, at the engine's public verb beside the handlers people write instead. One Postgres with
  * `fsync` on and one Redis for all.
  */
-import { rmSync } from 'node:fs';
-import path from 'node:path';
 import postgres from 'postgres';
-import { readConfig } from '../../engine/config.ts';
-import { createEngine, type Engine } from '../../engine/engine.ts';
-import { createLog } from '../../engine/log.ts';
-import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
-import { migrate } from '../../engine/pg/migrate.ts';
-import { createPushQueues } from '../../workers/queues.ts';
-import { temporaryDir } from '../dev/places.ts';
-import { startPostgres } from '../dev/postgres.ts';
-import { startRedis } from '../dev/redis.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { type ClaimPeer, guardedUpdate, ormHandler } from './claim-peers.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
+import { addDrivers, allSettled, onOwnStores, postJob, type Stores, startEngine } from './stack.ts';
 
 const JOBS = 2000;
 const TAPS = 50;
 const IN_FLIGHT = 256;
 const DRIVERS = 500;
-/** One truck's neighbourhood; all jobs are in one zone. */
-const HERE = { lat: 37.77, lng: -122.41 };
 
 interface Run {
   jobsPerSecond: number;
@@ -35,39 +23,22 @@ interface Run {
 }
 
 /** Starts its own Postgres and Redis; nothing else is needed. */
-export async function runClaims(): Promise<BenchLine[]> {
-  const dir = temporaryDir('muster-bench-claims-');
-  const pg = await startPostgres({ dir: path.join(dir, 'postgres') });
-  const redis = await startRedis({ dir: path.join(dir, 'redis') });
-  try {
-    await migrate(pg.url);
-    const fsync = await prepare(pg.url);
-    return await runAll(pg.url, redis.url, fsync);
-  } finally {
-    await redis.stop();
-    await pg.stop();
-    rmSync(dir, { recursive: true, force: true });
-  }
+export function runClaims(): Promise<BenchLine[]> {
+  return onOwnStores('claims', async (stores) => {
+    await addDrivers(stores, DRIVERS, { online: false });
+    return runAll(stores);
+  });
 }
 
-/** Approved drivers; returns what the server says about `fsync`. */
-async function prepare(url: string): Promise<string> {
-  const sql = postgres(url, { max: 1 });
-  await sql`
-    insert into drivers (id, name, approval_status)
-    select 'd' || n, 'Driver ' || n, 'approved' from generate_series(0, ${DRIVERS - 1}) n`;
-  const [row] = await sql<{ fsync: string }[]>`show fsync`;
-  await sql.end();
-  return row?.fsync ?? '';
-}
-
-async function runAll(databaseUrl: string, redisUrl: string, fsync: string): Promise<BenchLine[]> {
-  const ours = await muster(databaseUrl, redisUrl);
+async function runAll(stores: Stores): Promise<BenchLine[]> {
+  const { databaseUrl } = stores;
+  const ours = await muster(stores);
   const orm = await ormHandler(databaseUrl);
   const guarded = await guardedUpdate(databaseUrl);
   const burst = { ours: [] as Run[], orm: [] as Run[], guarded: [] as Run[] };
   const single = { ours: [] as Run[], guarded: [] as Run[] };
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
+  const fsync = String((await sql`show fsync`)[0]?.fsync);
   // What the side before left to be written and cleaned up must not be paid by the next one.
   const rested = async (run: () => Promise<Run>) => {
     await sql`vacuum analyze`;
@@ -94,24 +65,8 @@ async function runAll(databaseUrl: string, redisUrl: string, fsync: string): Pro
   ];
 }
 
-/** The engine as an api process has it, with its push queues. */
-async function muster(databaseUrl: string, redisUrl: string): Promise<ClaimPeer> {
-  const config = readConfig({
-    DATABASE_URL: databaseUrl,
-    REDIS_URL: redisUrl,
-    AUTH_JWT_SECRET: 's'.repeat(32),
-  });
-  const log = createLog('bench', 'warn');
-  const queues = createPushQueues(redisUrl, log);
-  const engine = await createEngine({
-    databaseUrl,
-    redisUrl,
-    settings: config.dispatch,
-    push: queues.tasks,
-    metrics: createEngineMetrics(createRegistry()),
-    log,
-  });
-  const sql = postgres(databaseUrl, { max: 1 });
+async function muster(stores: Stores): Promise<ClaimPeer> {
+  const { engine, close } = await startEngine(stores);
   return {
     async claim(job, driver) {
       const answer = await engine.claim(job, driver);
@@ -119,44 +74,15 @@ async function muster(databaseUrl: string, redisUrl: string): Promise<ClaimPeer>
       return answer.ok;
     },
     async post(count) {
-      const ids = await Promise.all(Array.from({ length: count }, () => post(engine)));
-      await allSettled(sql);
+      const ids = await Promise.all(Array.from({ length: count }, () => postJob(engine)));
+      await allSettled(stores);
       return ids;
     },
     async close() {
-      await allSettled(sql);
-      await engine.close();
-      await queues.close();
-      await sql.end();
+      await allSettled(stores);
+      await close();
     },
   };
-}
-
-async function post(engine: Engine): Promise<string> {
-  const posted = await engine.post({
-    customerId: 'c1',
-    address: '1 Main St',
-    position: HERE,
-    totalPrice: 120,
-    truckType: null,
-    notes: null,
-    expiresAt: null,
-    actor: 'customer:c1',
-    idempotency: null,
-  });
-  if (!posted.ok) throw new Error(posted.code);
-  return posted.job.id;
-}
-
-/** What goes on after the answers of one run must not be paid by the next. */
-async function allSettled(sql: postgres.Sql): Promise<void> {
-  for (;;) {
-    const [row] = await sql<{ left: number }[]>`
-      select (select count(*) from jobs where settled_version < version)::int
-        + (select count(*) from job_waves where dispatched_at is null)::int as left`;
-    if (row?.left === 0) return;
-    await new Promise((resolve) => setTimeout(resolve, 50));
-  }
 }
 
 /** Every job is tapped `taps` times, job by job as bursts come, with `IN_FLIGHT` taps at a time. */

@@ -8,6 +8,7 @@ import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
 import { type BenchLine, compare } from './bench-line.ts';
+import { cpuSecondsOf } from './process-usage.ts';
 import { apns2, bareAgent, muster, nodeApn, type PushSender, type Target } from './push-senders.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 
@@ -61,11 +62,11 @@ async function runAll(target: Target, simulator: ChildProcess): Promise<BenchLin
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
     for (const sender of senders) {
-      const before = cpuSecondsOf(simulator);
+      const before = cpuSecondsOf(simulator.pid);
       const run = await measure(sender);
       if (round >= WARM_UP_ROUNDS) runs.get(sender.name)?.push(run);
       if (round >= WARM_UP_ROUNDS && sender.name === 'muster') {
-        busy = Math.max(busy, (cpuSecondsOf(simulator) - before) / (PUSHES / run.perSecond));
+        busy = Math.max(busy, (cpuSecondsOf(simulator.pid) - before) / (PUSHES / run.perSecond));
       }
     }
   }
@@ -108,17 +109,6 @@ async function measure(sender: PushSender): Promise<Run> {
   const { user, system } = process.cpuUsage(cpu);
   const sent = PUSHES - failed;
   return { perSecond: sent / seconds, cpuMicros: (user + system) / sent, failed };
-}
-
-/** What a process has used so far, by Linux's own count; 0 where there is none. */
-function cpuSecondsOf({ pid }: ChildProcess): number {
-  try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    const [user, system] = [Number(fields[11]), Number(fields[12])];
-    return (user + system) / 100;
-  } catch {
-    return 0;
-  }
 }
 
 function line(

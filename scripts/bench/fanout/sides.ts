@@ -1,0 +1,171 @@
+/**
+ * The sides of the fan-out benchmark: the real gateway in a real api process, and the peers' servers.
+ * Each has a process of its own and gets its listeners from the same crowd process.
+ */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import path from 'node:path';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { JobRow } from '../../../engine/domain/job.ts';
+import { toJobId, zoneOf } from '../../../engine/domain/zones.ts';
+import { insertJob } from '../../../engine/pg/jobs.ts';
+import { uuidV7 } from '../../../engine/post-job.ts';
+import { putRow } from '../../../engine/rebuild.ts';
+import { residentBytesOf } from '../process-usage.ts';
+import { endOf, HERE, type Stores, startApi, startEngine, tokenFor } from '../stack.ts';
+import type { Crowd } from './crowd.ts';
+import type { Protocol } from './listener.ts';
+import type { PeerOrder } from './peer-main.ts';
+
+/** Everybody and every job is in one place, so that each event goes to all. */
+const RADIUS_KM = 30;
+/** Makes a frame of 600 bytes. */
+const NOTES = 'Ring twice, the dog is friendly. '.repeat(8);
+/** Connections that make a fresh process load what it needs, before its memory is measured. */
+const FIRST_CONNECTIONS = 100;
+const SETTLE_MS = 3000;
+
+export interface Delivery {
+  seconds: number;
+  p99Ms: number;
+  /** A delivered event, as our gateway sends it. */
+  sample: string;
+}
+
+export interface Side {
+  protocol: Protocol;
+  open(listeners: number): Promise<void>;
+  closeAll(): Promise<void>;
+  /** So many of the listeners read nothing more, and nothing is expected of them. */
+  stall(listeners: number): Promise<void>;
+  /** Sends so many events at once; resolves when every listener has all of them. */
+  deliver(events: number): Promise<Delivery>;
+  /** Everybody sends positions for so long; only the gateway takes them. */
+  locate(forMs: number): Promise<{ fixes: number; p99Ms: number }>;
+  /** Resident bytes of a fresh process for each of so many idle connections, which stay open. */
+  memoryEach(listeners: number): Promise<number>;
+  pid: number | undefined;
+  stop(): Promise<void>;
+}
+
+/** What a side does in its own way. */
+interface Server {
+  child: ChildProcess;
+  protocol: Protocol;
+  port: number;
+  /** Prepares so many events; what it returns sends them. */
+  prepare(events: number): Promise<() => void>;
+  stop(): Promise<void>;
+}
+
+function sideOf(server: Server, crowd: Crowd): Side {
+  const { child, protocol, port } = server;
+  const name = `${protocol} ${child.pid}`;
+  const open = async (listeners: number) => {
+    const tokens = await tokensOf(listeners);
+    await crowd.order({ order: 'open', crowd: name, port, protocol, tokens });
+  };
+  const closeAll = () => crowd.order({ order: 'close', crowd: name });
+  return {
+    protocol,
+    pid: child.pid,
+    open,
+    closeAll,
+    stall: (count) => crowd.order({ order: 'stall', crowd: name, count }),
+    async deliver(events) {
+      const send = await server.prepare(events);
+      let startedAt = 0;
+      const { lastAt, p99At, sample } = await crowd.delivery(name, events, () => {
+        startedAt = performance.timeOrigin + performance.now();
+        send();
+      });
+      return { seconds: (lastAt - startedAt) / 1000, p99Ms: p99At - startedAt, sample };
+    },
+    locate: (forMs) => crowd.locate(name, forMs, HERE),
+    async memoryEach(listeners) {
+      await open(FIRST_CONNECTIONS);
+      await closeAll();
+      await sleep(SETTLE_MS);
+      const before = residentBytesOf(child.pid);
+      await open(listeners);
+      await sleep(SETTLE_MS);
+      return (residentBytesOf(child.pid) - before) / listeners;
+    },
+    stop: () => server.stop(),
+  };
+}
+
+/**
+ * The gateway. Its events are jobs that are in Postgres already: from putting one into Redis on it is
+ * the way that every job takes to a driver's socket.
+ */
+export async function musterSide(stores: Stores, crowd: Crowd): Promise<Side> {
+  const { child, url, stop } = await startApi(stores);
+  const { engine, close } = await startEngine(stores);
+  const { ctx } = engine;
+  return sideOf(
+    {
+      child,
+      protocol: 'muster',
+      port: Number(new URL(url).port),
+      async prepare(events) {
+        const rows: JobRow[] = [];
+        for (let i = 0; i < events; i++) rows.push(await insertJob(ctx.db, newJob()));
+        return () => void Promise.all(rows.map((row) => putRow(ctx, row)));
+      },
+      async stop() {
+        await close();
+        await stop();
+      },
+    },
+    crowd,
+  );
+}
+
+/** `data`: what each of its events carries. */
+export async function peerSide(
+  protocol: 'socket.io' | 'bare',
+  data: object,
+  crowd: Crowd,
+): Promise<Side> {
+  const child = fork(path.join(import.meta.dirname, 'peer-main.ts'), [protocol]);
+  const [{ port }] = (await once(child, 'message')) as [{ port: number }];
+  return sideOf(
+    {
+      child,
+      protocol,
+      port,
+      async prepare(events) {
+        const order: PeerOrder = { data: Array.from({ length: events }, () => data) };
+        return () => child.send(order);
+      },
+      stop: () => endOf(child),
+    },
+    crowd,
+  );
+}
+
+function newJob() {
+  const zone = zoneOf(HERE);
+  return {
+    id: toJobId(zone, uuidV7(Date.now())),
+    zone,
+    customerId: 'c1',
+    address: '1 Main St, San Francisco',
+    ...HERE,
+    totalPrice: 120,
+    truckType: null,
+    notes: NOTES,
+    radiusKm: RADIUS_KM,
+    nextWaveS: null,
+    expiresAt: null,
+    idempotency: null,
+    actor: 'customer:c1' as const,
+  };
+}
+
+const tokens: Promise<string>[] = [];
+function tokensOf(count: number): Promise<string[]> {
+  while (tokens.length < count) tokens.push(tokenFor('driver', `d${tokens.length}`));
+  return Promise.all(tokens.slice(0, count));
+}

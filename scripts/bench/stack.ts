@@ -1,0 +1,140 @@
+/** What benchmarks of ours run on: stores of their own, an engine in this process, api processes. */
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import path from 'node:path';
+import postgres from 'postgres';
+import { readConfig } from '../../engine/config.ts';
+import { createEngine, type Engine } from '../../engine/engine.ts';
+import { createLog } from '../../engine/log.ts';
+import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
+import { migrate } from '../../engine/pg/migrate.ts';
+import { createPushQueues } from '../../workers/queues.ts';
+import { temporaryDir } from '../dev/places.ts';
+import { startPostgres } from '../dev/postgres.ts';
+import { startRedis } from '../dev/redis.ts';
+import { mintToken, type Role } from '../dev/tokens.ts';
+
+/** All drivers and jobs are around here, in one zone. */
+export const HERE = { lat: 37.77, lng: -122.41 };
+
+const SECRET = 's'.repeat(32);
+const TOKEN_TTL_S = 3600;
+
+export interface Stores {
+  databaseUrl: string;
+  redisUrl: string;
+}
+
+/** Runs `work` on a Postgres with `fsync` on and a Redis, both fresh, and stops them. */
+export async function onOwnStores<T>(
+  name: string,
+  work: (stores: Stores) => Promise<T>,
+): Promise<T> {
+  const dir = temporaryDir(`muster-bench-${name}-`);
+  const pg = await startPostgres({ dir: path.join(dir, 'postgres') });
+  const redis = await startRedis({ dir: path.join(dir, 'redis') });
+  try {
+    await migrate(pg.url);
+    return await work({ databaseUrl: pg.url, redisUrl: redis.url });
+  } finally {
+    await redis.stop();
+    await pg.stop();
+    rmSync(dir, { recursive: true, force: true });
+  }
+}
+
+/** The drivers `d0`, `d1` … `d<count - 1>`, approved, at `HERE` or up to `spreadDegrees` beside it. */
+export async function addDrivers(
+  { databaseUrl }: Stores,
+  count: number,
+  { online, spreadDegrees = 0 }: { online: boolean; spreadDegrees?: number },
+): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1 });
+  await sql`
+    insert into drivers (id, name, approval_status, online, lat, lng, position_at, seen_at)
+    select 'd' || n, 'Driver ' || n, 'approved', ${online},
+      ${HERE.lat}::float8 + ${spreadDegrees}::float8 * (random() - 0.5),
+      ${HERE.lng}::float8 + ${spreadDegrees}::float8 * (random() - 0.5), now(), now()
+    from generate_series(0, ${count - 1}) n`;
+  await sql.end();
+}
+
+/** The engine as an api process has it, with its push queues, in this process. */
+export async function startEngine(
+  stores: Stores,
+): Promise<{ engine: Engine; close(): Promise<void> }> {
+  const log = createLog('bench', 'warn');
+  const queues = createPushQueues(stores.redisUrl, log);
+  const engine = await createEngine({
+    ...stores,
+    settings: readConfig(environment(stores)).dispatch,
+    push: queues.tasks,
+    metrics: createEngineMetrics(createRegistry()),
+    log,
+  });
+  return {
+    engine,
+    async close() {
+      await engine.close();
+      await queues.close();
+    },
+  };
+}
+
+/** A real api process. */
+export async function startApi(
+  stores: Stores,
+): Promise<{ child: ChildProcess; url: string; stop(): Promise<void> }> {
+  const child = fork(path.join(import.meta.dirname, '../../api/main.ts'), {
+    env: { ...process.env, ...environment(stores), LOG_LEVEL: 'warn', PORT: '0' },
+  });
+  const [{ url }] = (await once(child, 'message')) as [{ url: string }];
+  return { child, url, stop: () => endOf(child) };
+}
+
+/** Asks a process of ours to stop and waits until it has. */
+export async function endOf(child: ChildProcess): Promise<void> {
+  const exit = once(child, 'exit');
+  child.kill('SIGTERM');
+  await exit;
+}
+
+/** A token that these api processes take. */
+export function tokenFor(role: Role, sub: string): Promise<string> {
+  return mintToken({ role, sub, ttlS: TOKEN_TTL_S, secret: SECRET });
+}
+
+/** A job at `HERE` that everybody may take. */
+export async function postJob(engine: Engine): Promise<string> {
+  const posted = await engine.post({
+    customerId: 'c1',
+    address: '1 Main St',
+    position: HERE,
+    totalPrice: 120,
+    truckType: null,
+    notes: null,
+    expiresAt: null,
+    actor: 'customer:c1',
+    idempotency: null,
+  });
+  if (!posted.ok) throw new Error(posted.code);
+  return posted.job.id;
+}
+
+/** Resolves when nothing goes on any more behind the answers that were given. */
+export async function allSettled({ databaseUrl }: Stores): Promise<void> {
+  const sql = postgres(databaseUrl, { max: 1 });
+  for (let left = 1; left > 0; ) {
+    const [row] = await sql<{ left: number }[]>`
+      select (select count(*) from jobs where settled_version < version)::int
+        + (select count(*) from job_waves where dispatched_at is null)::int as left`;
+    left = row?.left ?? 0;
+    if (left > 0) await new Promise((resolve) => setTimeout(resolve, 50));
+  }
+  await sql.end();
+}
+
+function environment({ databaseUrl, redisUrl }: Stores) {
+  return { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl, AUTH_JWT_SECRET: SECRET };
+}

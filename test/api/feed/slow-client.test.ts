@@ -1,0 +1,137 @@
+/** A client that does not read: he costs little, learns all when he reads again, and is closed if not. */
+import { once } from 'node:events';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import type { Duplex } from 'node:stream';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { WebSocket, WebSocketServer } from 'ws';
+import { CLOSE, Connection } from '../../../api/feed/connection.ts';
+import { textFrame } from '../../../api/feed/frame.ts';
+import { createFeedMetrics } from '../../../api/feed/metrics.ts';
+import { createRegistry } from '../../../engine/metrics.ts';
+import { HERE, northOf } from '../../support/engine.ts';
+import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { until } from '../../support/until.ts';
+
+const MEGABYTE = 1024 * 1024;
+/** More than the kernel keeps for both ends of a connection. */
+const FLOOD = 64 * MEGABYTE;
+const BEHIND_MAX_MS = 30_000;
+
+describe('a connection whose client does not read', () => {
+  const http = createServer();
+  let now = 1_000_000;
+
+  beforeAll(async () => {
+    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
+  });
+  afterAll(() => {
+    http.closeAllConnections();
+    http.close();
+  });
+
+  /** A server's connection, and the client on its other end. */
+  async function connect() {
+    const wss = new WebSocketServer({ noServer: true });
+    const accepted = Promise.withResolvers<{ connection: Connection; socket: Duplex }>();
+    http.once('upgrade', (request, socket, head) => {
+      wss.handleUpgrade(request, socket, head, (ws) => {
+        const identity = { sub: 'd1', role: 'driver' as const, expiresAt: Infinity };
+        const metrics = createFeedMetrics(createRegistry());
+        const connection = new Connection('c1', identity, { ws, socket }, metrics, () => now);
+        accepted.resolve({ connection, socket });
+      });
+    });
+    const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
+    await once(client, 'open');
+    return { client, ...(await accepted.promise) };
+  }
+
+  /** Sends until nothing more is taken; returns how much lies in the server's memory then. */
+  async function flood({ connection, socket }: { connection: Connection; socket: Duplex }) {
+    const frame = textFrame('x'.repeat(MEGABYTE / 16));
+    for (let sent = 0; sent < FLOOD; sent += frame.length) {
+      connection.send('job:new', frame);
+      await new Promise((resolve) => setImmediate(resolve));
+    }
+    return socket.writableLength;
+  }
+
+  it('keeps less than half a megabyte for him, and says when he has caught up', async () => {
+    const pair = await connect();
+    let drained = false;
+    pair.connection.onDrained = () => {
+      drained = true;
+    };
+    pair.client.pause();
+    const kept = await flood(pair);
+    expect(kept).toBeGreaterThan(0);
+    expect(kept).toBeLessThan(MEGABYTE / 2);
+    pair.client.resume();
+    await until(() => drained);
+    const next = once(pair.client, 'message');
+    await until(() => pair.socket.writableLength === 0);
+    pair.connection.sendEvent('feed:snapshot', {});
+    await next;
+    pair.client.terminate();
+  });
+
+  it('closes him with 4008 when he has not caught up for 30 s', async () => {
+    const pair = await connect();
+    pair.client.pause();
+    await flood(pair);
+    now += BEHIND_MAX_MS - 1;
+    pair.connection.checkPace(now);
+    expect(pair.connection.closed).toBe(false);
+    now += 1;
+    pair.connection.checkPace(now);
+    expect(pair.connection.closed).toBe(true);
+    const last: string[] = [];
+    pair.client.on('message', (data) => last.push(data.toString().slice(0, 200)));
+    const closed = once(pair.client, 'close');
+    pair.client.resume();
+    const [code] = await closed;
+    expect(code).toBe(CLOSE.tooSlow);
+    expect(JSON.parse(last.at(-1) ?? '')).toMatchObject({
+      event: 'error',
+      data: { code: 'too_slow' },
+    });
+  });
+});
+
+describe('a driver who does not read while his feed changes', () => {
+  const JOBS = 100;
+  /** Each brings him `JOBS` jobs of more than 2 KB: 20 MB in all, if they were all sent. */
+  const RETURNS = 80;
+  let t: TestFeed;
+  beforeAll(async () => {
+    t = await startTestFeed();
+  });
+
+  it('is sent a snapshot when he reads again, and not all that he has missed', async () => {
+    await t.driver('d1');
+    const jobs = await Promise.all(
+      Array.from({ length: JOBS }, () => t.post({ notes: 'n'.repeat(2000) })),
+    );
+    const client = await TestClient.connect(t.gateways[0].url, 'driver', 'd1');
+    expect(client.feed().size).toBe(JOBS);
+    client.ws.pause();
+    for (let i = 0; i < RETURNS; i++) {
+      await drive(northOf(60));
+      await drive(HERE);
+    }
+    const gone = jobs[0]?.id ?? '';
+    await t.engine.cancel(gone, 'operator:o1', null);
+    client.ws.resume();
+    await client.next('feed:snapshot', ({ jobs: held }) => held.length === JOBS - 1);
+    expect(client.of('job:new').length).toBeLessThan((RETURNS * JOBS) / 2);
+    expect(client.feed().has(gone)).toBe(false);
+    await client.close();
+  });
+
+  async function drive(to: { lat: number; lng: number }): Promise<void> {
+    const driver = await t.engine.knowDriver('d1');
+    if (!driver) throw new Error('he is not known');
+    await t.engine.tracker.add(driver, { ...to, at: Date.now(), heading: null });
+  }
+});
