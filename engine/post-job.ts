@@ -9,6 +9,7 @@ import type { JobRow } from './domain/job.ts';
 import { toJobId, WORLD, zoneOf } from './domain/zones.ts';
 import { isUniqueViolation } from './pg/client.ts';
 import { type Actor, findIdempotent, findJob, insertJob } from './pg/jobs.ts';
+import { runIdOf } from './redis/client.ts';
 import { trySettle } from './settle.ts';
 
 export interface PostInput {
@@ -44,6 +45,8 @@ export async function postJob(
     const earlier = await earlierPost(ctx, idempotency);
     if (earlier) return earlier;
   }
+  // What is inserted after this was asked cannot have been closed under an earlier Redis.
+  const run = ctx.redis.status === 'ready' ? runIdOf(ctx.redis) : null;
   let row: JobRow;
   try {
     row = await insert(ctx, input, idempotency);
@@ -54,7 +57,7 @@ export async function postJob(
     if (earlier) return earlier;
     throw error;
   }
-  await trySettle(ctx, row);
+  await trySettle(ctx, row, run);
   background(tryDispatchWave(ctx, row));
   return { ok: true, created: true, job: row };
 }

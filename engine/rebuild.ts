@@ -112,13 +112,21 @@ async function putRows(
 
 /**
  * Copies one row into Redis if it is newer than what is there. A job that is open by this row and not
- * known there is read again first: Redis may have lost what closed it meanwhile.
+ * known there is read again first, unless it was read under the Redis that is there now (`readUnder`):
+ * it may have lost what closed the job meanwhile.
  */
-export async function putRow(ctx: EngineContext, row: JobRow): Promise<'applied' | 'old'> {
+export async function putRow(
+  ctx: EngineContext,
+  row: JobRow,
+  readUnder: string | null = null,
+): Promise<'applied' | 'old'> {
   const mayHaveRefusals = row.version > 1 && isClaimable(row.status);
   const refusals = mayHaveRefusals ? await refusalsOf(ctx, [row.id]) : new Map();
   const put = await inZone(ctx, row.zone, () =>
-    putJob(ctx.redis, row, { refusals: refusals.get(row.id) ?? [], readUnder: null }),
+    putJob(ctx.redis, row, {
+      refusals: refusals.get(row.id) ?? [],
+      readUnder: readUnder === runIdOf(ctx.redis) ? readUnder : null,
+    }),
   );
   if (put !== 'unknown') return put;
   const run = runIdOf(ctx.redis);

@@ -28,13 +28,24 @@ const BATCH_MAX = 64;
 /** What waits beyond it is left to the reconciler. */
 const QUEUE_MAX = 4096;
 
-/** Puts the row, tells who is concerned, marks it settled. Throws when Redis or Postgres is away. */
-export function settleJob(ctx: EngineContext, row: JobRow): Promise<void> {
-  return settleJobs(ctx, [row]);
+/**
+ * Puts the row, tells who is concerned, marks it settled. `readUnder`: the run id of Redis from before
+ * the row was written, where it is known. Throws when Redis or Postgres is away.
+ */
+export function settleJob(
+  ctx: EngineContext,
+  row: JobRow,
+  readUnder: string | null = null,
+): Promise<void> {
+  return settleJobs(ctx, [row], readUnder);
 }
 
-async function settleJobs(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> {
-  await Promise.all(rows.map((row) => putRow(ctx, row)));
+async function settleJobs(
+  ctx: EngineContext,
+  rows: readonly JobRow[],
+  readUnder: string | null = null,
+): Promise<void> {
+  await Promise.all(rows.map((row) => putRow(ctx, row, readUnder)));
   const [notes, cards] = await Promise.all([
     notificationsOf(
       ctx.db,
@@ -64,9 +75,13 @@ async function settleJobs(ctx: EngineContext, rows: readonly JobRow[]): Promise<
 }
 
 /** `settleJob` where the answer does not depend on it: a failure is left to the reconciler. */
-export async function trySettle(ctx: EngineContext, row: JobRow): Promise<void> {
+export async function trySettle(
+  ctx: EngineContext,
+  row: JobRow,
+  readUnder: string | null = null,
+): Promise<void> {
   try {
-    await settleJob(ctx, row);
+    await settleJob(ctx, row, readUnder);
   } catch (error) {
     ctx.log.warn({ err: error, job: row.id }, 'job not yet settled, will be repeated');
   }

@@ -41,9 +41,8 @@ stored = tonumber(stored)
 -- claim that is under way keeps its lease.
 local doubtful = rebuilding and stored == version and state ~= 'claiming'
 if stored and stored >= version and not doubtful then return 0 end
--- This Redis may have lost what closed the job since. A first version has nothing to be behind of but
--- a claim, and that is put as well.
-if not stored and open and version > 1 and readUnder == '' then return 2 end
+-- This Redis may have lost what closed the job since.
+if not stored and open and readUnder == '' then return 2 end
 
 redis.call('DEL', job)
 redis.call('ZREM', claims, id)

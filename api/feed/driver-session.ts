@@ -47,7 +47,7 @@ export class DriverSession implements ZoneWatcher {
   readonly #zones = new Map<Zone, ZoneMirror>();
   /** What the client holds: job → version. */
   readonly #held = new Map<string, number>();
-  /** Jobs he took: told by their zone and to him by name. */
+  /** Jobs he took or gave back: told by their zone and to him by name. */
   readonly #own = new ToldVersions();
   /** The snapshot that is due once all zones are loaded. */
   #due: SnapshotReason | null = 'connect';
@@ -170,6 +170,8 @@ export class DriverSession implements ZoneWatcher {
     const hidden = this.#hidden(job);
     this.#margin.narrow(this.driver?.position ?? null, job);
     if (hidden !== null) {
+      // He had it: news of that which come later are old.
+      if (hidden === 'released') this.#own.add(job.id, job.version);
       if (held === undefined) return;
       this.#held.delete(job.id);
       const data = { job_id: job.id, version: job.version, reason: removalOf(hidden) };

@@ -2,7 +2,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { findJob } from '../../engine/pg/jobs.ts';
 import { startReconciler } from '../../engine/reconcile.ts';
+import { settleJob } from '../../engine/settle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
@@ -66,6 +68,18 @@ describe('a Redis that is gone', () => {
     });
   });
 
+  it('offers no job again that was taken before, whoever still holds its first row', async () => {
+    const job = await t.post();
+    expect(await t.engine.claim(job.id, 'a')).toMatchObject({ ok: true });
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
+    await t.redis.kill();
+    await t.restartRedis();
+    await until(() => t.ctx.redis.status === 'ready');
+    expect(await offered()).not.toContain(job.id);
+    await settleJob(t.ctx, job);
+    expect(await offered()).not.toContain(job.id);
+  });
+
   it('has waves dispatched when it is back, and only those are counted as repaired', async () => {
     await t.redis.kill();
     const job = await t.post();
@@ -74,6 +88,12 @@ describe('a Redis that is gone', () => {
     expect(t.waves).toContainEqual({ jobId: job.id, wave: 1 });
   });
 });
+
+/** The jobs that b sees. */
+async function offered(): Promise<string[]> {
+  const driver = await t.engine.knowDriver('b');
+  return driver ? (await t.engine.available(driver)).map(({ id }) => id) : [];
+}
 
 /** What one round of the reconciler counts as repaired, with a job whose wave is overdue. */
 async function repairedInOneTick(jobId: string): Promise<string[]> {

@@ -11,6 +11,7 @@ import { toJobId, zoneOf } from '../../../engine/domain/zones.ts';
 import { insertJob } from '../../../engine/pg/jobs.ts';
 import { uuidV7 } from '../../../engine/post-job.ts';
 import { putRow } from '../../../engine/rebuild.ts';
+import { runIdOf } from '../../../engine/redis/client.ts';
 import { residentBytesOf } from '../process-usage.ts';
 import { endOf, HERE, type Stores, startApi, startEngine, tokenFor } from '../stack.ts';
 import type { Crowd } from './crowd.ts';
@@ -109,9 +110,10 @@ export async function musterSide(stores: Stores, crowd: Crowd): Promise<Side> {
       protocol: 'muster',
       port: Number(new URL(url).port),
       async prepare(events) {
+        const run = runIdOf(ctx.redis);
         const rows: JobRow[] = [];
         for (let i = 0; i < events; i++) rows.push(await insertJob(ctx.db, newJob()));
-        return () => void Promise.all(rows.map((row) => putRow(ctx, row)));
+        return () => void Promise.all(rows.map((row) => putRow(ctx, row, run)));
       },
       async stop() {
         await close();

@@ -1,5 +1,6 @@
 /** The feed over two gateways, on real sockets: what drivers and customers are told. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { commitClaims } from '../../../engine/pg/claims.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { settleJob } from '../../../engine/settle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
@@ -122,6 +123,25 @@ describe('a driver', () => {
     await settled(a.id, a.client);
     await settled(b.id, b.client);
     expect(a.client.feed().has(job.id)).toBe(false);
+  });
+
+  it('is told nothing of a job that he gave back meanwhile', async () => {
+    const { id, client } = await driver(0);
+    const job = await t.post();
+    await client.next('job:new', (d) => d.id === job.id);
+    const { ctx } = t.engine;
+    const claim = { jobId: job.id, version: 1, driverId: id };
+    const [accepted] = await commitClaims(ctx.db, [claim], { wait: true, maxActiveJobs: 0 });
+    await t.engine.release(job.id, id, null);
+    await client.next('job:removed', (d) => d.job_id === job.id && d.version === 3);
+    if (accepted) await settleJob(ctx, accepted);
+    // What he is told by name comes in order: with this he has heard all before it.
+    const next = await t.post();
+    await t.engine.claim(next.id, id);
+    await t.engine.cancel(next.id, 'operator:o', null);
+    await client.next('notification', (d) => d.data.job_id === next.id);
+    expect(client.of('job:status').filter((d) => d.job_id === job.id)).toEqual([]);
+    await client.close();
   });
 
   it('is told of changes that keep a job open, and of its reservation', async () => {

@@ -21,7 +21,7 @@ export class Watcher {
   readonly #token: string;
   readonly #feed = new Feed(isClaimable, { added() {}, changed() {}, gone() {} });
   /** Job → the newest version that this connection told of, and whether it was closed by then. */
-  readonly #told = new Map<string, { version: number; closed: boolean }>();
+  readonly #told = new Map<string, { event: string; version: number; closed: boolean }>();
   /** Event → when it came, on `performance.now()`. */
   readonly #at = new Map<string, number[]>();
   readonly #acks = new Map<string, (ok: boolean) => void>();
@@ -120,10 +120,12 @@ export class Watcher {
   #tell(event: string, id: string, version: number, closed: boolean): void {
     const before = this.#told.get(id);
     if (before && version < before.version) {
-      this.wrong.push(`${event}: ${id} went from version ${before.version} to ${version}`);
+      this.wrong.push(
+        `${event}: ${id} went from version ${before.version} (${before.event}) to ${version}`,
+      );
     } else if (before?.closed && version === before.version && !closed) {
       this.wrong.push(`${event}: ${id} was closed at version ${version} and is offered again`);
     }
-    this.#told.set(id, { version, closed });
+    this.#told.set(id, { event, version, closed });
   }
 }

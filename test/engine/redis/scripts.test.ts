@@ -81,7 +81,8 @@ describe('put-job', () => {
     expect(await put({ rebuilding: true })).toBe('applied');
   });
 
-  it('takes no later version of an open job it does not know, unless it was just read', async () => {
+  it('takes no open job that it does not know, unless the row was just read', async () => {
+    expect(await put({ version: 1, readUnder: null })).toBe('unknown');
     expect(await put({ version: 2, readUnder: null })).toBe('unknown');
     expect(await put({ version: 2, readUnder: 'another run' })).toBe('not_ready');
     expect(await entries()).toHaveLength(0);

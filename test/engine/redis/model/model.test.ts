@@ -176,12 +176,7 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
     'what was read before a loss is believed after it',
   ],
   ['put-job', 'if not stored and open', 'if false', 'a job that is gone is offered again'],
-  [
-    'put-job',
-    "version > 1 and readUnder == ''",
-    "readUnder == ''",
-    'a new job is offered to nobody',
-  ],
+  ['put-job', "and readUnder == ''", '', 'a new job is offered to nobody'],
   ['put-job', "redis.call('HDEL', declined, driver)", '', 'he is assigned what he cannot see'],
   ['unclaim-job', 'held ~= token', "held == ''", "somebody else's claim is ended"],
   ['unclaim-job', "'ready') ~= run", "'ready') == ''", 'a past version is offered'],

@@ -112,8 +112,7 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
   if (stored && stored.version >= version && !doubtful) return 'old';
   const { status, driver } = call.to;
   const isOpen = status === 'pending' || status === 'assigned';
-  const sure = call.read === 'now' || version === 1;
-  if (!stored && isOpen && !sure) return 'unknown';
+  if (!stored && isOpen && call.read !== 'now') return 'unknown';
   model.jobs.set(id, {
     version,
     state: isOpen ? 'open' : 'closed',
