@@ -32,6 +32,8 @@ const WINDOW = 50;
 const OFFER_LIFE_MS = 10 * 60_000;
 /** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */
 const CLAIM_POLL_MS = 100;
+/** A window takes less while Apple is well; else its job is looked at so often meanwhile. */
+const OFFER_POLL_MS = 250;
 const CLAIM_POLLS_MAX = 100;
 
 export interface NearbyLane {
@@ -82,12 +84,36 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     for (const window of windowsOf(pushes)) {
       signal.throwIfAborted();
       if (!(await isOpen(job, wave))) return { phones, closed: true };
-      const sent = await sender.send('nearby', window);
+      const sent = await whileOffered(job, wave, (withdrawn) =>
+        sender.send('nearby', window, withdrawn),
+      );
       phones += sent.filter((one) => one.outcome === 'sent').length;
       again.add(sent.filter((one) => one.retry));
     }
-    if (again.count > 0) throw again;
-    return { phones, closed: false };
+    if (again.count === 0) return { phones, closed: false };
+    if (!(await isOpen(job, wave))) return { phones, closed: true };
+    throw again;
+  }
+
+  /** The window's phones that still wait for a stream when the job is taken are not pushed. */
+  async function whileOffered<T>(
+    job: JobRow,
+    wave: number,
+    work: (withdrawn: AbortSignal) => Promise<T>,
+  ): Promise<T> {
+    const offer = { zone: job.zone, jobId: job.id, wave };
+    const withdrawn = new AbortController();
+    const timer = setInterval(() => {
+      checkOffer(ctx.redis, offer).then(
+        (answer) => answer === 'closed' && withdrawn.abort(),
+        () => {},
+      );
+    }, OFFER_POLL_MS);
+    try {
+      return await work(withdrawn.signal);
+    } finally {
+      clearInterval(timer);
+    }
   }
 
   /** Once no claim is being decided. */

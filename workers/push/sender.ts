@@ -49,9 +49,10 @@ export interface Sent extends PushResult {
 export interface Sender {
   /**
    * Puts pushes on record, sends them and records what became of them. A nearby push that another
-   * run has made already is left out, also of the result.
+   * run has made already is left out, also of the result. What waits for a stream when `withdrawn` is
+   * aborted is not sent.
    */
-  send(lane: Lane, pushes: readonly Outgoing[]): Promise<Sent[]>;
+  send(lane: Lane, pushes: readonly Outgoing[], withdrawn?: AbortSignal): Promise<Sent[]>;
   close(): Promise<void>;
 }
 
@@ -73,7 +74,12 @@ export function createSender(parts: {
   const breaker = createBadTokenBreaker(log);
   const told = new Set<string>();
 
-  async function sendOne(lane: Lane, push: Outgoing, apnsId: string) {
+  async function sendOne(
+    lane: Lane,
+    push: Outgoing,
+    apnsId: string,
+    withdrawn: AbortSignal | undefined,
+  ) {
     const started = performance.now();
     const request: ApnsPush = {
       token: push.device.token,
@@ -83,6 +89,7 @@ export function createSender(parts: {
       expiration: Math.floor(push.expiresAt / 1000),
       apnsId,
       lane,
+      ...(withdrawn && { withdrawn }),
     };
     const verdict = await routes.send(push.device.environment, request);
     const took = performance.now() - started;
@@ -124,7 +131,7 @@ export function createSender(parts: {
   }
 
   return {
-    async send(lane, pushes) {
+    async send(lane, pushes, withdrawn) {
       const attempts = pushes.map(
         (push): PushAttempt => ({
           apnsId: randomUUID(),
@@ -144,7 +151,7 @@ export function createSender(parts: {
       const sent = await Promise.all(
         due
           .filter(({ apnsId }) => mine.has(apnsId))
-          .map(({ push, apnsId }) => sendOne(lane, push, apnsId)),
+          .map(({ push, apnsId }) => sendOne(lane, push, apnsId, withdrawn)),
       );
       await recordResults(db, sent);
       return sent;

@@ -209,6 +209,29 @@ describe('a claim', () => {
   });
 });
 
+describe('a claim while Apple is slow', () => {
+  it('silences phones whose push waits for a stream', async () => {
+    const slow = await startTestPush();
+    const ids = Array.from({ length: 40 }, (_, i) => `s${i}`);
+    for (const id of ids) {
+      await slow.driver(id);
+      const device = { token: tokenOf(id), userId: id, environment: 'sandbox' } as const;
+      await saveDeviceToken(slow.ctx.db, { ...device, app: 'driver' });
+    }
+    // Until the first success a connection has one stream.
+    slow.simulator.faults.add({ kind: 'delay', ms: 3000 });
+    const job = await slow.post();
+    await slow.startWorker();
+    const attempts = () => listAttempts(slow.ctx.db, { jobId: job.id });
+    await until(async () => (await attempts()).length === ids.length);
+    await slow.engine.claim(job.id, 's0');
+    await until(async () => (await attempts()).every(({ outcome }) => outcome !== 'unknown'));
+    expect(slow.simulator.phones.records(job.id).length).toBeLessThanOrEqual(10);
+    const silenced = (await attempts()).filter(({ reason }) => reason === 'withdrawn');
+    expect(silenced.length).toBeGreaterThanOrEqual(30);
+  });
+});
+
 describe('without credentials', () => {
   it('every push is on record as not sent', async () => {
     const bare = await startTestPush({ withKey: false });

@@ -61,7 +61,10 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
   const pauses = createPauses(now, log);
   let closed = false;
   // Connections become free without an event when their back-off ends.
-  const timer = setInterval(pump, PUMP_MS);
+  const timer = setInterval(() => {
+    dropWithdrawn();
+    pump();
+  }, PUMP_MS);
   timer.unref();
 
   function pump(): void {
@@ -77,8 +80,21 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
         if (!connection) break;
         lanes[lane].shift();
         // Unix seconds: nobody would show it any more.
-        if (next.push.expiration * 1000 > now()) void transmit(connection, next);
-        else next.resolve({ outcome: 'never_processed', reason: 'expired' });
+        const expired = next.push.expiration * 1000 <= now();
+        const withdrawn = next.push.withdrawn?.aborted ?? false;
+        if (!expired && !withdrawn) void transmit(connection, next);
+        else
+          next.resolve({ outcome: 'never_processed', reason: expired ? 'expired' : 'withdrawn' });
+      }
+    }
+  }
+
+  /** Also while no stream becomes free. */
+  function dropWithdrawn(): void {
+    for (const lane of Object.values(lanes)) {
+      for (const waiting of lane.splice(0)) {
+        if (!waiting.push.withdrawn?.aborted) lane.push(waiting);
+        else waiting.resolve({ outcome: 'never_processed', reason: 'withdrawn' });
       }
     }
   }

@@ -27,6 +27,8 @@ export interface ApnsPush {
   /** A UUID in lower case. */
   apnsId: string;
   lane: 'critical' | 'nearby';
+  /** When aborted while the push still waits for a stream, it is not sent any more. */
+  withdrawn?: AbortSignal;
 }
 
 /**
