@@ -8,12 +8,21 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import { FAULT_KINDS, type Fault, type Faults } from './faults.ts';
 import type { Phones } from './phones.ts';
 import type { Refusal } from './request-check.ts';
+import type { Connections } from './simulator.ts';
 
 const BODY_MAX = 16 * 1024;
 
 class BadRequest extends Error {}
 
-export function controlHandler({ faults, phones }: { faults: Faults; phones: Phones }) {
+export function controlHandler({
+  faults,
+  phones,
+  connections,
+}: {
+  faults: Faults;
+  phones: Phones;
+  connections: Connections;
+}) {
   return (request: IncomingMessage, response: ServerResponse): void => {
     route(request).then(
       (body) => reply(response, body === undefined ? 204 : 200, body),
@@ -33,7 +42,10 @@ export function controlHandler({ faults, phones }: { faults: Faults; phones: Pho
       case 'GET phones':
         return { shown: phones.shown(name) };
       case 'GET stats':
-        return phones.stats();
+        return {
+          ...phones.stats(),
+          connections: { opened: connections(), open: connections.open() },
+        };
       case 'PUT tokens':
         return faults.setAnswer(name, readAnswer(await readJson(request)));
       case 'DELETE tokens':

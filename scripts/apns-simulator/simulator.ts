@@ -115,7 +115,8 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
     stream.on('error', () => {});
     void answer(stream, headers, { checkToken, faults, phones });
   });
-  const control = createServer(controlHandler({ faults, phones }));
+  const connections = Object.assign(() => opened, { open: () => sessions.size });
+  const control = createServer(controlHandler({ faults, phones, connections }));
   const [apnsPort, controlPort] = [await listen(server, port), await listen(control, 0)];
   return {
     // A name, not an address: TLS knows no server name that is one (RFC 6066).
@@ -128,7 +129,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
     pushLog,
     faults,
     phones,
-    connections: Object.assign(() => opened, { open: () => sessions.size }),
+    connections,
     async close() {
       for (const session of sessions) session.destroy();
       server.close();

@@ -10,6 +10,7 @@ import { runFanout } from './fanout/fanout.ts';
 import { runHttp } from './http.ts';
 import { runLocations } from './locations.ts';
 import { runPush } from './push.ts';
+import { runSoak } from './soak.ts';
 import { runStalled } from './stalled.ts';
 
 const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
@@ -19,6 +20,7 @@ const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   http: runHttp,
   locations: runLocations,
   push: runPush,
+  soak: runSoak,
   stalled: runStalled,
 };
 

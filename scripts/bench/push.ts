@@ -2,15 +2,13 @@
  * `bench -- push`: pushes per second and CPU per push of our client beside the two libraries people
  * use and the bare agent, one simulator process for all, in turns.
  */
-import { type ChildProcess, fork } from 'node:child_process';
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
 import { type BenchLine, compare } from './bench-line.ts';
+import { type OwnSimulator, onOwnSimulator } from './own-simulator.ts';
 import { cpuSecondsOf } from './process-usage.ts';
-import { apns2, bareAgent, muster, nodeApn, type PushSender, type Target } from './push-senders.ts';
+import { type PushPath, startPushPath } from './push-path.ts';
+import { apns2, bareAgent, muster, nodeApn, type PushSender } from './push-senders.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
+import { onOwnStores, type Stores } from './stack.ts';
 
 const PUSHES = 4000;
 /** A worker's windows in flight. */
@@ -25,52 +23,32 @@ interface Run {
   failed: number;
 }
 
-/** Starts its own simulator; nothing else is needed. */
-export async function runPush(): Promise<BenchLine[]> {
-  const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-bench-apns-'));
-  const child = fork(path.join(import.meta.dirname, '../apns-simulator/main.ts'), ['--dir', dir], {
-    silent: true,
-  });
-  try {
-    return await runAll(await targetOf(child), child);
-  } finally {
-    child.kill('SIGTERM');
-    rmSync(dir, { recursive: true, force: true });
-  }
+/** Starts its own simulator and stores; nothing else is needed. */
+export function runPush(): Promise<BenchLine[]> {
+  return onOwnSimulator((simulator) => onOwnStores('push', (stores) => runAll(simulator, stores)));
 }
 
-async function targetOf(child: ChildProcess): Promise<Target> {
-  if (!child.stdout) throw new Error('the simulator has no output');
-  const lines = createInterface({ input: child.stdout });
-  const { promise, resolve, reject } = Promise.withResolvers<string>();
-  lines.once('line', resolve);
-  child.once('exit', (code) => reject(new Error(`the simulator ended with ${code}`)));
-  const said = JSON.parse(await promise);
-  return {
-    url: said.url,
-    ca: readFileSync(said.ca_file, 'utf8'),
-    key: readFileSync(said.key_file, 'utf8'),
-    keyId: said.key_id,
-    teamId: said.team_id,
-  };
-}
-
-async function runAll(target: Target, simulator: ChildProcess): Promise<BenchLine[]> {
+async function runAll(target: OwnSimulator, stores: Stores): Promise<BenchLine[]> {
+  const path = await startPushPath(stores, target, PUSHES);
+  const pathRuns: Run[] = [];
   const senders = [muster(target), nodeApn(target), apns2(target), bareAgent(target)];
   const runs = new Map<string, Run[]>(senders.map(({ name }) => [name, []]));
   let busy = 0;
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
+    const pathRun = await measurePath(path);
+    if (round >= WARM_UP_ROUNDS) pathRuns.push(pathRun);
     for (const sender of senders) {
-      const before = cpuSecondsOf(simulator.pid);
+      const before = cpuSecondsOf(target.pid);
       const run = await measure(sender);
       if (round >= WARM_UP_ROUNDS) runs.get(sender.name)?.push(run);
       if (round >= WARM_UP_ROUNDS && sender.name === 'muster') {
-        busy = Math.max(busy, (cpuSecondsOf(simulator.pid) - before) / (PUSHES / run.perSecond));
+        busy = Math.max(busy, (cpuSecondsOf(target.pid) - before) / (PUSHES / run.perSecond));
       }
     }
   }
   for (const sender of senders) await sender.close();
+  await path.close();
   const of = (name: string) => runs.get(name) ?? [];
   const bottleneck =
     busy > 0.8 ? 'simulator process (one core)' : 'client process (one core), beside the simulator';
@@ -78,6 +56,14 @@ async function runAll(target: Target, simulator: ChildProcess): Promise<BenchLin
     line(`push: client, ${peer}`, 'pushes/s', of('muster'), of(peer), 'perSecond', bottleneck),
   );
   lines.push(
+    line(
+      'push: CPU with queue and ledger, client alone',
+      'µs CPU/push',
+      pathRuns,
+      of('muster'),
+      'cpuMicros',
+      'worker process',
+    ),
     line(
       'push: CPU, agent.request',
       'µs CPU/push',
@@ -105,6 +91,17 @@ async function measure(sender: PushSender): Promise<Run> {
     }
   };
   await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  const seconds = (performance.now() - started) / 1000;
+  const { user, system } = process.cpuUsage(cpu);
+  const sent = PUSHES - failed;
+  return { perSecond: sent / seconds, cpuMicros: (user + system) / sent, failed };
+}
+
+/** One wave to `PUSHES` drivers, from the queue to the record. */
+async function measurePath(path: PushPath): Promise<Run> {
+  const cpu = process.cpuUsage();
+  const started = performance.now();
+  const { failed } = await path.wave();
   const seconds = (performance.now() - started) / 1000;
   const { user, system } = process.cpuUsage(cpu);
   const sent = PUSHES - failed;

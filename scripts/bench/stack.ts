@@ -5,9 +5,11 @@ import { rmSync } from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
 import { readConfig } from '../../engine/config.ts';
+import { toJobId, zoneOf } from '../../engine/domain/zones.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
 import { createLog } from '../../engine/log.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
+import type { NewJob } from '../../engine/pg/jobs.ts';
 import { migrate } from '../../engine/pg/migrate.ts';
 import { createPushQueues } from '../../workers/queues.ts';
 import { temporaryDir } from '../dev/places.ts';
@@ -18,6 +20,7 @@ import { mintToken, type Role } from '../dev/tokens.ts';
 /** All drivers and jobs are around here, in one zone. */
 export const HERE = { lat: 37.77, lng: -122.41 };
 
+const RADIUS_KM = 30;
 const SECRET = 's'.repeat(32);
 const TOKEN_TTL_S = 3600;
 
@@ -120,6 +123,26 @@ export async function postJob(engine: Engine): Promise<string> {
   });
   if (!posted.ok) throw new Error(posted.code);
   return posted.job.id;
+}
+
+/** A job's row at `HERE` for everybody, to be inserted without being dispatched. */
+export function newJob(uuid: string, notes: string | null = null): NewJob {
+  const zone = zoneOf(HERE);
+  return {
+    id: toJobId(zone, uuid),
+    zone,
+    customerId: 'c1',
+    address: '1 Main St, San Francisco',
+    ...HERE,
+    totalPrice: 120,
+    truckType: null,
+    notes,
+    radiusKm: RADIUS_KM,
+    nextWaveS: null,
+    expiresAt: null,
+    idempotency: null,
+    actor: 'customer:c1',
+  };
 }
 
 /** Resolves when nothing goes on any more behind the answers that were given. */

@@ -7,19 +7,16 @@ import { once } from 'node:events';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobRow } from '../../../engine/domain/job.ts';
-import { toJobId, zoneOf } from '../../../engine/domain/zones.ts';
 import { insertJob } from '../../../engine/pg/jobs.ts';
 import { uuidV7 } from '../../../engine/post-job.ts';
 import { putRow } from '../../../engine/rebuild.ts';
 import { runIdOf } from '../../../engine/redis/client.ts';
 import { residentBytesOf } from '../process-usage.ts';
-import { endOf, HERE, type Stores, startApi, startEngine, tokenFor } from '../stack.ts';
+import { endOf, HERE, newJob, type Stores, startApi, startEngine, tokenFor } from '../stack.ts';
 import type { Crowd } from './crowd.ts';
 import type { Protocol } from './listener.ts';
 import type { PeerOrder } from './peer-main.ts';
 
-/** Everybody and every job is in one place, so that each event goes to all. */
-const RADIUS_KM = 30;
 /** Makes a frame of 600 bytes. */
 const NOTES = 'Ring twice, the dog is friendly. '.repeat(8);
 /** Connections that make a fresh process load what it needs, before its memory is measured. */
@@ -112,7 +109,8 @@ export async function musterSide(stores: Stores, crowd: Crowd): Promise<Side> {
       async prepare(events) {
         const run = runIdOf(ctx.redis);
         const rows: JobRow[] = [];
-        for (let i = 0; i < events; i++) rows.push(await insertJob(ctx.db, newJob()));
+        for (let i = 0; i < events; i++)
+          rows.push(await insertJob(ctx.db, newJob(uuidV7(Date.now()), NOTES)));
         return () => void Promise.all(rows.map((row) => putRow(ctx, row, run)));
       },
       async stop() {
@@ -145,25 +143,6 @@ export async function peerSide(
     },
     crowd,
   );
-}
-
-function newJob() {
-  const zone = zoneOf(HERE);
-  return {
-    id: toJobId(zone, uuidV7(Date.now())),
-    zone,
-    customerId: 'c1',
-    address: '1 Main St, San Francisco',
-    ...HERE,
-    totalPrice: 120,
-    truckType: null,
-    notes: NOTES,
-    radiusKm: RADIUS_KM,
-    nextWaveS: null,
-    expiresAt: null,
-    idempotency: null,
-    actor: 'customer:c1' as const,
-  };
 }
 
 const tokens: Promise<string>[] = [];

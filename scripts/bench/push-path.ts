@@ -1,0 +1,86 @@
+/**
+ * The whole way of a wave's pushes in one worker: queue, chunks, windows, ledger and record, around
+ * the client that the benchmark measures alone.
+ */
+import { sql } from 'drizzle-orm';
+import { createLog } from '../../engine/log.ts';
+import { createRegistry } from '../../engine/metrics.ts';
+import { insertJob } from '../../engine/pg/jobs.ts';
+import { markDispatched, saveCandidates } from '../../engine/pg/waves.ts';
+import { uuidV7 } from '../../engine/post-job.ts';
+import { putRow } from '../../engine/rebuild.ts';
+import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
+import { createPushMetrics } from '../../workers/push/metrics.ts';
+import { createSender } from '../../workers/push/sender.ts';
+import { startPushWorkers } from '../../workers/push/start.ts';
+import { createPushQueues } from '../../workers/queues.ts';
+import type { Target } from './push-senders.ts';
+import { addDrivers, newJob, type Stores, startEngine } from './stack.ts';
+
+const DONE_POLL_MS = 20;
+
+export interface PushPath {
+  /** Pushes one wave to everybody; resolves when every push is on record. */
+  wave(): Promise<{ failed: number }>;
+  close(): Promise<void>;
+}
+
+/** So many drivers with a phone each, and a worker's lanes in this process. */
+export async function startPushPath(
+  stores: Stores,
+  target: Target,
+  drivers: number,
+): Promise<PushPath> {
+  const { engine, close } = await startEngine(stores);
+  const { ctx } = engine;
+  await addDrivers(stores, drivers, { online: false });
+  await ctx.db.execute(sql`
+    insert into device_tokens (token, user_id, app, environment)
+    select lpad(to_hex(n + 1), 64, '0'), 'd' || n, 'driver', 'sandbox'
+    from generate_series(0, ${drivers - 1}::int) n`);
+  const candidates = Array.from({ length: drivers }, (_, i) => ({ driverId: `d${i}`, km: 1 }));
+
+  const log = createLog('bench', 'warn');
+  const queues = createPushQueues(stores.redisUrl, log);
+  const { key, keyId, teamId } = target;
+  const routes = createApnsRoutes(
+    {
+      url: target.url,
+      ca: target.ca,
+      credentials: { key, keyId, teamId },
+      defaultEnvironment: 'sandbox',
+      driverTopic: 'app.muster.driver',
+      customerTopic: 'app.muster.customer',
+    },
+    log,
+  );
+  const metrics = createPushMetrics(createRegistry(), queues.byLane, ctx.now);
+  const sender = createSender({ db: ctx.db, routes, metrics, log });
+  const workers = startPushWorkers({ ctx, redisUrl: stores.redisUrl, queues, sender });
+  await workers.ready();
+
+  return {
+    async wave() {
+      const row = await insertJob(ctx.db, newJob(uuidV7(Date.now())));
+      await putRow(ctx, row);
+      await saveCandidates(ctx.db, row.id, row.wave, candidates, drivers);
+      await queues.tasks.enqueueWave(row.id, row.wave);
+      await markDispatched(ctx.db, row.id, row.wave);
+      for (;;) {
+        const [done] = await ctx.db.execute<{ pushed: boolean }>(sql`
+          select pushed_at is not null as pushed from job_waves where job_id = ${row.id}`);
+        if (done?.pushed) break;
+        await new Promise((resolve) => setTimeout(resolve, DONE_POLL_MS));
+      }
+      const [sent] = await ctx.db.execute<{ n: number }>(sql`
+        select count(*)::int as n from push_attempts where job_id = ${row.id} and outcome = 'sent'`);
+      return { failed: drivers - (sent?.n ?? 0) };
+    },
+    async close() {
+      await workers.close();
+      await sender.close();
+      await queues.close();
+      await close();
+    },
+  };
+}
