@@ -1,8 +1,8 @@
 /**
  * The critical lane: one notification to every phone of its user. It is done when the outcome is on
  * record, or when there is no phone; else the reconciler hands it over again. What reached Apple is
- * not sent again; what may have is repeated a few times, under the same collapse id, so that the
- * phone shows it once.
+ * not sent again; what may have is repeated once, under the same collapse id, so that the phone shows
+ * it once.
  */
 import { UnrecoverableError } from 'bullmq';
 import type { EngineContext } from '../../engine/context.ts';
@@ -23,7 +23,9 @@ import { type Sender, type Sent, suffixOf } from './sender.ts';
 
 /** Who is coming is worth knowing for an hour; later the app shows it anyway. */
 const NOTICE_LIFE_MS = 3_600_000;
-/** So often with no answer; a phone that got each of them shows one, by their collapse id. */
+/** Contract section 7: a push whose answer was lost is repeated once. */
+const ANSWER_LOST_MAX = 2;
+/** One that has not even lost its answer went down with its worker, most likely before it was sent. */
 const UNKNOWN_MAX = 5;
 
 interface Failed {
@@ -96,11 +98,13 @@ export function createCriticalLane(ctx: EngineContext, sender: Sender): Critical
   }
 }
 
-/** Not yet tried, surely not processed, or unknown no more than a few times. */
+/** Not yet tried, surely not processed, or not yet too often unknown. */
 function needsPush(device: DeviceToken, before: readonly AttemptRow[]): boolean {
   const own = before.filter((attempt) => attempt.tokenSuffix === suffixOf(device.token));
   if (own.some(isSettled)) return false;
-  return own.filter((attempt) => attempt.outcome === 'unknown').length < UNKNOWN_MAX;
+  const unknown = own.filter((attempt) => attempt.outcome === 'unknown');
+  const answerLost = unknown.filter((attempt) => attempt.reason !== null);
+  return answerLost.length < ANSWER_LOST_MAX && unknown.length < UNKNOWN_MAX;
 }
 
 function isSettled({ outcome, status, reason }: AttemptRow): boolean {

@@ -183,6 +183,21 @@ describe('the customer', () => {
     expect(attempts.map((a) => a.outcome)).toEqual(['unknown', 'sent']);
     expect(t.simulator.phones.shown(tokenOf('dave'))).toHaveLength(1);
   });
+
+  it('is pushed no more than twice when no answer ever comes', async () => {
+    await register('erin', 'customer');
+    const id = await driver();
+    const job = await t.post({ customerId: 'erin' });
+    await until(() => pushes(job.id, id).length === 1);
+    t.simulator.faults.add({ kind: 'kill', count: 10 });
+    await t.engine.claim(job.id, id);
+    await until(async () => (await undone()).length === 0, { timeoutMs: 30_000 });
+    t.simulator.faults.clear();
+    const attempts = (await listAttempts(t.ctx.db, { jobId: job.id })).filter(
+      (a) => a.userId === 'erin',
+    );
+    expect(attempts.map((a) => a.outcome)).toEqual(['unknown', 'unknown']);
+  });
 });
 
 describe('a claim', () => {
