@@ -94,7 +94,7 @@ export function apply(model: Model, call: Call): unknown {
     case 'read':
       return model.ready ? opens(model).map((job) => [job, ...shown(model, job)]) : 'not ready';
     case 'overdue':
-      return [...model.jobs].filter(([, job]) => job.leaseOver).map(([id]) => id);
+      return [...model.jobs].flatMap(([id, job]) => (job.leaseOver ? [id] : [])).sort();
     case 'restart':
       model.ready = call.ready;
       return undefined;
