@@ -53,6 +53,8 @@ interface Server {
   port: number;
   /** Prepares so many events; what it returns sends them. */
   prepare(events: number): Promise<() => void>;
+  /** Withdraws what was sent: who connects next is greeted with none of it. */
+  withdraw(): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -63,7 +65,10 @@ function sideOf(server: Server, crowd: Crowd): Side {
     const tokens = await tokensOf(listeners);
     await crowd.order({ order: 'open', crowd: name, port, protocol, tokens });
   };
-  const closeAll = () => crowd.order({ order: 'close', crowd: name });
+  const closeAll = async () => {
+    await crowd.order({ order: 'close', crowd: name });
+    await server.withdraw();
+  };
   return {
     protocol,
     pid: child.pid,
@@ -101,6 +106,7 @@ export async function musterSide(stores: Stores, crowd: Crowd): Promise<Side> {
   const { child, url, stop } = await startApi(stores);
   const { engine, close } = await startEngine(stores);
   const { ctx } = engine;
+  const sent: string[] = [];
   return sideOf(
     {
       child,
@@ -111,7 +117,11 @@ export async function musterSide(stores: Stores, crowd: Crowd): Promise<Side> {
         const rows: JobRow[] = [];
         for (let i = 0; i < events; i++)
           rows.push(await insertJob(ctx.db, newJob(uuidV7(Date.now()), NOTES)));
+        sent.push(...rows.map((row) => row.id));
         return () => void Promise.all(rows.map((row) => putRow(ctx, row, run)));
+      },
+      async withdraw() {
+        for (const id of sent.splice(0)) await engine.cancel(id, 'operator:bench', null);
       },
       async stop() {
         await close();
@@ -139,6 +149,7 @@ export async function peerSide(
         const order: PeerOrder = { data: Array.from({ length: events }, () => data) };
         return () => child.send(order);
       },
+      withdraw: async () => {},
       stop: () => endOf(child),
     },
     crowd,

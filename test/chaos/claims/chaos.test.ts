@@ -8,7 +8,7 @@ import { until } from '../../support/until.ts';
 import { Watcher } from '../feed/watcher.ts';
 import { check } from './checker.ts';
 import { Deployment, LEASE_MS, look } from './deployment.ts';
-import { Load } from './load.ts';
+import { Load, type TapRecord } from './load.ts';
 import { strike } from './nemesis.ts';
 import { FAULT_KINDS, INTERRUPTION_KINDS, planOf } from './plan.ts';
 
@@ -58,7 +58,9 @@ describe('chaos', () => {
         const sql = look(deployment);
         const { won, ...broken } = await check(sql, load.history);
         await sql.end();
-        report(seed, struck, { won, repairMs, toldMs, load });
+        const { taps } = load.history;
+        const undecidedMs = Math.max(...taps.map((tap) => decidedAfter(tap, struck.windows)));
+        report(seed, struck, { won, undecidedMs, repairMs, toldMs, taps });
         expect({
           ...broken,
           deaths: deployment.deaths,
@@ -78,6 +80,7 @@ describe('chaos', () => {
         }
         expect(won).toBeGreaterThanOrEqual(WON_MIN);
         expect(struck.interrupted).toBeGreaterThanOrEqual(INTERRUPTED_MIN);
+        expect(undecidedMs).toBeLessThan(REPAIR_MS);
         expect(repairMs).toBeLessThan(REPAIR_MS);
       } finally {
         for (const watcher of watchers) watcher.close();
@@ -146,11 +149,21 @@ async function repaired(
 function report(
   seed: number,
   struck: Awaited<ReturnType<typeof strike>>,
-  { won, repairMs, toldMs, load }: { won: number; repairMs: number; toldMs: number; load: Load },
+  {
+    won,
+    undecidedMs,
+    repairMs,
+    toldMs,
+    taps,
+  }: {
+    won: number;
+    undecidedMs: number;
+    repairMs: number;
+    toldMs: number;
+    taps: readonly TapRecord[];
+  },
 ): void {
-  const { taps } = load.history;
   const faults = [...struck.counts].map(([kind, n]) => `${n} × ${kind}`).join(', ');
-  const undecidedMs = Math.max(...taps.map((tap) => decidedAfter(tap, struck.windows)));
   process.stdout.write(
     `chaos seed ${seed}: ${taps.length} taps, ${won} won, ` +
       `${taps.filter((tap) => tap.tries > 1).length} tapped again, ` +
@@ -161,10 +174,7 @@ function report(
 }
 
 /** How long a tap had no answer, not counting the time in which something was away. */
-function decidedAfter(
-  tap: { askedAt: number; answeredAt: number },
-  windows: readonly { from: number; to: number }[],
-): number {
+function decidedAfter(tap: TapRecord, windows: readonly { from: number; to: number }[]): number {
   let counted = tap.askedAt;
   let awayMs = 0;
   for (const { from, to } of windows.toSorted((a, b) => a.from - b.from)) {
