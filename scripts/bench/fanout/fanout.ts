@@ -51,6 +51,7 @@ async function runAll(stores: Stores, crowd: Crowd): Promise<BenchLine[]> {
 
   await openAll([muster, bare], SOCKETS_MANY);
   const many = await inTurns([muster, bare], 1, SINGLES, SOCKETS_MANY);
+  for (const side of [muster, bare]) await side.closeAll();
   for (const side of [muster, socketIo, bare]) await side.stop();
 
   const memory = await measureMemory(data, stores, crowd);
