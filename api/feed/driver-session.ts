@@ -189,20 +189,22 @@ export class DriverSession implements ZoneWatcher {
 
   #hidden(job: MirroredJob): HiddenReason | null {
     if (!this.driver) return 'not_approved';
-    return hiddenReason(this.#state(this.driver), job, this.#host.now(), this.#host.rules);
+    return hiddenReason(this.#heard(this.driver), job, this.#host.now(), this.#host.rules);
   }
 
   /** He is connected: his last frame or pong counts like one that Redis has seen. */
-  #state(driver: KnownDriver): KnownDriver {
-    return driver.seenAt >= this.connection.heardAt
-      ? driver
-      : { ...driver, seenAt: this.connection.heardAt };
+  #heard(driver: KnownDriver): KnownDriver {
+    const { heardAt } = this.connection;
+    if (driver.seenAt >= heardAt) return driver;
+    // Kept: a copy for every job and every driver would be most of what a burst costs.
+    this.driver = { ...driver, seenAt: heardAt };
+    return this.driver;
   }
 
   #availableNow(): boolean {
     if (!this.driver) return false;
-    const state = this.#state(this.driver);
-    return unavailableReason(state, this.#host.now(), this.#host.rules) === null;
+    const driver = this.#heard(this.driver);
+    return unavailableReason(driver, this.#host.now(), this.#host.rules) === null;
   }
 
   /** Deltas from what the client holds to what he should see. */

@@ -19,11 +19,17 @@ export function createFeedMetrics(registry: Registry): FeedMetrics {
     labelNames: ['role'],
     registers,
   });
-  const frames = new Counter({
+  // Counted for every frame of every socket, so without the registry's own work until it is read.
+  const counted = new Map<string, number>();
+  new Counter({
     name: 'muster_feed_frames_total',
     help: 'Frames handed to sockets.',
     labelNames: ['event'],
     registers,
+    collect() {
+      for (const [event, count] of counted) this.inc({ event }, count);
+      counted.clear();
+    },
   });
   const lag = new Histogram({
     name: 'muster_feed_lag_seconds',
@@ -40,7 +46,7 @@ export function createFeedMetrics(registry: Registry): FeedMetrics {
   return {
     opened: (role) => sessions.inc({ role }),
     closed: (role) => sessions.dec({ role }),
-    frame: (event) => frames.inc({ event }),
+    frame: (event) => void counted.set(event, (counted.get(event) ?? 0) + 1),
     lag: (seconds) => lag.observe(Math.max(0, seconds)),
     resync: (reason) => resyncs.inc({ reason }),
   };

@@ -22,6 +22,9 @@ const SNAPSHOT = '{"event":"feed:snapshot"';
 const ACK = '{"event":"ack"';
 /** RFC 6455, section 5.2. */
 const [TEXT, CLOSE, PING, PONG] = [1, 8, 9, 10];
+const NOTHING = Buffer.alloc(0);
+/** All listeners of a process read into this one, each one's bytes until they are looked at. */
+const BYTES = Buffer.allocUnsafe(64 * 1024);
 
 export class Listener {
   /** Resolves when events are delivered to it from now on. */
@@ -33,7 +36,7 @@ export class Listener {
   /** Called when the server has answered what was sent with a `ref`. */
   acked: () => void = () => {};
   #upgraded = false;
-  #rest: Buffer = Buffer.alloc(0);
+  #rest: Buffer = NOTHING;
 
   /** `delivered` is called for each delivery, `failed` when the server ends the connection. */
   constructor(
@@ -45,9 +48,19 @@ export class Listener {
     const { promise, resolve } = Promise.withResolvers<void>();
     this.ready = promise;
     this.#joined = resolve;
-    this.#socket = net.connect({ port: target.port, host: '127.0.0.1', noDelay: true });
+    this.#socket = net.connect({
+      port: target.port,
+      host: '127.0.0.1',
+      noDelay: true,
+      onread: {
+        buffer: BYTES,
+        callback: (length) => {
+          this.#read(BYTES.subarray(0, length));
+          return true;
+        },
+      },
+    });
     this.#socket.on('connect', () => this.#upgrade(target.token));
-    this.#socket.on('data', (bytes) => this.#read(bytes));
     this.#socket.on('error', (error) => on.failed(error.message));
     this.#socket.on('end', () => on.failed('the server ended the connection'));
   }
@@ -80,7 +93,7 @@ export class Listener {
     if (!this.#upgraded) {
       const end = data.indexOf('\r\n\r\n');
       if (end < 0) {
-        this.#rest = data;
+        this.#rest = Buffer.from(data);
         return;
       }
       const status = data.toString('latin1', 9, 12);
@@ -110,7 +123,7 @@ export class Listener {
       this.#frame((data[at] as number) & 0x0f, data, at + header, end);
       at = end;
     }
-    return at === data.length ? Buffer.alloc(0) : data.subarray(at);
+    return at === data.length ? NOTHING : Buffer.from(data.subarray(at));
   }
 
   #frame(opcode: number, data: Buffer, from: number, to: number): void {
