@@ -15,7 +15,7 @@ export interface Deliveries {
 }
 
 export function createDeliveries(ctx: EngineContext): Deliveries {
-  let pending = new Map<string, Set<string>>();
+  let pending = new Map<string, string[]>();
   let count = 0;
   let saving: Promise<void> = Promise.resolve();
   const timer = setInterval(() => void save(), SAVE_MS);
@@ -26,7 +26,7 @@ export function createDeliveries(ctx: EngineContext): Deliveries {
     const batch = pending;
     pending = new Map();
     count = 0;
-    const rows = [...batch].map(([jobId, drivers]) => ({ jobId, driverIds: [...drivers] }));
+    const rows = [...batch].map(([jobId, driverIds]) => ({ jobId, driverIds }));
     saving = saving
       .then(() => saveDeliveries(ctx.db, rows))
       .catch((error: unknown) => {
@@ -38,10 +38,11 @@ export function createDeliveries(ctx: EngineContext): Deliveries {
 
   function add(jobId: string, driverId: string): void {
     if (count >= PENDING_MAX) return;
-    const drivers = pending.get(jobId) ?? new Set();
-    if (drivers.has(driverId)) return;
-    pending.set(jobId, drivers.add(driverId));
     count++;
+    const drivers = pending.get(jobId);
+    // Who is told twice is listed twice: readers ask whether, not how often.
+    if (drivers) drivers.push(driverId);
+    else pending.set(jobId, [driverId]);
   }
 
   return {
