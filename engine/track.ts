@@ -9,7 +9,7 @@ import { announceDriver, enterZone } from './drivers.ts';
 import { type LastSeen, saveLastSeen } from './pg/drivers.ts';
 import { type Fix, formatFix, type KnownDriver } from './redis/drivers.ts';
 import { zoneLog } from './redis/keys.ts';
-import { type TrackAnswer, track } from './redis/scripts.ts';
+import { type TrackEntry, track } from './redis/scripts.ts';
 
 /** A fix waits no longer than this for others to share its script call. */
 const FLUSH_MS = 50;
@@ -18,6 +18,11 @@ const SAVE_MS = 4000;
 const SAVE_BATCH = 1000;
 /** One script call stays short: others wait behind it. */
 const SCRIPT_BATCH = 500;
+/**
+ * Who is in a zone is passed on to `world` this often, or four times in the time after which he is
+ * stale: every fix would make it the busiest zone of all.
+ */
+const WORLD_MS = 5000;
 /** Drivers waiting for one flush; who comes beyond it is told to try again. */
 const PENDING_MAX = 20_000;
 
@@ -57,6 +62,9 @@ export function createTracker(
 ): Tracker {
   let pending = newBatch();
   let unsaved = new Map<string, LastSeen>();
+  const worldMs = Math.min(WORLD_MS, ctx.settings.driverStaleMs / 4);
+  /** Driver → when `world` last heard of him. */
+  const inWorld = new Map<string, number>();
   let flushing: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | null = null;
   let saving: Promise<void> = Promise.resolve();
@@ -80,14 +88,13 @@ export function createTracker(
   }
 
   async function flushBatch(batch: readonly Pending[]): Promise<void> {
-    const byZone = Map.groupBy(batch, (p) => zoneFor(p));
-    const tracked: TrackedFix[] = [];
-    for (const [zone, members] of byZone) {
+    const calls: Promise<TrackedFix[]>[] = [];
+    for (const [zone, members] of Map.groupBy(batch, zoneFor)) {
       for (let i = 0; i < members.length; i += SCRIPT_BATCH) {
-        const part = members.slice(i, i + SCRIPT_BATCH);
-        tracked.push(...(await flushZone(zone, part)));
+        calls.push(flushZone(zone, members.slice(i, i + SCRIPT_BATCH)));
       }
     }
+    const tracked = (await Promise.all(calls)).flat();
     if (tracked.length === 0) return;
     onTracked(tracked);
     for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
@@ -98,26 +105,20 @@ export function createTracker(
   /** One script call for the zone and one for the world, then whoever the zone did not know. */
   async function flushZone(zone: Zone, part: readonly Pending[]): Promise<TrackedFix[]> {
     const stale = ctx.settings.driverStaleMs;
+    const news = part.filter((p) => p.seenAt - (inWorld.get(p.driver.id) ?? 0) >= worldMs);
     const [here, world] = await Promise.all([
-      zone === WORLD
-        ? null
-        : track(
-            ctx.redis,
-            zone,
-            stale,
-            part.map((p) => entryOf(p, p.fix)),
-          ),
-      track(
-        ctx.redis,
-        WORLD,
-        stale,
-        part.map((p) => entryOf(p, null)),
-      ),
+      zone === WORLD ? [] : track(ctx.redis, zone, stale, part.map(entryOf)),
+      track(ctx.redis, WORLD, stale, news.map(signOfLife)),
     ]);
+    const cameBack = new Set<string>();
+    for (const [i, p] of news.entries()) {
+      inWorld.set(p.driver.id, p.seenAt);
+      if (world[i]?.wasStale) cameBack.add(p.driver.id);
+    }
     const tracked: TrackedFix[] = [];
     for (const [i, p] of part.entries()) {
       remember(p);
-      const answer = here?.[i];
+      const answer = here[i];
       if (answer?.kind === 'absent' && p.fix) await enter(p, p.fix);
       if (p.fix && answer) {
         ctx.metrics.location(answer.kind === 'ignored' ? 'ignored' : 'taken');
@@ -125,7 +126,8 @@ export function createTracker(
           tracked.push({ id: p.driver.id, zone, fix: p.fix, seenAt: p.seenAt });
         }
       }
-      if (cameBack(answer, world[i])) await announceDriver(ctx, p.driver.id);
+      // Heard of again after a silence that had hidden every job from him: gateways must know.
+      if (answer?.wasStale || cameBack.has(p.driver.id)) await announceDriver(ctx, p.driver.id);
     }
     return tracked;
   }
@@ -150,6 +152,7 @@ export function createTracker(
   }
 
   function save(): Promise<void> {
+    for (const [id, at] of inWorld) if (ctx.now() - at >= worldMs) inWorld.delete(id);
     const batch = [...unsaved.values()];
     unsaved = new Map();
     saving = saving
@@ -202,17 +205,16 @@ function zoneFor(p: Pending): Zone {
   return p.fix ? zoneOf(p.fix) : (p.driver.zone ?? WORLD);
 }
 
-function entryOf(p: Pending, fix: Fix | null) {
+function entryOf({ driver, fix, seenAt }: Pending): TrackEntry {
   return {
-    id: p.driver.id,
-    truckType: p.driver.truckType,
+    id: driver.id,
+    truckType: driver.truckType,
     fix: fix ? formatFix(fix) : '',
     at: fix?.at ?? 0,
-    seenAt: p.seenAt,
+    seenAt,
   };
 }
 
-/** Heard of again after a silence that had hidden every job from him: gateways must know. */
-function cameBack(here: TrackAnswer | null | undefined, world: TrackAnswer | undefined): boolean {
-  return (here?.wasStale ?? false) || (world?.wasStale ?? false);
+function signOfLife(pending: Pending): TrackEntry {
+  return entryOf({ ...pending, fix: null });
 }

@@ -1,6 +1,7 @@
--- Takes a batch of signs of life, with or without a fix, in one zone. Fixes that are not newer than
--- the stored one are ignored. A fix moves who is in an index (XX) and adds nobody: the caller may not
--- have heard yet that he went offline or drives another truck. Who is in which index: index-driver.
+-- Takes a batch of signs of life, with or without a fix, in one zone, each driver once. Fixes that are
+-- not newer than the stored one are ignored. A fix moves who is in an index (XX) and adds nobody: the
+-- caller may not have heard yet that he went offline or drives another truck. Who is in which index:
+-- index-driver. Everybody is read with one call and written with one: a call costs as much as a member.
 -- KEYS[1] roster
 -- KEYS[2] fixes
 -- KEYS[3] seen
@@ -12,28 +13,48 @@
 local roster, fixes, seen, any = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local stale = tonumber(ARGV[1])
 
-local reply = {}
-for i = 2, #ARGV, 5 do
-  local driver, typed, fix = ARGV[i], tonumber(ARGV[i + 1]), ARGV[i + 2]
-  local at, life = tonumber(ARGV[i + 3]), tonumber(ARGV[i + 4])
-  if redis.call('HEXISTS', roster, driver) == 0 then
-    reply[#reply + 1] = -1
+local drivers = {}
+for i = 2, #ARGV, 5 do drivers[#drivers + 1] = ARGV[i] end
+local present = redis.call('HMGET', roster, unpack(drivers))
+local lives = redis.call('ZMSCORE', seen, unpack(drivers))
+local stored = redis.call('HMGET', fixes, unpack(drivers))
+
+local reply, alive, moved, places = {}, {}, {}, {}
+for i = 4, #KEYS do places[KEYS[i]] = {} end
+local function place(index, lng, lat, driver)
+  local list = places[index]
+  local n = #list
+  list[n + 1], list[n + 2], list[n + 3] = lng, lat, driver
+end
+for n, driver in ipairs(drivers) do
+  local i = 5 * n - 3
+  local typed, fix, life = tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 4]
+  if not present[n] then
+    reply[n] = -1
   else
     local code = 1
-    local before = redis.call('ZSCORE', seen, driver)
-    redis.call('ZADD', seen, 'GT', life, driver)
-    local stored = redis.call('HGET', fixes, driver)
+    alive[#alive + 1] = life
+    alive[#alive + 1] = driver
     if fix ~= '' then
-      local storedAt = stored and tonumber(string.match(stored, '^%S+ %S+ (%S+)')) or -1
-      if at <= storedAt then code = 0 else
-        redis.call('HSET', fixes, driver, fix)
+      local before = stored[n]
+      local storedAt = before and tonumber(string.match(before, '^%S+ %S+ (%S+)')) or -1
+      if tonumber(ARGV[i + 3]) <= storedAt then code = 0 else
+        moved[#moved + 1] = driver
+        moved[#moved + 1] = fix
         local lat, lng = string.match(fix, '^(%S+) (%S+)')
-        redis.call('GEOADD', any, 'XX', lng, lat, driver)
-        if typed > 0 then redis.call('GEOADD', KEYS[4 + typed], 'XX', lng, lat, driver) end
+        place(any, lng, lat, driver)
+        if typed > 0 then place(KEYS[4 + typed], lng, lat, driver) end
       end
     end
-    local wasStale = not before or life - tonumber(before) > stale
-    reply[#reply + 1] = wasStale and code + 2 or code
+    local before = lives[n]
+    local wasStale = not before or tonumber(life) - tonumber(before) > stale
+    reply[n] = wasStale and code + 2 or code
   end
+end
+
+if #alive > 0 then redis.call('ZADD', seen, 'GT', unpack(alive)) end
+if #moved > 0 then redis.call('HSET', fixes, unpack(moved)) end
+for index, list in pairs(places) do
+  if #list > 0 then redis.call('GEOADD', index, 'XX', unpack(list)) end
 end
 return reply

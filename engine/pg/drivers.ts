@@ -118,7 +118,10 @@ export interface LastSeen {
   seenAt: number;
 }
 
-/** Stores the newest positions of many drivers at once; an older fix never overwrites. */
+/**
+ * Stores the newest positions of many drivers at once; an older fix never overwrites. Rows are locked
+ * in one order: a driver on his way from one process to another is in the batches of both.
+ */
 export async function saveLastSeen(db: Db, batch: readonly LastSeen[]): Promise<void> {
   await db.execute(sql`
     update drivers d set
@@ -131,7 +134,8 @@ export async function saveLastSeen(db: Db, batch: readonly LastSeen[]): Promise<
         and (old.position_at is null or to_timestamp(f.at / 1000) >= old.position_at) as newer
       from jsonb_to_recordset(${JSON.stringify(batch)}::text::jsonb)
         as f(id text, lat float8, lng float8, at float8, "seenAt" float8)
-      join drivers old on old.id = f.id) f
+      join drivers old on old.id = f.id
+      order by old.id for update of old) f
     where d.id = f.id`);
 }
 

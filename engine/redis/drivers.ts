@@ -35,13 +35,15 @@ export interface KnownDriver extends DriverState {
 
 /** Null when Redis does not know him; then Postgres may. */
 export async function readDriver(redis: RedisClient, id: string): Promise<KnownDriver | null> {
-  const [[state, zone], life] = await Promise.all([
-    redis.hmget(keys.driver(id), 'state', 'zone'),
+  const [state, zone] = await redis.hmget(keys.driver(id), 'state', 'zone');
+  if (!state) return null;
+  const [fix, lifeHere, lifeInWorld] = await Promise.all([
+    zone ? redis.hget(keys.fixes(zone), id) : null,
+    zone ? redis.zscore(keys.seen(zone), id) : null,
     redis.zscore(keys.seen(WORLD), id),
   ]);
-  if (!state) return null;
-  const fix = zone ? parseFix(await redis.hget(keys.fixes(zone), id)) : null;
-  return toKnownDriver(JSON.parse(state) as DriverFacts, zone ?? null, fix, Number(life ?? 0));
+  const seenAt = Math.max(Number(lifeHere ?? 0), Number(lifeInWorld ?? 0));
+  return toKnownDriver(JSON.parse(state) as DriverFacts, zone ?? null, parseFix(fix), seenAt);
 }
 
 export function toKnownDriver(

@@ -30,7 +30,7 @@ export const keys = {
   roster: (zone: Zone) => `muster:{${zone}}:roster`,
   /** HASH driver → `lat lng at heading`: last fixes, `at` the phone's time capped at ours. */
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
-  /** ZSET driver → server time (ms) of his last sign of life. */
+  /** ZSET driver → server time (ms) of his last sign of life; in `world` it may be some seconds old. */
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
   /** HASH rev, state (JSON), zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,

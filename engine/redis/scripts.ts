@@ -297,6 +297,7 @@ export async function track(
   staleMs: number,
   entries: readonly TrackEntry[],
 ): Promise<TrackAnswer[]> {
+  if (entries.length === 0) return [];
   const types = [...new Set(entries.flatMap((e) => (e.truckType === null ? [] : [e.truckType])))];
   const codes = (await runScript(
     redis,

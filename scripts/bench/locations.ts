@@ -2,7 +2,7 @@
  * `bench -- locations`: from a driver's fix to a position that searches find, at the engine's verb and
  * through sockets, beside raw `GEOADD` of 100 members a call on the same Redis.
  */
-import { connectRedis, whenReady } from '../../engine/redis/client.ts';
+import { connectRedis, type RedisClient, whenReady } from '../../engine/redis/client.ts';
 import type { KnownDriver } from '../../engine/redis/drivers.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { Crowd } from './fanout/crowd.ts';
@@ -18,6 +18,12 @@ const MEMBERS_A_CALL = 100;
 const SOCKETS = 2000;
 const SOCKETS_MS = 3000;
 const CONNECT_MS = 5000;
+
+interface Run {
+  perSecond: number;
+  /** A second of Redis's core, how many it is enough for. */
+  perRedisSecond: number;
+}
 
 interface SocketsRun {
   perSecond: number;
@@ -44,7 +50,7 @@ async function runAll(stores: Stores, crowd: Crowd): Promise<BenchLine[]> {
   const raw = await rawGeoAdd(stores);
   const gateway = await musterSide(stores, crowd);
   await gateway.open(SOCKETS);
-  const runs = { ours: [] as number[], raw: [] as number[], sockets: [] as SocketsRun[] };
+  const runs = { ours: [] as Run[], raw: [] as Run[], sockets: [] as SocketsRun[] };
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
     const ours = await verb.run();
@@ -60,22 +66,38 @@ async function runAll(stores: Stores, crowd: Crowd): Promise<BenchLine[]> {
   return linesOf(runs);
 }
 
-function linesOf(runs: { ours: number[]; raw: number[]; sockets: SocketsRun[] }): BenchLine[] {
+function linesOf(runs: { ours: Run[]; raw: Run[]; sockets: SocketsRun[] }): BenchLine[] {
   const median = (of: (run: SocketsRun) => number) =>
     runs.sockets.map(of).toSorted((a, b) => a - b)[runs.sockets.length >> 1] ?? Number.NaN;
   const cpu = Math.round(median((run) => run.gatewayCpu) * 100) / 100;
+  const peer = `GEOADD of ${MEMBERS_A_CALL} a call`;
+  const raw = runs.raw.map((run) => run.perSecond);
   return [
-    compare(runs.ours, runs.raw, {
-      bench: `locations: at the verb, GEOADD of ${MEMBERS_A_CALL} a call`,
-      unit: 'fixes/s',
-      bottleneck: 'client process (one core), beside Redis',
-      notes: { drivers: DRIVERS },
-    }),
+    compare(
+      runs.ours.map((run) => run.perRedisSecond),
+      runs.raw.map((run) => run.perRedisSecond),
+      {
+        bench: `locations: what one Redis core takes, ${peer}`,
+        unit: 'fixes/s of CPU',
+        bottleneck: 'Redis (one core)',
+        notes: { drivers: DRIVERS },
+      },
+    ),
+    compare(
+      runs.ours.map((run) => run.perSecond),
+      raw,
+      {
+        bench: `locations: at the verb, ${peer}`,
+        unit: 'fixes/s',
+        bottleneck: 'client process (one core), beside Redis',
+        notes: { drivers: DRIVERS },
+      },
+    ),
     compare(
       runs.sockets.map((run) => run.perSecond),
-      runs.raw,
+      raw,
       {
-        bench: `locations: through ${SOCKETS} sockets, GEOADD of ${MEMBERS_A_CALL} a call`,
+        bench: `locations: through ${SOCKETS} sockets, ${peer}`,
         unit: 'fixes/s',
         bottleneck: cpu > 0.8 ? 'gateway process (one core)' : 'client process, beside the gateway',
         notes: { gateway_cores: cpu, age_p99_ms: Math.round(median((run) => run.p99Ms)) },
@@ -94,7 +116,7 @@ async function engineVerb(stores: Stores) {
   }
   return {
     run: () =>
-      perSecond(async () => {
+      measure(engine.ctx.redis, async () => {
         for (let i = 0; i < FIXES; i++) {
           const fixes = drivers.map((driver) => {
             return engine.tracker.add(driver, { ...somewhere(), at: Date.now(), heading: null });
@@ -112,7 +134,7 @@ async function rawGeoAdd({ redisUrl }: Stores) {
   await whenReady(redis, CONNECT_MS);
   return {
     run: () =>
-      perSecond(async () => {
+      measure(redis, async () => {
         for (let i = 0; i < FIXES; i++) {
           const pipeline = redis.pipeline();
           for (let from = 0; from < DRIVERS; from += MEMBERS_A_CALL) {
@@ -141,10 +163,20 @@ async function throughSockets(gateway: Side): Promise<SocketsRun> {
   };
 }
 
-async function perSecond(work: () => Promise<void>): Promise<number> {
-  const started = performance.now();
+async function measure(redis: RedisClient, work: () => Promise<void>): Promise<Run> {
+  const [usedBefore, started] = [await redisSeconds(redis), performance.now()];
   await work();
-  return (DRIVERS * FIXES) / ((performance.now() - started) / 1000);
+  const seconds = (performance.now() - started) / 1000;
+  const used = (await redisSeconds(redis)) - usedBefore;
+  const fixes = DRIVERS * FIXES;
+  return { perSecond: fixes / seconds, perRedisSecond: fixes / used };
+}
+
+/** CPU seconds that Redis has used so far. */
+async function redisSeconds(redis: RedisClient): Promise<number> {
+  const info = await redis.info('cpu');
+  const of = (field: string) => Number(new RegExp(`^${field}:(\\S+)`, 'm').exec(info)?.[1]);
+  return of('used_cpu_user') + of('used_cpu_sys');
 }
 
 /** Within a kilometre of everybody. */
