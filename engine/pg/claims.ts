@@ -4,7 +4,7 @@
  */
 import { type SQL, sql } from 'drizzle-orm';
 import type { JobRow } from '../domain/job.ts';
-import type { Db } from './client.ts';
+import { anyOf, type Db } from './client.ts';
 import { CLAIMABLE_SQL, HELD_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
 
 /** A tap that passed the gate in Redis, with the version the gate saw. */
@@ -35,9 +35,9 @@ export async function commitClaims(
     return db.execute<RowOf<JobRow>>(claimStatement(intents, options));
   }
   return db.transaction(async (tx) => {
-    const ids = JSON.stringify([...new Set(intents.map((i) => i.driverId))]);
+    const ids = [...new Set(intents.map((i) => i.driverId))];
     const locked = await tx.execute<{ id: string }>(sql`
-      select id from drivers where id in (select jsonb_array_elements_text(${ids}::text::jsonb))
+      select id from drivers where id = ${anyOf(ids)}
       order by id for update ${options.wait ? sql`` : sql`skip locked`}`);
     const mine = new Set(locked.map((driver) => driver.id));
     const free = intents.filter((intent) => mine.has(intent.driverId));

@@ -5,7 +5,7 @@
 import { sql } from 'drizzle-orm';
 import type { DriverCard } from '../domain/job.ts';
 import type { Refusal } from '../domain/visibility.ts';
-import type { Db } from './client.ts';
+import { anyOf, type Db } from './client.ts';
 import { one, type RowOf } from './jobs.ts';
 
 export type ApprovalStatus = 'pending' | 'approved' | 'suspended';
@@ -147,7 +147,7 @@ export async function driverCards(
   if (ids.length === 0) return new Map();
   const rows = await db.execute<RowOf<DriverCard>>(sql`
     select id, name, truck_type, null::float8 as avg_rating, total_jobs from drivers
-    where id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`);
+    where id = ${anyOf(ids)}`);
   return new Map(rows.map((row) => [row.id, row]));
 }
 
@@ -158,7 +158,7 @@ export async function listRefusals(
 ): Promise<{ jobId: string; driverId: string; kind: Refusal }[]> {
   return db.execute<{ jobId: string; driverId: string; kind: Refusal }>(sql`
     select job_id as "jobId", driver_id as "driverId", kind from job_refusals
-    where job_id in (select jsonb_array_elements_text(${JSON.stringify(jobIds)}::text::jsonb))`);
+    where job_id = ${anyOf(jobIds)}`);
 }
 
 /** A decline never replaces a release: who gave a job back stays barred from it. */

@@ -6,7 +6,7 @@ import { type SQL, sql } from 'drizzle-orm';
 import { CLAIMABLE, HELD, type JobRow, type JobStatus } from '../domain/job.ts';
 import type { Notice } from '../domain/notices.ts';
 import type { Refusal } from '../domain/visibility.ts';
-import type { Db } from './client.ts';
+import { anyOf, type Db } from './client.ts';
 
 /** Statuses in which a driver may still take a job, as SQL. */
 const listOf = (statuses: readonly JobStatus[]) => sql.raw(`('${statuses.join("', '")}')`);
@@ -109,7 +109,7 @@ export async function findJob(db: Db, id: string): Promise<JobRow | null> {
 export async function findJobs(db: Db, ids: readonly string[]): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(sql`
     select ${JOB_COLUMNS} from jobs j
-    where j.id in (select jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb))`);
+    where j.id = ${anyOf(ids)}`);
 }
 
 /** A page of jobs, newest first; each filter is optional. */

@@ -4,7 +4,7 @@
  */
 import { sql } from 'drizzle-orm';
 import type { App, NoticeType } from '../domain/notices.ts';
-import type { Db } from './client.ts';
+import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 
 export interface NotificationRow {
@@ -137,7 +137,7 @@ export async function deviceTokensOf(
   return db.execute<RowOf<DeviceToken>>(sql`
     select token, user_id as "userId", environment from device_tokens
     where app = ${app}
-      and user_id in (select jsonb_array_elements_text(${JSON.stringify(userIds)}::text::jsonb))
+      and user_id = ${anyOf(userIds)}
     order by user_id, registered_at`);
 }
 
@@ -227,7 +227,7 @@ export async function lastAttempts(
   return db.execute<RowOf<AttemptRow>>(sql`
     select ${ATTEMPT_COLUMNS} from push_attempts
     where job_id = ${jobId} and wave = ${wave}::int and lane = 'nearby' and not resent
-      and user_id in (select jsonb_array_elements_text(${JSON.stringify(among)}::text::jsonb))
+      and user_id = ${anyOf(among)}
     order by id`);
 }
 

@@ -236,7 +236,7 @@ export const pushAttempts = pgTable(
     resent: boolean('resent').notNull().default(false),
   },
   (t) => [
-    index('push_attempts_job').on(t.jobId, t.wave),
+    index('push_attempts_job').on(t.jobId, t.wave, t.userId),
     index('push_attempts_notification').on(t.notificationId),
     uniqueIndex('push_attempts_apns_id').on(t.apnsId),
   ],

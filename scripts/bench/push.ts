@@ -10,7 +10,7 @@ import { apns2, bareAgent, muster, nodeApn, type PushSender } from './push-sende
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 import { onOwnStores, type Stores } from './stack.ts';
 
-const PUSHES = 4000;
+const PUSHES = 8000;
 /** A worker's windows in flight. */
 const IN_FLIGHT = 400;
 const WARM_UP = 10;
@@ -29,26 +29,23 @@ export function runPush(): Promise<BenchLine[]> {
 }
 
 async function runAll(target: OwnSimulator, stores: Stores): Promise<BenchLine[]> {
-  const path = await startPushPath(stores, target, PUSHES);
-  const pathRuns: Run[] = [];
   const senders = [muster(target), nodeApn(target), apns2(target), bareAgent(target)];
   const runs = new Map<string, Run[]>(senders.map(({ name }) => [name, []]));
   let busy = 0;
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
-    const pathRun = await measurePath(path);
-    if (round >= WARM_UP_ROUNDS) pathRuns.push(pathRun);
     for (const sender of senders) {
       const before = cpuSecondsOf(target.pid);
       const run = await measure(sender);
-      if (round >= WARM_UP_ROUNDS) runs.get(sender.name)?.push(run);
-      if (round >= WARM_UP_ROUNDS && sender.name === 'muster') {
+      if (round < WARM_UP_ROUNDS) continue;
+      runs.get(sender.name)?.push(run);
+      if (sender.name === 'muster') {
         busy = Math.max(busy, (cpuSecondsOf(target.pid) - before) / (PUSHES / run.perSecond));
       }
     }
   }
   for (const sender of senders) await sender.close();
-  await path.close();
+  const { withQueue, alone } = await runWithQueue(target, stores);
   const of = (name: string) => runs.get(name) ?? [];
   const bottleneck =
     busy > 0.8 ? 'simulator process (one core)' : 'client process (one core), beside the simulator';
@@ -59,8 +56,8 @@ async function runAll(target: OwnSimulator, stores: Stores): Promise<BenchLine[]
     line(
       'push: CPU with queue and ledger, client alone',
       'µs CPU/push',
-      pathRuns,
-      of('muster'),
+      withQueue,
+      alone,
       'cpuMicros',
       'worker process',
     ),
@@ -74,6 +71,27 @@ async function runAll(target: OwnSimulator, stores: Stores): Promise<BenchLine[]
     ),
   );
   return lines;
+}
+
+/** On its own: what stores still do after a wave would be counted against whoever comes next. */
+async function runWithQueue(
+  target: OwnSimulator,
+  stores: Stores,
+): Promise<{ withQueue: Run[]; alone: Run[] }> {
+  const path = await startPushPath(stores, target, PUSHES);
+  const client = muster(target);
+  const runs = { withQueue: [] as Run[], alone: [] as Run[] };
+  for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
+    progress(round);
+    const alone = await measure(client);
+    const withQueue = await measurePath(path);
+    if (round < WARM_UP_ROUNDS) continue;
+    runs.alone.push(alone);
+    runs.withQueue.push(withQueue);
+  }
+  await client.close();
+  await path.close();
+  return runs;
 }
 
 /** Sends `PUSHES` pushes with `IN_FLIGHT` at a time. */

@@ -6,8 +6,16 @@ import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims, fenceJob } from '../../../engine/pg/claims.ts';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
-import { findJob, markSettled, transitionJob } from '../../../engine/pg/jobs.ts';
-import { markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
+import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/drivers.ts';
+import { findJob, findJobs, markSettled, transitionJob } from '../../../engine/pg/jobs.ts';
+import {
+  deviceTokensOf,
+  lastAttempts,
+  markDone,
+  notificationsOf,
+  recordAttempts,
+  recordResults,
+} from '../../../engine/pg/notifications.ts';
 import { markDispatched } from '../../../engine/pg/waves.ts';
 import { cleanups } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
@@ -43,10 +51,10 @@ beforeAll(async () => {
 });
 
 /** How many rows and index entries all tables gave for what `work` did. */
-async function rowsRead(work: () => Promise<unknown>): Promise<number> {
+async function rowsRead(work: () => Promise<unknown>, on = pg): Promise<number> {
   const total = async () => {
-    await pg.db.execute(sql`select pg_stat_force_next_flush()`);
-    const [row] = await pg.db.execute<{ n: number }>(sql`
+    await on.db.execute(sql`select pg_stat_force_next_flush()`);
+    const [row] = await on.db.execute<{ n: number }>(sql`
       select (coalesce(sum(seq_tup_read), 0) + (
         select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes))::float8 as n
       from pg_stat_user_tables`);
@@ -98,5 +106,64 @@ describe('with statistics from before, rows are read for', () => {
     ],
   ])('%s: about the one it is', async (_what, work) => {
     expect(await rowsRead(work)).toBeLessThan(2 * ROWS_PER_LOOKUP);
+  });
+});
+
+/** What a worker and a gateway ask for a batch of drivers, jobs or pushes. */
+describe('by a plan from when tables were empty, rows are read for', () => {
+  const MANY = 4000;
+  const ids = (prefix: string) => Array.from({ length: BATCH }, (_, i) => `${prefix}${i}`);
+  const results = ids('p').map((apnsId) => {
+    return { apnsId, outcome: 'sent' as const, status: 200, reason: null, latencyMs: 1 };
+  });
+  const places = ids('d').map((id) => ({ id, lat: 1, lng: 1, at: 1, seenAt: 1 }));
+  let run = 0;
+  const attempts = () =>
+    ids('d').map((userId) => ({
+      apnsId: `new-${run++}`,
+      jobId: 'j1',
+      wave: 2,
+      userId,
+      app: 'driver' as const,
+      lane: 'nearby' as const,
+      kind: 'new_job',
+      notificationId: null,
+      tokenSuffix: 'x',
+      resendOf: 'p1',
+    }));
+  const statements: [string, () => Promise<unknown>][] = [
+    ['phones of drivers', () => deviceTokensOf(fresh.db, 'driver', ids('d'))],
+    ['what drivers were pushed', () => lastAttempts(fresh.db, 'j1', 1, ids('d'))],
+    ['pushes that begin', () => recordAttempts(fresh.db, attempts())],
+    ['pushes that have an outcome', () => recordResults(fresh.db, results)],
+    ['where drivers are', () => saveLastSeen(fresh.db, places)],
+    ['cards of drivers', () => driverCards(fresh.db, ids('d'))],
+    ['jobs', () => findJobs(fresh.db, ids('j'))],
+    ['refusals of jobs', () => listRefusals(fresh.db, ids('j'))],
+  ];
+  let fresh: PgClient;
+  beforeAll(async () => {
+    fresh = connectPg(await freshDatabase(), 1);
+    cleanups.push(() => fresh.close());
+    for (const [, work] of statements) await work();
+    const many = sql`generate_series(0, ${MANY - 1}::int) n`;
+    const { db } = fresh;
+    await db.execute(sql`insert into drivers (id) select 'd' || n from ${many}`);
+    await db.execute(sql`
+      insert into jobs (id, zone, status, customer_id, address, total_price, radius_km)
+      select 'j' || n, 'z', 'pending', 'c', '1 Main St', 1, 30 from ${many}`);
+    await db.execute(sql`
+      insert into job_refusals (job_id, driver_id, kind)
+      select 'j' || n, 'd' || n, 'declined' from ${many}`);
+    await db.execute(sql`
+      insert into device_tokens (token, user_id, app, environment)
+      select 't' || n, 'd' || n, 'driver', 'sandbox' from ${many}`);
+    await db.execute(sql`
+      insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, token_suffix)
+      select 'p' || n, 'j1', 1, 'd' || n, 'driver', 'nearby', 'new_job', 'x' from ${many}`);
+  });
+
+  it.each(statements)('%s: about those that are asked for', async (_what, work) => {
+    expect(await rowsRead(work, fresh)).toBeLessThan(BATCH * ROWS_PER_LOOKUP);
   });
 });
