@@ -41,7 +41,10 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
       notes: {
         failed,
         connections_opened: stats.connections.opened,
-        most_mib: Math.round(Math.max(...resident)),
+        mib_each_tenth: resident
+          .filter((_, wave) => (wave + 1) % (WAVES / 10) === 0)
+          .map(Math.round)
+          .join(' '),
       },
     }),
   ];
