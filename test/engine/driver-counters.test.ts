@@ -1,0 +1,107 @@
+/** The counters of `GET /api/drivers/me`: what was never delivered or was withdrawn hurts nobody. */
+import { randomUUID } from 'node:crypto';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { driverCounters } from '../../engine/pg/drivers.ts';
+import {
+  type PushOutcome,
+  recordAttempts,
+  recordResults,
+  saveDeliveries,
+} from '../../engine/pg/notifications.ts';
+import { readCandidates } from '../../engine/pg/waves.ts';
+import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+
+const LIFE_MS = 1500;
+
+let t: TestEngine;
+beforeAll(async () => {
+  t = await startTestEngine();
+  await t.driver('dan');
+  await t.driver('other');
+});
+
+/** A job that was offered to Dan, and reached him or not. */
+async function offered(
+  reached: 'socket' | 'nothing' | PushOutcome,
+  expiresAt: number | null = null,
+): Promise<string> {
+  const { id } = await t.post({ expiresAt });
+  await until(async () => (await readCandidates(t.ctx.db, id, 1, 0, 10)).includes('dan'));
+  if (reached === 'nothing') return id;
+  if (reached === 'socket') {
+    // Told twice, as after a reconnect: one delivery all the same.
+    await saveDeliveries(t.ctx.db, [{ jobId: id, driverIds: ['dan', 'dan'] }]);
+    return id;
+  }
+  const apnsId = randomUUID();
+  await recordAttempts(t.ctx.db, [
+    {
+      apnsId,
+      jobId: id,
+      wave: 1,
+      userId: 'dan',
+      app: 'driver',
+      lane: 'nearby',
+      kind: 'new_job',
+      notificationId: null,
+      tokenSuffix: 'x',
+    },
+  ]);
+  await recordResults(t.ctx.db, [
+    { apnsId, outcome: reached, status: null, reason: null, latencyMs: null },
+  ]);
+  return id;
+}
+const counters = () => driverCounters(t.ctx.db, 'dan');
+
+describe('the counters of a driver', () => {
+  it('say nothing of one who was offered nothing', async () => {
+    expect(await counters()).toEqual({
+      offered: 0,
+      delivered: 0,
+      accepted: 0,
+      declined: 0,
+      ignored: 0,
+      withdrawn: 0,
+      acceptance_rate: null,
+    });
+  });
+
+  it('count each job once, and against him only what reached him and expired', async () => {
+    const won = await offered('socket');
+    expect(await t.engine.claim(won, 'dan')).toMatchObject({ ok: true });
+    const givenBack = await offered('sent');
+    expect(await t.engine.claim(givenBack, 'dan')).toMatchObject({ ok: true });
+    await t.engine.release(givenBack, 'dan', null);
+    const declined = await offered('socket');
+    await t.engine.decline(declined, 'dan', null);
+    const taken = await offered('socket');
+    expect(await t.engine.claim(taken, 'other')).toMatchObject({ ok: true });
+    const cancelled = await offered('sent');
+    await t.engine.cancel(cancelled, 'customer:c1', null);
+    await offered('socket');
+    const soon = Date.now() + LIFE_MS;
+    const expiring = [
+      await offered('socket', soon),
+      await offered('nothing', soon),
+      await offered('unknown', soon),
+    ];
+    await until(() => Date.now() > soon);
+    for (const id of expiring) {
+      // Whoever asks for an expired job has its row say so.
+      expect(await t.engine.claim(id, 'other')).toMatchObject({ ok: false, code: 'job_expired' });
+    }
+    await until(async () => (await counters()).ignored > 0);
+
+    expect(await counters()).toEqual({
+      offered: 9,
+      delivered: 7,
+      accepted: 2,
+      declined: 1,
+      ignored: 1,
+      withdrawn: 2,
+      acceptance_rate: 2 / 4,
+    });
+  });
+});
