@@ -17,12 +17,16 @@ const FLUSH_MS = 50;
 const SAVE_MS = 4000;
 const SAVE_BATCH = 1000;
 /** One script call stays short: others wait behind it. */
-const SCRIPT_BATCH = 500;
+const SCRIPT_BATCH = 250;
 /**
  * Who is in a zone is passed on to `world` this often, or four times in the time after which he is
  * stale: every fix would make it the busiest zone of all.
  */
 const WORLD_MS = 5000;
+/** So many drivers are flushed at once: more of them would share little more. */
+const FULL = 1000;
+/** Flushes under way: while Redis works on some, the next is put together. Beyond it fixes wait to be merged. */
+const UNDER_WAY_MAX = 4;
 /** Drivers waiting for one flush; who comes beyond it is told to try again. */
 const PENDING_MAX = 20_000;
 
@@ -65,26 +69,32 @@ export function createTracker(
   const worldMs = Math.min(WORLD_MS, ctx.settings.driverStaleMs / 4);
   /** Driver → when `world` last heard of him. */
   const inWorld = new Map<string, number>();
-  let flushing: Promise<void> = Promise.resolve();
+  const underWay = new Set<Promise<void>>();
+  /** A flush is due that had to wait for those under way. */
+  let due = false;
   let timer: NodeJS.Timeout | null = null;
   let saving: Promise<void> = Promise.resolve();
   const saver = setInterval(() => void save(), SAVE_MS);
   saver.unref();
 
-  function flush(): Promise<void> {
+  function flush(): void {
     if (timer) clearTimeout(timer);
     timer = null;
+    due = underWay.size === UNDER_WAY_MAX;
+    if (due || pending.drivers.size === 0) return;
     const batch = pending;
     pending = newBatch();
-    if (batch.drivers.size === 0) return flushing;
-    flushing = flushing
-      .then(() => flushBatch([...batch.drivers.values()]))
+    const flushing = flushBatch([...batch.drivers.values()])
       .then(batch.done.resolve, (error: unknown) => {
         for (let i = 0; i < batch.drivers.size; i++) ctx.metrics.location('lost');
         ctx.log.warn({ err: error, drivers: batch.drivers.size }, 'positions not taken by Redis');
         batch.done.reject(new TryAgainError('Redis does not take positions'));
+      })
+      .finally(() => {
+        underWay.delete(flushing);
+        if (due) flush();
       });
-    return flushing;
+    underWay.add(flushing);
   }
 
   async function flushBatch(batch: readonly Pending[]): Promise<void> {
@@ -98,7 +108,12 @@ export function createTracker(
     if (tracked.length === 0) return;
     onTracked(tracked);
     for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
-      await ctx.redis.spublish(zoneLog(zone).live, `fixes ${JSON.stringify(fixes)}`);
+      // Nobody waits for it: the positions are in Redis, and the next ones tell others as well.
+      ctx.redis
+        .spublish(zoneLog(zone).live, `fixes ${JSON.stringify(fixes)}`)
+        .catch((error: unknown) => {
+          ctx.log.warn({ err: error, drivers: fixes.length }, 'positions not told to others');
+        });
     }
   }
 
@@ -177,12 +192,16 @@ export function createTracker(
       }
       const newest = before?.fix && (!fix || before.fix.at > fix.at) ? before.fix : fix;
       pending.drivers.set(driver.id, { driver, fix: newest, seenAt: ctx.now() });
-      timer ??= setTimeout(() => void flush(), FLUSH_MS);
-      return pending.done.promise;
+      const { done } = pending;
+      if (due) return done.promise;
+      if (pending.drivers.size >= FULL) flush();
+      else timer ??= setTimeout(flush, FLUSH_MS);
+      return done.promise;
     },
     async close() {
       clearInterval(saver);
-      await flush();
+      flush();
+      while (underWay.size > 0) await Promise.all(underWay);
       await save();
     },
   };
@@ -210,7 +229,6 @@ function entryOf({ driver, fix, seenAt }: Pending): TrackEntry {
     id: driver.id,
     truckType: driver.truckType,
     fix: fix ? formatFix(fix) : '',
-    at: fix?.at ?? 0,
     seenAt,
   };
 }

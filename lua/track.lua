@@ -8,16 +8,26 @@
 -- KEYS[4] candidates of any type
 -- KEYS[5..] candidates by type, as the entries refer to them
 -- ARGV[1] stale after, ms
--- ARGV[2..] entries of five: driver, number of his type's key or 0, fix or empty, time of the fix, time of life
+-- ARGV[2..] entries of four: driver, number of his type's key or 0, fix or empty, time of life
 -- Returns one code per entry: 1 taken, 0 old fix ignored, -1 not in this zone; plus 2 when he had been stale.
 local roster, fixes, seen, any = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local stale = tonumber(ARGV[1])
+local tonumber, match = tonumber, string.match
 
 local drivers = {}
-for i = 2, #ARGV, 5 do drivers[#drivers + 1] = ARGV[i] end
-local present = redis.call('HMGET', roster, unpack(drivers))
-local lives = redis.call('ZMSCORE', seen, unpack(drivers))
+for i = 2, #ARGV, 4 do drivers[#drivers + 1] = ARGV[i] end
 local stored = redis.call('HMGET', fixes, unpack(drivers))
+local lives = redis.call('ZMSCORE', seen, unpack(drivers))
+
+-- Who has a fix here is in the roster; only of the others it must be asked.
+local others, present = {}, {}
+for n, driver in ipairs(drivers) do
+  if not stored[n] then others[#others + 1] = driver end
+end
+if #others > 0 then
+  local entries = redis.call('HMGET', roster, unpack(others))
+  for n, driver in ipairs(others) do present[driver] = entries[n] end
+end
 
 local reply, alive, moved, places = {}, {}, {}, {}
 for i = 4, #KEYS do places[KEYS[i]] = {} end
@@ -27,27 +37,27 @@ local function place(index, lng, lat, driver)
   list[n + 1], list[n + 2], list[n + 3] = lng, lat, driver
 end
 for n, driver in ipairs(drivers) do
-  local i = 5 * n - 3
-  local typed, fix, life = tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 4]
-  if not present[n] then
+  local i = 4 * n - 2
+  local typed, fix, life = tonumber(ARGV[i + 1]), ARGV[i + 2], ARGV[i + 3]
+  local before = stored[n]
+  if not before and not present[driver] then
     reply[n] = -1
   else
     local code = 1
     alive[#alive + 1] = life
     alive[#alive + 1] = driver
     if fix ~= '' then
-      local before = stored[n]
-      local storedAt = before and tonumber(string.match(before, '^%S+ %S+ (%S+)')) or -1
-      if tonumber(ARGV[i + 3]) <= storedAt then code = 0 else
+      local lat, lng, at = match(fix, '^([^ ]+) ([^ ]+) ([^ ]+)')
+      local storedAt = before and tonumber(match(before, '^[^ ]+ [^ ]+ ([^ ]+)')) or -1
+      if tonumber(at) <= storedAt then code = 0 else
         moved[#moved + 1] = driver
         moved[#moved + 1] = fix
-        local lat, lng = string.match(fix, '^(%S+) (%S+)')
         place(any, lng, lat, driver)
         if typed > 0 then place(KEYS[4 + typed], lng, lat, driver) end
       end
     end
-    local before = lives[n]
-    local wasStale = not before or tonumber(life) - tonumber(before) > stale
+    local was = lives[n]
+    local wasStale = not was or tonumber(life) - tonumber(was) > stale
     reply[n] = wasStale and code + 2 or code
   end
 end

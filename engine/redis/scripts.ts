@@ -281,7 +281,6 @@ export interface TrackEntry {
   truckType: string | null;
   /** `lat lng at heading`, or empty: a sign of life only. */
   fix: string;
-  at: number;
   seenAt: number;
 }
 
@@ -298,7 +297,17 @@ export async function track(
   entries: readonly TrackEntry[],
 ): Promise<TrackAnswer[]> {
   if (entries.length === 0) return [];
-  const types = [...new Set(entries.flatMap((e) => (e.truckType === null ? [] : [e.truckType])))];
+  const typeKeys: string[] = [];
+  const numbers = new Map<string | null, number>([[null, 0]]);
+  const args: (string | number)[] = [staleMs];
+  for (const { id, truckType, fix, seenAt } of entries) {
+    let number = numbers.get(truckType);
+    if (number === undefined) {
+      number = typeKeys.push(keys.candidates(zone, truckType));
+      numbers.set(truckType, number);
+    }
+    args.push(id, number, fix, seenAt);
+  }
   const codes = (await runScript(
     redis,
     SCRIPTS.track,
@@ -307,18 +316,9 @@ export async function track(
       keys.fixes(zone),
       keys.seen(zone),
       keys.candidates(zone, null),
-      ...types.map((type) => keys.candidates(zone, type)),
+      ...typeKeys,
     ],
-    [
-      staleMs,
-      ...entries.flatMap((e) => [
-        e.id,
-        e.truckType === null ? 0 : types.indexOf(e.truckType) + 1,
-        e.fix,
-        e.at,
-        e.seenAt,
-      ]),
-    ],
+    args,
   )) as number[];
   return codes.map((code) => ({
     kind: code === -1 ? 'absent' : code % 2 === 1 ? 'taken' : 'ignored',

@@ -2,6 +2,7 @@
  * `bench -- locations`: from a driver's fix to a position that searches find, at the engine's verb and
  * through sockets, beside raw `GEOADD` of 100 members a call on the same Redis.
  */
+import type { Engine } from '../../engine/engine.ts';
 import { connectRedis, type RedisClient, whenReady } from '../../engine/redis/client.ts';
 import type { KnownDriver } from '../../engine/redis/drivers.ts';
 import { type BenchLine, compare } from './bench-line.ts';
@@ -14,6 +15,8 @@ import { addDrivers, HERE, onOwnStores, type Stores, startEngine } from './stack
 const DRIVERS = 5000;
 /** Fixes of each driver in a round. */
 const FIXES = 10;
+/** Drivers report in so many groups, each at its own pace. */
+const GROUPS = 5;
 const MEMBERS_A_CALL = 100;
 const SOCKETS = 2000;
 const SOCKETS_MS = 3000;
@@ -114,18 +117,26 @@ async function engineVerb(stores: Stores) {
     const driver = await engine.knowDriver(`d${i}`);
     if (driver) drivers.push(driver);
   }
+  const groups = Array.from({ length: GROUPS }, (_, g) =>
+    drivers.filter((_d, i) => i % GROUPS === g),
+  );
   return {
     run: () =>
       measure(engine.ctx.redis, async () => {
-        for (let i = 0; i < FIXES; i++) {
-          const fixes = drivers.map((driver) => {
-            return engine.tracker.add(driver, { ...somewhere(), at: Date.now(), heading: null });
-          });
-          await Promise.all(fixes);
-        }
+        await Promise.all(groups.map((group) => sendFixes(engine, group)));
       }),
     close,
   };
+}
+
+/** A group's drivers report again as soon as what they reported last is taken: one call after the other never idles. */
+async function sendFixes(engine: Engine, group: readonly KnownDriver[]): Promise<void> {
+  for (let i = 0; i < FIXES; i++) {
+    const fixes = group.map((driver) =>
+      engine.tracker.add(driver, { ...somewhere(), at: Date.now(), heading: null }),
+    );
+    await Promise.all(fixes);
+  }
 }
 
 /** What positions cost with nothing around them. */

@@ -298,7 +298,7 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
     }).then((found) => found.map((c) => c.id));
   const fix = (at: number, lat = 37.8, who = 'd1') =>
     track(redis, zone, 120_000, [
-      { id: who, truckType: 'van', fix: `${lat} -122.41 ${at} 90`, at, seenAt: at },
+      { id: who, truckType: 'van', fix: `${lat} -122.41 ${at} 90`, seenAt: at },
     ]).then((answers) => answers[0]);
 
   it('finds an available driver by any type and by his own', async () => {
