@@ -11,7 +11,9 @@ const APPROVED_MAX = 50_000;
  * Is a driver approved? A yes is remembered for a moment, since the commit asks the row again; a
  * no is asked anew each time, so that it ends when the operator approves him.
  */
-export function createApprovals(ctx: EngineContext): (driverId: string) => Promise<boolean> {
+export function createApprovals(
+  ctx: EngineContext,
+): (driverId: string) => boolean | Promise<boolean> {
   const approvedAt = new Map<string, number>();
   const asking = new Map<string, Promise<boolean>>();
 
@@ -23,7 +25,7 @@ export function createApprovals(ctx: EngineContext): (driverId: string) => Promi
     return true;
   }
 
-  return async (driverId) => {
+  return (driverId) => {
     if (ctx.now() - (approvedAt.get(driverId) ?? 0) < APPROVED_MS) return true;
     let answer = asking.get(driverId);
     if (!answer) {

@@ -79,13 +79,15 @@ export function createClaims(
 
   return async function claimJob(jobId, driverId) {
     const started = performance.now();
-    const decided = withDeadline(attempt(jobId, driverId), ANSWER_MAX_MS, late);
-    const result = await decided.catch((error: unknown): ClaimResult => {
+    let result: ClaimResult;
+    try {
+      result = await withDeadline(attempt(jobId, driverId), ANSWER_MAX_MS, late);
+    } catch (error) {
       if (!(error instanceof TryAgainError)) {
         ctx.log.warn({ err: error, job: jobId, driver: driverId }, 'claim could not be decided');
       }
-      return { ok: false, code: 'try_again', retryAfterMs: RETRY_AFTER_MS };
-    });
+      result = { ok: false, code: 'try_again', retryAfterMs: RETRY_AFTER_MS };
+    }
     ctx.metrics.claim(result.ok ? 'won' : result.code, (performance.now() - started) / 1000);
     return result;
   };
@@ -93,16 +95,18 @@ export function createClaims(
   async function attempt(jobId: string, driverId: string): Promise<ClaimResult> {
     const waitUntil = performance.now() + WAIT_MAX_MS;
     if (!(await isApproved(driverId))) return { ok: false, code: 'not_approved' };
-    const zone = zoneOfJob(jobId);
-    if (!zone) return { ok: false, code: 'job_not_found' };
-    const a: Attempt = { id: jobId, zone, driverId, token: randomUUID() };
     for (;;) {
       const leader = leading.get(jobId);
-      if (!leader) return lead(a, waitUntil);
+      if (!leader) break;
       const left = Math.max(0, waitUntil - performance.now());
       const settled = await withDeadline(leader, left, notDecided);
-      if (settled) return answerFrom(a, settled);
+      if (!settled) continue;
+      if (settled.driverId === driverId) return answerOwn(jobId, driverId, settled);
+      return { ok: false, code: refusalOf(settled.status) };
     }
+    const zone = zoneOfJob(jobId);
+    if (!zone) return { ok: false, code: 'job_not_found' };
+    return lead({ id: jobId, zone, driverId, token: randomUUID() }, waitUntil);
   }
 
   /** Decides for himself, and for those who tap the same job meanwhile. */
@@ -232,11 +236,14 @@ export function createClaims(
     return 'stale';
   }
 
-  /** What a settled job means for one who waited for it. */
-  async function answerFrom(a: Attempt, { status, driverId, row }: Settled): Promise<ClaimResult> {
-    if (driverId !== a.driverId) return { ok: false, code: refusalOf(status) };
-    const own = row ?? (await findJob(ctx.db, a.id));
-    return own && holds(own, a.driverId)
+  /** Who waited for what he began himself: his row says what became of it. */
+  async function answerOwn(
+    jobId: string,
+    driverId: string,
+    { status, row }: Settled,
+  ): Promise<ClaimResult> {
+    const own = row ?? (await findJob(ctx.db, jobId));
+    return own && holds(own, driverId)
       ? { ok: true, job: own }
       : { ok: false, code: refusalOf(own?.status ?? status) };
   }

@@ -56,15 +56,19 @@ export class TryAgainError extends Error {
  * Waits for `work`, but no longer than `ms`: then throws what `late` makes. The work itself goes
  * on; its late result is ignored.
  */
-export async function withDeadline<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
-  const { promise, reject } = Promise.withResolvers<never>();
-  // Timers come before sockets: after a busy moment the answer may be in, unread.
-  const timer = setTimeout(() => setImmediate(() => reject(late())), ms);
-  // The loser of the race has nobody else to hear of its error.
-  work.catch(() => {});
-  try {
-    return await Promise.race([work, promise]);
-  } finally {
-    clearTimeout(timer);
-  }
+export function withDeadline<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
+  return new Promise((resolve, reject) => {
+    // Timers come before sockets: after a busy moment the answer may be in, unread.
+    const timer = setTimeout(() => setImmediate(() => reject(late())), ms);
+    work.then(
+      (value) => {
+        clearTimeout(timer);
+        resolve(value);
+      },
+      (error: unknown) => {
+        clearTimeout(timer);
+        reject(error);
+      },
+    );
+  });
 }
