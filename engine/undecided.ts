@@ -10,8 +10,11 @@ import { unclaimJob } from './redis/scripts.ts';
 import { trySettle } from './settle.ts';
 
 const RETRY_MS = 200;
-/** A Redis that is away for longer has lost the claim, or its lease ends it. */
-const WITHDRAW_MAX_MS = 60_000;
+/** What is not ended by then the reconciler ends, with the claim's lease. */
+const GIVE_UP_MS = 60_000;
+
+/** Fences that are being repeated, by job and version: one is enough for all who tapped. */
+const fencing = new WeakMap<EngineContext, Set<string>>();
 
 /**
  * The gate did not answer; it may have granted, or may yet when Redis wakes up, however late: the
@@ -21,21 +24,27 @@ export function withdraw(
   ctx: EngineContext,
   attempt: { zone: string; id: string; token: string },
 ): Promise<void> {
-  return untilDone(WITHDRAW_MAX_MS, async () => {
+  return untilDone(async () => {
     await unclaimJob(ctx.redis, attempt);
   });
 }
 
 /** Neither commit nor fence had an answer: fences again, then brings Redis to the row. */
-export function fenceLater(ctx: EngineContext, id: string, version: number): Promise<void> {
-  return untilDone(ctx.settings.claimLeaseMs, async () => {
+export async function fenceLater(ctx: EngineContext, id: string, version: number): Promise<void> {
+  const running = fencing.get(ctx) ?? new Set();
+  fencing.set(ctx, running);
+  const key = `${id} ${version}`;
+  if (running.has(key)) return;
+  running.add(key);
+  await untilDone(async () => {
     const row = (await fenceJob(ctx.db, id, version)) ?? (await findJob(ctx.db, id));
     if (row && row.settledVersion < row.version) await trySettle(ctx, row);
   });
+  running.delete(key);
 }
 
-async function untilDone(maxMs: number, work: () => Promise<void>): Promise<void> {
-  const ends = performance.now() + maxMs;
+async function untilDone(work: () => Promise<void>): Promise<void> {
+  const ends = performance.now() + GIVE_UP_MS;
   while (performance.now() < ends) {
     try {
       return await work();

@@ -21,6 +21,13 @@ export interface PgClient {
 const POOL_SIZE = 20;
 /** A statement that takes longer is stuck behind a lock or a dead disk; the caller was told 503. */
 const STATEMENT_TIMEOUT_MS = 5000;
+/**
+ * Whoever waits for a locked row is refused by the server before a claim's deadline (600 ms): then the
+ * claim has surely not committed, needs no fence, and does not keep one of the few connections.
+ */
+const LOCK_TIMEOUT_MS = 500;
+/** A process that froze, or was cut off, between two statements of a transaction keeps its locks no longer. */
+const IDLE_IN_TRANSACTION_MS = 2000;
 const CONNECT_TIMEOUT_S = 5;
 /** How long `close` waits for statements in flight. */
 const CLOSE_TIMEOUT_S = 5;
@@ -43,6 +50,8 @@ export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
     connection: {
       application_name: 'muster',
       statement_timeout: STATEMENT_TIMEOUT_MS,
+      lock_timeout: LOCK_TIMEOUT_MS,
+      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
       // Every statement of ours looks rows up by an index. A prepared plan made while a table was
       // small and without statistics reads all of it, and is kept (measured: 20 ms instead of 0.2).
       enable_seqscan: 'off',

@@ -4,6 +4,7 @@
  * counts first and writes later, or writes one after the other.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withDeadline } from '../../engine/context.ts';
 import { startReconciler } from '../../engine/reconcile.ts';
@@ -158,6 +159,27 @@ describe('one locked row stalls all claims', () => {
   it('Muster: locked jobs and locked drivers are waited for apart', async () => {
     expect(await scenario(muster, 'jobs', once(muster))).toEqual([]);
     expect(await scenario(limit, 'drivers', once(limit))).toEqual([]);
+  });
+
+  it('Muster: drivers who try locked jobs again and again keep no connections from the others', async () => {
+    const { sql, t } = muster;
+    const jobs = await Promise.all(Array.from({ length: 4 }, () => muster.post()));
+    const holds = await Promise.all(jobs.map((id) => holdRow(sql, { table: 'jobs', id })));
+    let locked = true;
+    const eager = jobs.flatMap((id) =>
+      ['d1', 'd2'].map(async (driver) => {
+        while (locked) await t.engine.claim(id, driver);
+      }),
+    );
+    const answers = [];
+    for (let n = 0; n < 25; n++) {
+      answers.push(await t.engine.claim(await muster.post(), 'd3'));
+      await sleep(100);
+    }
+    locked = false;
+    for (const hold of holds) await hold.release();
+    await Promise.all(eager);
+    expect(answers.filter(({ ok }) => !ok)).toEqual([]);
   });
 
   it('a naive version fails it', async () => {

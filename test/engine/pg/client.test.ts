@@ -5,6 +5,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { freshDatabase } from '../../support/servers.ts';
+import { until } from '../../support/until.ts';
 
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -14,7 +15,11 @@ afterEach(async () => {
 async function connectVia(url: string, port: number): Promise<PgClient> {
   const via = new URL(url);
   via.port = String(port);
-  const pg = connectPg(via.href);
+  return connectTo(via.href);
+}
+
+function connectTo(url: string): PgClient {
+  const pg = connectPg(url);
   closers.push(() => pg.close());
   return pg;
 }
@@ -71,6 +76,28 @@ describe('the pool', () => {
     proxy.heal();
     await gone;
     expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
+  });
+
+  it('lets nobody keep locks who falls silent within a transaction', async () => {
+    const url = await freshDatabase();
+    const { db } = connectTo(url);
+    await db.execute(sql`insert into drivers (id, name) values ('d1', 'Ann')`);
+    const silent = connectTo(url);
+    const never = new Promise(() => {});
+    const began = Promise.withResolvers<void>();
+    const lost = silent.db.transaction(async (tx) => {
+      await tx.execute(sql`select from drivers where id = 'd1' for update`);
+      began.resolve();
+      await never;
+    });
+    lost.catch(() => {});
+    await began.promise;
+    const lock = sql`update drivers set name = 'Bea' where id = 'd1' returning name`;
+    await expect(db.execute(lock)).rejects.toThrow();
+    await until(async () => {
+      const rows = await db.execute(lock).catch(() => []);
+      return rows.length === 1;
+    });
   });
 
   it('reads lists, which travel as JSON', async () => {
