@@ -75,7 +75,7 @@ export function createClaims(
   /** Of all taps on a job in this process one leads, the others wait for what it learns. */
   const leading = new Map<string, Promise<Settled | null>>();
   const isApproved = createApprovals(ctx);
-  const settle = createSettler(ctx);
+  const settle = createSettler(ctx, () => commits.idle());
 
   return async function claimJob(jobId, driverId) {
     const started = performance.now();
@@ -214,7 +214,8 @@ export function createClaims(
   }
 
   function won(row: JobRow, driverId: string): Decision {
-    background(settle(row).then(() => driverLoadChanged(ctx, driverId)));
+    background(settle(row));
+    background(driverLoadChanged(ctx, driverId));
     return { answer: { ok: true, job: row }, settled: settledBy(row) };
   }
 
@@ -230,7 +231,11 @@ export function createClaims(
     }
     const limit = ctx.settings.driverMaxActiveJobs;
     const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, limit);
-    if (obstacle === 'job_expired') await expireJob(ctx, row);
+    if (obstacle === 'job_expired') {
+      // Somebody may have been faster: the row says it, under its new version.
+      await expireJob(ctx, row);
+      return 'stale';
+    }
     if (obstacle) return refused(obstacle);
     if ((await putRow(ctx, row)) === 'old') await unclaimJob(ctx.redis, a);
     return 'stale';

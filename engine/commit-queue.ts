@@ -28,6 +28,8 @@ interface Waiting {
 export interface CommitQueue {
   /** Commits one intent with whoever else is waiting. Throws `TryAgainError` when full. */
   submit(intent: ClaimIntent): Promise<CommitOutcome>;
+  /** Resolves when no batch is under way. */
+  idle(): Promise<void>;
 }
 
 export function createCommitQueue(ctx: EngineContext): CommitQueue {
@@ -35,15 +37,19 @@ export function createCommitQueue(ctx: EngineContext): CommitQueue {
   const apart: Waiting[] = [];
   let inFlight = 0;
   let singly = 0;
+  let idle = Promise.withResolvers<void>();
+  idle.resolve();
 
   function pump(): void {
     while (inFlight < IN_FLIGHT_MAX && waiting.length > 0) {
       const batch = takeBatch(waiting);
+      if (inFlight === 0) idle = Promise.withResolvers();
       inFlight++;
       void commitBatch(ctx, batch).then((rest) => {
         inFlight--;
         apart.push(...rest);
         pump();
+        if (inFlight === 0) idle.resolve();
         pumpSingly();
       });
     }
@@ -72,6 +78,7 @@ export function createCommitQueue(ctx: EngineContext): CommitQueue {
       pump();
       return promise;
     },
+    idle: () => idle.promise,
   };
 }
 

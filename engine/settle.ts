@@ -2,6 +2,7 @@
  * What follows every change of a job: Redis learns of the row, the people concerned are told, and
  * the row is marked as settled. Safe to repeat; whatever a crash leaves undone the reconciler does.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from './context.ts';
 import { type DriverCard, isClaimable, isHeld, type JobRow } from './domain/job.ts';
 import type { App } from './domain/notices.ts';
@@ -23,9 +24,11 @@ export interface UserEvent {
   job: { id: string; version: number } | null;
 }
 
-/** Settles rows in one go each: fewer and larger writes are what a burst of claims can pay for. */
-const BATCH_MAX = 64;
-/** What waits beyond it is left to the reconciler. */
+/** Told in one go: fewer and larger writes are what a burst of claims can pay for. */
+const BATCH_MAX = 256;
+/** A burst that does not end holds nobody's news up for longer than this. */
+const TELL_WAIT_MAX_MS = 200;
+/** What is under way beyond it is left to the reconciler. */
 const QUEUE_MAX = 4096;
 
 /**
@@ -46,6 +49,11 @@ async function settleJobs(
   readUnder: string | null = null,
 ): Promise<void> {
   await Promise.all(rows.map((row) => putRow(ctx, row, readUnder)));
+  await tell(ctx, rows);
+}
+
+/** Tells the people concerned of rows that Redis has, and marks them settled. */
+async function tell(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> {
   const [notes, cards] = await Promise.all([
     notificationsOf(
       ctx.db,
@@ -88,42 +96,52 @@ export async function trySettle(
 }
 
 /**
- * Settles the rows of many claims together: one batch is in flight, and whoever arrives meanwhile
- * forms the next one, so that a burst's commits keep the better part of Postgres. The returned
- * promise never rejects; what fails in a batch is tried by itself, so that one row does not fail the
- * others, and then left to the reconciler.
+ * Settles the rows of many claims: each is put at once, since others tap it meanwhile; the people
+ * concerned are told in batches, one of them in flight, which wait while claims are committed (`quiet`),
+ * so that a burst's answers come first. The returned promise never rejects; what fails in a batch is
+ * tried by itself, so that one row does not fail the others, and then left to the reconciler.
  */
-export function createSettler(ctx: EngineContext): (row: JobRow) => Promise<void> {
-  const waiting: { row: JobRow; done(): void }[] = [];
-  let settling = false;
+export function createSettler(
+  ctx: EngineContext,
+  quiet: () => Promise<void>,
+): (row: JobRow) => Promise<void> {
+  const waiting: { row: JobRow; resolve(): void; reject(error: unknown): void }[] = [];
+  let underWay = 0;
+  let telling = false;
 
-  async function settle(batch: typeof waiting): Promise<void> {
-    try {
-      await settleJobs(
-        ctx,
-        batch.map(({ row }) => row),
-      );
-    } catch {
-      await Promise.all(batch.map(({ row }) => trySettle(ctx, row)));
+  async function pump(): Promise<void> {
+    if (telling) return;
+    telling = true;
+    while (waiting.length > 0) {
+      await Promise.race([quiet(), sleep(TELL_WAIT_MAX_MS)]);
+      const batch = waiting.splice(0, BATCH_MAX);
+      try {
+        await tell(
+          ctx,
+          batch.map(({ row }) => row),
+        );
+        for (const { resolve } of batch) resolve();
+      } catch (error) {
+        for (const { reject } of batch) reject(error);
+      }
     }
-    for (const { done } of batch) done();
+    telling = false;
   }
 
-  function pump(): void {
-    if (settling || waiting.length === 0) return;
-    settling = true;
-    void settle(waiting.splice(0, BATCH_MAX)).then(() => {
-      settling = false;
-      pump();
-    });
-  }
-
-  return (row) => {
-    if (waiting.length >= QUEUE_MAX) return Promise.resolve();
-    const { promise, resolve } = Promise.withResolvers<void>();
-    waiting.push({ row, done: resolve });
-    pump();
-    return promise;
+  return async (row) => {
+    if (underWay >= QUEUE_MAX) return;
+    underWay++;
+    try {
+      await putRow(ctx, row);
+      const { promise, resolve, reject } = Promise.withResolvers<void>();
+      waiting.push({ row, resolve, reject });
+      void pump();
+      await promise;
+    } catch {
+      await trySettle(ctx, row);
+    } finally {
+      underWay--;
+    }
   };
 }
 

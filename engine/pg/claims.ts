@@ -19,7 +19,8 @@ export interface ClaimIntent {
  * driver who did not release it before; with event and the customer's notification.
  * Rows that somebody has locked are skipped (`wait: false`) or waited for; each is looked up by its
  * id alone (`offset 0` keeps the conditions out), since a plan that begins with what is open reads
- * every open job.
+ * every open job. Driver and refusal are subqueries, not joins, which may be planned to compare each
+ * tap with each driver.
  * Returns the rows that were won; what became of the others is to be read from their rows.
  *
  * With a job limit the first statement of a transaction locks the batch's drivers in id order and
@@ -60,12 +61,12 @@ function claimStatement(
         select * from jobs where id = tap."jobId" offset 0
         for update ${wait ? sql`` : sql`skip locked`}
       ) job
-      join drivers d on d.id = tap."driverId" and d.approval_status = 'approved'
       where job.version = tap.version and job.status in ${CLAIMABLE_SQL}
         and (job.expires_at is null or job.expires_at > now())
         and (job.status <> 'assigned' or job.driver_id = tap."driverId")
-        and not exists (select from job_refusals r
-          where r.job_id = job.id and r.driver_id = tap."driverId" and r.kind = 'released')
+        and (select approval_status from drivers where id = tap."driverId") = 'approved'
+        and (select kind from job_refusals
+          where job_id = tap."jobId" and driver_id = tap."driverId") is distinct from 'released'
         ${maxActiveJobs > 0 ? sql`and ${belowLimit(maxActiveJobs)}` : sql``}),
     j as (
       update jobs job set status = 'accepted', driver_id = free.driver_id,
@@ -111,7 +112,10 @@ export async function fenceJob(db: Db, id: string, version: number): Promise<Job
   return row ?? null;
 }
 
-/** Why a claimable job cannot be taken by this driver right now; null when nothing is in the way. */
+/**
+ * Why a claimable job cannot be taken by this driver right now; null when nothing is in the way, or the
+ * job is not claimable any more.
+ */
 export async function claimObstacle(
   db: Db,
   jobId: string,
@@ -134,7 +138,7 @@ export async function claimObstacle(
       coalesce(j.expires_at <= now(), false) as expired,
       (select count(*)::int from jobs held
         where held.driver_id = ${driverId} and held.status in ${HELD_SQL}) as held
-    from jobs j where j.id = ${jobId}`);
+    from jobs j where j.id = ${jobId} and j.status in ${CLAIMABLE_SQL}`);
   if (!row) return null;
   if (!row.approved) return 'not_approved';
   if (row.expired) return 'job_expired';

@@ -235,18 +235,21 @@ function insertNotices(notices: readonly Notice[]): SQL {
     on conflict do nothing`;
 }
 
-/** Redis and the people concerned have heard of these versions. */
+/**
+ * Redis and the people concerned have heard of these versions. The list is parsed once and sorted, so
+ * that everybody locks in the same order; each row is looked up by its id.
+ */
 export async function markSettled(
   db: Db,
   changes: readonly { id: string; version: number }[],
 ): Promise<void> {
   const versions: Record<string, number> = {};
   for (const { id, version } of changes) versions[id] = Math.max(version, versions[id] ?? 0);
-  // An index scan over a list looks up each id, in order, so that everybody locks in the same order.
   await db.execute(sql`
-    update jobs set settled_version = (${JSON.stringify(versions)}::text::jsonb ->> id)::int
-    where id = any(string_to_array(${Object.keys(versions).join()}, ','))
-      and settled_version < (${JSON.stringify(versions)}::text::jsonb ->> id)::int`);
+    update jobs set settled_version = told.version
+    from (select key as id, value::int as version
+      from jsonb_each_text(${JSON.stringify(versions)}::text::jsonb) order by key) told
+    where jobs.id = told.id and jobs.settled_version < told.version`);
 }
 
 /** The work list of the reconciler: changed rows nobody has settled for a while. */
