@@ -105,15 +105,19 @@ export function createSettler(
   ctx: EngineContext,
   quiet: () => Promise<void>,
 ): (row: JobRow) => Promise<void> {
-  const waiting: { row: JobRow; resolve(): void; reject(error: unknown): void }[] = [];
+  const waiting: { row: JobRow; since: number; resolve(): void; reject(error: unknown): void }[] =
+    [];
   let underWay = 0;
   let telling = false;
 
   async function pump(): Promise<void> {
     if (telling) return;
     telling = true;
-    while (waiting.length > 0) {
-      await Promise.race([quiet(), sleep(TELL_WAIT_MAX_MS)]);
+    for (;;) {
+      const oldest = waiting[0];
+      if (!oldest) break;
+      const left = oldest.since + TELL_WAIT_MAX_MS - performance.now();
+      if (left > 0) await Promise.race([quiet(), sleep(left)]);
       const batch = waiting.splice(0, BATCH_MAX);
       try {
         await tell(
@@ -134,7 +138,7 @@ export function createSettler(
     try {
       await putRow(ctx, row);
       const { promise, resolve, reject } = Promise.withResolvers<void>();
-      waiting.push({ row, resolve, reject });
+      waiting.push({ row, since: performance.now(), resolve, reject });
       void pump();
       await promise;
     } catch {
