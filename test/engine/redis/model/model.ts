@@ -109,7 +109,7 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
   const { job: id, version, wave, expires } = call;
   const stored = model.jobs.get(id);
   const doubtful = call.rebuilding && stored?.version === version && stored.state !== 'claiming';
-  if (stored && stored.version >= version && !doubtful) return 'old';
+  if (stored && stored.version >= version && !doubtful) return complete(model, call, stored);
   const { status, driver } = call.to;
   const isOpen = status === 'pending' || status === 'assigned';
   if (!stored && isOpen && call.read !== 'now') return 'unknown';
@@ -130,6 +130,23 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
     model.log.push({ closed: { id, version, status, driver } });
   }
   return 'applied';
+}
+
+/** Of a row that is no news: refusals that are missing. */
+function complete(model: Model, call: Extract<Call, { do: 'put' }>, stored: ModelJob): string {
+  const { job: id, version, to } = call;
+  const isOpen = to.status === 'pending' || to.status === 'assigned';
+  if (stored.version > version || !isOpen || stored.state === 'closed') return 'old';
+  let missing = 0;
+  for (const [who, kind] of call.refusals) {
+    const known = model.refused[id].get(who);
+    if (known === kind || known === 'released') continue;
+    if (to.status === 'assigned' && to.driver === who) continue;
+    model.refused[id].set(who, kind);
+    model.log.push({ refused: { id, driver: who, kind } });
+    missing++;
+  }
+  return missing > 0 ? 'completed' : 'old';
 }
 
 const noClaim = { claimer: '', token: '', leaseOver: false };
