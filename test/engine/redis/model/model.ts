@@ -27,6 +27,8 @@ export interface Put {
 /** One call of a script, or something that happens to Redis. */
 export type Step =
   | Put
+  /** The job's row again, with who must not see it. */
+  | { do: 'sweep'; job: JobId; refusals: [Driver, Refusal][] }
   | { do: 'claim'; job: JobId; driver: Driver; leaseMs: number }
   /** By whoever got the token of the `nth` claim that was tried. */
   | { do: 'unclaim'; job: JobId; nth: number }
@@ -46,13 +48,13 @@ export type Call =
   | (Omit<Put, 'ahead'> & { version: number })
   | { do: 'claim'; job: JobId; driver: Driver; leaseMs: number; token: string }
   | { do: 'unclaim'; job: JobId; token: string }
-  | Exclude<Step, { do: 'put' | 'claim' | 'unclaim' | 'replay' }>;
+  | Exclude<Step, { do: 'put' | 'sweep' | 'claim' | 'unclaim' | 'replay' }>;
 
 export interface ModelJob {
   version: number;
   state: 'open' | 'claiming' | 'closed';
-  status: string;
-  driver: string;
+  status: Put['to']['status'];
+  driver: Put['to']['driver'];
   wave: number;
   expires: number;
   claimer: string;
