@@ -1,6 +1,7 @@
 /** Whether a driver may take jobs, asked once for a burst of taps. */
 import type { EngineContext } from './context.ts';
 import { knowDriver } from './drivers.ts';
+import { findDriver } from './pg/drivers.ts';
 
 /** A burst of taps by one driver asks once whether he is approved. */
 const APPROVED_MS = 1000;
@@ -19,7 +20,10 @@ export function createApprovals(
 
   async function ask(driverId: string): Promise<boolean> {
     const driver = await knowDriver(ctx, driverId);
-    if (!driver?.approved) return false;
+    // Redis may not have heard yet that he is.
+    if (!driver?.approved && (await findDriver(ctx.db, driverId))?.approvalStatus !== 'approved') {
+      return false;
+    }
     if (approvedAt.size >= APPROVED_MAX) approvedAt.clear();
     approvedAt.set(driverId, ctx.now());
     return true;

@@ -1,6 +1,6 @@
 /**
- * Everything that happens to a job besides being claimed: confirm, progress, release, cancel,
- * expire, assign, decline, the next wave. Each is one fenced statement on (version, status), then
+ * What happens to a job besides being claimed: confirm, progress, release, cancel, expire, the next
+ * wave; assign and decline are in `reserve-job.ts`. Each is one fenced statement on (version, status), then
  * the projection. Cancel against accept, expire against accept, release against cancel are decided
  * by the row, never by the order of messages.
  */
@@ -18,10 +18,8 @@ import {
 } from './domain/job.ts';
 import { noticeOf } from './domain/notices.ts';
 import { zoneOfJob } from './domain/zones.ts';
-import { findDriver, insertDecline } from './pg/drivers.ts';
+import { hasReleased } from './pg/drivers.ts';
 import { type Actor, findJob, type Transition, transitionJob } from './pg/jobs.ts';
-import { inZone } from './rebuild.ts';
-import { refuseJob } from './redis/scripts.ts';
 import { driverLoadChanged, trySettle } from './settle.ts';
 
 export type ChangeRefusal =
@@ -89,9 +87,12 @@ export async function releaseJob(
   driverId: string,
   reason: string | null,
 ): Promise<ChangeResult> {
-  const step = ctx.settings.waves[0];
-  const result = await change(ctx, id, (row) => {
-    if (row.driverId !== driverId || isClaimable(row.status)) return { refuse: 'job_not_found' };
+  const result = await change(ctx, id, async (row) => {
+    if (row.driverId !== driverId || isClaimable(row.status)) {
+      // He asks again, whose answer was lost.
+      const done = await hasReleased(ctx.db, id, driverId);
+      return done ? { done: row } : { refuse: 'job_not_found' };
+    }
     if (!isHeld(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
     return {
       from: row,
@@ -102,12 +103,7 @@ export async function releaseJob(
       driverId: null,
       eventDriverId: driverId,
       set: sql`accepted_at = null`,
-      wave: {
-        wave: row.wave + 1,
-        step: 0,
-        radiusKm: step?.radiusKm ?? ctx.settings.radiusKm,
-        nextWaveS: step?.waitS ?? null,
-      },
+      wave: firstWaveAgain(ctx, row),
       refusal: { driverId, kind: 'released' },
       freed: limited(ctx, driverId),
       notices: [noticeOf('job_released', 'customer', row.customerId, row.address)],
@@ -115,8 +111,19 @@ export async function releaseJob(
   });
   if (!result.ok) return result;
   await driverLoadChanged(ctx, driverId);
-  await tryDispatchWave(ctx, result.job);
+  if (isClaimable(result.job.status)) ctx.background(tryDispatchWave(ctx, result.job));
   return result;
+}
+
+/** Whoever has an open job back is offered it as if it were new, in a wave of its own. */
+export function firstWaveAgain(ctx: EngineContext, row: JobRow): NonNullable<Transition['wave']> {
+  const step = ctx.settings.waves[0];
+  return {
+    wave: row.wave + 1,
+    step: 0,
+    radiusKm: step?.radiusKm ?? ctx.settings.radiusKm,
+    nextWaveS: step?.waitS ?? null,
+  };
 }
 
 /** Its customer or an operator cancels; after completion it is too late. */
@@ -161,58 +168,6 @@ export async function expireJob(ctx: EngineContext, row: JobRow): Promise<void> 
   if (expired) await trySettle(ctx, expired);
 }
 
-/** Reserves an open job for one driver: only he may accept; his decline reopens it. */
-export async function assignJob(
-  ctx: EngineContext,
-  id: string,
-  driverId: string,
-  actor: Actor,
-): Promise<ChangeResult> {
-  const driver = await findDriver(ctx.db, driverId);
-  if (!driver) return { ok: false, code: 'driver_not_found' };
-  if (driver.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
-  return change(ctx, id, (row) => {
-    if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
-    if (row.status === 'assigned' && row.driverId === driverId) return { done: row };
-    const forgiven = driverId;
-    return { from: row, status: 'assigned', event: 'job.assigned', actor, driverId, forgiven };
-  });
-}
-
-/**
- * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
- * the driver for whom it is reserved reopens the job. Unknown and settled jobs are no error.
- */
-export async function declineJob(
-  ctx: EngineContext,
-  id: string,
-  driverId: string,
-  reason: string | null,
-): Promise<{ ok: boolean }> {
-  const zone = zoneOfJob(id);
-  const row = zone ? await findJob(ctx.db, id) : null;
-  if (!row || !zone) return { ok: false };
-  if (!isClaimable(row.status)) return { ok: true };
-  await insertDecline(ctx.db, id, driverId, reason);
-  await inZone(ctx, zone, () => refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }));
-  if (row.status === 'assigned' && row.driverId === driverId) {
-    await change(ctx, id, (now) =>
-      now.status === 'assigned' && now.driverId === driverId
-        ? {
-            from: now,
-            status: 'pending',
-            event: 'job.declined',
-            actor: `driver:${driverId}`,
-            reason,
-            driverId: null,
-            eventDriverId: driverId,
-          }
-        : { done: now },
-    );
-  }
-  return { ok: true };
-}
-
 /** Opens the next, wider wave of a job that nobody took. */
 export async function openNextWave(ctx: EngineContext, row: JobRow): Promise<void> {
   const step = row.waveStep + 1;
@@ -245,18 +200,25 @@ function limited(ctx: EngineContext, driverId: string | null): string | null {
 
 type Decision = Transition | { refuse: ChangeRefusal } | { done: JobRow };
 
-/** Reads the row, decides, applies; when somebody was faster, decides again on the new row. */
-async function change(
+/**
+ * Reads the row, decides, applies; when somebody was faster, decides again on the new row. What is
+ * done already may not be settled yet, if the call that did it failed there.
+ */
+export async function change(
   ctx: EngineContext,
   id: string,
-  decide: (row: JobRow) => Decision,
+  decide: (row: JobRow) => Decision | Promise<Decision>,
 ): Promise<ChangeResult> {
   for (let attempt = 0; attempt < ATTEMPTS; attempt++) {
     const row = zoneOfJob(id) ? await findJob(ctx.db, id) : null;
     if (!row) return { ok: false, code: 'job_not_found' };
-    const decision = decide(row);
+    const decision = await decide(row);
     if ('refuse' in decision) return { ok: false, code: decision.refuse };
-    if ('done' in decision) return { ok: true, job: decision.done };
+    if ('done' in decision) {
+      const { done } = decision;
+      if (done.settledVersion < done.version) await trySettle(ctx, done);
+      return { ok: true, job: done };
+    }
     const changed = await transitionJob(ctx.db, decision);
     if (!changed) continue;
     await trySettle(ctx, changed);

@@ -37,6 +37,8 @@ export interface EngineContext {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
+  /** Takes work that goes on after the answer; a process that stops lets it finish. */
+  background: (work: Promise<void>) => void;
   /** Epoch ms. */
   now: () => number;
 }

@@ -90,21 +90,14 @@ export async function syncDriverRow(ctx: EngineContext, row: DriverRow): Promise
   if (!applied) return;
   const seenAt = row.seenAt ?? 0;
   await indexDriver(ctx.redis, entryOf(ctx, facts, WORLD, seenAt, '0 0 0 -', false));
+  const fix = lastFixOf(row);
+  const isThere = fix !== null && zone === zoneOf(fix);
   if (zone) {
-    await indexDriver(ctx.redis, entryOf(ctx, facts, zone, seenAt, '', true));
-  } else if (row.lat !== null && row.lng !== null) {
-    await enterZone(
-      ctx,
-      facts,
-      {
-        lat: row.lat,
-        lng: row.lng,
-        at: row.positionAt ?? 0,
-        heading: null,
-      },
-      seenAt,
-    );
+    const known = isThere ? formatFix(fix) : '';
+    await indexDriver(ctx.redis, entryOf(ctx, facts, zone, seenAt, known, true));
   }
+  // An older copy of Redis has him where he was then; of two fixes the newer one counts.
+  if (fix && !isThere) await enterZone(ctx, facts, fix, seenAt);
   await announceDriver(ctx, row.id);
   await markSynced(ctx.db, row.id, row.rev);
 }
@@ -133,7 +126,8 @@ export async function enterZone(
     if (newer) return enterZone(ctx, current, newer, seenAt);
   }
   const [rev] = await ctx.redis.hmget(keys.driver(facts.id), 'rev');
-  if (rev && Number(rev) !== current.rev) await syncDriver(ctx, facts.id);
+  // A Redis that has forgotten him says nothing of what the caller knew: his row does.
+  if (Number(rev) !== current.rev) await syncDriver(ctx, facts.id);
 }
 
 /** Tells every gateway what is known of a driver now. */
@@ -177,6 +171,10 @@ function entryOf(
     fix,
     onlyPresent,
   };
+}
+
+function lastFixOf({ lat, lng, positionAt }: DriverRow): Fix | null {
+  return lat === null || lng === null ? null : { lat, lng, at: positionAt ?? 0, heading: null };
 }
 
 function factsOf(row: DriverRow): DriverFacts {

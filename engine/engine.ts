@@ -3,15 +3,7 @@
  * after an answer was given. Made once by api and worker processes and by tests.
  */
 import { listAvailable } from './available.ts';
-import {
-  assignJob,
-  type ChangeResult,
-  cancelJob,
-  confirmJob,
-  declineJob,
-  progressJob,
-  releaseJob,
-} from './change-job.ts';
+import { type ChangeResult, cancelJob, confirmJob, progressJob, releaseJob } from './change-job.ts';
 import { type Claims, createClaims } from './claim.ts';
 import { createCommitQueue } from './commit-queue.ts';
 import type { DispatchConfig } from './config.ts';
@@ -26,6 +18,7 @@ import { type PostInput, type PostResult, postJob } from './post-job.ts';
 import { ensureDrivers } from './rebuild.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
+import { assignJob, declineJob } from './reserve-job.ts';
 import { createTracker, type TrackedFix, type Tracker } from './track.ts';
 
 export interface EngineOptions {
@@ -76,7 +69,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, now = Date.now } = options;
   const pg = connectPg(options.databaseUrl);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
-  const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, now };
+  const { background, drain } = createBackground(log);
+  const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -88,12 +82,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await pg.close();
     throw error;
   }
-  const { background, drain } = createBackground(log);
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
   return {
     ctx,
     tracker,
-    post: (input) => postJob(ctx, input, background),
+    post: (input) => postJob(ctx, input),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),
     progress: (id, driverId, status) => progressJob(ctx, id, driverId, status),
@@ -125,8 +118,14 @@ function createBackground(log: Logger) {
       running.add(tracked);
     },
     async drain(): Promise<void> {
-      const timeout = new Promise((resolve) => setTimeout(resolve, DRAIN_MS).unref());
-      await Promise.race([Promise.all(running), timeout]);
+      let late = false;
+      const timeout = new Promise<void>((resolve) => {
+        setTimeout(resolve, DRAIN_MS).unref();
+      }).then(() => {
+        late = true;
+      });
+      // What is running may leave more behind.
+      while (running.size > 0 && !late) await Promise.race([Promise.all(running), timeout]);
     },
   };
 }

@@ -30,12 +30,8 @@ export type PostResult =
   | { ok: true; created: boolean; job: JobRow }
   | { ok: false; code: 'idempotency_mismatch' };
 
-/** Posts a job. `background` takes the dispatch that goes on after the answer. */
-export async function postJob(
-  ctx: EngineContext,
-  input: PostInput,
-  background: (work: Promise<void>) => void,
-): Promise<PostResult> {
+/** Posts a job; its dispatch goes on after the answer. */
+export async function postJob(ctx: EngineContext, input: PostInput): Promise<PostResult> {
   const idempotency = input.idempotency && {
     sub: input.idempotency.sub,
     key: input.idempotency.key,
@@ -58,7 +54,7 @@ export async function postJob(
     throw error;
   }
   await trySettle(ctx, row, run);
-  background(tryDispatchWave(ctx, row));
+  ctx.background(tryDispatchWave(ctx, row));
   return { ok: true, created: true, job: row };
 }
 
@@ -98,7 +94,10 @@ async function earlierPost(
   if (!earlier) return null;
   if (earlier.bodyHash !== bodyHash) return { ok: false, code: 'idempotency_mismatch' };
   const job = await findJob(ctx.db, earlier.jobId);
-  return job && { ok: true, created: false, job };
+  if (!job) return null;
+  // The call that posted it may have failed before anybody was told.
+  if (job.settledVersion < job.version) await trySettle(ctx, job);
+  return { ok: true, created: false, job };
 }
 
 /** The same fields in another order are the same body. */

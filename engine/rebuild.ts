@@ -105,7 +105,9 @@ async function putRows(
         rebuilding,
       });
     });
-    for (const put of await Promise.all(puts)) if (put === 'applied') applied++;
+    for (const put of await Promise.all(puts)) {
+      if (put === 'applied' || put === 'completed') applied++;
+    }
   }
   return applied;
 }
@@ -128,7 +130,7 @@ export async function putRow(
       readUnder: readUnder === runIdOf(ctx.redis) ? readUnder : null,
     }),
   );
-  if (put !== 'unknown') return put;
+  if (put !== 'unknown') return put === 'applied' ? put : 'old';
   const run = runIdOf(ctx.redis);
   const now = await findJobs(ctx.db, [row.id]);
   return (await putRows(ctx, now, run, false)) > 0 ? 'applied' : 'old';

@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { expireJob, openNextWave } from './change-job.ts';
 import type { EngineContext } from './context.ts';
 import { dispatchWave } from './dispatch.ts';
-import type { JobRow } from './domain/job.ts';
+import { isClaimable, type JobRow } from './domain/job.ts';
 import { syncDriver } from './drivers.ts';
 import { fenceJob } from './pg/claims.ts';
 import { listUnsynced } from './pg/drivers.ts';
@@ -140,30 +140,34 @@ async function knownZones(ctx: EngineContext): Promise<Set<string>> {
   return new Set([...open, ...filled]);
 }
 
-/** A claim outlived its lease: the fence waits for a commit in flight and shuts out a late one. */
-async function endLease(ctx: EngineContext, id: string): Promise<void> {
+/**
+ * A claim outlived its lease. While the job is open by its row the fence waits for a commit in flight
+ * and shuts out a late one; a claim that was committed is settled as it is.
+ */
+async function endLease(ctx: EngineContext, id: string): Promise<'open' | 'taken' | 'unknown'> {
   const row = await findJob(ctx.db, id);
-  if (!row) return;
-  const fenced = await fenceJob(ctx.db, id, row.version);
-  const now = fenced ?? (await findJob(ctx.db, id));
-  if (now) await settleJob(ctx, now);
+  if (!row) return 'unknown';
+  const fenced = isClaimable(row.status) ? await fenceJob(ctx.db, id, row.version) : null;
+  const now = fenced ?? (await findJob(ctx.db, id)) ?? row;
+  await settleJob(ctx, now);
+  return isClaimable(now.status) ? 'open' : 'taken';
 }
 
-/** Repairs one by one, counted and logged; one that fails is found again by the next round. */
+/** Repairs one by one, counted and logged with what it found; one that fails is found again by the next round. */
 async function repair<T>(
   ctx: EngineContext,
   kind: string,
   items: readonly T[],
-  work: (item: T) => Promise<void>,
+  work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   let failures = 0;
   for (const item of items) {
     if (failures === FAILURES_MAX) return;
     try {
-      await work(item);
+      const found = await work(item);
       failures = 0;
       ctx.metrics.reconciled(kind);
-      if (!DUTIES.has(kind)) ctx.log.info({ kind, ...nameOf(item) }, 'repaired');
+      if (!DUTIES.has(kind)) ctx.log.info({ kind, ...nameOf(item), found }, 'repaired');
     } catch (error) {
       failures++;
       ctx.log.warn({ err: error, kind }, 'repair failed, the next round repeats it');

@@ -8,8 +8,8 @@ import { type DriverCard, isClaimable, isHeld, type JobRow } from './domain/job.
 import type { App } from './domain/notices.ts';
 import { syncDriver } from './drivers.ts';
 import { driverCards } from './pg/drivers.ts';
-import { markSettled } from './pg/jobs.ts';
-import { type NotificationRow, notificationsOf } from './pg/notifications.ts';
+import { findJob, markSettled } from './pg/jobs.ts';
+import { type NotificationRow, notificationsOf, tellsOf } from './pg/notifications.ts';
 import { putRow } from './rebuild.ts';
 import { usersLog } from './redis/keys.ts';
 import { appendLog } from './redis/scripts.ts';
@@ -30,6 +30,8 @@ const BATCH_MAX = 256;
 const TELL_WAIT_MAX_MS = 200;
 /** What is under way beyond it is left to the reconciler. */
 const QUEUE_MAX = 4096;
+/** Pauses between attempts: together as long as the reconciler waits before it takes over. */
+const REPEAT_AFTER_MS = [100, 200, 400, 800, 1000];
 
 /**
  * Puts the row, tells who is concerned, marks it settled. `readUnder`: the run id of Redis from before
@@ -61,11 +63,11 @@ async function tell(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> 
     ),
     driverCards(
       ctx.db,
-      rows.flatMap((row) => (isNewlyTaken(row) ? [row.driverId] : [])),
+      rows.flatMap((row) => (isHeld(row.status) && row.driverId !== null ? [row.driverId] : [])),
     ),
   ]);
   const events = rows.flatMap((row) => {
-    const own = notes.filter((note) => note.jobId === row.id && note.version === row.version);
+    const own = notes.filter((note) => tellsOf(note, row));
     return userEvents(row, own, cards);
   });
   await appendLog(
@@ -82,7 +84,10 @@ async function tell(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> 
   await markSettled(ctx.db, rows);
 }
 
-/** `settleJob` where the answer does not depend on it: a failure is left to the reconciler. */
+/**
+ * `settleJob` where the answer does not depend on it: after a failure it is repeated behind the
+ * answer, then left to the reconciler.
+ */
 export async function trySettle(
   ctx: EngineContext,
   row: JobRow,
@@ -92,6 +97,23 @@ export async function trySettle(
     await settleJob(ctx, row, readUnder);
   } catch (error) {
     ctx.log.warn({ err: error, job: row.id }, 'job not yet settled, will be repeated');
+    ctx.background(settleLater(ctx, row));
+  }
+}
+
+/** Until then an open job may be offered to nobody, and the old tombstone refuses who taps it. */
+async function settleLater(ctx: EngineContext, { id, version }: JobRow): Promise<void> {
+  for (const ms of REPEAT_AFTER_MS) {
+    await sleep(ms);
+    // In an outage nothing is asked of Postgres for it.
+    if (ctx.redis.status !== 'ready') continue;
+    try {
+      const row = await findJob(ctx.db, id);
+      if (row && row.settledVersion < version) await settleJob(ctx, row);
+      return;
+    } catch (error) {
+      ctx.log.warn({ err: error, job: id }, 'job still not settled');
+    }
   }
 }
 
@@ -182,7 +204,9 @@ function userEvents(
   if (row.driverId !== null && !isClaimable(row.status)) {
     events.push({ user: row.driverId, app: 'driver', ...status });
   }
-  const driver = isNewlyTaken(row) && cards.get(row.driverId);
+  // Not by the status: he may report how far he is before anybody was told that he comes.
+  const isNew = isHeld(row.status) && notes.some(({ type }) => type === 'driver_assigned');
+  const driver = isNew && cards.get(row.driverId ?? '');
   if (driver) {
     events.push({
       user: row.customerId,
@@ -203,10 +227,6 @@ function userEvents(
     });
   }
   return events;
-}
-
-function isNewlyTaken(row: JobRow): row is JobRow & { driverId: string } {
-  return row.status === 'accepted' && row.driverId !== null;
 }
 
 /** Does the row's driver hold it now? */

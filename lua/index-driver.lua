@@ -23,7 +23,7 @@ local storedFix = redis.call('HGET', fixes, driver)
 if fix ~= '' then
   local at = tonumber(string.match(fix, '^%S+ %S+ (%S+)'))
   local storedAt = storedFix and tonumber(string.match(storedFix, '^%S+ %S+ (%S+)')) or -1
-  if storedAt <= at then
+  if storedAt < at then
     redis.call('HSET', fixes, driver, fix)
     storedFix = fix
   end

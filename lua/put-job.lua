@@ -23,8 +23,8 @@
 -- ARGV[15] run id of this Redis
 -- ARGV[16] run id of the Redis that was there when the row was read, or empty: it may be older
 -- ARGV[17..] pairs of driver and refusal kind
--- Returns 1 applied, 0 old news, -1 the zone is not ready or the row was read under another run, 2
--- unknown here and maybe old news: read the row again.
+-- Returns 1 applied, 0 old news, 3 old news but for refusals that were missing here, -1 the zone is
+-- not ready or the row was read under another run, 2 unknown here and maybe old news: read it again.
 -- @include lib/append.lua
 local meta, log, jobs, job, declined, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
@@ -40,7 +40,21 @@ stored = tonumber(stored)
 -- Of the same version a rebuild trusts only the row: an older copy of Redis may lack refusals. A
 -- claim that is under way keeps its lease.
 local doubtful = rebuilding and stored == version and state ~= 'claiming'
-if stored and stored >= version and not doubtful then return 0 end
+if stored and stored >= version and not doubtful then
+  if stored > version or not open or state == 'closed' then return 0 end
+  -- A refusal is no change of the job: one that did not get here is found by nothing else.
+  local missing = 0
+  for i = 17, #ARGV, 2 do
+    local who, kind, known = ARGV[i], ARGV[i + 1], redis.call('HGET', declined, ARGV[i])
+    local forgiven = status == 'assigned' and who == driver
+    if known ~= kind and known ~= 'released' and not forgiven then
+      redis.call('HSET', declined, who, kind)
+      append(meta, log, live, maxlen, cjson.encode({ refused = { id = id, driver = who, kind = kind } }))
+      missing = missing + 1
+    end
+  end
+  return missing > 0 and 3 or 0
+end
 -- This Redis may have lost what closed the job since.
 if not stored and open and readUnder == '' then return 2 end
 

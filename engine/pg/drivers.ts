@@ -161,6 +161,14 @@ export async function listRefusals(
     where job_id = ${anyOf(jobIds)}`);
 }
 
+/** Did he give this job back? An operator who assigns it to him again forgives it. */
+export async function hasReleased(db: Db, jobId: string, driverId: string): Promise<boolean> {
+  const rows = await db.execute(sql`
+    select 1 from job_refusals
+    where job_id = ${jobId} and driver_id = ${driverId} and kind = 'released'`);
+  return rows.length > 0;
+}
+
 /** A decline never replaces a release: who gave a job back stays barred from it. */
 export async function insertDecline(
   db: Db,

@@ -59,17 +59,34 @@ export async function markRead(
   return row ?? null;
 }
 
-/** What these changes of jobs told people. */
+/** A job's version, and the last one of which people were told. */
+export interface Unsettled {
+  id: string;
+  version: number;
+  settledVersion: number;
+}
+
+/** Is a notification among what these changes of a job have to tell people? */
+export function tellsOf(note: NotificationRow, change: Unsettled): boolean {
+  return (
+    note.jobId === change.id &&
+    change.settledVersion < note.version &&
+    note.version <= change.version
+  );
+}
+
+/** What these changes of jobs have to tell people, oldest first. */
 export async function notificationsOf(
   db: Db,
-  changes: readonly { id: string; version: number }[],
+  changes: readonly Unsettled[],
 ): Promise<NotificationRow[]> {
   if (changes.length === 0) return [];
   const rows = await db.execute<RowOf<NotificationRow>>(sql`
     select ${NOTIFICATION_COLUMNS} from notifications n
-    where n.job_id = any(string_to_array(${changes.map(({ id }) => id).join()}, ','))`);
-  const told = new Set(changes.map(({ id, version }) => `${id} ${version}`));
-  return rows.filter(({ jobId, version }) => told.has(`${jobId} ${version}`));
+    where n.job_id = any(string_to_array(${changes.map(({ id }) => id).join()}, ','))
+    order by n.version`);
+  const byJob = Map.groupBy(changes, ({ id }) => id);
+  return rows.filter((note) => byJob.get(note.jobId)?.some((change) => tellsOf(note, change)));
 }
 
 export async function findNotification(db: Db, id: string): Promise<NotificationRow | null> {

@@ -67,7 +67,7 @@ export async function readCandidates(
   return rows[0]?.ids ?? [];
 }
 
-/** Waves of open jobs that nobody dispatched for a while. */
+/** Waves of open jobs that nobody dispatched for a while; of one that is reserved none is. */
 export async function listUndispatched(
   db: Db,
   olderThanMs: number,
@@ -77,7 +77,7 @@ export async function listUndispatched(
     select w.job_id as "jobId", w.wave from job_waves w join jobs j on j.id = w.job_id
     where w.dispatched_at is null
       and w.opened_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
-      and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
+      and j.status in ${CLAIMABLE_SQL} and j.status <> 'assigned' and j.wave = w.wave
     order by w.opened_at limit ${limit}::int`);
 }
 

@@ -54,8 +54,11 @@ export interface PutJobArgs {
   readUnder: string | null;
 }
 
-/** `unknown`: not here, and maybe old news; the row is to be read again. */
-export type PutAnswer = 'applied' | 'old' | 'unknown' | 'not_ready';
+/**
+ * `unknown`: not here, and maybe old news; the row is to be read again. `completed`: old news, but some
+ * of its refusals were missing.
+ */
+export type PutAnswer = 'applied' | 'old' | 'completed' | 'unknown' | 'not_ready';
 
 export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnswer> {
   const { meta, log, live } = zoneLog(a.zone);
@@ -92,6 +95,7 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
   );
   if (code === 1) return 'applied';
   if (code === 2) return 'unknown';
+  if (code === 3) return 'completed';
   return code === 0 ? 'old' : 'not_ready';
 }
 

@@ -1,9 +1,12 @@
 /** The verbs against real stores: what each changes, whom it tells, and what it refuses. */
+import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../../engine/domain/job.ts';
-import { listEvents } from '../../engine/pg/jobs.ts';
+import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
 import { readCandidates } from '../../engine/pg/waves.ts';
+import { usersLog } from '../../engine/redis/keys.ts';
+import type { UserEvent } from '../../engine/settle.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
@@ -71,6 +74,17 @@ describe('posting', () => {
 });
 
 describe('claiming', () => {
+  it('refuses nobody as not approved by what Redis says alone', async () => {
+    await t.engine.changeDriver('fresh', { name: 'F' });
+    const job = await t.post();
+    expect(await t.engine.claim(job.id, 'fresh')).toEqual({ ok: false, code: 'not_approved' });
+    await t.ctx.db.execute(sql`
+      update drivers set approval_status = 'approved', rev = rev + 1, updated_at = now()
+      where id = 'fresh'`);
+    expect(await t.engine.knowDriver('fresh')).toMatchObject({ approved: false });
+    expect(await t.engine.claim(job.id, 'fresh')).toMatchObject({ ok: true });
+  });
+
   it('lets one win, tells the others, and tells the customer', async () => {
     const job = await t.post();
     const [won, again] = [
@@ -156,6 +170,40 @@ describe('afterwards', () => {
     expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true, job: { version: 4 } });
   });
 
+  it('a release answers without waiting for its dispatch', async () => {
+    const dispatch = Promise.withResolvers<void>();
+    const own = await startTestEngine({}, undefined, undefined, () => ({
+      enqueueWave: () => dispatch.promise,
+      enqueueNotifications: async () => {},
+    }));
+    await own.driver('d1');
+    const job = await own.post();
+    await own.engine.claim(job.id, 'd1');
+    expect(await own.engine.release(job.id, 'd1', null)).toMatchObject({ ok: true });
+    dispatch.resolve();
+  });
+
+  it('who reports how far he is before anybody was told that he comes has both told', async () => {
+    const job = await t.post();
+    await t.engine.claim(job.id, 'near');
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
+    await t.ctx.db.execute(sql`update jobs set settled_version = 1 where id = ${job.id}`);
+    const heard = t.notifications.length;
+    const [before] = await t.ctx.redis.xrevrange(usersLog.log, '+', '-', 'COUNT', 1);
+    await t.engine.progress(job.id, 'near', 'en_route');
+    const entries = await t.ctx.redis.xrange(usersLog.log, `(${before?.[0]}`, '+');
+    const frames = entries.map(([, fields]) => JSON.parse(fields[3] ?? '') as UserEvent);
+    expect(frames.filter(({ app }) => app === 'customer').map(({ event }) => event)).toEqual([
+      'job:status',
+      'job:driver-assigned',
+      'notification',
+    ]);
+    expect(t.notifications.length).toBe(heard + 1);
+    expect(await findJob(t.ctx.db, job.id)).toMatchObject({ version: 3, settledVersion: 3 });
+    await t.engine.progress(job.id, 'near', 'arrived');
+    expect(t.notifications.length).toBe(heard + 1);
+  });
+
   it('a decline hides the job for good, and only from him', async () => {
     const job = await t.post();
     expect(await t.engine.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
@@ -200,6 +248,12 @@ describe('afterwards', () => {
     expect(await sees('far', job.id)).toBe(false);
     expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'reserved' });
     await t.engine.decline(job.id, 'near', null);
+    expect(await findJob(t.ctx.db, job.id)).toMatchObject({
+      status: 'pending',
+      version: 3,
+      wave: 2,
+    });
+    expect((await candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
     expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true });
     expect(await events(job.id)).toEqual([
       'job.posted',

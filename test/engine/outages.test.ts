@@ -89,6 +89,20 @@ describe('a Redis that is gone', () => {
   });
 });
 
+describe('a decline without Redis', () => {
+  it('opens the job that was reserved for him, and is known when Redis is back', async () => {
+    const job = await t.post();
+    expect(await t.engine.assign(job.id, 'a', 'operator:o')).toMatchObject({ ok: true });
+    await t.redis.kill();
+    expect(await t.engine.decline(job.id, 'a', null)).toEqual({ ok: true });
+    expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending', driverId: null });
+    await t.restartRedis();
+    await until(async () => (await offered()).includes(job.id));
+    const a = await t.engine.knowDriver('a');
+    expect(a && (await t.engine.available(a)).map(({ id }) => id)).not.toContain(job.id);
+  });
+});
+
 /** The jobs that b sees. */
 async function offered(): Promise<string[]> {
   const driver = await t.engine.knowDriver('b');

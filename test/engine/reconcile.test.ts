@@ -6,6 +6,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { findJob, forgetIdempotencyKeys } from '../../engine/pg/jobs.ts';
 import { takeLease } from '../../engine/pg/leases.ts';
 import { takeUndone } from '../../engine/pg/notifications.ts';
+import { listUndispatched } from '../../engine/pg/waves.ts';
 import { type Reconciler, startReconciler } from '../../engine/reconcile.ts';
 import { claimJob } from '../../engine/redis/scripts.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -44,6 +45,26 @@ describe('the reconciler', () => {
     await until(() => t.waves.some((w) => w.jobId === job.id && w.wave === 2));
   });
 
+  it('opens no wave of a reserved job, whose driver sees it in the widest radius at once', async () => {
+    const reserved = await t.post();
+    expect(await t.engine.assign(reserved.id, 'far', 'operator:o')).toMatchObject({ ok: true });
+    expect(await sees('far', reserved.id)).toBe(true);
+    const later = await t.post();
+    await until(async () => (await findJob(t.ctx.db, later.id))?.wave === 2);
+    expect(await findJob(t.ctx.db, reserved.id)).toMatchObject({ wave: 1, status: 'assigned' });
+  });
+
+  it('dispatches no wave of a reserved job', async () => {
+    const [reserved, open] = [await t.post(), await t.post()];
+    await t.engine.assign(reserved.id, 'far', 'operator:o');
+    const ids = async () => (await listUndispatched(t.ctx.db, 0, 100)).map((w) => w.jobId);
+    await t.ctx.db.execute(sql`
+      update job_waves set dispatched_at = null where job_id in (${reserved.id}, ${open.id})`);
+    const listed = await ids();
+    expect(listed).toContain(open.id);
+    expect(listed).not.toContain(reserved.id);
+  });
+
   it('expires a job that nobody took, also when nobody asks', async () => {
     const job = await t.post({ expiresAt: Date.now() + 300 });
     await until(async () => (await findJob(t.ctx.db, job.id))?.status === 'expired');
@@ -76,6 +97,20 @@ describe('the reconciler', () => {
     });
     // Fenced: what the dead one may still commit would find another version.
     expect(won.job.version).toBeGreaterThan(2);
+  });
+
+  it('settles a claim that was committed before its holder died, as it is', async () => {
+    const job = await t.post();
+    const attempt = { zone: job.zone, id: job.id, driverId: 'near', token: randomUUID() };
+    await claimJob(t.ctx.redis, { ...attempt, leaseMs: 1 });
+    await t.ctx.db.execute(sql`
+      update jobs set status = 'accepted', driver_id = 'near', version = version + 1,
+        updated_at = now() + interval '1 hour', next_wave_at = null where id = ${job.id}`);
+    const row = await until(async () => {
+      const now = await findJob(t.ctx.db, job.id);
+      return now && now.settledVersion > 1 && now;
+    });
+    expect(row).toMatchObject({ status: 'accepted', version: 2, settledVersion: 2 });
   });
 
   it('hands notices over in turns: those that cannot be delivered hide no others', async () => {

@@ -4,7 +4,10 @@
  * a system that reads, checks and writes, where it must find the bug.
  */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { type JobSystem, type Races, startRaces } from './support/muster.ts';
+import { cleanups } from '../support/engine.ts';
+import { until } from '../support/until.ts';
+import { ROWS_READ, startHoldingProxy } from './support/holding-proxy.ts';
+import { engineVia, type JobSystem, type Races, startRaces } from './support/muster.ts';
 import { createReadCheckWrite } from './support/read-check-write.ts';
 import { type Verb, violations } from './support/steps.ts';
 
@@ -200,6 +203,48 @@ describe('assign against accept', () => {
   it('a naive version fails it', async () => {
     const found = await scenario(naive, NAIVE_ROUNDS);
     expect(found).toContain('given to one and reserved for another');
+  });
+});
+
+// The same look before the write: what a driver declines is reserved for him in between.
+describe('assign against decline', () => {
+  /** Declines as `d1`; `meanwhile` happens after the job was looked at. */
+  type Decline = (job: string, meanwhile: Verb) => Promise<void>;
+  async function scenario(system: JobSystem, decline: Decline): Promise<string[]> {
+    const found = violations();
+    const job = await system.post();
+    await decline(job, async () => {
+      const assigned = await system.assign(job, 'd1');
+      found.expect(assigned, 'an open job could not be assigned');
+      return assigned;
+    });
+    const { status } = await system.look(job);
+    found.expect(status === 'pending', 'reserved for a driver who declined it');
+    found.expect(await system.accept(job, 'd2'), 'nobody else can take it');
+    return found.list;
+  }
+
+  it('Muster: the job is open again for everybody else', async () => {
+    const proxy = await startHoldingProxy(muster.t.databaseUrl);
+    cleanups.push(() => proxy.close());
+    const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
+    const found = await scenario(muster, async (job, meanwhile) => {
+      proxy.hold('answers', ROWS_READ);
+      const declined = slow.decline(job, 'd1', null);
+      await until(() => proxy.holding);
+      await meanwhile();
+      proxy.release();
+      expect(await declined).toEqual({ ok: true });
+    });
+    expect(found).toEqual([]);
+  });
+  it('a naive version fails it', async () => {
+    const found = await scenario(naive, async (job, meanwhile) => {
+      const { status } = await naive.look(job);
+      await meanwhile();
+      if (status === 'assigned') await naive.release(job, 'd1');
+    });
+    expect(found).toEqual(['reserved for a driver who declined it', 'nobody else can take it']);
   });
 });
 

@@ -5,12 +5,13 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { distanceKm, type Position } from '../../engine/domain/distance.ts';
 import { zoneOf } from '../../engine/domain/zones.ts';
-import { findDriver } from '../../engine/pg/drivers.ts';
+import { findDriver, saveLastSeen } from '../../engine/pg/drivers.ts';
 import { readCandidates } from '../../engine/pg/waves.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
+import { driversLog } from '../../engine/redis/keys.ts';
 import { HERE, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
-import { violations } from './support/steps.ts';
+import { copyOf, violations } from './support/steps.ts';
 
 /** An index of drivers, as dispatch asks it. */
 interface Index {
@@ -98,6 +99,17 @@ describe('late location after offline', () => {
     }
   });
 
+  it('Muster: nor when Redis has forgotten him', async () => {
+    const other = await t.another();
+    await muster.enter('forgotten', SOUTH, now());
+    const before = await other.knowDriver('forgotten');
+    if (!before) throw new Error('not known');
+    await muster.leave('forgotten');
+    await t.ctx.redis.flushall();
+    await other.tracker.add(before, { ...SOUTH, at: now(), heading: null });
+    expect(await muster.nearest(SOUTH)).not.toContain('forgotten');
+  });
+
   it('Muster: nor into the index of a truck that he does not drive any more', async () => {
     await t.driver('trucker', SOUTH, 'van');
     const before = await t.engine.knowDriver('trucker');
@@ -144,6 +156,30 @@ describe('late location after offline', () => {
   it('a naive version fails it', async () => {
     const index = globalIndex(t.ctx.redis, 'naive:late');
     expect(await scenario(index)).toEqual(['offline, yet chosen', 'offline, yet chosen elsewhere']);
+  });
+});
+
+// A restored dump knows where drivers were then; who is not connected sends no newer fix.
+describe('an older copy of the index', () => {
+  it('Muster: each driver counts where Postgres saw him last, in his zone or another', async () => {
+    const farSouth = kmNorth(SOUTH, -20);
+    for (const driver of ['stayer', 'walker', 'traveller']) {
+      await muster.enter(driver, farSouth, now());
+    }
+    const putBack = await copyOf(t.ctx.redis);
+    const seenAt = now() + 1000;
+    await saveLastSeen(t.ctx.db, [
+      { id: 'walker', ...kmNorth(farSouth, -10), at: seenAt, seenAt },
+      { id: 'traveller', ...NORTH, at: seenAt, seenAt },
+      // What is older in Postgres than in Redis changes nothing.
+      { id: 'stayer', ...NORTH, at: 1000, seenAt },
+    ]);
+    await putBack();
+    await t.ctx.redis.hset(driversLog.meta, 'ready', 'another run');
+    expect(await muster.nearest(farSouth)).toEqual(['stayer']);
+    expect(await muster.nearest(kmNorth(farSouth, -10))).toEqual(['walker']);
+    expect(await muster.nearest(NORTH)).toEqual(['traveller']);
+    for (const driver of ['stayer', 'walker', 'traveller']) await muster.leave(driver);
   });
 });
 

@@ -6,7 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { rebuildZone } from '../../engine/rebuild.ts';
-import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
+import { keys, zoneLog } from '../../engine/redis/keys.ts';
+import { parseZoneEvent, readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { settleJob } from '../../engine/settle.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
@@ -133,6 +134,25 @@ describe('settle overtaken by a newer settle', () => {
       'pending, yet closed after a late accepted',
       'cancelled, yet open after a late pending',
     ]);
+  });
+});
+
+describe('a decline that did not reach Redis', () => {
+  it('is found by the next comparison of the zone, under the same version', async () => {
+    const { redis } = muster.t.ctx;
+    const job = await muster.post();
+    const { zone } = await muster.settled(job);
+    await muster.t.engine.decline(job, 'd1', null);
+    await redis.del(keys.declined(zone, job));
+    const refused = async () => {
+      const held = await readOpenJobs(redis, zone);
+      return held?.jobs.find(({ id }) => id === job)?.refused;
+    };
+    expect(await refused()).toEqual(new Map());
+    await rebuildZone(muster.other.ctx, zone);
+    expect(await refused()).toEqual(new Map([['d1', 'declined']]));
+    const [newest] = await redis.xrevrange(zoneLog(zone).log, '+', '-', 'COUNT', 1);
+    expect(parseZoneEvent(newest?.[1][3] ?? '')).toMatchObject({ kind: 'refused', driverId: 'd1' });
   });
 });
 

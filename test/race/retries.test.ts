@@ -171,6 +171,54 @@ describe('retry after release', () => {
   });
 });
 
+describe('a call that is repeated', () => {
+  it('a release is confirmed as often as it is asked for, also when another has the job', async () => {
+    const job = await muster.post();
+    expect(await decided(muster.other, job, 'd1')).toBe(true);
+    const released = await muster.t.engine.release(job, 'd1', null);
+    expect(released).toMatchObject({ ok: true, job: { status: 'pending', version: 3 } });
+    expect(await muster.other.release(job, 'd1', null)).toMatchObject({ ok: true });
+    expect(await decided(muster.other, job, 'd2')).toBe(true);
+    expect(await muster.other.release(job, 'd1', null)).toMatchObject({ ok: true });
+    expect(await muster.other.release(job, 'd3', null)).toMatchObject({ code: 'job_not_found' });
+    const { told } = await muster.look(job);
+    expect(told.filter((one) => one === 'customer job_released')).toHaveLength(1);
+  });
+
+  it('is settled by its repetition when the first one failed there', async () => {
+    const post = { idempotency: { sub: 'c1', key: randomUUID(), body: {} } };
+    const { id } = await muster.t.post(post);
+    const unsettle = () =>
+      muster.sql`update jobs set settled_version = version - 1 where id = ${id}`;
+    await unsettle();
+    expect((await muster.t.post(post)).id).toBe(id);
+    expect(await muster.row(id)).toMatchObject({ version: 1, settledVersion: 1 });
+    await muster.cancel(id);
+    await unsettle();
+    expect(await muster.cancel(id)).toBe(true);
+    expect(await muster.row(id)).toMatchObject({ version: 2, settledVersion: 2 });
+  });
+
+  it('Redis hears of a release that it missed, also from a process that is about to stop', async () => {
+    const proxy = await startHoldingProxy(muster.t.redisUrl);
+    cleanups.push(() => proxy.close());
+    const slow = await engineVia(muster.t, { redisUrl: proxy.url });
+    const job = await muster.post();
+    expect(await decided(muster.other, job, 'd1')).toBe(true);
+    await muster.settled(job);
+    proxy.hold('requests');
+    const released = slow.release(job, 'd1', null);
+    await until(() => proxy.holding);
+    proxy.cut();
+    expect(await released).toMatchObject({ ok: true });
+    expect(await muster.isOpen(job)).toBe(false);
+    await slow.close();
+    expect(await muster.isOpen(job)).toBe(true);
+    expect(await muster.row(job)).toMatchObject({ version: 3, settledVersion: 3 });
+    expect(await decided(muster.other, job, 'd2')).toBe(true);
+  });
+});
+
 /** Posts with a key; the answer names the job, null is a refusal. */
 interface Posts {
   post(process: number, key: string, address: string): Promise<string | null>;

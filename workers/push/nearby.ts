@@ -64,7 +64,10 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       const { job_id, wave, from, count } = task;
       const job = await findJob(ctx.db, job_id);
       if (!job) return 'no such job';
-      const drivers = await readCandidates(ctx.db, job_id, wave, from, count);
+      const candidates = await readCandidates(ctx.db, job_id, wave, from, count);
+      // It may have been reserved for one of them since.
+      const drivers =
+        job.status === 'assigned' ? candidates.filter((id) => id === job.driverId) : candidates;
       const result = await pushAll(job, wave, await duePushes(job, wave, drivers), signal);
       const chunks = Math.ceil((await countCandidates(ctx.db, job_id, wave)) / CHUNK);
       await markPushed(ctx.db, job_id, wave, { from, chunks });

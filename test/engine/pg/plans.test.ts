@@ -88,7 +88,10 @@ describe('with statistics from before, rows are read for', () => {
     ['a fence', () => fenceJob(pg.db, `j${next++}`, 1)],
     ['what is settled', () => markSettled(pg.db, [{ id: `j${next++}`, version: 1 }])],
     ['a wave that was handed over', () => markDispatched(pg.db, `j${next++}`, 1)],
-    ['what a change told people', () => notificationsOf(pg.db, [{ id: `j${next++}`, version: 1 }])],
+    [
+      'what a change told people',
+      () => notificationsOf(pg.db, [{ id: `j${next++}`, version: 1, settledVersion: 0 }]),
+    ],
     ['a notice that is done', () => markDone(pg.db, `nj${next++}`)],
     [
       'a change of a job',

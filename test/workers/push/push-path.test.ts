@@ -93,6 +93,24 @@ describe('a new job', () => {
   });
 });
 
+describe('a job that is reserved', () => {
+  it('is pushed to nobody else, and to the others when he declines', async () => {
+    const [a, b] = [await driver(), await driver()];
+    await t.queues.byLane.nearby.pause();
+    const job = await t.post();
+    await until(async () => (await t.queues.byLane.nearby.count()) > 0);
+    await t.engine.assign(job.id, a, 'operator:o');
+    await t.queues.byLane.nearby.resume();
+    await until(() => pushes(job.id, a).length === 1);
+    const other = await t.post();
+    await until(() => pushes(other.id, b).length === 1);
+    expect(pushes(job.id, b)).toHaveLength(0);
+    await t.engine.decline(job.id, a, null);
+    await until(() => pushes(job.id, b).length === 1);
+    expect(pushes(job.id, a)).toHaveLength(1);
+  });
+});
+
 describe('a phone that is gone', () => {
   it('is forgotten, unless it was registered again since', async () => {
     const [gone, back] = [await driver(), await driver()];

@@ -36,6 +36,7 @@ afterAll(async () => {
 const job = fc.constantFrom(...JOBS);
 const driver = fc.constantFrom(...DRIVERS);
 const refusal = fc.constantFrom('declined' as const, 'released' as const);
+const refusals = fc.array(fc.tuple(driver, refusal), { maxLength: 2 });
 const nth = fc.nat(8);
 /** Mostly what happens all day; some of what happens once a year. */
 const step: fc.Arbitrary<Step> = fc.oneof(
@@ -52,7 +53,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       ),
       wave: fc.integer({ min: 1, max: 3 }),
       expires: fc.constantFrom(0, 0, 0, LONG_AGO),
-      refusals: fc.array(fc.tuple(driver, refusal), { maxLength: 2 }),
+      refusals,
       rebuilding: fc.constantFrom(false, false, false, true),
       read: fc.constantFrom(
         'any time' as const,
@@ -83,6 +84,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       job,
       wave: fc.integer({ min: 1, max: 3 }),
     }),
+  },
+  {
+    weight: 3,
+    arbitrary: fc.record({ do: fc.constant('sweep' as const), job, refusals }),
   },
   { weight: 2, arbitrary: fc.constant({ do: 'read' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'overdue' as const }) },
@@ -122,6 +127,13 @@ function decide(model: Model, calls: readonly Call[], one: Step): Call | undefin
     case 'put': {
       const { ahead, ...rest } = one;
       return { ...rest, version: Math.max(1, (model.jobs.get(one.job)?.version ?? 0) + ahead) };
+    }
+    case 'sweep': {
+      const stored = model.jobs.get(one.job);
+      if (!stored) return undefined;
+      const { version, status, driver, wave, expires } = stored;
+      const row = { version, to: { status, driver }, wave, expires };
+      return { ...one, ...row, do: 'put', rebuilding: false, read: 'any time' };
     }
     case 'claim':
       return { ...one, token: `t${calls.length}` };
@@ -178,6 +190,11 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
   ['put-job', 'if not stored and open', 'if false', 'a job that is gone is offered again'],
   ['put-job', "and readUnder == ''", '', 'a new job is offered to nobody'],
   ['put-job', "redis.call('HDEL', declined, driver)", '', 'he is assigned what he cannot see'],
+  ['put-job', 'if known ~= kind and', 'if false and', 'a decline that did not arrive is lost'],
+  ['put-job', "known ~= 'released'", "known ~= ''", 'a decline that comes late undoes a release'],
+  ['put-job', 'and not forgiven', '', 'he cannot see what he is assigned'],
+  ['put-job', 'stored > version or', '', 'refusals that are over count again'],
+  ['put-job', "or state == 'closed'", '', 'a closed job has news of its own'],
   ['unclaim-job', 'held ~= token', "held == ''", "somebody else's claim is ended"],
   ['unclaim-job', "'ready') ~= run", "'ready') == ''", 'a past version is offered'],
   ['unclaim-job', "redis.call('ZREM', claims, id)", '', 'an ended claim is repaired'],

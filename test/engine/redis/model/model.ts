@@ -27,6 +27,8 @@ export interface Put {
 /** One call of a script, or something that happens to Redis. */
 export type Step =
   | Put
+  /** The job's row again, with who must not see it. */
+  | { do: 'sweep'; job: JobId; refusals: [Driver, Refusal][] }
   | { do: 'claim'; job: JobId; driver: Driver; leaseMs: number }
   /** By whoever got the token of the `nth` claim that was tried. */
   | { do: 'unclaim'; job: JobId; nth: number }
@@ -46,13 +48,13 @@ export type Call =
   | (Omit<Put, 'ahead'> & { version: number })
   | { do: 'claim'; job: JobId; driver: Driver; leaseMs: number; token: string }
   | { do: 'unclaim'; job: JobId; token: string }
-  | Exclude<Step, { do: 'put' | 'claim' | 'unclaim' | 'replay' }>;
+  | Exclude<Step, { do: 'put' | 'sweep' | 'claim' | 'unclaim' | 'replay' }>;
 
 export interface ModelJob {
   version: number;
   state: 'open' | 'claiming' | 'closed';
-  status: string;
-  driver: string;
+  status: Put['to']['status'];
+  driver: Put['to']['driver'];
   wave: number;
   expires: number;
   claimer: string;
@@ -109,7 +111,7 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
   const { job: id, version, wave, expires } = call;
   const stored = model.jobs.get(id);
   const doubtful = call.rebuilding && stored?.version === version && stored.state !== 'claiming';
-  if (stored && stored.version >= version && !doubtful) return 'old';
+  if (stored && stored.version >= version && !doubtful) return complete(model, call, stored);
   const { status, driver } = call.to;
   const isOpen = status === 'pending' || status === 'assigned';
   if (!stored && isOpen && call.read !== 'now') return 'unknown';
@@ -130,6 +132,23 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
     model.log.push({ closed: { id, version, status, driver } });
   }
   return 'applied';
+}
+
+/** Of a row that is no news: refusals that are missing. */
+function complete(model: Model, call: Extract<Call, { do: 'put' }>, stored: ModelJob): string {
+  const { job: id, version, to } = call;
+  const isOpen = to.status === 'pending' || to.status === 'assigned';
+  if (stored.version > version || !isOpen || stored.state === 'closed') return 'old';
+  let missing = 0;
+  for (const [who, kind] of call.refusals) {
+    const known = model.refused[id].get(who);
+    if (known === kind || known === 'released') continue;
+    if (to.status === 'assigned' && to.driver === who) continue;
+    model.refused[id].set(who, kind);
+    model.log.push({ refused: { id, driver: who, kind } });
+    missing++;
+  }
+  return missing > 0 ? 'completed' : 'old';
 }
 
 const noClaim = { claimer: '', token: '', leaseOver: false };

@@ -1,0 +1,99 @@
+/**
+ * An operator reserves a job for one driver, and drivers decline: the one for whom it is reserved
+ * opens it again, the others have it hidden.
+ */
+import { sql } from 'drizzle-orm';
+import { type ChangeRefusal, type ChangeResult, change, firstWaveAgain } from './change-job.ts';
+import type { EngineContext } from './context.ts';
+import { tryDispatchWave } from './dispatch.ts';
+import { isClaimable, type JobRow, refusalOf } from './domain/job.ts';
+import { zoneOfJob } from './domain/zones.ts';
+import { findDriver, insertDecline } from './pg/drivers.ts';
+import type { Actor } from './pg/jobs.ts';
+import { inZone } from './rebuild.ts';
+import { refuseJob } from './redis/scripts.ts';
+
+/**
+ * Reserves an open job for one driver: only he may accept; his decline reopens it. No wave opens
+ * meanwhile, so he sees it in the widest radius at once.
+ */
+export async function assignJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  actor: Actor,
+): Promise<ChangeResult> {
+  const driver = await findDriver(ctx.db, driverId);
+  if (!driver) return { ok: false, code: 'driver_not_found' };
+  if (driver.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  const widestKm = ctx.settings.waves.at(-1)?.radiusKm ?? ctx.settings.radiusKm;
+  return change(ctx, id, (row) => {
+    if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    if (isReservedFor(row, driverId)) return { done: row };
+    return {
+      from: row,
+      status: 'assigned',
+      event: 'job.assigned',
+      actor,
+      driverId,
+      set: sql`radius_km = greatest(radius_km, ${widestKm}::float8), next_wave_at = null`,
+      forgiven: driverId,
+    };
+  });
+}
+
+/**
+ * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
+ * the driver for whom it is reserved reopens the job. Unknown and settled jobs are no error.
+ */
+export async function declineJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  reason: string | null,
+): Promise<{ ok: boolean }> {
+  const zone = zoneOfJob(id);
+  const { job, reopened } = await reopenReserved(ctx, id, driverId, reason);
+  if (!job || !zone) return { ok: false };
+  if (reopened || !isClaimable(job.status)) return { ok: true };
+  await insertDecline(ctx.db, id, driverId, reason);
+  try {
+    await inZone(ctx, zone, () => refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }));
+  } finally {
+    // An operator may have reserved it for him meanwhile, who knew nothing of his decline.
+    await reopenReserved(ctx, id, driverId, reason);
+  }
+  return { ok: true };
+}
+
+/** Opens a job again that is reserved for the driver who declines it; the row keeps his decline. */
+async function reopenReserved(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  reason: string | null,
+): Promise<{ job: JobRow | null; reopened: boolean }> {
+  let reopened = false;
+  const result = await change(ctx, id, (row) => {
+    reopened = isReservedFor(row, driverId);
+    if (!reopened) return { done: row };
+    return {
+      from: row,
+      status: 'pending',
+      event: 'job.declined',
+      actor: `driver:${driverId}`,
+      reason,
+      driverId: null,
+      eventDriverId: driverId,
+      wave: firstWaveAgain(ctx, row),
+      refusal: { driverId, kind: 'declined' },
+    };
+  });
+  if (!result.ok) return { job: null, reopened: false };
+  if (reopened) ctx.background(tryDispatchWave(ctx, result.job));
+  return { job: result.job, reopened };
+}
+
+function isReservedFor(row: JobRow, driverId: string): boolean {
+  return row.status === 'assigned' && row.driverId === driverId;
+}
