@@ -7,10 +7,10 @@ import { describe, expect, it } from 'vitest';
 import { until } from '../../support/until.ts';
 import { Watcher } from '../feed/watcher.ts';
 import { check } from './checker.ts';
-import { Deployment, LEASE_MS, look } from './deployment.ts';
+import { Deployment, look } from './deployment.ts';
 import { Load, type TapRecord } from './load.ts';
 import { strike } from './nemesis.ts';
-import { FAULT_KINDS, INTERRUPTION_KINDS, planOf } from './plan.ts';
+import { FAULT_KINDS, INTERRUPTION_KINDS, INTERRUPTIONS, LEASE_MS, planOf } from './plan.ts';
 
 const SEEDS = process.env.CHAOS_SEED
   ? [Number(process.env.CHAOS_SEED)]
@@ -18,6 +18,8 @@ const SEEDS = process.env.CHAOS_SEED
 const WATCHERS = 4;
 const WON_MIN = 300;
 const INTERRUPTED_MIN = 20;
+/** Those of the two scenes at the end. */
+const LAST_JOBS = 2;
 /** The promise: no job is stuck for longer than its lease and this. */
 const REPAIR_MS = LEASE_MS + 5000;
 /**
@@ -45,18 +47,19 @@ describe('chaos', () => {
       const watchers: Watcher[] = [];
       try {
         await load.prepare();
-        await registerPhones(deployment, plan.jobs.length);
+        await registerPhones(deployment, plan.jobs.length + INTERRUPTIONS + LAST_JOBS);
         for (let i = 0; i < WATCHERS; i++) {
           const id = `d${i}`;
           watchers.push(new Watcher(id, await load.token('driver', id), deployment.urls));
         }
         const [struck] = await Promise.all([strike(deployment, plan), load.run(plan)]);
-        for (const proxy of deployment.proxies) proxy.disarm();
-        await deployment.whole();
+        const posted = await strikeAll(deployment, load, plan.jobs.length);
+        await expectLeaseEnds(deployment, load, `c${posted}`);
+        await expectLateClaimLoses(deployment, load, `c${posted + 1}`);
 
         const { repairMs, toldMs } = await repaired(deployment, watchers);
         const sql = look(deployment);
-        const { won, ...broken } = await check(sql, load.history);
+        const { won, ...broken } = await check(sql, load.history, deployment.phones);
         await sql.end();
         const { taps } = load.history;
         const undecidedMs = Math.max(...taps.map((tap) => decidedAfter(tap, struck.windows)));
@@ -90,6 +93,44 @@ describe('chaos', () => {
   );
 });
 
+/**
+ * What waits for a claim still is given one: every interruption that was planned happens. Returns how
+ * many jobs were posted by then.
+ */
+async function strikeAll(deployment: Deployment, load: Load, posted: number): Promise<number> {
+  let customers = posted;
+  await deployment.whole();
+  for (const [api, proxy] of deployment.proxies.entries()) {
+    while (proxy.armed > 0) {
+      await load.extra(`c${customers++}`, api);
+      await deployment.whole();
+    }
+  }
+  await deployment.ready();
+  return customers;
+}
+
+/**
+ * An api dies between gate and commit with a claim that nobody asks for again: neither its restart nor
+ * a tap frees the job, the end of the lease does.
+ */
+async function expectLeaseEnds(deployment: Deployment, load: Load, customer: string) {
+  deployment.proxies[0]?.arm('before', () => deployment.killApi(0));
+  const { lost, next } = await load.orphaned(customer);
+  await deployment.whole();
+  await deployment.ready();
+  expect(lost.outcome).toBe('gave up');
+  expect(next.outcome, 'a job whose claim died with its api').toBe('won');
+  expect(next.answeredAt - next.askedAt).toBeLessThan(REPAIR_MS);
+}
+
+/** A claim that arrives when the job has been taken and given back meanwhile takes nothing. */
+async function expectLateClaimLoses(deployment: Deployment, load: Load, customer: string) {
+  const held = deployment.proxies[0]?.holdNext();
+  const { late, next, third } = await load.overtaken(customer, async () => held?.letThrough());
+  expect([late, next, third].map(({ outcome }) => outcome)).toEqual(['gave up', 'won', 'won']);
+}
+
 /** Every customer has a phone. */
 async function registerPhones(deployment: Deployment, customers: number): Promise<void> {
   const sql = look(deployment);
@@ -117,14 +158,17 @@ async function repaired(
     const open = await sql<{ id: string; version: number; barred: string[] }[]>`
       select j.id, j.version, array(select driver_id from job_refusals r where r.job_id = j.id)
         as barred from jobs j where j.status = 'pending'`;
-    const inexact = watchers.filter((watcher) => {
-      if (!watcher.live) return false;
-      const truth = open.filter(({ barred }) => !barred.includes(watcher.id));
+    const inexact = watchers.flatMap((watcher) => {
+      if (!watcher.live) return [];
+      const due = open.filter(({ barred }) => !barred.includes(watcher.id));
+      const truth = new Map(due.map(({ id, version }) => [id, version]));
       const held = watcher.held();
-      return held.size !== truth.length || truth.some((job) => held.get(job.id) !== job.version);
+      return [...new Set([...truth.keys(), ...held.keys()])]
+        .filter((id) => truth.get(id) !== held.get(id))
+        .map((id) => `${watcher.id}: ${id} is ${truth.get(id)}, shown ${held.get(id)}`);
     });
     const away = watchers.filter((watcher) => !watcher.live).map(({ id }) => id);
-    return { ...row, inexact: inexact.map(({ id }) => id), away };
+    return { ...row, inexact, away };
   };
   let repairMs: number | undefined;
   const elapsed = () => Math.round(performance.now() - since);

@@ -2,6 +2,7 @@
  * Between one api process and Postgres: a proxy that recognises claims on their way to be committed
  * and interrupts one when it is told to, before, during or after the commit.
  */
+import { once } from 'node:events';
 import net from 'node:net';
 
 /** A claim's parameters, as JSON in the message that binds them. */
@@ -11,10 +12,15 @@ export type Interruption = 'before' | 'during' | 'after';
 
 export interface CommitProxy {
   port: number;
-  /** Interrupts the next claim; `strike` runs at that moment. Resolves when it has. */
+  /** How many claims will be interrupted still. */
+  readonly armed: number;
+  /** Interrupts the next claim; `strike` runs at that moment. */
   arm(when: Interruption, strike: () => void): void;
-  /** What is armed strikes nobody any more. */
-  disarm(): void;
+  /**
+   * The next claim does not arrive until it is let through, whoever has given it up meanwhile; then
+   * resolves when Postgres has answered.
+   */
+  holdNext(): { letThrough(): Promise<void> };
   close(): void;
 }
 
@@ -24,10 +30,11 @@ export async function startCommitProxy(target: {
 }): Promise<CommitProxy> {
   const sockets = new Set<net.Socket>();
   let armed: { when: Interruption; strike: () => void }[] = [];
+  let hold: ((letThrough: () => Promise<void>) => void) | null = null;
 
   const server = net.createServer((client) => {
     const upstream = net.connect(target.port, target.host);
-    let hangUpAfterAnswer = false;
+    let hangUp: (() => void) | null = null;
     let deaf = false;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
@@ -36,14 +43,24 @@ export async function startCommitProxy(target: {
     client.on('data', (data) => {
       if (deaf) return;
       const next = armed[0];
-      if (!next || !CLAIM.test(data.toString('latin1'))) {
+      if ((!next && !hold) || !CLAIM.test(data.toString('latin1'))) {
         upstream.write(data);
         return;
       }
+      if (hold) {
+        deaf = true;
+        hold(async () => {
+          upstream.write(data);
+          await once(upstream, 'data');
+        });
+        hold = null;
+        return;
+      }
+      if (!next) return;
       armed = armed.slice(1);
       if (next.when === 'after') {
-        hangUpAfterAnswer = true;
-        upstream.write(data, next.strike);
+        hangUp = next.strike;
+        upstream.write(data);
         return;
       }
       deaf = true;
@@ -55,8 +72,11 @@ export async function startCommitProxy(target: {
     upstream.on('data', (data) => {
       // During: the server has answered, so it has committed; nobody hears of it.
       if (deaf) upstream.end();
-      else if (hangUpAfterAnswer) client.end(data);
-      else client.write(data);
+      else if (hangUp) {
+        hangUp();
+        hangUp = null;
+        client.end(data);
+      } else client.write(data);
     });
     client.on('close', () => {
       sockets.delete(client);
@@ -70,11 +90,17 @@ export async function startCommitProxy(target: {
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   return {
     port: (server.address() as net.AddressInfo).port,
+    get armed() {
+      return armed.length;
+    },
     arm(when, strike) {
       armed.push({ when, strike });
     },
-    disarm() {
-      armed = [];
+    holdNext() {
+      const held = new Promise<() => Promise<void>>((resolve) => {
+        hold = resolve;
+      });
+      return { letThrough: () => held.then((letThrough) => letThrough()) };
     },
     close() {
       server.close();

@@ -9,7 +9,8 @@ import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import { inject } from 'vitest';
 import { migrate } from '../../../engine/pg/migrate.ts';
-import { startSimulator } from '../../../scripts/apns-simulator/simulator.ts';
+import type { Phones } from '../../../scripts/apns-simulator/phones.ts';
+import { type Simulator, startSimulator } from '../../../scripts/apns-simulator/simulator.ts';
 import type { ManagedProcess } from '../../../scripts/dev/managed-process.ts';
 import { logFileOf, startOwnProcess } from '../../../scripts/dev/own-process.ts';
 import { freePort } from '../../../scripts/dev/ports.ts';
@@ -19,11 +20,14 @@ import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { until } from '../../support/until.ts';
 import { type CommitProxy, startCommitProxy } from './commit-proxy.ts';
+import { LEASE_MS } from './plan.ts';
 
 export const SECRET = 's'.repeat(32);
-export const LEASE_MS = 3000;
+const APIS = 2;
 const STOP_LIMIT_MS = 8000;
 const DEATH_CHARS = 4000;
+/** An api without Redis for so long cannot put what it has committed: the reconciler must. */
+const UNHEARD_MS = 300;
 
 export class Deployment {
   readonly urls: string[] = [];
@@ -39,9 +43,12 @@ export class Deployment {
   readonly #starting = new Set<Promise<void>>();
   #redis!: RedisServer;
   #postgres!: PostgresServer;
-  #redisProxy!: FaultyProxy;
+  #simulator!: Simulator;
+  /** Between Redis and each api, and the workers. */
+  readonly #redisProxies: FaultyProxy[] = [];
+  #redisCut = false;
   #env: NodeJS.ProcessEnv = {};
-  #ports: number[] = [];
+  readonly #ports: number[] = [];
   #closing = false;
 
   static async start(seed: number): Promise<Deployment> {
@@ -59,8 +66,9 @@ export class Deployment {
     return this.#postgres.url;
   }
 
-  get redisUrl(): string {
-    return this.#redis.url;
+  /** What the phones of this deployment were sent. */
+  get phones(): Phones {
+    return this.#simulator.phones;
   }
 
   async stop(): Promise<void> {
@@ -83,6 +91,17 @@ export class Deployment {
   /** Resolves when everything that was killed is running again. */
   async whole(): Promise<void> {
     while (this.#starting.size > 0) await Promise.all(this.#starting);
+  }
+
+  /** Resolves when both apis say that they can work. */
+  async ready(): Promise<void> {
+    await until(
+      async () => {
+        const answers = await Promise.all(this.urls.map((url) => fetch(`${url}/readyz`)));
+        return answers.every(({ ok }) => ok);
+      },
+      { timeoutMs: 60_000, what: 'both apis are ready' },
+    );
   }
 
   async restartRedisEmpty(): Promise<void> {
@@ -111,9 +130,20 @@ export class Deployment {
   }
 
   async cutRedis(ms: number): Promise<void> {
-    this.#redisProxy.cut();
+    this.#redisCut = true;
+    for (const proxy of this.#redisProxies) proxy.cut();
     await sleep(ms);
-    this.#redisProxy.heal();
+    this.#redisCut = false;
+    for (const proxy of this.#redisProxies) proxy.heal();
+  }
+
+  /** This api alone has no Redis for a moment. */
+  cutRedisOf(api: number): void {
+    const proxy = this.#redisProxies[api];
+    proxy?.cut();
+    setTimeout(() => {
+      if (!this.#redisCut) proxy?.heal();
+    }, UNHEARD_MS);
   }
 
   async restartPostgres(): Promise<void> {
@@ -152,24 +182,27 @@ export class Deployment {
     this.#postgres = await startPostgres({ dir: path.join(this.#dir, 'postgres') });
     this.#redis = await startRedis({ dir: path.join(this.#dir, 'redis') });
     await migrate(this.#postgres.url);
-    const simulator = await startSimulator({ dir: path.join(this.#dir) });
+    this.#simulator = await startSimulator({ dir: path.join(this.#dir) });
+    const simulator = this.#simulator;
     this.#closers.push(() => simulator.close());
-    this.#redisProxy = await startProxy(this.#redis.url);
-    this.#closers.push(() => this.#redisProxy.close());
+    for (let i = 0; i <= APIS; i++) this.#redisProxies.push(await startProxy(this.#redis.url));
+    this.#closers.push(() => {
+      for (const proxy of this.#redisProxies) proxy.close();
+    });
     this.#env = {
       ...process.env,
       AUTH_JWT_SECRET: SECRET,
       LOG_LEVEL: 'warn',
       CLAIM_LEASE_MS: String(LEASE_MS),
-      REDIS_URL: this.#redisProxy.url,
       APNS_URL: simulator.url,
       APNS_CA_FILE: simulator.caFile,
       APNS_KEY_FILE: simulator.keyFile,
       APNS_KEY_ID: simulator.keyId,
       APNS_TEAM_ID: simulator.teamId,
     };
-    this.#ports = [await freePort(), await freePort()];
-    for (const port of this.#ports) {
+    for (let i = 0; i < APIS; i++) {
+      const port = await freePort();
+      this.#ports.push(port);
       this.urls.push(`http://127.0.0.1:${port}`);
       this.proxies.push(await startCommitProxy({ host: '127.0.0.1', port: this.#postgres.port }));
     }
@@ -187,12 +220,16 @@ export class Deployment {
   async #startApi(i: number): Promise<void> {
     const databaseUrl = new URL(this.#postgres.url);
     databaseUrl.port = String(this.proxies[i]?.port);
-    const env = { DATABASE_URL: databaseUrl.href, PORT: String(this.#ports[i]) };
+    const env = {
+      DATABASE_URL: databaseUrl.href,
+      PORT: String(this.#ports[i]),
+      REDIS_URL: this.#redisProxies[i]?.url,
+    };
     this.#apis[i] = await this.#run(`api-${i}`, 'api/main.ts', env, 'listening');
   }
 
   async #startWorker(i: number): Promise<void> {
-    const env = { DATABASE_URL: this.#postgres.url };
+    const env = { DATABASE_URL: this.#postgres.url, REDIS_URL: this.#redisProxies[APIS]?.url };
     this.#workers[i] = await this.#run(`worker-${i}`, 'workers/main.ts', env, 'ready');
   }
 

@@ -46,6 +46,7 @@ export async function strike(deployment: Deployment, plan: Plan): Promise<Struck
       deployment.proxies[api]?.arm(WHEN[kind], () => {
         struck.interrupted++;
         count(kind);
+        if (WHEN[kind] === 'after') deployment.cutRedisOf(api);
         if (!kind.startsWith('api killed')) return;
         const from = Date.now();
         deployment.killApi(api);

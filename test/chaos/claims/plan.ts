@@ -9,13 +9,15 @@ export const DRIVERS = 24;
 /** Enough for 300 claims that are told as won, with a tenth of the jobs cancelled or left alone. */
 const JOBS = 420;
 const TAPPERS = 6;
-export const LOAD_MS = 26_000;
+export const LOAD_MS = 32_000;
+/** How long a claim may wait for its commit; short, so that a store can be away for longer. */
+export const LEASE_MS = 3000;
 /** Half of the phones whose call breaks are not heard of again. */
 const GIVES_UP = 0.5;
 /** Taps of one job come within so long. */
 const BURST_MS = 120;
 /** A claim is interrupted between gate and put-job so often. */
-const INTERRUPTIONS = 32;
+export const INTERRUPTIONS = 32;
 
 export interface Tap {
   driver: number;
@@ -120,13 +122,14 @@ function planJob(random: Random, phones: Random): PlannedJob {
   };
 }
 
-/** Every kind once, in random order, and one more of those that a store does not survive. */
+/** Every kind once, in random order; one of the stores freezes for longer than a lease. */
 function planFaults(random: Random): PlannedFault[] {
   const kinds = sample(FAULT_KINDS, FAULT_KINDS.length, random);
+  const longest: FaultKind = random() < 0.5 ? 'Redis frozen' : 'Postgres frozen';
   return kinds.map((kind, i) => ({
     atMs: ((i + 0.3 + 0.4 * random()) * LOAD_MS) / kinds.length,
     kind,
-    forMs: 500 + random() * 1500,
+    forMs: 500 + random() * 1500 + (kind === longest ? LEASE_MS : 0),
     process: Math.floor(random() * 2),
   }));
 }
