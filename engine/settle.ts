@@ -37,21 +37,13 @@ const REPEAT_AFTER_MS = [100, 200, 400, 800, 1000];
  * Puts the row, tells who is concerned, marks it settled. `readUnder`: the run id of Redis from before
  * the row was written, where it is known. Throws when Redis or Postgres is away.
  */
-export function settleJob(
+export async function settleJob(
   ctx: EngineContext,
   row: JobRow,
   readUnder: string | null = null,
 ): Promise<void> {
-  return settleJobs(ctx, [row], readUnder);
-}
-
-async function settleJobs(
-  ctx: EngineContext,
-  rows: readonly JobRow[],
-  readUnder: string | null = null,
-): Promise<void> {
-  await Promise.all(rows.map((row) => putRow(ctx, row, readUnder)));
-  await tell(ctx, rows);
+  await putRow(ctx, row, readUnder);
+  await tell(ctx, [row]);
 }
 
 /** Tells the people concerned of rows that Redis has, and marks them settled. */
@@ -135,17 +127,13 @@ export function createSettler(
   async function pump(): Promise<void> {
     if (telling) return;
     telling = true;
-    for (;;) {
-      const oldest = waiting[0];
-      if (!oldest) break;
+    for (let oldest = waiting[0]; oldest; oldest = waiting[0]) {
       const left = oldest.since + TELL_WAIT_MAX_MS - performance.now();
       if (left > 0) await Promise.race([quiet(), sleep(left)]);
       const batch = waiting.splice(0, BATCH_MAX);
+      const rows = batch.map(({ row }) => row);
       try {
-        await tell(
-          ctx,
-          batch.map(({ row }) => row),
-        );
+        await tell(ctx, rows);
         for (const { resolve } of batch) resolve();
       } catch (error) {
         for (const { reject } of batch) reject(error);
