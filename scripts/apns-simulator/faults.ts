@@ -2,10 +2,21 @@
  * What the simulator is told to do wrong: answers for single device tokens, and trouble for
  * everybody. Set through the control API.
  */
-import type { Refusal } from './request-check.ts';
+import { forgetOldest } from './forget.ts';
 
-export type FaultKind = 'status' | 'goaway' | 'kill' | 'lose' | 'refuse' | 'freeze' | 'delay';
+export type FaultKind =
+  | 'none'
+  | 'status'
+  | 'goaway'
+  | 'kill'
+  | 'lose'
+  | 'refuse'
+  | 'reset'
+  | 'freeze'
+  | 'hold'
+  | 'delay';
 export const FAULT_KINDS: readonly FaultKind[] = [
+  'none',
   'status',
   // Says goodbye; streams after the last one that it names are not looked at.
   'goaway',
@@ -13,9 +24,12 @@ export const FAULT_KINDS: readonly FaultKind[] = [
   'kill',
   // … or after it, with no answer.
   'lose',
-  // The stream is reset unseen (REFUSED_STREAM).
+  // The stream is reset unseen (REFUSED_STREAM), or with any code after the push was taken.
   'refuse',
+  'reset',
+  // No answer, ever; or when it is told to go on.
   'freeze',
+  'hold',
   'delay',
 ];
 
@@ -28,11 +42,16 @@ export interface Fault {
   /** Of `status`. */
   status?: number;
   reason?: string;
+  /** Of `status`: since when the phone is gone, epoch ms. */
+  timestamp?: number;
   /** Of `delay`. */
   ms?: number;
-  /** Of `goaway`: its error code; with `twice` an announcement without an id goes before it. */
+  /** Of `goaway` and `reset`: their error code. */
   code?: number;
+  /** Of `goaway`: an announcement without an id goes before it. */
   twice?: boolean;
+  /** Of `kill` and `lose`: in good order, or not; without it the process just drops it. */
+  how?: 'fin' | 'rst';
   /** Of `status`: seconds in `retry-after`. */
   retryAfter?: number;
   /** Meets one push of so many, instead of each. */
@@ -40,12 +59,16 @@ export interface Fault {
 }
 
 export interface Faults {
-  /** The answer that was set for a token, if any. */
-  answerFor(token: string): Refusal | undefined;
-  setAnswer(token: string, answer: Refusal | null): void;
+  /** What meets the pushes to a token, one after the other; the last stays. */
+  setAnswers(token: string, answers: readonly Fault[]): void;
+  /** One answer for all of them, or none any more. */
+  setAnswer(token: string, answer: Omit<Fault, 'kind'> | null): void;
   add(fault: Fault): void;
-  /** The trouble that meets the next push. */
-  next(): Fault | undefined;
+  /** The trouble that meets the next push, and what its phone has in store for it. */
+  next(token: string): { fault: Fault | undefined; answer: Fault | undefined };
+  /** Resolves when those that are held go on. */
+  held(): Promise<void>;
+  release(): void;
   /** How many pushes have come so far. */
   met(): number;
   clear(): void;
@@ -55,35 +78,55 @@ export interface Faults {
 const ANSWERS_MAX = 100_000;
 
 export function createFaults(): Faults {
-  const answers = new Map<string, Refusal>();
+  const answers = new Map<string, Fault[]>();
   let faults: (Fault & { until?: number })[] = [];
+  let gate = Promise.withResolvers<void>();
   let pushes = 0;
+
+  function nextFault(): Fault | undefined {
+    const ended = faults[0]?.until;
+    if (ended !== undefined && Date.now() >= ended) faults.shift();
+    const fault = faults[0];
+    if (fault?.forMs !== undefined) fault.until ??= Date.now() + fault.forMs;
+    if (fault?.every !== undefined && pushes % fault.every !== 0) return undefined;
+    if (!fault || fault.count === undefined) return fault;
+    fault.count--;
+    if (fault.count <= 0) faults.shift();
+    return fault;
+  }
+
+  function nextAnswer(token: string): Fault | undefined {
+    const own = answers.get(token);
+    return own && own.length > 1 ? own.shift() : own?.[0];
+  }
+
+  function release(): void {
+    gate.resolve();
+    gate = Promise.withResolvers();
+  }
+
+  function setAnswers(token: string, own: readonly Fault[]): void {
+    answers.delete(token);
+    if (own.length > 0) answers.set(token, [...own]);
+    forgetOldest(answers, ANSWERS_MAX);
+  }
+
   return {
-    answerFor: (token) => answers.get(token),
-    setAnswer(token, answer) {
-      answers.delete(token);
-      if (answer) answers.set(token, answer);
-      const [oldest] = answers.keys();
-      if (answers.size > ANSWERS_MAX && oldest !== undefined) answers.delete(oldest);
-    },
+    setAnswers,
+    setAnswer: (token, answer) => setAnswers(token, answer ? [{ ...answer, kind: 'status' }] : []),
     add: (fault) => faults.push({ ...fault }),
-    next() {
+    next(token) {
       pushes++;
-      const ended = faults[0]?.until;
-      if (ended !== undefined && Date.now() >= ended) faults.shift();
-      const fault = faults[0];
-      if (fault?.forMs !== undefined) fault.until ??= Date.now() + fault.forMs;
-      if (fault?.every !== undefined && pushes % fault.every !== 0) return undefined;
-      if (!fault || fault.count === undefined) return fault;
-      fault.count--;
-      if (fault.count <= 0) faults.shift();
-      return fault;
+      return { fault: nextFault(), answer: nextAnswer(token) };
     },
+    held: () => gate.promise,
+    release,
     met: () => pushes,
     clear() {
       answers.clear();
       faults = [];
       pushes = 0;
+      release();
     },
   };
 }

@@ -1,8 +1,10 @@
 /**
  * What was pushed, and what each phone shows: a push with a collapse id replaces the one before it
- * with the same id, as on an iPhone. The newest are kept in memory, all of them in the log file.
+ * with the same id, as on an iPhone; of those that come while it is offline it gets the last one of
+ * each app. The newest are kept in memory, all of them in the log file.
  */
 import { appendFileSync, renameSync, statSync } from 'node:fs';
+import { forgetOldest } from './forget.ts';
 
 export interface PushRecord {
   at: string;
@@ -30,14 +32,20 @@ export interface Phones {
   records(jobId?: string): PushRecord[];
   /** What a phone shows, oldest first. */
   shown(token: string): unknown[];
+  /** Without a network, or back: then it gets what Apple has stored and is not too old. */
+  setOffline(token: string, offline: boolean): void;
   stats(): { pushes: number; by_status: Record<string, number> };
+  /** Counts by status and reason. */
+  answers(): ReadonlyMap<string, number>;
   close(): void;
 }
 
 export function createPhones(logFile: string): Phones {
   const records: PushRecord[] = [];
   const screens = new Map<string, Map<string, unknown>>();
-  const byStatus: Record<string, number> = {};
+  /** Of each phone that is offline: the last push by topic. */
+  const stored = new Map<string, Map<string, PushRecord>>();
+  const answers = new Map<string, number>();
   let pushes = 0;
   let unwritten: string[] = [];
   let timer: NodeJS.Timeout | null = null;
@@ -49,6 +57,12 @@ export function createPhones(logFile: string): Phones {
     appendFileSync(logFile, `${unwritten.join('\n')}\n`);
     unwritten = [];
     if (statSync(logFile).size > LOG_MAX_BYTES) renameSync(logFile, `${logFile}.1`);
+  }
+
+  function deliver(record: PushRecord): void {
+    const store = stored.get(record.token);
+    if (!store) show(record);
+    else if (record.expiration !== '0') store.set(record.topic, record);
   }
 
   function show({ token, collapse_id, apns_id, payload }: PushRecord): void {
@@ -64,10 +78,11 @@ export function createPhones(logFile: string): Phones {
   return {
     add(record) {
       pushes++;
-      byStatus[record.status] = (byStatus[record.status] ?? 0) + 1;
+      const answer = `${record.status} ${record.reason ?? ''}`;
+      answers.set(answer, (answers.get(answer) ?? 0) + 1);
       records.push(record);
       if (records.length > RECORDS_MAX) records.splice(0, RECORDS_MAX / 10);
-      if (record.status === 200) show(record);
+      if (record.status === 200) deliver(record);
       unwritten.push(JSON.stringify(record));
       timer ??= setTimeout(write, WRITE_MS);
     },
@@ -76,12 +91,28 @@ export function createPhones(logFile: string): Phones {
         ? records
         : records.filter(({ payload }) => (payload as { job_id?: unknown })?.job_id === jobId),
     shown: (token) => [...(screens.get(token)?.values() ?? [])],
-    stats: () => ({ pushes, by_status: byStatus }),
+    setOffline(token, offline) {
+      if (offline) {
+        if (!stored.has(token)) stored.set(token, new Map());
+        return forgetOldest(stored, PHONES_MAX);
+      }
+      const waiting = [...(stored.get(token)?.values() ?? [])];
+      stored.delete(token);
+      for (const record of waiting) if (!isExpired(record)) show(record);
+    },
+    stats() {
+      const byStatus: Record<string, number> = {};
+      for (const [answer, count] of answers) {
+        const [status = ''] = answer.split(' ');
+        byStatus[status] = (byStatus[status] ?? 0) + count;
+      }
+      return { pushes, by_status: byStatus };
+    },
+    answers: () => answers,
     close: write,
   };
 }
 
-function forgetOldest(map: Map<string, unknown>, max: number): void {
-  const [oldest] = map.keys();
-  if (map.size > max && oldest !== undefined) map.delete(oldest);
-}
+/** Without an expiration Apple keeps it for long. */
+const isExpired = ({ expiration }: PushRecord) =>
+  expiration !== '' && Number(expiration) * 1000 <= Date.now();

@@ -1,6 +1,7 @@
-/** Checks provider tokens as Apple does: signature, key id, team, age. */
+/** Checks provider tokens as Apple does: signature, key id, team, age, environment. */
 import { createPublicKey, type KeyObject } from 'node:crypto';
 import { decodeProtectedHeader, jwtVerify } from 'jose';
+import type { Environment, Settings } from './settings.ts';
 
 /** Apple's limit, and how far a clock may be ahead. */
 const AGE_MAX_S = 3600;
@@ -13,36 +14,65 @@ export interface ProviderIdentity {
   key: string;
   keyId: string;
   teamId: string;
+  /** Apple's newer keys serve one of the two. */
+  environment?: Environment;
 }
 
-/** Null when the token is good, else Apple's reason (all are 403). */
-export type CheckToken = (authorization: string | undefined) => Promise<string | null>;
+/** Whose token it is, else Apple's reason against it (all are 403). */
+export type CheckToken = (
+  authorization: string | undefined,
+) => Promise<{ keyId: string; teamId: string } | { reason: string }>;
 
-export function createTokenCheck(identity: ProviderIdentity): CheckToken {
-  const key: KeyObject = createPublicKey(identity.key);
-  const remembered = new Map<string, { issuedAt: number }>();
-  return async (authorization) => {
-    const token = /^bearer (\S+)$/i.exec(authorization ?? '')?.[1];
-    if (!token) return 'MissingProviderToken';
-    let known = remembered.get(token);
-    if (!known) {
-      try {
-        const { alg, kid } = decodeProtectedHeader(token);
-        if (alg !== 'ES256' || kid !== identity.keyId) return 'InvalidProviderToken';
-        const { payload } = await jwtVerify(token, key, {
-          algorithms: ['ES256'],
-          issuer: identity.teamId,
-        });
-        if (typeof payload.iat !== 'number') return 'InvalidProviderToken';
-        known = { issuedAt: payload.iat };
-        if (remembered.size >= REMEMBERED_MAX) remembered.clear();
-        remembered.set(token, known);
-      } catch {
-        return 'InvalidProviderToken';
-      }
+export interface ProviderAuth {
+  check: CheckToken;
+  /** One more key that is good, or another in the place of one with the same id. */
+  accept(identity: ProviderIdentity): void;
+}
+
+interface KnownToken {
+  identity: ProviderIdentity;
+  issuedAt: number;
+}
+
+export function createProviderAuth(settings: Settings): ProviderAuth {
+  const keys = new Map<string, ProviderIdentity & { publicKey: KeyObject }>();
+  const remembered = new Map<string, KnownToken>();
+
+  /** Null when it is not signed by a key and team that we know. */
+  async function read(token: string): Promise<KnownToken | null> {
+    try {
+      const { alg, kid = '' } = decodeProtectedHeader(token);
+      const identity = keys.get(kid);
+      if (alg !== 'ES256' || !identity) return null;
+      const { payload } = await jwtVerify(token, identity.publicKey, {
+        algorithms: ['ES256'],
+        issuer: identity.teamId,
+      });
+      return typeof payload.iat === 'number' ? { identity, issuedAt: payload.iat } : null;
+    } catch {
+      return null;
     }
-    const age = Date.now() / 1000 - known.issuedAt;
-    if (age < -AHEAD_MAX_S) return 'InvalidProviderToken';
-    return age > AGE_MAX_S ? 'ExpiredProviderToken' : null;
+  }
+
+  return {
+    accept(identity) {
+      keys.set(identity.keyId, { ...identity, publicKey: createPublicKey(identity.key) });
+      remembered.clear();
+    },
+    async check(authorization) {
+      const token = /^bearer (\S+)$/i.exec(authorization ?? '')?.[1];
+      if (!token) return { reason: 'MissingProviderToken' };
+      const known = remembered.get(token) ?? (await read(token));
+      if (!known) return { reason: 'InvalidProviderToken' };
+      if (remembered.size >= REMEMBERED_MAX) remembered.clear();
+      remembered.set(token, known);
+      const { keyId, teamId, environment } = known.identity;
+      if (environment && settings.environment && environment !== settings.environment) {
+        return { reason: 'BadEnvironmentKeyIdInToken' };
+      }
+      const age = (Date.now() + settings.clockSkewMs) / 1000 - known.issuedAt;
+      if (age < -AHEAD_MAX_S) return { reason: 'InvalidProviderToken' };
+      return age > AGE_MAX_S ? { reason: 'ExpiredProviderToken' } : { keyId, teamId };
+    },
   };
 }

@@ -8,6 +8,7 @@ import { runCandidates } from './candidates.ts';
 import { runClaims } from './claims.ts';
 import { runFanout } from './fanout/fanout.ts';
 import { runHttp } from './http.ts';
+import { runLanes } from './lanes.ts';
 import { runLocations } from './locations.ts';
 import { runPush } from './push.ts';
 import { runSoak } from './soak.ts';
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   claims: runClaims,
   fanout: runFanout,
   http: runHttp,
+  lanes: runLanes,
   locations: runLocations,
   push: runPush,
   soak: runSoak,

@@ -3,6 +3,7 @@
  * the client that the benchmark measures alone.
  */
 import { sql } from 'drizzle-orm';
+import type { EngineContext } from '../../engine/context.ts';
 import { createLog } from '../../engine/log.ts';
 import { createRegistry } from '../../engine/metrics.ts';
 import { insertJob } from '../../engine/pg/jobs.ts';
@@ -11,15 +12,22 @@ import { uuidV7 } from '../../engine/post-job.ts';
 import { putRow } from '../../engine/rebuild.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../workers/push/metrics.ts';
-import { createSender } from '../../workers/push/sender.ts';
+import { createSender, type Sender } from '../../workers/push/sender.ts';
 import { startPushWorkers } from '../../workers/push/start.ts';
-import { createPushQueues } from '../../workers/queues.ts';
+import { createPushQueues, type PushQueues } from '../../workers/queues.ts';
 import type { Target } from './push-senders.ts';
 import { addDrivers, newJob, type Stores, startEngine } from './stack.ts';
 
 const DONE_POLL_MS = 20;
 
 export interface PushPath {
+  ctx: EngineContext;
+  queues: PushQueues;
+  sender: Sender;
+  /** An open job with a wave to everybody, not handed over yet; returns its id. */
+  post(): Promise<string>;
+  /** Resolves when every push of a job's wave is on record. */
+  pushed(jobId: string): Promise<void>;
   /** Pushes one wave to everybody; resolves when every push is on record. */
   wave(): Promise<{ failed: number }>;
   close(): Promise<void>;
@@ -59,21 +67,35 @@ export async function startPushPath(
   const workers = startPushWorkers({ ctx, redisUrl: stores.redisUrl, queues, sender });
   await workers.ready();
 
+  async function post(): Promise<string> {
+    const row = await insertJob(ctx.db, newJob(uuidV7(Date.now())));
+    await putRow(ctx, row);
+    await saveCandidates(ctx.db, row.id, row.wave, candidates, drivers);
+    await markDispatched(ctx.db, row.id, row.wave);
+    return row.id;
+  }
+
+  async function pushed(jobId: string): Promise<void> {
+    for (;;) {
+      const [done] = await ctx.db.execute<{ pushed: boolean }>(sql`
+        select pushed_at is not null as pushed from job_waves where job_id = ${jobId}`);
+      if (done?.pushed) return;
+      await new Promise((resolve) => setTimeout(resolve, DONE_POLL_MS));
+    }
+  }
+
   return {
+    ctx,
+    queues,
+    sender,
+    post,
+    pushed,
     async wave() {
-      const row = await insertJob(ctx.db, newJob(uuidV7(Date.now())));
-      await putRow(ctx, row);
-      await saveCandidates(ctx.db, row.id, row.wave, candidates, drivers);
-      await queues.tasks.enqueueWave(row.id, row.wave);
-      await markDispatched(ctx.db, row.id, row.wave);
-      for (;;) {
-        const [done] = await ctx.db.execute<{ pushed: boolean }>(sql`
-          select pushed_at is not null as pushed from job_waves where job_id = ${row.id}`);
-        if (done?.pushed) break;
-        await new Promise((resolve) => setTimeout(resolve, DONE_POLL_MS));
-      }
+      const jobId = await post();
+      await queues.tasks.enqueueWave(jobId, 1);
+      await pushed(jobId);
       const [sent] = await ctx.db.execute<{ n: number }>(sql`
-        select count(*)::int as n from push_attempts where job_id = ${row.id} and outcome = 'sent'`);
+        select count(*)::int as n from push_attempts where job_id = ${jobId} and outcome = 'sent'`);
       return { failed: drivers - (sent?.n ?? 0) };
     },
     async close() {

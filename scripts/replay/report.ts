@@ -64,7 +64,8 @@ export type TimeName =
   | 'tap_to_answer_won'
   | 'tap_to_answer_lost'
   | 'claim_to_last_cleared'
-  | 'claim_to_customer_told';
+  | 'claim_to_customer_told'
+  | 'claim_to_last_push';
 
 /** What each time says to people. */
 export const TIME_TITLES: Record<TimeName, string> = {
@@ -74,6 +75,7 @@ export const TIME_TITLES: Record<TimeName, string> = {
   tap_to_answer_lost: 'tap → answer, losers',
   claim_to_last_cleared: 'claim → last other socket cleared',
   claim_to_customer_told: "claim → customer's socket told",
+  claim_to_last_push: 'claim → last push to a driver sent',
 };
 
 /** The page stays small; a random part of a large city looks the same. */
@@ -101,14 +103,17 @@ export function sumUp(
       unanswered: history.unanswered,
       customers_connected: connected,
     },
-    times: timesOf(tracks),
+    times: timesOf(tracks, [...truth.values()]),
     pushes: sumPushes([...truth.values()]),
     map: tracks.slice(0, MAP_POINTS_MAX).map((track) => mapPoint(track, truth.get(track.name))),
   };
 }
 
 /** All samples behind the times, for spreads and histograms. */
-export function timesOf(tracks: readonly JobTrack[]): Record<TimeName, Spread> {
+export function timesOf(
+  tracks: readonly JobTrack[],
+  truths: readonly JobTruth[],
+): Record<TimeName, Spread> {
   const taps = tracks.flatMap((track) => track.taps);
   const answers = (ok: boolean): number[] =>
     taps.flatMap((tap) => (tap.ok === ok ? between(tap.atMs, tap.answeredMs) : []));
@@ -121,6 +126,7 @@ export function timesOf(tracks: readonly JobTrack[]): Record<TimeName, Spread> {
     tap_to_answer_lost: spreadOf(answers(false)),
     claim_to_last_cleared: spreadOf(span('claimedMs', 'clearedMs')),
     claim_to_customer_told: spreadOf(span('claimedMs', 'customerToldMs')),
+    claim_to_last_push: spreadOf(truths.flatMap((truth) => truth.claimToLastPushMs ?? [])),
   };
 }
 

@@ -39,6 +39,11 @@ export interface JobTruth {
   /** Undefined when no database was at hand, null when it holds no such row. */
   sql: JobState | null | undefined;
   pushes: JobPushes;
+  /**
+   * From the claim until APNs had answered the last push to a driver: 0 when all were out before,
+   * null when nobody was pushed, nobody claimed, or no database was at hand.
+   */
+  claimToLastPushMs: number | null;
 }
 
 /** One event of the timeline, as operators see it. */
@@ -67,9 +72,14 @@ export async function readTruth(
     const sql = rows ? (rows.get(track.id) ?? null) : undefined;
     // What cannot be read stays unknown, and the invariants say so.
     const read = await readJob(caller, operator, track.id).catch(() => null);
-    if (read) truth.set(track.name, { ...read, sql });
+    if (read) truth.set(track.name, { ...read, sql, claimToLastPushMs: null });
   });
   await awaitPushes(caller, operator, tracks, truth);
+  const lastPushes = sql ? await readLastPushes(sql, tracks) : new Map<string, number>();
+  for (const track of tracks) {
+    const known = truth.get(track.name);
+    if (known) known.claimToLastPushMs = lastPushes.get(track.id ?? '') ?? null;
+  }
   return truth;
 }
 
@@ -108,7 +118,7 @@ async function readJob(
   caller: Caller,
   operator: string,
   id: string,
-): Promise<Omit<JobTruth, 'sql'>> {
+): Promise<Pick<JobTruth, 'api' | 'pushes'>> {
   const call = { method: 'GET', path: `/api/jobs/${id}` } as const;
   const job = (await caller.call('operator', operator, call)) as Job;
   const api = { status: job.status, driverId: job.driver_id };
@@ -157,6 +167,31 @@ async function readRows(
     for (const row of part) rows.set(row.id, { status: row.status, driverId: row.driver_id });
   }
   return rows;
+}
+
+/** By job: ms from its claim until the last push to a driver was answered. */
+export async function readLastPushes(
+  sql: postgres.Sql,
+  tracks: readonly Pick<JobTrack, 'id'>[],
+): Promise<Map<string, number>> {
+  const ids = tracks.flatMap((track) => track.id ?? []);
+  const times = new Map<string, number>();
+  for (let i = 0; i < ids.length; i += IDS_PER_QUERY) {
+    const part = await sql<{ id: string; ms: number }[]>`
+      select claim.job_id as id,
+        greatest(0, extract(epoch from push.answered_at - claim.at) * 1000)::float8 as ms
+      from (
+        select job_id, min(at) as at from job_events
+        where job_id = any(${ids.slice(i, i + IDS_PER_QUERY)}::text[]) and type = 'job.accepted'
+        group by job_id) claim
+      join lateral (
+        select max(at + coalesce(latency_ms, 0) * interval '1 millisecond') as answered_at
+        from push_attempts
+        where job_id = claim.job_id and lane = 'nearby' and outcome in ('sent', 'unknown')
+      ) push on push.answered_at is not null`;
+    for (const { id, ms } of part) times.set(id, ms);
+  }
+  return times;
 }
 
 /** A small pool for reading; close it with `end()`. Null without a URL. */

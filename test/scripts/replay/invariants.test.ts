@@ -32,7 +32,8 @@ function goodRun(): Run {
     driverRepeats: [],
     afterClaim: 0,
   };
-  const truth = new Map([['pickup-1', { api: state, sql: { ...state }, pushes }]]);
+  const found = { api: state, sql: { ...state }, pushes, claimToLastPushMs: null };
+  const truth = new Map([['pickup-1', found]]);
   return { history, track, truth, feeds: [], withDatabase: true };
 }
 

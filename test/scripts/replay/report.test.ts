@@ -38,6 +38,7 @@ function aReport(change: Partial<Report> = {}): Report {
       tap_to_answer_lost: spreadOf([]),
       claim_to_last_cleared: spread,
       claim_to_customer_told: spread,
+      claim_to_last_push: spread,
     },
     pushes: {
       attempts: 9,
@@ -72,6 +73,7 @@ test('the table names what was measured and what held', () => {
   expect(text).toContain('1 842 posted of 1 842');
   expect(text).toContain('303 763');
   expect(text).toMatch(/post → first socket +3 +2\.0 +3\.0 +3\.0 +3\.0/);
+  expect(text).toMatch(/claim → last push to a driver sent +3 +2\.0 /);
   expect(text).toMatch(/tap → answer, losers +0 +– +– +– +–/);
   expect(text).toContain('holds  at most one winner per job');
   expect(text).toContain('feeds equal Postgres: not checked');
