@@ -32,11 +32,9 @@ const COMMAND_TIMEOUT_MS = 900;
 /** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
-/** One that starts later is also capped later: 5, 10, 20, 40, 60 s. */
-const BACKOFF_SLOWER = 12;
 const BACKOFF_SPREAD = 0.1;
-/** Whatever APNs asks for, somebody waits for these pushes. */
-const RETRY_AFTER_MAX_MS = 120_000;
+/** Whatever APNs asks for: after a 500 it is a quarter of an hour, and these pushes live for one. */
+const WAIT_MAX_MS = 20 * 60_000;
 /** More than fit into the hour that a notice is worth sending: its own expiry ends it. */
 const CRITICAL_ATTEMPTS = 300;
 /** A minute: by then the job is taken, or offered in the next wave. */
@@ -60,7 +58,6 @@ export interface PushQueues {
 
 /** What an error may say about the next try. */
 interface Wait {
-  firstMs?: number;
   atLeastMs?: number;
 }
 
@@ -69,11 +66,10 @@ interface Wait {
  * more, so that those that failed together do not come back together.
  */
 export function backoffMs(failures: number, _type?: string, error?: Error & Wait): number {
-  const { firstMs = BACKOFF_FIRST_MS, atLeastMs = 0 } = error ?? {};
-  const maxMs = Math.max(BACKOFF_MAX_MS, firstMs * BACKOFF_SLOWER);
-  const wait = Math.min(maxMs, firstMs * 2 ** (failures - 1));
+  const { atLeastMs = 0 } = error ?? {};
+  const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
   const spread = wait * BACKOFF_SPREAD * (Math.random() * 2 - 1);
-  return Math.max(wait + spread, Math.min(atLeastMs, RETRY_AFTER_MAX_MS));
+  return Math.max(wait + spread, Math.min(atLeastMs, WAIT_MAX_MS));
 }
 
 /** The queues as producers see them. Handing a task over rejects when Redis is away. */
