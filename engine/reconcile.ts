@@ -117,7 +117,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
     ctx,
     'notification_enqueued',
     await takeUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
-    (id) => ctx.push.enqueueNotifications([{ id }]),
+    async (id) => (await ctx.push.enqueueNotifications([{ id }])) > 0,
   );
   // Leases are on the clock of Redis.
   const [seconds] = await ctx.redis.time();
@@ -149,19 +149,23 @@ async function endLease(ctx: EngineContext, id: string): Promise<void> {
   if (now) await settleJob(ctx, now);
 }
 
-/** Repairs one by one, counted and logged; one that fails is found again by the next round. */
+/**
+ * Repairs one by one, counted and logged unless there was nothing to do (`work` says false); one that
+ * fails is found again by the next round.
+ */
 async function repair<T>(
   ctx: EngineContext,
   kind: string,
   items: readonly T[],
-  work: (item: T) => Promise<void>,
+  work: (item: T) => Promise<unknown>,
 ): Promise<void> {
   let failures = 0;
   for (const item of items) {
     if (failures === FAILURES_MAX) return;
     try {
-      await work(item);
+      const done = await work(item);
       failures = 0;
+      if (done === false) continue;
       ctx.metrics.reconciled(kind);
       if (!DUTIES.has(kind)) ctx.log.info({ kind, ...nameOf(item) }, 'repaired');
     } catch (error) {

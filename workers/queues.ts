@@ -3,6 +3,7 @@
  * over. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
  * the customer. A lost task is found again in Postgres; a task that runs twice pushes nobody twice.
  */
+import { randomUUID } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type Static, Type } from 'typebox';
@@ -103,18 +104,18 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
     tasks: {
       async enqueueWave(jobId, wave) {
         const data: WaveTask = { job_id: jobId, wave };
-        await byLane.nearby.add(`New Job Nearby, wave ${wave} → job ${jobId}`, data, {
-          attempts: NEARBY_ATTEMPTS,
-          ...onceAtATime(`${jobId}-${wave}`),
-        });
+        const opts = { attempts: NEARBY_ATTEMPTS, ...onceAtATime(`${jobId}-${wave}`) };
+        const name = `New Job Nearby, wave ${wave} → job ${jobId}`;
+        const added = await byLane.nearby.add(name, data, opts);
+        return added.id === opts.jobId;
       },
       async enqueueNotifications(notes) {
-        await byLane.critical.addBulk(
-          notes.map(({ id, about = 'notice, handed over again' }) => {
-            const data: NotificationTask = { notification_id: id };
-            return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
-          }),
-        );
+        const tasks = notes.map(({ id, about = 'notice, handed over again' }) => {
+          const data: NotificationTask = { notification_id: id };
+          return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
+        });
+        const added = await byLane.critical.addBulk(tasks);
+        return added.filter((task, i) => task.id === tasks[i]?.opts.jobId).length;
       },
     },
     async close() {
@@ -138,7 +139,10 @@ export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]):
   );
 }
 
-/** While one waits or runs a second would find nothing to do; freed when it ends, however. */
-function onceAtATime(id: string): Pick<JobsOptions, 'deduplication'> {
-  return { deduplication: { id } };
+/**
+ * While one waits or runs a second would find nothing to do; freed when it ends, however. An id of
+ * its own shows whether it was added: BullMQ answers with that of the other.
+ */
+function onceAtATime(id: string): Required<Pick<JobsOptions, 'deduplication' | 'jobId'>> {
+  return { deduplication: { id }, jobId: randomUUID() };
 }

@@ -111,6 +111,15 @@ export async function takeUndone(db: Db, olderThanMs: number, limit: number): Pr
   return rows.map((row) => row.id);
 }
 
+/** How many have no outcome although they are so old. */
+export async function countUndone(db: Db, olderThanMs: number): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    select count(*)::int as count from notifications
+    where done_at is null
+      and created_at <= now() - make_interval(secs => ${olderThanMs}::float8 / 1000)`);
+  return row?.count ?? 0;
+}
+
 export interface DeviceToken {
   token: string;
   userId: string;
