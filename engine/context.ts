@@ -15,10 +15,13 @@ export interface Logger {
 
 /** Where pushes are handed over; tasks hold ids, never device tokens. */
 export interface PushTasks {
-  /** Push a wave to its candidates. */
-  enqueueWave(jobId: string, wave: number): Promise<void>;
-  /** Push notifications to their users; `about` is how operators see the task. */
-  enqueueNotifications(notes: readonly { id: string; about?: string }[]): Promise<void>;
+  /** Push a wave to its candidates. False when such a task waits or runs already. */
+  enqueueWave(jobId: string, wave: number): Promise<boolean>;
+  /**
+   * Push notifications to their users; `about` is how operators see the task. How many were added:
+   * those whose task waits or runs are not.
+   */
+  enqueueNotifications(notes: readonly { id: string; about?: string }[]): Promise<number>;
 }
 
 /** What the engine measures; the process that serves `/metrics` listens. */

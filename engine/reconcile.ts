@@ -117,7 +117,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
     ctx,
     'notification_enqueued',
     await takeUndone(ctx.db, NOTIFICATION_GRACE_MS, BATCH),
-    (id) => ctx.push.enqueueNotifications([{ id }]),
+    async (id) => (await ctx.push.enqueueNotifications([{ id }])) > 0,
   );
   // Leases are on the clock of Redis.
   const [seconds] = await ctx.redis.time();
@@ -153,7 +153,10 @@ async function endLease(ctx: EngineContext, id: string): Promise<'open' | 'taken
   return isClaimable(now.status) ? 'open' : 'taken';
 }
 
-/** Repairs one by one, counted and logged with what it found; one that fails is found again by the next round. */
+/**
+ * Repairs one by one, counted and logged with what `work` found, unless there was nothing to do (it says
+ * false); one that fails is found again by the next round.
+ */
 async function repair<T>(
   ctx: EngineContext,
   kind: string,
@@ -166,6 +169,7 @@ async function repair<T>(
     try {
       const found = await work(item);
       failures = 0;
+      if (found === false) continue;
       ctx.metrics.reconciled(kind);
       if (!DUTIES.has(kind)) ctx.log.info({ kind, ...nameOf(item), found }, 'repaired');
     } catch (error) {

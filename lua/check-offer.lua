@@ -4,13 +4,14 @@
 -- ARGV[1] wave
 -- ARGV[2] run id of this Redis
 -- Returns 1 when it is; 0 when it is closed, out of time or in a later wave; 2 while a claim of it is
--- being decided; -1 when the zone is not ready.
+-- being decided; 3 when it is not here, and only the row can tell; -1 when the zone is not ready.
 local meta, job = KEYS[1], KEYS[2]
 local wave, run = tonumber(ARGV[1]), ARGV[2]
 
 if redis.call('HGET', meta, 'ready') ~= run then return -1 end
 local state, expires, current = unpack(redis.call('HMGET', job, 'state', 'expires', 'wave'))
-if not state or state == 'closed' or tonumber(current) > wave then return 0 end
+if not state then return 3 end
+if state == 'closed' or tonumber(current) > wave then return 0 end
 local time = redis.call('TIME')
 if expires ~= '0' and tonumber(expires) <= time[1] * 1000 then return 0 end
 if state == 'claiming' then return 2 end

@@ -3,6 +3,7 @@
  * over. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
  * the customer. A lost task is found again in Postgres; a task that runs twice pushes nobody twice.
  */
+import { randomUUID } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type Static, Type } from 'typebox';
@@ -32,11 +33,9 @@ const COMMAND_TIMEOUT_MS = 900;
 /** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
-/** One that starts later is also capped later: 5, 10, 20, 40, 60 s. */
-const BACKOFF_SLOWER = 12;
 const BACKOFF_SPREAD = 0.1;
-/** Whatever APNs asks for, somebody waits for these pushes. */
-const RETRY_AFTER_MAX_MS = 120_000;
+/** Whatever APNs asks for: after a 500 it is a quarter of an hour, and these pushes live for one. */
+const WAIT_MAX_MS = 20 * 60_000;
 /** More than fit into the hour that a notice is worth sending: its own expiry ends it. */
 const CRITICAL_ATTEMPTS = 300;
 /** A minute: by then the job is taken, or offered in the next wave. */
@@ -60,7 +59,6 @@ export interface PushQueues {
 
 /** What an error may say about the next try. */
 interface Wait {
-  firstMs?: number;
   atLeastMs?: number;
 }
 
@@ -69,11 +67,10 @@ interface Wait {
  * more, so that those that failed together do not come back together.
  */
 export function backoffMs(failures: number, _type?: string, error?: Error & Wait): number {
-  const { firstMs = BACKOFF_FIRST_MS, atLeastMs = 0 } = error ?? {};
-  const maxMs = Math.max(BACKOFF_MAX_MS, firstMs * BACKOFF_SLOWER);
-  const wait = Math.min(maxMs, firstMs * 2 ** (failures - 1));
+  const { atLeastMs = 0 } = error ?? {};
+  const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** (failures - 1));
   const spread = wait * BACKOFF_SPREAD * (Math.random() * 2 - 1);
-  return Math.max(wait + spread, Math.min(atLeastMs, RETRY_AFTER_MAX_MS));
+  return Math.max(wait + spread, Math.min(atLeastMs, WAIT_MAX_MS));
 }
 
 /** The queues as producers see them. Handing a task over rejects when Redis is away. */
@@ -107,18 +104,18 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
     tasks: {
       async enqueueWave(jobId, wave) {
         const data: WaveTask = { job_id: jobId, wave };
-        await byLane.nearby.add(`New Job Nearby, wave ${wave} → job ${jobId}`, data, {
-          attempts: NEARBY_ATTEMPTS,
-          ...onceAtATime(`${jobId}-${wave}`),
-        });
+        const opts = { attempts: NEARBY_ATTEMPTS, ...onceAtATime(`${jobId}-${wave}`) };
+        const name = `New Job Nearby, wave ${wave} → job ${jobId}`;
+        const added = await byLane.nearby.add(name, data, opts);
+        return added.id === opts.jobId;
       },
       async enqueueNotifications(notes) {
-        await byLane.critical.addBulk(
-          notes.map(({ id, about = 'notice, handed over again' }) => {
-            const data: NotificationTask = { notification_id: id };
-            return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
-          }),
-        );
+        const tasks = notes.map(({ id, about = 'notice, handed over again' }) => {
+          const data: NotificationTask = { notification_id: id };
+          return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
+        });
+        const added = await byLane.critical.addBulk(tasks);
+        return added.filter((task, i) => task.id === tasks[i]?.opts.jobId).length;
       },
     },
     async close() {
@@ -142,7 +139,10 @@ export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]):
   );
 }
 
-/** While one waits or runs a second would find nothing to do; freed when it ends, however. */
-function onceAtATime(id: string): Pick<JobsOptions, 'deduplication'> {
-  return { deduplication: { id } };
+/**
+ * While one waits or runs a second would find nothing to do; freed when it ends, however. An id of
+ * its own shows whether it was added: BullMQ answers with that of the other.
+ */
+function onceAtATime(id: string): Required<Pick<JobsOptions, 'deduplication' | 'jobId'>> {
+  return { deduplication: { id }, jobId: randomUUID() };
 }

@@ -14,6 +14,9 @@ const config = { roles: ['driver', 'customer'] } as const;
 /** What APNs says of a push that it took. */
 const TAKEN = 200;
 
+/** Hex in whatever case is the same phone. */
+const onePhone = (token: string) => token.toLowerCase();
+
 export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
   const { db } = deps.engine.ctx;
   app.route({
@@ -23,7 +26,8 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Register a phone',
-      description: 'A token that comes with another user belongs to the newest.',
+      description:
+        'A token that comes with another user belongs to the newest. The ten newest of a user are kept.',
       body: TokenBody,
       answers: { 204: null },
     }),
@@ -31,7 +35,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
       const identity = identityOf(request);
       const { token, environment } = request.body as Static<typeof TokenBody>;
       await saveDeviceToken(db, {
-        token,
+        token: onePhone(token),
         userId: identity.sub,
         app: appOf(identity),
         environment: environment ?? deps.config.apns.defaultEnvironment,
@@ -53,7 +57,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
     handler: async (request, reply) => {
       const identity = identityOf(request);
       const { token } = request.params as Static<typeof TokenParams>;
-      await deleteDeviceToken(db, identity.sub, appOf(identity), token);
+      await deleteDeviceToken(db, identity.sub, appOf(identity), onePhone(token));
       return reply.code(204).send();
     },
   });

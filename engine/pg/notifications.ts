@@ -96,6 +96,18 @@ export async function findNotification(db: Db, id: string): Promise<Notification
   return row ?? null;
 }
 
+/** Has its user been pushed something newer about the same job? */
+export async function isOvertaken(db: Db, note: NotificationRow): Promise<boolean> {
+  const newer = await db.execute(sql`
+    select 1 from notifications n
+    where n.job_id = ${note.jobId} and n.user_id = ${note.userId} and n.app = ${note.app}
+      and n.version > ${note.version}::int
+      and (n.done_at is not null or exists (
+        select 1 from push_attempts a where a.notification_id = n.id))
+    limit 1`);
+  return newer.length > 0;
+}
+
 export async function markDone(db: Db, id: string): Promise<void> {
   await db.execute(sql`
     update notifications set done_at = coalesce(done_at, now()) where id = ${id}`);
@@ -116,15 +128,35 @@ export async function takeUndone(db: Db, olderThanMs: number, limit: number): Pr
   return rows.map((row) => row.id);
 }
 
+/** How many have no outcome although they are so old. */
+export async function countUndone(db: Db, olderThanMs: number): Promise<number> {
+  const [row] = await db.execute<{ count: number }>(sql`
+    select count(*)::int as count from notifications
+    where done_at is null
+      and created_at <= now() - make_interval(secs => ${olderThanMs}::float8 / 1000)`);
+  return row?.count ?? 0;
+}
+
 export interface DeviceToken {
   token: string;
   userId: string;
   environment: 'production' | 'sandbox';
 }
 
-/** Registers a phone; a token that changes hands belongs to the newest user. */
+/** Nobody carries more phones; an app that mints tokens must not make his pushes countless. */
+const PHONES_MAX = 10;
+
+/**
+ * Registers a phone; a token that changes hands belongs to the newest user, and of a user's phones
+ * the newest are kept.
+ */
 export async function saveDeviceToken(db: Db, device: DeviceToken & { app: App }): Promise<void> {
   await db.execute(sql`
+    with dropped as (
+      delete from device_tokens where token in (
+        select token from device_tokens
+        where user_id = ${device.userId} and app = ${device.app} and token <> ${device.token}
+        order by registered_at desc offset ${PHONES_MAX - 1}::int))
     insert into device_tokens (token, user_id, app, environment)
     values (${device.token}, ${device.userId}, ${device.app}, ${device.environment})
     on conflict (token) do update set user_id = excluded.user_id, app = excluded.app,
@@ -138,12 +170,14 @@ export async function deleteDeviceToken(db: Db, userId: string, app: App, token:
 
 /**
  * Removes a token that Apple reported as gone, unless the app registered it again after the
- * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms).
+ * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms): then false.
  */
-export async function removeGoneToken(db: Db, token: string, goneAtMs: number): Promise<void> {
-  await db.execute(sql`
+export async function removeGoneToken(db: Db, token: string, goneAtMs: number): Promise<boolean> {
+  const removed = await db.execute(sql`
     delete from device_tokens
-    where token = ${token} and registered_at <= to_timestamp(${goneAtMs}::float8 / 1000)`);
+    where token = ${token} and registered_at <= to_timestamp(${goneAtMs}::float8 / 1000)
+    returning 1`);
+  return removed.length > 0;
 }
 
 export async function deviceTokensOf(

@@ -1,6 +1,6 @@
 /** Waves in Postgres: one row a wave, candidates in order of distance. */
 import { sql } from 'drizzle-orm';
-import type { Db } from './client.ts';
+import { anyOf, type Db } from './client.ts';
 import { CLAIMABLE_SQL, type RowOf } from './jobs.ts';
 
 export interface Candidate {
@@ -67,6 +67,22 @@ export async function readCandidates(
   return rows[0]?.ids ?? [];
 }
 
+/** Who of a wave's candidates is not offered the job any more: he refused it, or may not work. */
+export async function listNotOffered(
+  db: Db,
+  jobId: string,
+  among: readonly string[],
+): Promise<Set<string>> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select driver_id as id from job_refusals
+    where job_id = ${jobId} and driver_id = ${anyOf(among)}
+    union all
+    select id from drivers
+    where id = ${anyOf(among)}
+      and not (online and approval_status = 'approved' and not is_operator)`);
+  return new Set(rows.map((row) => row.id));
+}
+
 /** Waves of open jobs that nobody dispatched for a while; of one that is reserved none is. */
 export async function listUndispatched(
   db: Db,
@@ -107,6 +123,11 @@ export async function markPushed(
 
 /** An offer is not pushed later than this after its wave opened. */
 const PUSH_LIFE_S = 600;
+/**
+ * One handed over longer ago opened even earlier. Said of the indexed column, so that waves whose push
+ * never ended are not read for ever.
+ */
+const HANDED_OVER_S = PUSH_LIFE_S + 60;
 
 /**
  * Waves of open jobs whose push task was handed over a while ago and is not done: lost, or slow.
@@ -122,6 +143,7 @@ export async function takeUnpushed(
     where (job_id, wave) in (
       select w.job_id, w.wave from job_waves w join jobs j on j.id = w.job_id
       where w.dispatched_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
+        and w.dispatched_at > now() - make_interval(secs => ${HANDED_OVER_S}::float8)
         and w.opened_at > now() - make_interval(secs => ${PUSH_LIFE_S}::float8)
         and w.pushed_at is null and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
       order by w.dispatched_at limit ${limit}::int)

@@ -356,9 +356,9 @@ export async function findCandidates(
   return found;
 }
 
-export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'not_ready';
+export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'unknown' | 'not_ready';
 
-/** May a wave of this job still be pushed? */
+/** May a wave of this job still be pushed? `unknown`: it is not here, only the row can tell. */
 export async function checkOffer(
   redis: RedisClient,
   a: { zone: Zone; jobId: string; wave: number },
@@ -371,6 +371,7 @@ export async function checkOffer(
   );
   if (code === 1) return 'open';
   if (code === 2) return 'claiming';
+  if (code === 3) return 'unknown';
   return code === 0 ? 'closed' : 'not_ready';
 }
 

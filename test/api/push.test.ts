@@ -42,6 +42,26 @@ describe('/api/push/tokens', () => {
     expect(await ben('DELETE', `/api/push/tokens/${token}`)).toMatchObject({ status: 204 });
   });
 
+  test('a phone is one phone in upper case and in lower case', async () => {
+    const cat = api.as('customer', 'cat');
+    const mixed = 'aBcD'.repeat(16);
+    await cat('POST', '/api/push/tokens', { token: mixed });
+    await cat('POST', '/api/push/tokens', { token: mixed.toLowerCase() });
+    expect(await tokensOf('customer', 'cat')).toEqual([mixed.toLowerCase()]);
+    await cat('DELETE', `/api/push/tokens/${mixed.toUpperCase()}`);
+    expect(await tokensOf('customer', 'cat')).toEqual([]);
+  });
+
+  test('the ten newest phones of a user are kept', async () => {
+    const dan = api.as('customer', 'dan');
+    const phones = Array.from({ length: 12 }, (_, i) => i.toString(16).padStart(64, '0'));
+    for (const phone of phones) await dan('POST', '/api/push/tokens', { token: phone });
+    expect(await tokensOf('customer', 'dan')).toEqual(phones.slice(2));
+    // One that is known already makes room for none.
+    await dan('POST', '/api/push/tokens', { token: phones[5] });
+    expect(await tokensOf('customer', 'dan')).toHaveLength(10);
+  });
+
   test('refusals, and no token in the log', async () => {
     const ann = api.as('customer', 'ann');
     for (const bad of ['', 'zz', 'a'.repeat(201), 12, null]) {

@@ -61,8 +61,8 @@ export async function startApi(
     redisUrl: redis.url,
     settings: config.dispatch,
     push: {
-      enqueueWave: async (job, wave) => void pushed.push(`wave ${wave} of ${job}`),
-      enqueueNotifications: async (notes) => void pushed.push(...notes.map(({ id }) => id)),
+      enqueueWave: async (job, wave) => pushed.push(`wave ${wave} of ${job}`) > 0,
+      enqueueNotifications: async (notes) => pushed.push(...notes.map(({ id }) => id)),
     },
     metrics: createEngineMetrics(registry),
     log,

@@ -60,9 +60,11 @@ export async function startTestEngine(
   const recorded: PushTasks = {
     async enqueueWave(jobId, wave) {
       waves.push({ jobId, wave });
+      return true;
     },
     async enqueueNotifications(notes) {
       notifications.push(...notes.map(({ id }) => id));
+      return notes.length;
     },
   };
   const another = async () => {

@@ -7,6 +7,7 @@ import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
 import type { DeviceToken, PushOutcome } from '../../engine/pg/notifications.ts';
 import { type ApnsClient, type ApnsPush, createApnsClient } from './apns/client.ts';
+import type { Paused } from './apns/pauses.ts';
 import { isFinal, reactionTo } from './apns/reactions.ts';
 
 const HOSTS = {
@@ -30,6 +31,13 @@ export interface Verdict {
 export interface ApnsRoutes {
   topicOf(app: App): string;
   send(environment: DeviceToken['environment'], push: ApnsPush): Promise<Verdict>;
+  /** Whether pushes to these phones are held back; `over` when one may try. */
+  stateOf(
+    environment: DeviceToken['environment'],
+    app: App,
+  ): { reason: string; over: boolean } | null;
+  /** What is held back now. */
+  paused(): Paused[];
   close(): Promise<void>;
 }
 
@@ -55,12 +63,17 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
     return client;
   }
 
+  const topicOf = (app: App) => (app === 'driver' ? config.driverTopic : config.customerTopic);
+  const urlOf = (environment: DeviceToken['environment']) => config.url ?? HOSTS[environment];
+
   return {
-    topicOf: (app) => (app === 'driver' ? config.driverTopic : config.customerTopic),
+    topicOf,
+    stateOf: (environment, app) => clients.get(urlOf(environment))?.stateOf(topicOf(app)) ?? null,
+    paused: () => [...clients.values()].flatMap((client) => client.paused()),
     async send(environment, push) {
       if (!credentials) return verdict('not_sent', null, 'no_credentials');
       const sentAt = Date.now();
-      const answer = await clientFor(config.url ?? HOSTS[environment], credentials).send(push);
+      const answer = await clientFor(urlOf(environment), credentials).send(push);
       if (answer.outcome === 'sent') return verdict('sent', 200, null);
       if (answer.outcome === 'unknown') return verdict('unknown', null, answer.reason);
       if (answer.outcome === 'never_processed') {
@@ -70,7 +83,7 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
       const { kind } = reactionTo(status, reason);
       return {
         ...verdict('rejected', status, reason),
-        retry: !isFinal(status, reason),
+        retry: !isFinal(status, reason, push.lane),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
         ...(kind === 'remove_token' && { goneAt: timestamp ?? sentAt }),
       };

@@ -4,33 +4,33 @@
  * not sent again; what may have is repeated once, under the same collapse id, so that the phone shows
  * it once.
  */
-import { UnrecoverableError } from 'bullmq';
 import type { EngineContext } from '../../engine/context.ts';
 import {
   type AttemptRow,
   type DeviceToken,
   deviceTokensOf,
   findNotification,
+  isOvertaken,
   listAttempts,
   markDone,
   type NotificationRow,
 } from '../../engine/pg/notifications.ts';
 import type { NotificationTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
-import { isFinal, reactionTo } from './apns/reactions.ts';
-import { PushAgain } from './push-again.ts';
+import { isFinal } from './apns/reactions.ts';
+import { isNeverAccepted, neverAccepted, PushAgain, restsUntil, type Waits } from './push-again.ts';
 import { type Sender, type Sent, suffixOf } from './sender.ts';
 
 /** Who is coming is worth knowing for an hour; later the app shows it anyway. */
 const NOTICE_LIFE_MS = 3_600_000;
-/** Contract section 7: a push whose answer was lost is repeated once. */
-const ANSWER_LOST_MAX = 2;
-/** One that has not even lost its answer went down with its worker, most likely before it was sent. */
-const UNKNOWN_MAX = 5;
+/** Contract section 6: a push of which nobody knows is repeated once. */
+const UNKNOWN_MAX = 2;
+/** An attempt without a reason is in flight for so long; then it went down with its worker. */
+const IN_FLIGHT_MS = 13_000;
 
 interface Failed {
   /** To be tried again later. */
-  again: Sent[];
+  again: Waits[];
   /** Apple never accepts them. */
   never: Sent[];
 }
@@ -53,22 +53,25 @@ export function createCriticalLane(ctx: EngineContext, sender: Sender): Critical
       const what = `${note.type} to ${note.app} ${note.userId}`;
       const devices = await deviceTokensOf(ctx.db, note.app, [note.userId]);
       const expiresAt = note.createdAt + NOTICE_LIFE_MS;
-      const late = expiresAt <= ctx.now();
-      if (!late) {
-        const { again, never } = await push(note, devices, expiresAt);
-        if (again.length > 0) throw new PushAgain(what).add(again);
-        if (never.length > 0) {
-          await markDone(ctx.db, note.id);
-          const answers = never.map((one) => `${one.status} ${one.reason}`);
-          throw new UnrecoverableError(`${what}: ${answers.join(', ')}`);
-        }
+      const obsolete = expiresAt <= ctx.now() ? 'too late to be sent' : await overtaken(note);
+      if (obsolete !== null) {
+        await markDone(ctx.db, note.id);
+        return `${what}: ${obsolete}`;
       }
+      const { again, never } = await push(note, devices, expiresAt);
+      if (again.length > 0) throw new PushAgain(what).add(again);
       await markDone(ctx.db, note.id);
-      return late ? `${what}: too late to be sent` : `${what}: ${devices.length} phones`;
+      if (never.length > 0) throw neverAccepted(what, never);
+      return `${what}: ${devices.length} phones`;
     },
   };
 
-  /** Sends to those phones that need it. */
+  /** All notices of a job share a collapse id: one that comes late would replace a newer one. */
+  async function overtaken(note: NotificationRow): Promise<string | null> {
+    return (await isOvertaken(ctx.db, note)) ? 'a newer one about the same job was sent' : null;
+  }
+
+  /** Sends to those phones that need it now. */
   async function push(
     note: NotificationRow,
     devices: readonly DeviceToken[],
@@ -76,7 +79,10 @@ export function createCriticalLane(ctx: EngineContext, sender: Sender): Critical
   ): Promise<Failed> {
     const payload = alertPayload({ title: note.title, body: note.body, data: note.data });
     const before = await listAttempts(ctx.db, { notificationId: note.id });
-    const due = devices.filter((device) => needsPush(device, before));
+    const due = devices.filter((device) => {
+      const at = dueAt(own(device, before));
+      return at !== null && at <= ctx.now();
+    });
     const sent = await sender.send(
       'critical',
       due.map((device) => ({
@@ -91,26 +97,31 @@ export function createCriticalLane(ctx: EngineContext, sender: Sender): Critical
       })),
     );
     const after = await listAttempts(ctx.db, { notificationId: note.id });
-    return {
-      again: sent.filter((one) => needsPush(one.device, after)),
-      never: sent.filter(isOurFault),
-    };
+    const again = devices.flatMap((device): Waits[] => {
+      const attempts = own(device, after);
+      const at = dueAt(attempts);
+      if (at === null) return [];
+      const said = sent.find((one) => one.device === device) ?? attempts.at(-1);
+      const asked = said && 'retryAfterMs' in said ? (said.retryAfterMs ?? 0) : 0;
+      return [{ why: said?.reason ?? 'unknown', inMs: Math.max(at - ctx.now(), asked) }];
+    });
+    return { again, never: sent.filter(isNeverAccepted) };
   }
 }
 
-/** Not yet tried, surely not processed, or not yet too often unknown. */
-function needsPush(device: DeviceToken, before: readonly AttemptRow[]): boolean {
-  const own = before.filter((attempt) => attempt.tokenSuffix === suffixOf(device.token));
-  if (own.some(isSettled)) return false;
-  const unknown = own.filter((attempt) => attempt.outcome === 'unknown');
-  const answerLost = unknown.filter((attempt) => attempt.reason !== null);
-  return answerLost.length < ANSWER_LOST_MAX && unknown.length < UNKNOWN_MAX;
+const own = ({ token }: DeviceToken, attempts: readonly AttemptRow[]) =>
+  attempts.filter((attempt) => attempt.tokenSuffix === suffixOf(token));
+
+/** From when on a phone needs the push after these attempts, epoch ms; null: it does not. */
+function dueAt(attempts: readonly AttemptRow[]): number | null {
+  if (attempts.some(isSettled)) return null;
+  const unknown = attempts.filter(({ outcome }) => outcome === 'unknown');
+  const inFlight = unknown.filter(({ reason }) => reason === null).at(-1);
+  if (unknown.length >= UNKNOWN_MAX) return null;
+  return Math.max(inFlight ? inFlight.at + IN_FLIGHT_MS : 0, restsUntil(attempts));
 }
 
 function isSettled({ outcome, status, reason }: AttemptRow): boolean {
   if (outcome === 'sent' || outcome === 'not_sent') return true;
-  return outcome === 'rejected' && isFinal(status ?? 0, reason ?? '');
+  return outcome === 'rejected' && isFinal(status ?? 0, reason ?? '', 'critical');
 }
-
-const isOurFault = ({ status, reason }: Sent) =>
-  status !== null && reactionTo(status, reason ?? '').kind === 'our_fault';

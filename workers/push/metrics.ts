@@ -3,12 +3,13 @@ import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import type { PushOutcome } from '../../engine/pg/notifications.ts';
 import { LANES, type Lane } from '../queues.ts';
+import type { Paused } from './apns/pauses.ts';
 
 export interface PushMetrics {
   pushed(lane: Lane, outcome: PushOutcome, reason: string, seconds: number): void;
 }
 
-/** Registers the measures; the age of the oldest waiting task is read when somebody asks. */
+/** Registers the measures; the queues are read when somebody asks. */
 export function createPushMetrics(
   registry: Registry,
   queues: Record<Lane, Queue>,
@@ -28,24 +29,90 @@ export function createPushMetrics(
     buckets: [0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10],
     registers,
   });
-  new Gauge({
-    name: 'muster_push_oldest_waiting_seconds',
-    help: 'Age of the oldest task that waits in a lane; 0 when none does.',
-    labelNames: ['lane'],
-    registers,
-    async collect() {
-      for (const lane of LANES) {
-        // Redis may be away; an old figure is worse than none.
-        const oldest = await queues[lane].getWaiting(0, 0).catch(() => null);
-        if (!oldest) this.remove({ lane });
-        else this.set({ lane }, oldest[0] ? (now() - oldest[0].timestamp) / 1000 : 0);
-      }
-    },
-  });
+  measureQueues(registers, queues, now);
   return {
     pushed(lane, outcome, reason, took) {
       total.inc({ lane, outcome, reason });
       seconds.observe({ lane }, took);
     },
   };
+}
+
+const STATES = ['wait', 'delayed', 'active', 'failed'] as const;
+/** Delayed tasks whose age is looked at; they come in the order in which they are due. */
+const READ_MAX = 1000;
+
+function measureQueues(
+  registers: Registry[],
+  queues: Record<Lane, Queue>,
+  now: () => number,
+): void {
+  new Gauge({
+    name: 'muster_push_oldest_waiting_seconds',
+    help: 'Age of the oldest task of a lane that waits for its first try or its next; 0 when none does.',
+    labelNames: ['lane'],
+    registers,
+    async collect() {
+      for (const lane of LANES) {
+        // Redis may be away; an old figure is worse than none.
+        const oldest = await oldestOf(queues[lane], now()).catch(() => null);
+        if (oldest === null) this.remove({ lane });
+        else this.set({ lane }, (now() - oldest) / 1000);
+      }
+    },
+  });
+  new Gauge({
+    name: 'muster_push_tasks',
+    help: 'Tasks of a lane by state: wait, delayed (tried again later), active, failed (for good).',
+    labelNames: ['lane', 'state'],
+    registers,
+    async collect() {
+      for (const lane of LANES) {
+        const counts = await queues[lane].getJobCounts(...STATES).catch(() => null);
+        for (const state of STATES) {
+          if (counts) this.set({ lane, state }, counts[state] ?? 0);
+          else this.remove({ lane, state });
+        }
+      }
+    },
+  });
+}
+
+/** When it was handed over; `none` when nothing waits. */
+async function oldestOf(queue: Queue, none: number): Promise<number> {
+  const [first, again] = await Promise.all([
+    queue.getWaiting(0, 0),
+    queue.getDelayed(0, READ_MAX - 1),
+  ]);
+  return Math.min(none, ...[...first, ...again].map((task) => task.timestamp));
+}
+
+/** What APNs makes us hold back, and notices whose push is not done. */
+export function measureTrouble(
+  registry: Registry,
+  paused: () => readonly Paused[],
+  undone: () => Promise<number>,
+): void {
+  const registers = [registry];
+  new Gauge({
+    name: 'muster_push_paused',
+    help: '1 for what is held back until a push succeeds: service, key, or a topic; and why.',
+    labelNames: ['scope', 'reason'],
+    registers,
+    collect() {
+      this.reset();
+      for (const { scope, reason } of paused()) this.set({ scope, reason }, 1);
+    },
+  });
+  new Gauge({
+    name: 'muster_push_undone_notices',
+    help: 'Notices older than a minute whose push has no outcome yet.',
+    registers,
+    async collect() {
+      // Postgres may be away; an old figure is worse than none.
+      const count = await undone().catch(() => null);
+      if (count === null) this.remove();
+      else this.set(count);
+    },
+  });
 }

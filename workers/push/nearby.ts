@@ -6,13 +6,14 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../../engine/context.ts';
-import type { JobRow } from '../../engine/domain/job.ts';
+import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import { newJobAlert } from '../../engine/domain/notices.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { type DeviceToken, deviceTokensOf, lastAttempts } from '../../engine/pg/notifications.ts';
 import {
   countCandidates,
   listChunksDone,
+  listNotOffered,
   markPushed,
   readCandidates,
 } from '../../engine/pg/waves.ts';
@@ -21,8 +22,15 @@ import { checkOffer } from '../../engine/redis/scripts.ts';
 import type { ChunkTask, WaveTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';
-import { PushAgain } from './push-again.ts';
-import { type Outgoing, type Sender, suffixOf } from './sender.ts';
+import {
+  isNeverAccepted,
+  neverAccepted,
+  PushAgain,
+  restsUntil,
+  type Waits,
+  waitsFor,
+} from './push-again.ts';
+import { type Outgoing, type Sender, type Sent, suffixOf } from './sender.ts';
 
 /** Large enough to be cheap in the queue, small enough to be shared among workers. */
 const CHUNK = 200;
@@ -41,7 +49,8 @@ export interface NearbyLane {
   wave(task: WaveTask): Promise<ChunkTask[]>;
   /**
    * Pushes one chunk; returns a sentence for the dashboard. Throws `PushAgain` when pushes that
-   * surely reached nobody are to be sent again: the next run sends those and no others.
+   * surely reached nobody are to be sent again: the next run sends those and no others. What Apple
+   * never accepts is done, and fails for good where an operator sees it.
    */
   chunk(task: ChunkTask, signal: AbortSignal): Promise<string>;
 }
@@ -68,9 +77,12 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       // It may have been reserved for one of them since.
       const drivers =
         job.status === 'assigned' ? candidates.filter((id) => id === job.driverId) : candidates;
-      const result = await pushAll(job, wave, await duePushes(job, wave, drivers), signal);
+      const { due, waiting } = await duePushes(job, wave, drivers);
+      const again = new PushAgain('job offer').add(waiting);
+      const result = await pushAll(job, wave, { due, again }, signal);
       const chunks = Math.ceil((await countCandidates(ctx.db, job_id, wave)) / CHUNK);
       await markPushed(ctx.db, job_id, wave, { from, chunks });
+      if (result.never.length > 0) throw neverAccepted('job offer', result.never);
       if (result.closed) return `${result.phones} phones; the job was taken or closed meanwhile`;
       return `${result.phones} phones of ${drivers.length} drivers`;
     },
@@ -79,22 +91,23 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
   async function pushAll(
     job: JobRow,
     wave: number,
-    pushes: readonly Outgoing[],
+    { due, again }: { due: readonly Outgoing[]; again: PushAgain },
     signal: AbortSignal,
-  ): Promise<{ phones: number; closed: boolean }> {
+  ): Promise<{ phones: number; closed: boolean; never: Sent[] }> {
     let phones = 0;
-    const again = new PushAgain('job offer');
-    for (const window of windowsOf(pushes)) {
+    const never: Sent[] = [];
+    for (const window of windowsOf(due)) {
       signal.throwIfAborted();
-      if (!(await isOpen(job, wave))) return { phones, closed: true };
+      if (!(await isOpen(job, wave))) return { phones, closed: true, never };
       const sent = await whileOffered(job, wave, (withdrawn) =>
         sender.send('nearby', window, withdrawn),
       );
       phones += sent.filter((one) => one.outcome === 'sent').length;
-      again.add(sent.filter((one) => one.retry));
+      again.add(sent.filter((one) => one.retry).map(waitsFor));
+      never.push(...sent.filter(isNeverAccepted));
     }
-    if (again.count === 0) return { phones, closed: false };
-    if (!(await isOpen(job, wave))) return { phones, closed: true };
+    if (again.count === 0) return { phones, closed: false, never };
+    if (!(await isOpen(job, wave))) return { phones, closed: true, never };
     throw again;
   }
 
@@ -124,18 +137,30 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     const offer = { zone: job.zone, jobId: job.id, wave };
     for (let poll = 0; poll < CLAIM_POLLS_MAX; poll++) {
       const answer = await inZone(ctx, job.zone, () => checkOffer(ctx.redis, offer));
+      if (answer === 'unknown') return isOpenRow(await findJob(ctx.db, job.id), wave);
       if (answer !== 'claiming') return answer === 'open';
       await sleep(CLAIM_POLL_MS);
     }
     throw new Error('a claim of this job is not being decided');
   }
 
-  /** First pushes to drivers who had none in this wave, and others that surely reached nobody. */
+  /** A job that is missing from its zone may be open all the same: a chunk is done with for ever. */
+  function isOpenRow(row: JobRow | null, wave: number): boolean {
+    const inTime = row !== null && (row.expiresAt === null || row.expiresAt > ctx.now());
+    return inTime && isClaimable(row.status) && row.wave === wave;
+  }
+
+  /**
+   * First pushes to drivers who had none in this wave, and others that surely reached nobody; to those
+   * to whom the job is still offered. `waiting`: those whose phone is left alone for a while.
+   */
   async function duePushes(
     job: JobRow,
     wave: number,
-    drivers: readonly string[],
-  ): Promise<Outgoing[]> {
+    candidates: readonly string[],
+  ): Promise<{ due: Outgoing[]; waiting: Waits[] }> {
+    const notOffered = await listNotOffered(ctx.db, job.id, candidates);
+    const drivers = candidates.filter((id) => !notOffered.has(id));
     const payload = alertPayload({
       ...newJobAlert(job.address, job.totalPrice),
       data: { job_id: job.id, type: 'job:new', version: job.version },
@@ -148,7 +173,8 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     );
     const place = new Map(drivers.map((id, i) => [id, i]));
     const placeOf = ({ userId }: DeviceToken) => place.get(userId) ?? 0;
-    return devices
+    const waiting: Waits[] = [];
+    const due = devices
       .sort((a, b) => placeOf(a) - placeOf(b))
       .flatMap((device): Outgoing[] => {
         const own = before.get(device.userId);
@@ -156,9 +182,14 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
           ({ tokenSuffix, outcome, status, reason }) =>
             tokenSuffix === suffixOf(device.token) &&
             (outcome === 'never_processed' ||
-              (outcome === 'rejected' && !isFinal(status ?? 0, reason ?? ''))),
+              (outcome === 'rejected' && !isFinal(status ?? 0, reason ?? '', 'nearby'))),
         );
         if (own && !failed) return [];
+        const inMs = failed ? restsUntil([failed]) - ctx.now() : 0;
+        if (failed && inMs > 0) {
+          waiting.push({ why: failed.reason ?? failed.outcome, inMs });
+          return [];
+        }
         const push: Outgoing = {
           device,
           app: 'driver',
@@ -171,6 +202,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
         };
         return [failed ? { ...push, resendOf: failed.apnsId } : push];
       });
+    return { due, waiting };
   }
 }
 

@@ -1,18 +1,46 @@
-/** What a task throws when some of its pushes are to be sent again later: why, and when. */
+/** What is sent again later: when, and what a task throws that is to run again for it. */
+import { UnrecoverableError } from 'bullmq';
+import type { AttemptRow } from '../../engine/pg/notifications.ts';
+import { isRefusedForEver, reactionTo } from './apns/reactions.ts';
 import type { Sent } from './sender.ts';
 
-/** Apple throttles a single phone: it is left alone for longer, each time twice as long. */
+/** Apple throttles a single phone: it is left alone for 5, 10, 20, 40, then 60 s. */
 const THROTTLED_FIRST_MS = 5000;
-const FIRST_MS = 1000;
+const THROTTLED_MAX_MS = 60_000;
+/** Apple asks for it after a 500. */
+const LATE_MS = 15 * 60_000;
 /** Reasons named in the message. */
 const REASONS_MAX = 5;
+
+/** Before when a phone is left alone after these attempts, oldest first; epoch ms. */
+export function restsUntil(attempts: readonly AttemptRow[]): number {
+  const last = attempts.at(-1);
+  if (last?.outcome !== 'rejected') return 0;
+  if (last.reason === 'TooManyRequests') {
+    const times = attempts.filter(({ reason }) => reason === 'TooManyRequests').length;
+    return last.at + Math.min(THROTTLED_MAX_MS, THROTTLED_FIRST_MS * 2 ** (times - 1));
+  }
+  const { kind } = reactionTo(last.status ?? 0, last.reason ?? '');
+  return kind === 'retry_late' ? last.at + LATE_MS : 0;
+}
+
+/** A phone that is to be pushed again, why, and in how many ms at the earliest. */
+export interface Waits {
+  why: string;
+  inMs: number;
+}
+
+/** Of a phone that was not reached a moment ago. */
+export function waitsFor({ reason, outcome, retryAfterMs = 0 }: Sent): Waits {
+  const least = reason === 'TooManyRequests' ? THROTTLED_FIRST_MS : 0;
+  return { why: reason ?? outcome, inMs: Math.max(least, retryAfterMs) };
+}
 
 export class PushAgain extends Error {
   override name = 'PushAgain';
   count = 0;
-  /** The wait after the first failure, and at least after each. */
-  firstMs = FIRST_MS;
-  atLeastMs = 0;
+  /** The task waits for the phone that is due first; those that are not due then wait on. */
+  atLeastMs = Number.POSITIVE_INFINITY;
   readonly #what: string;
   readonly #reasons = new Map<string, number>();
 
@@ -21,17 +49,32 @@ export class PushAgain extends Error {
     this.#what = what;
   }
 
-  add(failed: readonly Sent[]): this {
-    for (const { reason, outcome, retryAfterMs = 0 } of failed) {
-      const why = reason ?? outcome;
+  add(waiting: readonly Waits[]): this {
+    for (const { why, inMs } of waiting) {
       this.count++;
       this.#reasons.set(why, (this.#reasons.get(why) ?? 0) + 1);
-      if (why === 'TooManyRequests') this.firstMs = THROTTLED_FIRST_MS;
-      this.atLeastMs = Math.max(this.atLeastMs, retryAfterMs);
+      this.atLeastMs = Math.min(this.atLeastMs, inMs);
     }
-    const told = [...this.#reasons].slice(0, REASONS_MAX);
-    const list = told.map(([why, count]) => (count > 1 ? `${why} (${count})` : why));
-    this.message = `${this.#what}: ${list.join(', ')}`;
+    this.message = `${this.#what}: ${listed(this.#reasons)}`;
     return this;
   }
+}
+
+/** Is it for an operator to look into, because Apple takes it from nobody? */
+export const isNeverAccepted = ({ status, reason }: Sent): boolean =>
+  status !== null && isRefusedForEver(status, reason ?? '');
+
+/** What the dashboard says of a task some of whose pushes Apple never accepts. */
+export function neverAccepted(what: string, sent: readonly Sent[]): UnrecoverableError {
+  const answers = new Map<string, number>();
+  for (const { status, reason } of sent) {
+    const answer = `${status} ${reason}`;
+    answers.set(answer, (answers.get(answer) ?? 0) + 1);
+  }
+  return new UnrecoverableError(`${what}: ${listed(answers)}`);
+}
+
+function listed(counts: ReadonlyMap<string, number>): string {
+  const told = [...counts].slice(0, REASONS_MAX);
+  return told.map(([why, count]) => (count > 1 ? `${why} (${count})` : why)).join(', ');
 }

@@ -4,7 +4,7 @@ import type { ApnsConfig } from '../../engine/config.ts';
 import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
 import type { Db } from '../../engine/pg/client.ts';
-import { deviceTokensOf } from '../../engine/pg/notifications.ts';
+import { deviceTokensOf, removeGoneToken } from '../../engine/pg/notifications.ts';
 import { alertPayload } from './apns/payload.ts';
 import { type ApnsRoutes, createApnsRoutes } from './apns-routes.ts';
 import { suffixOf } from './sender.ts';
@@ -27,7 +27,7 @@ export function createPushTest(parts: { db: Db; apns: ApnsConfig; log: Logger })
     const devices = await deviceTokensOf(parts.db, app, [userId]);
     return Promise.all(
       devices.map(async (device) => {
-        const { status, reason } = await send(device.environment, {
+        const { status, reason, goneAt } = await send(device.environment, {
           token: device.token,
           topic: topicOf(app),
           payload: alertPayload({
@@ -40,6 +40,7 @@ export function createPushTest(parts: { db: Db; apns: ApnsConfig; log: Logger })
           apnsId: randomUUID(),
           lane: 'critical',
         });
+        if (goneAt !== undefined) await removeGoneToken(parts.db, device.token, goneAt);
         const suffix = suffixOf(device.token);
         return { token_suffix: suffix, status, ...(reason !== null && { reason }) };
       }),

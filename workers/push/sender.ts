@@ -17,9 +17,8 @@ import {
 } from '../../engine/pg/notifications.ts';
 import type { Lane } from '../queues.ts';
 import type { ApnsPush } from './apns/client.ts';
-import { reactionTo } from './apns/reactions.ts';
+import { labelOf, reactionTo } from './apns/reactions.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
-import { createBadTokenBreaker } from './bad-token-breaker.ts';
 import type { PushMetrics } from './metrics.ts';
 
 /** One push to one phone. */
@@ -50,14 +49,14 @@ export interface Sender {
   /**
    * Puts pushes on record, sends them and records what became of them. A nearby push that another
    * run has made already is left out, also of the result. What waits for a stream when `withdrawn` is
-   * aborted is not sent.
+   * aborted is not sent. What is held back by a pause is no attempt: it is not on record, but in the
+   * result, to be sent again later.
    */
   send(lane: Lane, pushes: readonly Outgoing[], withdrawn?: AbortSignal): Promise<Sent[]>;
   close(): Promise<void>;
 }
 
-/** Said of a phone that is none, and of every phone when sandbox and production are mixed up. */
-const MIXED_UP: ReadonlySet<string> = new Set(['BadDeviceToken', 'DeviceTokenNotForTopic']);
+const NEVER_ACCEPTED = 'APNs never accepts what we sent';
 /** Apple knows a few dozen reasons. */
 const TOLD_MAX = 100;
 /** Enough to know a phone again in the record, and useless to anybody else. */
@@ -71,7 +70,6 @@ export function createSender(parts: {
   log: Logger;
 }): Sender {
   const { db, routes, metrics, log } = parts;
-  const breaker = createBadTokenBreaker(log);
   const told = new Set<string>();
 
   async function sendOne(
@@ -93,19 +91,17 @@ export function createSender(parts: {
     };
     const verdict = await routes.send(push.device.environment, request);
     const took = performance.now() - started;
-    metrics.pushed(lane, verdict.outcome, verdict.reason ?? '', took / 1000);
-    const bad = verdict.status === 400 && MIXED_UP.has(verdict.reason ?? '');
-    if (verdict.status !== null) tellOurFault(verdict.status, verdict.reason ?? '', push.kind);
-    if (verdict.status !== null) breaker.answered(bad);
-    if (verdict.goneAt !== undefined && !(bad && breaker.tripped)) {
-      await forget(push.device, verdict.goneAt, verdict.reason);
-    }
+    const { outcome, status, reason } = verdict;
+    const label = outcome === 'rejected' ? labelOf(reason ?? '') : (reason ?? '');
+    metrics.pushed(lane, outcome, label, took / 1000);
+    if (status !== null) tellOurFault(status, reason ?? '', push.kind);
+    if (verdict.goneAt !== undefined) await forget(push.device, verdict.goneAt, reason);
     return {
       device: push.device,
       apnsId,
-      outcome: verdict.outcome,
-      status: verdict.status,
-      reason: verdict.reason,
+      outcome,
+      status,
+      reason,
       latencyMs: Math.round(took),
       retry: verdict.retry,
       ...(verdict.retryAfterMs !== undefined && { retryAfterMs: verdict.retryAfterMs }),
@@ -114,48 +110,90 @@ export function createSender(parts: {
 
   /** Once a process: each push of this kind would say the same. */
   function tellOurFault(status: number, reason: string, kind: string): void {
-    if (reactionTo(status, reason).kind !== 'our_fault' || told.has(reason)) return;
+    const tokens = reason === 'TooManyProviderTokenUpdates';
+    if (!tokens && reactionTo(status, reason).kind !== 'our_fault') return;
+    if (told.has(reason)) return;
     if (told.size < TOLD_MAX) told.add(reason);
-    log.error({ status, reason, kind }, 'APNs never accepts what we sent');
+    const message = tokens ? 'a connection to APNs changed its token too soon' : NEVER_ACCEPTED;
+    log.error({ status, reason, kind }, message);
   }
 
   /** Never throws: the next push to a token that stays gets the same answer. */
   async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
     const details = { user: device.userId, suffix: suffixOf(device.token), reason };
     try {
-      await removeGoneToken(db, device.token, goneAt);
-      log.info(details, 'phone is gone');
+      const gone = await removeGoneToken(db, device.token, goneAt);
+      log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
     } catch (error) {
       log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
     }
   }
 
+  /**
+   * Those that a pause holds back, with its reason. All phones of a user go or none, for they are
+   * recorded together; when a pause is over one user's go first, and what they meet decides.
+   */
+  function heldBack(pushes: readonly Outgoing[]): Map<Outgoing, string> {
+    const held = new Map<Outgoing, string>();
+    const tried = new Set<string>();
+    for (const own of Map.groupBy(pushes, (push) => push.device.userId).values()) {
+      const reasons = own.map(({ app, device: { environment } }) => {
+        const state = routes.stateOf(environment, app);
+        if (!state) return null;
+        const where = `${environment} ${app}`;
+        if (!state.over || tried.has(where)) return state.reason;
+        tried.add(where);
+        return null;
+      });
+      own.forEach((push, i) => {
+        const reason = reasons[i];
+        if (reason && !reasons.includes(null)) held.set(push, reason);
+      });
+    }
+    return held;
+  }
+
   return {
     async send(lane, pushes, withdrawn) {
-      const attempts = pushes.map(
-        (push): PushAttempt => ({
-          apnsId: randomUUID(),
-          jobId: push.jobId,
-          wave: push.wave,
-          userId: push.device.userId,
-          app: push.app,
-          lane,
-          kind: push.kind,
-          notificationId: push.notificationId,
-          tokenSuffix: suffixOf(push.device.token),
-          ...(push.resendOf !== undefined && { resendOf: push.resendOf }),
-        }),
-      );
+      const held = heldBack(pushes);
+      const due = pushes
+        .filter((push) => !held.has(push))
+        .map((push) => ({ push, apnsId: randomUUID() }));
+      const attempts = due.map(({ push, apnsId }) => attemptOf(lane, push, apnsId));
       const mine = await recordAttempts(db, attempts);
-      const due = pushes.map((push, i) => ({ push, apnsId: attempts[i]?.apnsId ?? '' }));
       const sent = await Promise.all(
         due
           .filter(({ apnsId }) => mine.has(apnsId))
           .map(({ push, apnsId }) => sendOne(lane, push, apnsId, withdrawn)),
       );
       await recordResults(db, sent);
-      return sent;
+      return [...sent, ...[...held].map(([{ device }, reason]) => notTried(device, reason))];
     },
     close: () => routes.close(),
   };
 }
+
+function attemptOf(lane: Lane, push: Outgoing, apnsId: string): PushAttempt {
+  return {
+    apnsId,
+    jobId: push.jobId,
+    wave: push.wave,
+    userId: push.device.userId,
+    app: push.app,
+    lane,
+    kind: push.kind,
+    notificationId: push.notificationId,
+    tokenSuffix: suffixOf(push.device.token),
+    ...(push.resendOf !== undefined && { resendOf: push.resendOf }),
+  };
+}
+
+const notTried = (device: DeviceToken, reason: string): Sent => ({
+  device,
+  apnsId: '',
+  outcome: 'never_processed',
+  status: null,
+  reason,
+  latencyMs: null,
+  retry: true,
+});

@@ -16,7 +16,7 @@ import {
   recordAttempts,
   recordResults,
 } from '../../../engine/pg/notifications.ts';
-import { markDispatched } from '../../../engine/pg/waves.ts';
+import { listNotOffered, markDispatched, takeUnpushed } from '../../../engine/pg/waves.ts';
 import { cleanups } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
@@ -143,6 +143,8 @@ describe('by a plan from when tables were empty, rows are read for', () => {
     ['cards of drivers', () => driverCards(fresh.db, ids('d'))],
     ['jobs', () => findJobs(fresh.db, ids('j'))],
     ['refusals of jobs', () => listRefusals(fresh.db, ids('j'))],
+    ['drivers who are not offered a job', () => listNotOffered(fresh.db, 'j1', ids('d'))],
+    ['waves to be handed over again', () => takeUnpushed(fresh.db, 0, BATCH)],
   ];
   let fresh: PgClient;
   beforeAll(async () => {
@@ -158,6 +160,10 @@ describe('by a plan from when tables were empty, rows are read for', () => {
     await db.execute(sql`
       insert into job_refusals (job_id, driver_id, kind)
       select 'j' || n, 'd' || n, 'declined' from ${many}`);
+    // Their pushes never ended, and never will.
+    await db.execute(sql`
+      insert into job_waves (job_id, wave, radius_km, opened_at, dispatched_at)
+      select 'j' || n, 1, 30, now() - interval '2 days', now() - interval '2 days' from ${many}`);
     await db.execute(sql`
       insert into device_tokens (token, user_id, app, environment)
       select 't' || n, 'd' || n, 'driver', 'sandbox' from ${many}`);

@@ -395,8 +395,8 @@ describe('check-offer', () => {
     expect(await check(2)).toBe('open');
   });
 
-  it('is closed for a job that is taken, unknown or out of time', async () => {
-    expect(await check()).toBe('closed');
+  it('is closed for a job that is taken or out of time, and does not know one that is missing', async () => {
+    expect(await check()).toBe('unknown');
     await put({ expiresAt: Date.now() - 1000 });
     expect(await check()).toBe('closed');
     await put({ version: 2, ...closed });

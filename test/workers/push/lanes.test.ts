@@ -76,6 +76,7 @@ describe('the critical lane', () => {
         tell(customer, async ([note]) => {
           const data: NotificationTask = { notification_id: note?.id ?? '' };
           await t.queues.byLane.nearby.add('notice', data);
+          return 1;
         }),
       ),
     );

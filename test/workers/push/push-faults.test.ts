@@ -1,16 +1,24 @@
 /** The push path when something goes wrong in the middle: who is pushed then, and how often. */
+import { randomUUID } from 'node:crypto';
+import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import {
   deviceTokensOf,
   findNotification,
   listAttempts,
+  recordAttempts,
   saveDeviceToken,
   takeUndone,
 } from '../../../engine/pg/notifications.ts';
 import { findWave } from '../../../engine/pg/waves.ts';
+import { startReconciler } from '../../../engine/reconcile.ts';
+import { keys } from '../../../engine/redis/keys.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
+import type { PushAgain } from '../../../workers/push/push-again.ts';
+import { suffixOf } from '../../../workers/push/sender.ts';
+import { backoffMs } from '../../../workers/queues.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { until } from '../../support/until.ts';
 
@@ -19,7 +27,7 @@ const HOUR_MS = 3_600_000;
 let t: TestPush;
 let count = 0;
 const tokenOf = (user: string, phone = 0) =>
-  Buffer.from(`${user}/${phone}`.padEnd(32, '.')).toString('hex');
+  Buffer.from(`${user.padEnd(31, '.')}${phone}`).toString('hex');
 async function register(userId: string, app: 'driver' | 'customer', phones = 1) {
   for (let phone = 0; phone < phones; phone++) {
     const token = tokenOf(userId, phone);
@@ -54,15 +62,15 @@ describe('a window', () => {
   it('that could not be put on record is pushed later, to everybody once', async () => {
     const ids = await drivers(3);
     const job = await t.post();
-    const sql = postgres(t.databaseUrl, { max: 1 });
-    await sql.begin(async (locking) => {
+    const other = postgres(t.databaseUrl, { max: 1 });
+    await other.begin(async (locking) => {
       await locking`lock table push_attempts in access exclusive mode`;
       await t.startWorker();
       const { nearby } = t.queues.byLane;
       const task = await until(async () => (await nearby.getDelayed())[0]);
       expect(task.failedReason).toBe('canceling statement due to statement timeout');
     });
-    await sql.end();
+    await other.end();
     await until(() => pushes(job.id).length >= ids.length);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
     const tokens = pushes(job.id).map((push) => push.token);
@@ -129,9 +137,21 @@ describe('a notification', () => {
     await critical.obliterate({ force: true });
     await nearby.obliterate({ force: true });
     for (let i = 0; i < 2; i++) {
-      await t.queues.tasks.enqueueNotifications([{ id: note }]);
-      await t.queues.tasks.enqueueWave(bobsJob, 1);
+      expect(await t.queues.tasks.enqueueNotifications([{ id: note }])).toBe(i === 0 ? 1 : 0);
+      expect(await t.queues.tasks.enqueueWave(bobsJob, 1)).toBe(i === 0);
     }
+    // A task that waits is no repair.
+    const repairs: string[] = [];
+    const metrics = { ...t.ctx.metrics, reconciled: (kind: string) => repairs.push(kind) };
+    await t.ctx.db.execute(sql`
+      update notifications set enqueued_at = now() - interval '1 minute' where id = ${note}`);
+    const reconciler = startReconciler({ ...t.ctx, metrics });
+    await until(async () => {
+      await reconciler.tick();
+      return (await takeUndone(t.ctx.db, 30_000, 1)).length === 0;
+    });
+    await reconciler.close();
+    expect(repairs).not.toContain('notification_enqueued');
     expect(await critical.getWaitingCount()).toBe(1);
     expect((await nearby.getWaiting()).map((task) => task.name)).toEqual([
       `New Job Nearby, wave 1 → job ${bobsJob}`,
@@ -150,6 +170,165 @@ describe('a notification', () => {
   });
 });
 
+describe('an offer', () => {
+  beforeAll(async () => {
+    t = await startTestPush();
+  });
+  const pushedIn = (jobId: string) => pushes(jobId).map((push) => push.token);
+
+  it('is not pushed to who refused it, went offline or was suspended since', async () => {
+    const [declined = '', offline = '', suspended = '', left = ''] = await drivers(4);
+    const { job, task, lane } = await postUnpushed();
+    await t.engine.decline(job.id, declined, null);
+    await t.engine.setAvailability(offline, false);
+    await t.engine.changeDriver(suspended, { approvalStatus: 'suspended' });
+    await lane.chunk(task, running());
+    expect(pushedIn(job.id)).toEqual([tokenOf(left)]);
+    for (const id of [declined, left]) await t.engine.setAvailability(id, false);
+  });
+
+  it('of a job that is missing from its zone is pushed while its row is open', async () => {
+    const [id = ''] = await drivers(1);
+    const { job, task, lane } = await postUnpushed();
+    await t.ctx.redis.del(keys.job(job.zone, job.id));
+    expect(await lane.chunk(task, running())).toBe('1 phones of 1 drivers');
+    expect(pushedIn(job.id)).toEqual([tokenOf(id)]);
+    const other = await postUnpushed();
+    await t.engine.cancel(other.job.id, 'customer:c1', null);
+    await t.ctx.redis.del(keys.job(other.job.zone, other.job.id));
+    expect(await other.lane.chunk(other.task, running())).toMatch(/taken or closed/);
+    expect(pushes(other.job.id)).toEqual([]);
+    await t.engine.setAvailability(id, false);
+  });
+
+  it('that Apple never accepts fails where an operator sees it, and is done', async () => {
+    const [id = ''] = await drivers(1);
+    const { task, lane } = await postUnpushed();
+    t.simulator.faults.setAnswer(tokenOf(id), { status: 413, reason: 'PayloadTooLarge' });
+    const failed = lane.chunk(task, running());
+    await expect(failed).rejects.toThrow('job offer: 413 PayloadTooLarge');
+    expect(await lane.chunk(task, running())).toBe('0 phones of 1 drivers');
+    await t.engine.setAvailability(id, false);
+  });
+
+  it('leaves a phone that Apple throttles alone, and sends to the others meanwhile', async () => {
+    const [throttled = '', busy = ''] = await drivers(2);
+    const { job, task, lane } = await postUnpushed();
+    const { faults } = t.simulator;
+    faults.setAnswer(tokenOf(throttled), { status: 429, reason: 'TooManyRequests' });
+    faults.setAnswer(tokenOf(busy), { status: 503, reason: 'ServiceUnavailable' });
+    const first = await lane.chunk(task, running()).catch((error: PushAgain) => error);
+    expect(first).toMatchObject({ count: 2, atLeastMs: 0 });
+    faults.setAnswer(tokenOf(busy), null);
+    const second = await lane.chunk(task, running()).catch((error: PushAgain) => error);
+    expect(second).toMatchObject({ message: 'job offer: TooManyRequests', count: 1 });
+    const waits = (second as PushAgain).atLeastMs;
+    expect(waits).toBeGreaterThan(0);
+    expect(waits).toBeLessThanOrEqual(5000);
+    const times = (id: string) => pushedIn(job.id).filter((token) => token === tokenOf(id)).length;
+    expect([times(throttled), times(busy)]).toEqual([1, 2]);
+  });
+});
+
+describe('a notice', () => {
+  beforeAll(async () => {
+    t = await startTestPush();
+  });
+  beforeEach(() => t.simulator.faults.clear());
+  let customers = 0;
+  /** Of a job that was taken, and given back if it is said. */
+  async function notices(phones: number, givenBack = false) {
+    const customer = `customer${++customers}`;
+    await register(customer, 'customer', phones);
+    const [id = ''] = await drivers(1);
+    const job = await t.post({ customerId: customer });
+    await t.engine.claim(job.id, id);
+    if (givenBack) await t.engine.release(job.id, id, null);
+    const rows = await t.ctx.db.execute<{ id: string }>(sql`
+      select id from notifications where job_id = ${job.id} and app = 'customer' order by version`);
+    return { customer, job, ids: rows.map((row) => row.id) };
+  }
+  const notify = (id: string, afterMs = 0) =>
+    createCriticalLane({ ...t.ctx, now: () => Date.now() + afterMs }, t.sender).notify({
+      notification_id: id,
+    });
+  const again = (id: string, afterMs = 0) =>
+    notify(id, afterMs).then(
+      (text) => Promise.reject(new Error(text)),
+      (error: PushAgain) => error,
+    );
+
+  it('that comes late does not replace a newer one on the phone', async () => {
+    const { customer, job, ids } = await notices(1, true);
+    const [older = '', newer = ''] = ids;
+    t.simulator.faults.add({ kind: 'status', count: 1 });
+    expect(await again(older)).toMatchObject({ count: 1 });
+    expect(await notify(newer)).toMatch(/1 phones/);
+    expect(await notify(older)).toMatch(/a newer one about the same job was sent/);
+    expect(await findNotification(t.ctx.db, older)).toMatchObject({ doneAt: expect.any(Number) });
+    const shown = t.simulator.phones.shown(tokenOf(customer));
+    expect(shown).toMatchObject([{ job_id: job.id, version: 3 }]);
+  });
+
+  it('that met a 500 is sent once more at once, then after a quarter of an hour', async () => {
+    const { customer, job, ids } = await notices(1);
+    const [id = ''] = ids;
+    const broken = { status: 500, reason: 'InternalServerError' };
+    t.simulator.faults.setAnswer(tokenOf(customer), broken);
+    const { atLeastMs } = await again(id);
+    expect(atLeastMs).toBeGreaterThan(14 * 60_000);
+    expect(backoffMs(1, '', Object.assign(new Error(), { atLeastMs }))).toBe(atLeastMs);
+    expect(pushes(job.id)).toHaveLength(2);
+    await again(id, 10 * 60_000);
+    expect(pushes(job.id)).toHaveLength(2);
+    t.simulator.faults.clear();
+    expect(await notify(id, 16 * 60_000)).toMatch(/1 phones/);
+    expect(pushes(job.id)).toHaveLength(3);
+  });
+
+  it('waits for the phone that is due first, and leaves a throttled one alone', async () => {
+    const { customer, job, ids } = await notices(2);
+    const [id = ''] = ids;
+    const [throttled, busy] = [tokenOf(customer, 0), tokenOf(customer, 1)];
+    const times = (token: string) => pushes(job.id).filter((push) => push.token === token).length;
+    t.simulator.faults.setAnswer(throttled, { status: 429, reason: 'TooManyRequests' });
+    t.simulator.faults.setAnswer(busy, { status: 503, reason: 'ServiceUnavailable' });
+    expect((await again(id)).atLeastMs).toBeLessThanOrEqual(0);
+    t.simulator.faults.setAnswer(busy, null);
+    expect(await again(id)).toMatchObject({ count: 1 });
+    expect([times(throttled), times(busy)]).toEqual([1, 2]);
+    // Each time twice as long.
+    const { atLeastMs } = await again(id, 6000);
+    expect(times(throttled)).toBe(2);
+    expect(atLeastMs).toBeLessThanOrEqual(10_000);
+    await again(id, 6000);
+    expect(times(throttled)).toBe(2);
+  });
+
+  it('whose worker died is sent once more when the answer would be in, and no third time', async () => {
+    const { customer, job, ids } = await notices(1);
+    const [notificationId = ''] = ids;
+    const attempt = () => ({
+      apnsId: randomUUID(),
+      jobId: job.id,
+      wave: 0,
+      userId: customer,
+      app: 'customer' as const,
+      lane: 'critical' as const,
+      kind: 'driver_assigned',
+      notificationId,
+      tokenSuffix: suffixOf(tokenOf(customer)),
+    });
+    await recordAttempts(t.ctx.db, [attempt()]);
+    expect((await again(notificationId)).atLeastMs).toBeGreaterThan(0);
+    expect(pushes(job.id)).toEqual([]);
+    t.simulator.faults.add({ kind: 'kill', count: 1 });
+    expect(await notify(notificationId, 14_000)).toMatch(/1 phones/);
+    const attempts = await listAttempts(t.ctx.db, { notificationId });
+    expect(attempts.map(({ reason }) => reason)).toEqual([null, 'connection_lost']);
+  });
+});
+
 describe('a mix-up of sandbox and production', () => {
   it('does not erase the token table', async () => {
     t = await startTestPush();
@@ -161,8 +340,22 @@ describe('a mix-up of sandbox and production', () => {
     await t.startWorker();
     await until(async () => {
       const attempts = await listAttempts(t.ctx.db, { jobId: job.id });
-      return attempts.length === 40 && attempts.every((a) => a.outcome === 'rejected');
+      return attempts.length === 40 && attempts.every((a) => a.outcome !== 'unknown');
     });
-    expect(await deviceTokensOf(t.ctx.db, 'driver', ids)).toHaveLength(35);
-  });
+    const kept = await deviceTokensOf(t.ctx.db, 'driver', ids);
+    expect(kept).toHaveLength(35);
+    const { nearby } = t.queues.byLane;
+    const task = await until(async () => (await nearby.getDelayed())[0]);
+    expect(task.failedReason).toMatch(/mix_up/);
+    // What is held back is sent when it is mended, to everybody once.
+    t.simulator.faults.clear();
+    const taken = () => pushes(job.id).filter((push) => push.status === 200);
+    await until(() => taken().length >= kept.length, { timeoutMs: 90_000 });
+    await until(async () => (await nearby.getActiveCount()) === 0);
+    expect(
+      taken()
+        .map((push) => push.token)
+        .sort(),
+    ).toEqual(kept.map(({ token }) => token).sort());
+  }, 120_000);
 });

@@ -4,13 +4,14 @@
  * are kept free for that lane.
  */
 import type { Logger } from '../../../engine/context.ts';
+import { createBadTokenBreaker } from './bad-token-breaker.ts';
 import { ApnsConnection } from './connection.ts';
-import { createPauses } from './pauses.ts';
+import type { ApnsOutcome, ApnsPush } from './messages.ts';
+import { createPauses, type Paused, type Pauses } from './pauses.ts';
 import type { ProviderKey } from './provider-token.ts';
 import { reactionTo } from './reactions.ts';
-import type { ApnsOutcome, ApnsPush } from './session.ts';
 
-export type { ApnsOutcome, ApnsPush } from './session.ts';
+export type { ApnsOutcome, ApnsPush } from './messages.ts';
 
 export interface ApnsClientOptions extends ProviderKey {
   /** `https://host[:port]` */
@@ -26,6 +27,10 @@ export interface ApnsClientOptions extends ProviderKey {
 export interface ApnsClient {
   /** Sends one push, or says after a while that there is no connection. Never rejects. */
   send(push: ApnsPush): Promise<ApnsOutcome>;
+  /** Whether pushes of a topic are held back; `over` when one may try. */
+  stateOf: Pauses['stateOf'];
+  /** What is held back now. */
+  paused(): Paused[];
   close(): Promise<void>;
 }
 
@@ -41,6 +46,9 @@ const RESERVED = 20;
 const RESENDS_MAX = 20;
 /** One that was refused for its connection's sake moves to another. */
 const MOVES_MAX = 1;
+/** A notice that met a 500 is sent once more after this, on another connection. */
+const SECOND_TRY_FIRST_MS = 2000;
+const SECOND_TRY_SPREAD_MS = 3000;
 const PUMP_MS = 250;
 
 interface Waiting {
@@ -48,6 +56,8 @@ interface Waiting {
   since: number;
   resends: number;
   moves: number;
+  /** Preferably not on this one. */
+  avoid?: ApnsConnection;
   resolve(outcome: ApnsOutcome): void;
 }
 
@@ -59,6 +69,9 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
   );
   const lanes: Record<ApnsPush['lane'], Waiting[]> = { critical: [], nearby: [] };
   const pauses = createPauses(now, log);
+  const judge = createBadTokenBreaker(log);
+  /** Those that wait for their second try; each can be given the answer that it has. */
+  const postponed = new Map<NodeJS.Timeout, () => void>();
   let closed = false;
   // Connections become free without an event when their back-off ends.
   const timer = setInterval(() => {
@@ -76,7 +89,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     }
     for (const lane of ['critical', 'nearby'] as const) {
       for (let next = lanes[lane][0]; next; next = lanes[lane][0]) {
-        const connection = pick(lane);
+        const connection = pick(lane, next.avoid);
         if (!connection) break;
         lanes[lane].shift();
         // Unix seconds: nobody would show it any more.
@@ -99,23 +112,44 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     }
   }
 
-  /** The least busy connection that has a stream for this lane. */
-  function pick(lane: ApnsPush['lane']): ApnsConnection | undefined {
+  /** The least busy connection that has a stream for this lane; `avoid` only if no other has. */
+  function pick(lane: ApnsPush['lane'], avoid?: ApnsConnection): ApnsConnection | undefined {
     let best: ApnsConnection | undefined;
     for (const one of connections) {
       const reserved = lane === 'critical' || one.inFlight === 0 ? 0 : RESERVED;
-      if (one.free > reserved && (!best || one.inFlight < best.inFlight)) best = one;
+      if (one === avoid || one.free <= reserved) continue;
+      if (!best || one.inFlight < best.inFlight) best = one;
     }
-    return best;
+    return best ?? (avoid && pick(lane));
   }
 
   async function transmit(connection: ApnsConnection, waiting: Waiting): Promise<void> {
     const { push } = waiting;
-    const outcome = await connection.send(push);
-    if (pauses.answered(push, outcome)) handBack();
-    if (belongsElsewhere(outcome, waiting) && !closed) lanes[push.lane].unshift(waiting);
+    const outcome = judge(push.topic, await connection.send(push));
+    const held = pauses.answered(push, outcome);
+    if (held) handBack();
+    if (held || closed) waiting.resolve(outcome);
+    else if (belongsElsewhere(outcome, waiting)) lanes[push.lane].unshift(waiting);
+    else if (deservesSecondTry(outcome, waiting)) postpone(waiting, outcome, connection);
     else waiting.resolve(outcome);
     pump();
+  }
+
+  function deservesSecondTry(outcome: ApnsOutcome, { push, moves }: Waiting): boolean {
+    if (outcome.outcome !== 'rejected' || push.lane !== 'critical' || moves >= MOVES_MAX)
+      return false;
+    return reactionTo(outcome.status, outcome.reason).kind === 'retry_late';
+  }
+
+  function postpone(waiting: Waiting, outcome: ApnsOutcome, avoid: ApnsConnection): void {
+    const wait = SECOND_TRY_FIRST_MS + Math.random() * SECOND_TRY_SPREAD_MS;
+    const timer = setTimeout(() => {
+      postponed.delete(timer);
+      const again = { ...waiting, avoid, since: now(), moves: waiting.moves + 1 };
+      lanes[waiting.push.lane].unshift(again);
+      pump();
+    }, wait);
+    postponed.set(timer, () => waiting.resolve(outcome));
   }
 
   function belongsElsewhere(outcome: ApnsOutcome, waiting: Waiting): boolean {
@@ -152,6 +186,8 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
       pump();
       return promise;
     },
+    stateOf: pauses.stateOf,
+    paused: pauses.list,
     async close() {
       closed = true;
       clearInterval(timer);
@@ -159,6 +195,10 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
         for (const waiting of lane.splice(0)) {
           waiting.resolve({ outcome: 'never_processed', reason: 'cancelled' });
         }
+      }
+      for (const [timer, giveUp] of postponed) {
+        clearTimeout(timer);
+        giveUp();
       }
       for (const connection of connections) connection.close();
     },

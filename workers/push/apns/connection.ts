@@ -1,6 +1,6 @@
 /**
  * A place for one session to APNs on `http2-wrapper`: opens it, one at a time, waits longer after
- * each failure, and opens another when it is used up. The rules under which the library loses
+ * each that never worked, and opens another when it is used up. The rules under which the library loses
  * nothing: sessions of our own choice instead of the agent's (it fills one to the brim, opens more
  * than are needed and uses those that got GOAWAY), `session.request` on the native session
  * (`http2.request` resets every stream), and no limit of sessions (one closes them when they idle).
@@ -9,11 +9,12 @@ import type { Socket } from 'node:net';
 import { Agent, type SecureClientSessionOptions } from 'http2-wrapper';
 import type { Logger } from '../../../engine/context.ts';
 import { withDeadline } from '../../../engine/context.ts';
+import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { type ProviderKey, ProviderToken } from './provider-token.ts';
-import { type ApnsOutcome, type ApnsPush, ApnsSession } from './session.ts';
+import { ApnsSession } from './session.ts';
 
 const CONNECT_DEADLINE_MS = 10_000;
-/** Between two tries to connect; doubled up to a minute. */
+/** Between two sessions that never worked; doubled up to a minute. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 60_000;
 
@@ -74,7 +75,15 @@ export class ApnsConnection {
         return { outcome: 'never_processed', reason: this.#connectFailed(error) };
       }
     }
-    return session.send(push);
+    const outcome = await session.send(push);
+    // One that never works is no better than none: it must not be opened again and again.
+    if (outcome.outcome === 'sent') this.#failures = 0;
+    else if (!session.proven && !session.usable && session === this.#session) {
+      this.#replace(session);
+      this.#session = null;
+      this.#backOff();
+    }
+    return outcome;
   }
 
   /** At once; what is in flight is settled. */
@@ -100,7 +109,6 @@ export class ApnsConnection {
       // A token of its own: Apple refuses a second one on a connection within twenty minutes.
       const opened = new ApnsSession(session, socket, new ProviderToken(key, now), log);
       this.#session = opened;
-      this.#failures = 0;
       return opened;
     } catch (error) {
       // What would still be opened has nobody to use it; without its socket it ends.
@@ -118,10 +126,14 @@ export class ApnsConnection {
   }
 
   #connectFailed(error: unknown): string {
-    const { now, log, url } = this.#parts;
-    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures++);
-    this.#blockedUntil = now() + wait * (0.5 + Math.random() / 2);
+    const { log, url } = this.#parts;
+    this.#backOff();
     log.warn({ err: error, url }, 'APNs cannot be reached');
     return 'connect_failed';
+  }
+
+  #backOff(): void {
+    const wait = Math.min(BACKOFF_MAX_MS, BACKOFF_FIRST_MS * 2 ** this.#failures++);
+    this.#blockedUntil = this.#parts.now() + wait * (0.5 + Math.random() / 2);
   }
 }

@@ -4,8 +4,8 @@
  * begins a longer one.
  */
 import type { Logger } from '../../../engine/context.ts';
+import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { reactionTo } from './reactions.ts';
-import type { ApnsOutcome, ApnsPush } from './session.ts';
 
 /** So many 503 in a row are an outage; a single one is an answer. */
 const OUTAGE_AFTER = 3;
@@ -13,8 +13,12 @@ const OUTAGE_FIRST_MS = 1000;
 /** Only an operator ends a wrong setting; this long until it is tried again. */
 const FAULT_FIRST_MS = 15_000;
 const PAUSE_MAX_MS = 60_000;
+/** Whatever Apple asks for: somebody waits for these pushes. */
+const ASKED_MAX_MS = 10 * 60_000;
 /** The one that tries has its answer by then. */
 const PROBE_MS = 12_000;
+/** Provider tokens made a moment ago and refused as expired: a single one may be Apple's slip. */
+const FRESH_REFUSED_MAX = 2;
 
 interface Pause {
   reason: string;
@@ -24,56 +28,87 @@ interface Pause {
   probing: boolean;
 }
 
+/** `service`, `key`, or `topic …`; it lasts until a push has succeeded. */
+export interface Paused {
+  scope: string;
+  reason: string;
+}
+
 export interface Pauses {
-  /** Why this push is not to be sent now, else null. */
+  /** Why this push is not to be sent now, else null: then it may be the one that tries. */
   reasonAgainst(push: ApnsPush): string | null;
+  /** The same for any push of a topic, without sending one; `over` when one may try. */
+  stateOf(topic: string): { reason: string; over: boolean } | null;
   /** Takes note of an answer; true when a pause has begun. */
   answered(push: ApnsPush, outcome: ApnsOutcome): boolean;
+  list(): Paused[];
 }
 
 export function createPauses(now: () => number, log: Logger): Pauses {
   const pauses = new Map<string, Pause>();
   let unavailable = 0;
+  let freshRefused = 0;
 
-  function begin(scope: string, reason: string, firstMs: number): boolean {
+  function begin(scope: string, reason: string, firstMs: number, atLeastMs = 0): boolean {
     const before = pauses.get(scope);
     // Others that were in flight with the first tell nothing new.
     if (before && !before.probing && now() < before.until) return false;
     const lastMs = Math.min(PAUSE_MAX_MS, before ? before.lastMs * 2 : firstMs);
-    const until = now() + lastMs * (0.5 + Math.random() / 2);
+    const until = now() + Math.max(atLeastMs, lastMs * (0.5 + Math.random() / 2));
     pauses.set(scope, { reason, until, lastMs, probing: false });
+    return true;
+  }
+
+  const against = (topic: string) => scopesOf(topic).flatMap((scope) => pauses.get(scope) ?? []);
+
+  function fault(push: ApnsPush, outcome: ApnsOutcome & { outcome: 'rejected' }): boolean {
+    const { status, reason, apnsTime } = outcome;
+    const scope = status === 403 ? 'key' : `topic ${push.topic}`;
+    if (!begin(scope, reason, FAULT_FIRST_MS)) return false;
+    // A provider token that is refused as soon as it is made: most often a wrong clock.
+    const ahead = apnsTime === undefined ? {} : { apnsClockAheadMs: apnsTime - now() };
+    log.error({ status, reason, topic: push.topic, ...ahead }, 'APNs refuses our settings');
     return true;
   }
 
   return {
     reasonAgainst(push) {
-      for (const scope of scopesOf(push)) {
-        const pause = pauses.get(scope);
-        if (!pause) continue;
-        if (now() < pause.until) return pause.reason;
-        // This one tries; the others wait for what it learns.
+      const paused = against(push.topic);
+      const closed = paused.find(({ until }) => now() < until);
+      if (closed) return closed.reason;
+      // This one tries; the others wait for what it learns.
+      for (const pause of paused) {
         pause.probing = true;
         pause.until = now() + PROBE_MS;
       }
       return null;
     },
+    stateOf(topic) {
+      const paused = against(topic);
+      const pause = paused.find(({ until }) => now() < until) ?? paused[0];
+      return pause ? { reason: pause.reason, over: now() >= pause.until } : null;
+    },
     answered(push, outcome) {
       if (outcome.outcome === 'sent') {
         unavailable = 0;
-        for (const scope of scopesOf(push)) pauses.delete(scope);
+        freshRefused = 0;
+        for (const scope of scopesOf(push.topic)) pauses.delete(scope);
       }
       if (outcome.outcome !== 'rejected') return false;
-      const { status, reason } = outcome;
-      if (status === 503 && reactionTo(status, reason).kind === 'retry') {
-        return ++unavailable >= OUTAGE_AFTER && begin('service', reason, OUTAGE_FIRST_MS);
+      const { status, reason, retryAfterMs = 0 } = outcome;
+      const { kind } = reactionTo(status, reason);
+      if (status === 503 && kind === 'retry') {
+        const asked = Math.min(ASKED_MAX_MS, retryAfterMs);
+        return ++unavailable >= OUTAGE_AFTER && begin('service', reason, OUTAGE_FIRST_MS, asked);
       }
-      if (reactionTo(status, reason).kind !== 'config_fault') return false;
-      const scope = status === 403 ? 'key' : `topic ${push.topic}`;
-      if (!begin(scope, reason, FAULT_FIRST_MS)) return false;
-      log.error({ status, reason, topic: push.topic }, 'APNs refuses our settings');
-      return true;
+      if (kind === 'move' && outcome.fresh && ++freshRefused >= FRESH_REFUSED_MAX) {
+        return fault(push, outcome);
+      }
+      if (kind !== 'config_fault' && kind !== 'forbidden') return false;
+      return fault(push, outcome);
     },
+    list: () => [...pauses].map(([scope, { reason }]) => ({ scope, reason })),
   };
 }
 
-const scopesOf = ({ topic }: ApnsPush) => ['service', 'key', `topic ${topic}`];
+const scopesOf = (topic: string) => ['service', 'key', `topic ${topic}`];

@@ -35,11 +35,6 @@ export class ProviderToken {
     return this.#current;
   }
 
-  /** For a new connection, or when Apple calls this one expired. */
-  renew(): void {
-    this.#current = undefined;
-  }
-
   async #mint(): Promise<string> {
     this.#renewAt = this.#now() + RENEW_AFTER_MS + Math.random() * RENEW_SPREAD_MS;
     this.#signingKey ??= importPKCS8(this.#key.key, 'ES256');

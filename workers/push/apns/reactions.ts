@@ -2,23 +2,38 @@
  * What follows from each answer of APNs: one table of every status and reason that Apple documents
  * ("Handling notification responses from APNs"). What is not in it is treated by its class.
  */
+import type { ApnsPush } from './messages.ts';
 
 export interface Reaction {
   kind:
     | 'ok'
-    /** The phone is gone, or was never one: its token is removed, unless too many are. */
+    /** The phone is gone, or was never one: its token is removed. */
     | 'remove_token'
     /** Not accepted; may be sent again later. */
     | 'retry'
+    /**
+     * Not accepted, and Apple asks to wait for a quarter of an hour. An offer is old news by then; a
+     * notice is sent once more at once, on another connection: most often only one is ill.
+     */
+    | 'retry_late'
     /** Not accepted, for the connection's sake: sent again at once, once, on another. */
     | 'move'
     /** Key, topic or environment are wrong: an operator must mend it, and then it may be sent. */
     | 'config_fault'
+    /** Our key may not do this: an operator must mend it; Apple asks never to repeat the push. */
+    | 'forbidden'
     /** We sent something that Apple never accepts. */
     | 'our_fault';
   /** The connection that gave this answer takes no more pushes. */
   newConnection: boolean;
 }
+
+/** Our word for a bad token among too many: see `bad-token-breaker.ts`. */
+export const MIX_UP = 'mix_up';
+/** Our word for an answer of which only the status came. */
+export const ANSWER_CUT = 'answer_cut';
+/** Our word for a reason that is none of Apple's. */
+export const OTHER = 'other';
 
 const entries = (kind: Reaction['kind'], newConnection: boolean, ...answers: string[]) =>
   answers.map((answer): [string, Reaction] => [answer, { kind, newConnection }]);
@@ -32,6 +47,7 @@ const REACTIONS: ReadonlyMap<string, Reaction> = new Map([
     '410 Unregistered',
     '410 ExpiredToken',
   ),
+  ...entries('config_fault', false, `400 ${MIX_UP}`),
   // A connection knows the topics and keys of its first push: a mended one needs another.
   ...entries(
     'config_fault',
@@ -44,8 +60,8 @@ const REACTIONS: ReadonlyMap<string, Reaction> = new Map([
     '403 BadEnvironmentKeyIdInToken',
     '403 BadCertificate',
     '403 BadCertificateEnvironment',
-    '403 Forbidden',
   ),
+  ...entries('forbidden', true, '403 Forbidden'),
   ...entries(
     'our_fault',
     false,
@@ -71,25 +87,40 @@ const REACTIONS: ReadonlyMap<string, Reaction> = new Map([
     '503 Shutdown',
   ),
   ...entries('retry', true, '429 TooManyProviderTokenUpdates'),
-  ...entries(
-    'retry',
-    false,
-    '429 TooManyRequests',
-    '500 InternalServerError',
-    '503 ServiceUnavailable',
-  ),
+  ...entries('retry', false, '429 TooManyRequests', '503 ServiceUnavailable'),
+  ...entries('retry_late', false, '500 InternalServerError'),
 ]);
+const REASONS: ReadonlySet<string> = new Set(
+  [...REACTIONS.keys()].map((answer) => answer.slice(answer.indexOf(' ') + 1)),
+);
 
 export function reactionTo(status: number, reason: string): Reaction {
   if (status === 200) return { kind: 'ok', newConnection: false };
   const known = REACTIONS.get(`${status} ${reason}`);
   if (known) return known;
-  const kind = status === 429 || status >= 500 ? 'retry' : 'our_fault';
-  return { kind, newConnection: false };
+  const passing = status === 429 || status >= 500 || reason === ANSWER_CUT;
+  return { kind: passing ? 'retry' : 'our_fault', newConnection: false };
 }
 
 /** Is there nothing to gain from sending it again, ever? */
-export function isFinal(status: number, reason: string): boolean {
+export function isFinal(status: number, reason: string, lane: ApnsPush['lane']): boolean {
   const { kind } = reactionTo(status, reason);
-  return kind === 'ok' || kind === 'remove_token' || kind === 'our_fault';
+  if (kind === 'retry_late') return lane === 'nearby';
+  return kind === 'ok' || kind === 'remove_token' || isRefusedForEver(status, reason);
+}
+
+/** Is the push itself refused, now and later, whatever its phone? */
+export function isRefusedForEver(status: number, reason: string): boolean {
+  const { kind } = reactionTo(status, reason);
+  return kind === 'our_fault' || kind === 'forbidden';
+}
+
+/** Said of a phone that is none, and of every phone when sandbox and production are mixed up. */
+export function isBadToken(status: number, reason: string): boolean {
+  return status === 400 && reactionTo(status, reason).kind === 'remove_token';
+}
+
+/** As a label of a metric: whatever a proxy may say, there are only so many. */
+export function labelOf(reason: string): string {
+  return REASONS.has(reason) || reason === ANSWER_CUT ? reason : OTHER;
 }

@@ -7,45 +7,12 @@
 import type { Socket } from 'node:net';
 import http2, { Agent } from 'http2-wrapper';
 import type { Logger } from '../../../engine/context.ts';
+import { type ApnsOutcome, type ApnsPush, headersOf, readAnswer } from './messages.ts';
 import type { ProviderToken } from './provider-token.ts';
 import { reactionTo } from './reactions.ts';
 
 type Session = http2.ClientHttp2Session;
 type Stream = http2.ClientHttp2Stream;
-
-/** One push, as APNs takes it. */
-export interface ApnsPush {
-  /** Device token, hex. */
-  token: string;
-  topic: string;
-  /** JSON. */
-  payload: string;
-  /** At most 64 bytes; a phone shows the newest with one id. */
-  collapseId: string;
-  /** Unix seconds after which Apple need not deliver it. */
-  expiration: number;
-  /** A UUID in lower case. */
-  apnsId: string;
-  lane: 'critical' | 'nearby';
-  /** When aborted while the push still waits for a stream, it is not sent any more. */
-  withdrawn?: AbortSignal;
-}
-
-/**
- * `never_processed` is safe to send again; `unknown` may have been delivered.
- * `timestamp`: since when a token is gone, epoch ms. `retryAfterMs`: if APNs asks for a delay.
- */
-export type ApnsOutcome =
-  | { outcome: 'sent' }
-  | {
-      outcome: 'rejected';
-      status: number;
-      reason: string;
-      timestamp?: number;
-      retryAfterMs?: number;
-    }
-  | { outcome: 'never_processed'; reason: string }
-  | { outcome: 'unknown'; reason: string };
 
 /** Apple allows 1 000; more than this on one connection only waits there instead of with us. */
 const STREAMS_MAX = 500;
@@ -60,16 +27,7 @@ const PING_DEADLINE_MS = 5000;
 /** In flight on a retired session: each has its own deadline, and then it is over. */
 const RETIRED_MAX_MS = ANSWER_DEADLINE_MS + CANCEL_DEADLINE_MS + 1000;
 
-const {
-  HTTP2_HEADER_METHOD: METHOD,
-  HTTP2_HEADER_PATH: PATH,
-  HTTP2_HEADER_STATUS: STATUS,
-  NGHTTP2_CANCEL,
-  NGHTTP2_NO_ERROR,
-  NGHTTP2_REFUSED_STREAM,
-} = http2.constants;
-/** Device tokens and provider tokens stay out of the compression table (Apple asks for it). */
-const SENSITIVE = { [http2.sensitiveHeaders]: [PATH, 'authorization'] };
+const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
 export class ApnsSession {
   inFlight = 0;
@@ -116,6 +74,11 @@ export class ApnsSession {
     });
   }
 
+  /** Has a push succeeded on it? */
+  get proven(): boolean {
+    return this.#proven;
+  }
+
   /** May it take pushes at all? */
   get usable(): boolean {
     return !this.#retired && !this.#session.closed && !this.#session.destroyed;
@@ -136,8 +99,7 @@ export class ApnsSession {
       // What was not handed to the session surely went nowhere.
       if (!this.usable) return { outcome: 'never_processed', reason: 'connection_closing' };
       const outcome = await this.#settle(this.#session.request(headersOf(push, token)), push);
-      this.#learn(outcome);
-      return outcome;
+      return this.#learn(outcome);
     } catch (error) {
       this.#log.warn({ err: error }, 'push not handed to APNs');
       return { outcome: 'never_processed', reason: 'connection_closing' };
@@ -165,7 +127,7 @@ export class ApnsSession {
     this.#socket.destroy();
   }
 
-  /** Waits for the stream to close: before that nothing is sure. */
+  /** Waits for the stream to close, before that nothing is sure; for one that does not, in doubt. */
   #settle(stream: Stream, push: ApnsPush): Promise<ApnsOutcome> {
     const { promise, resolve } = Promise.withResolvers<ApnsOutcome>();
     let answer: http2.IncomingHttpHeaders | undefined;
@@ -173,9 +135,12 @@ export class ApnsSession {
     let late = false;
     let timer = setTimeout(() => {
       late = true;
-      timer = setTimeout(() => this.destroy(), CANCEL_DEADLINE_MS);
+      timer = setTimeout(() => {
+        this.retire();
+        resolve({ outcome: 'unknown', reason: 'no_answer' });
+      }, CANCEL_DEADLINE_MS);
       stream.close(NGHTTP2_CANCEL);
-      if (++this.#missed >= MISSED_MAX) this.destroy();
+      if (++this.#missed >= MISSED_MAX) this.retire();
     }, ANSWER_DEADLINE_MS);
     stream.setEncoding('utf8');
     stream.on('response', (headers) => {
@@ -188,7 +153,8 @@ export class ApnsSession {
     stream.once('close', () => {
       clearTimeout(timer);
       if (!late) this.#missed = 0;
-      if (answer) resolve(readAnswer(answer, body));
+      const cut = stream.rstCode !== NGHTTP2_NO_ERROR || this.#session.destroyed;
+      if (answer) resolve(readAnswer(answer, body, cut));
       else resolve(this.#unanswered(stream, late));
     });
     stream.end(push.payload);
@@ -204,26 +170,30 @@ export class ApnsSession {
   }
 
   /** What an answer says about the session that it came through. */
-  #learn(outcome: ApnsOutcome): void {
+  #learn(outcome: ApnsOutcome): ApnsOutcome {
     if (outcome.outcome === 'sent') {
       this.#proven = true;
       this.#failed = 0;
     }
-    if (outcome.outcome !== 'rejected') return;
+    if (outcome.outcome !== 'rejected') return outcome;
     this.#failed = outcome.status === 500 ? this.#failed + 1 : 0;
     const { newConnection } = reactionTo(outcome.status, outcome.reason);
     if (newConnection || this.#failed >= MISSED_MAX) this.retire();
+    return outcome.status === 403 ? { ...outcome, fresh: !this.#proven } : outcome;
   }
 
-  /** Nothing pings in the library, and a frozen server would be used for ever. */
+  /**
+   * Nothing pings in the library, and a frozen server would be used for ever. What is in flight may
+   * still be answered within its own deadline.
+   */
   #ping(): void {
     if (!this.usable) return;
-    const timer = setTimeout(() => this.destroy(), PING_DEADLINE_MS);
+    const timer = setTimeout(() => this.retire(), PING_DEADLINE_MS);
     timer.unref();
     try {
       this.#session.ping((error) => {
         clearTimeout(timer);
-        if (error) this.destroy();
+        if (error) this.retire();
       });
     } catch {
       clearTimeout(timer);
@@ -231,42 +201,8 @@ export class ApnsSession {
   }
 }
 
-function headersOf(push: ApnsPush, token: string): http2.OutgoingHttpHeaders {
-  return {
-    [METHOD]: 'POST',
-    [PATH]: `/3/device/${push.token}`,
-    authorization: `bearer ${token}`,
-    'apns-id': push.apnsId,
-    'apns-topic': push.topic,
-    'apns-push-type': 'alert',
-    'apns-priority': '10',
-    'apns-expiration': String(push.expiration),
-    'apns-collapse-id': push.collapseId,
-    ...SENSITIVE,
-  };
-}
-
 /** The agent must not choose this session again. */
 function markClosing(session: Session): void {
   const { kGracefullyClosing } = Agent as unknown as { kGracefullyClosing: symbol };
   (session as unknown as Record<symbol, boolean>)[kGracefullyClosing] = true;
-}
-
-function readAnswer(headers: http2.IncomingHttpHeaders, body: string): ApnsOutcome {
-  const status = Number(headers[STATUS]);
-  if (status === 200) return { outcome: 'sent' };
-  let said: { reason?: unknown; timestamp?: unknown } = {};
-  try {
-    said = JSON.parse(body) ?? {};
-  } catch {
-    // A proxy between us and Apple may answer with anything.
-  }
-  const retryAfterMs = Number(headers['retry-after']) * 1000;
-  return {
-    outcome: 'rejected',
-    status,
-    reason: typeof said.reason === 'string' ? said.reason : 'other',
-    ...(typeof said.timestamp === 'number' && { timestamp: said.timestamp }),
-    ...(retryAfterMs > 0 && { retryAfterMs }),
-  };
 }

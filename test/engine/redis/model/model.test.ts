@@ -221,6 +221,7 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
   ['check-offer', 'tonumber(current) > wave', 'false', 'a past wave is pushed'],
   ['check-offer', "expires ~= '0' and", "expires == '' and", 'an expired job is pushed'],
   ['check-offer', "'ready') ~= run", "'ready') == ''", 'an old copy is pushed'],
+  ['check-offer', 'return 3', 'return 0', 'a job that is missing is closed'],
   [
     'read-jobs',
     'local isReady = ready == run',

@@ -196,7 +196,8 @@ function refuse(model: Model, call: Extract<Call, { do: 'refuse' }>): string {
 function offer(model: Model, call: Extract<Call, { do: 'offer' }>): string {
   if (!model.ready) return 'not_ready';
   const job = model.jobs.get(call.job);
-  if (!job || job.state === 'closed' || job.wave > call.wave || job.expires !== 0) return 'closed';
+  if (!job) return 'unknown';
+  if (job.state === 'closed' || job.wave > call.wave || job.expires !== 0) return 'closed';
   return job.state === 'claiming' ? 'claiming' : 'open';
 }
 

@@ -35,12 +35,4 @@ describe('a provider token', () => {
     clock.now += 44 * MINUTE_MS;
     expect(await token.current()).toBe(second);
   });
-
-  it('is minted anew when Apple calls it expired', async () => {
-    const { clock, token } = connection();
-    const first = await token.current();
-    clock.now += MINUTE_MS;
-    token.renew();
-    expect(await token.current()).not.toBe(first);
-  });
 });

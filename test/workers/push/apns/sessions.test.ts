@@ -6,6 +6,7 @@ import { connect as connectTo, createServer, type Socket } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
 import { createInterface } from 'node:readline';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FaultKind } from '../../../../scripts/apns-simulator/faults.ts';
 import type { Simulator } from '../../../../scripts/apns-simulator/simulator.ts';
@@ -149,6 +150,47 @@ describe('with many pushes in flight', () => {
 });
 
 describe('a connection', () => {
+  it('whose provider token is refused as soon as it is made is not opened again and again', async () => {
+    const alarms: object[] = [];
+    const client = connect({
+      log: { ...silentLog, error: (details: object) => alarms.push(details) },
+    });
+    meet('status', { status: 403, reason: 'ExpiredProviderToken' });
+    const opened = simulator.connections();
+    const outcomes = await Promise.all(many(50).map((one) => client.send(one)));
+    expect(new Set(outcomes.map(({ outcome }) => outcome))).toContain('never_processed');
+    for (let i = 0; i < 50; i++) {
+      const held = { outcome: 'never_processed', reason: 'ExpiredProviderToken' };
+      expect(await client.send(push())).toEqual(held);
+    }
+    expect(simulator.connections() - opened).toBeLessThanOrEqual(3);
+    expect(alarms).toMatchObject([{ reason: 'ExpiredProviderToken' }]);
+    // Apple's clock and ours, which are one here.
+    const [{ apnsClockAheadMs }] = alarms as [{ apnsClockAheadMs: number }];
+    expect(Math.abs(apnsClockAheadMs)).toBeLessThan(60_000);
+  });
+
+  it('that never works is opened less and less often', async () => {
+    const client = connect();
+    meet('status', { status: 503, reason: 'Shutdown' });
+    const opened = simulator.connections();
+    await sendAll(client, many(50));
+    expect(simulator.connections() - opened).toBeLessThanOrEqual(14);
+  }, 30_000);
+
+  it('that missed three answers takes no more pushes and finishes those that it has', async () => {
+    const client = connect();
+    await warm(client);
+    meet('freeze', { count: 10 });
+    const frozen = sendAll(client, many(10));
+    await until(() => simulator.faults.met() >= 210);
+    meet('delay', { ms: 7500 });
+    await sleep(4000);
+    const slow = sendAll(client, many(10));
+    expect(new Set(await frozen)).toEqual(new Set(['unknown']));
+    expect(new Set(await slow)).toEqual(new Set(['sent']));
+  }, 30_000);
+
   it('that comes too late is given up, and the next is used', async () => {
     const port = Number(new URL(simulator.url).port);
     const held: (() => void)[] = [];

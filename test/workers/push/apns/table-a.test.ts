@@ -10,7 +10,7 @@ import {
   listAttempts,
   saveDeviceToken,
 } from '../../../../engine/pg/notifications.ts';
-import { createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
+import { type ApnsRoutes, createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../../../workers/push/metrics.ts';
 import { createSender, type Outgoing, type Sender } from '../../../../workers/push/sender.ts';
 import { cleanups } from '../../../support/engine.ts';
@@ -32,6 +32,8 @@ interface Row {
 }
 const ourFault: Row = { alarm: true };
 const fault: Row = { retry: true, alarm: true, newConnection: true, pauses: true };
+/** Said of one that may never be repeated; the app is held back all the same. */
+const forbidden: Row = { ...fault, retry: false };
 const moves: Row = { retry: true, moves: true, newConnection: true };
 
 const table: [number, string, Row][] = [
@@ -56,15 +58,15 @@ const table: [number, string, Row][] = [
   [403, 'BadEnvironmentKeyIdInToken', fault],
   [403, 'BadCertificate', fault],
   [403, 'BadCertificateEnvironment', fault],
-  [403, 'Forbidden', fault],
+  [403, 'Forbidden', forbidden],
   [404, 'BadPath', ourFault],
   [405, 'MethodNotAllowed', ourFault],
   [410, 'Unregistered', { removed: true }],
   [410, 'ExpiredToken', { removed: true }],
   [413, 'PayloadTooLarge', ourFault],
   [429, 'TooManyRequests', { retry: true }],
-  [429, 'TooManyProviderTokenUpdates', { retry: true, newConnection: true }],
-  [500, 'InternalServerError', { retry: true }],
+  [429, 'TooManyProviderTokenUpdates', { retry: true, newConnection: true, alarm: true }],
+  [500, 'InternalServerError', { retry: true, moves: true }],
   [503, 'ServiceUnavailable', { retry: true }],
   [503, 'Shutdown', moves],
   [418, 'NeverHeardOf', ourFault],
@@ -72,6 +74,7 @@ const table: [number, string, Row][] = [
 ];
 
 let t: TestPush;
+let routes: ApnsRoutes;
 let sender: Sender;
 let alarms: string[];
 let count = 0;
@@ -89,7 +92,7 @@ beforeEach(() => {
     error: (_details, message) => alarms.push(message),
   };
   // A client without a past: what an answer does to it is seen from the first push on.
-  const routes = createApnsRoutes(apnsConfig(t.simulator), log);
+  routes = createApnsRoutes(apnsConfig(t.simulator), log);
   const metrics = createPushMetrics(createRegistry(), t.queues.byLane, Date.now);
   sender = createSender({ db: t.ctx.db, routes, metrics, log });
   cleanups.push(() => sender.close());
@@ -110,8 +113,8 @@ async function pushTo(user: string): Promise<Outgoing> {
   };
 }
 const arrivals = (user: string) => t.simulator.phones.records(user);
-async function sendOne(push: Outgoing) {
-  const [sent] = await sender.send('critical', [push]);
+async function sendOne(push: Outgoing, lane: 'critical' | 'nearby' = 'critical') {
+  const [sent] = await sender.send(lane, [push]);
   if (!sent) throw new Error('nothing was sent');
   return sent;
 }
@@ -152,7 +155,11 @@ describe('an answer of APNs', () => {
     await sendOne(await pushTo('warm'));
     const busy = { kind: 'status', count: 3, reason: 'InternalServerError' } as const;
     t.simulator.faults.add({ ...busy, status: 500 });
-    for (let i = 0; i < 3; i++) await sendOne(await pushTo(`five hundred ${i}`));
+    for (let i = 0; i < 3; i++) {
+      const dropped = await sendOne(await pushTo(`five hundred ${i}`), 'nearby');
+      expect(dropped).toMatchObject({ status: 500, retry: false });
+      expect(arrivals(`five hundred ${i}`)).toHaveLength(1);
+    }
     const opened = t.simulator.connections();
     expect(await sendOne(await pushTo('well'))).toMatchObject({ outcome: 'sent' });
     expect(t.simulator.connections()).toBe(opened + 1);
@@ -161,7 +168,33 @@ describe('an answer of APNs', () => {
     const held = await sendOne(await pushTo('held'));
     expect(held).toMatchObject({ outcome: 'never_processed', reason: 'ServiceUnavailable' });
     expect(arrivals('held')).toHaveLength(0);
+    // It was no attempt, however often it is tried until the pause is over.
+    expect(await listAttempts(t.ctx.db, { jobId: 'job of held' })).toEqual([]);
+    const paused = { scope: 'service', reason: 'ServiceUnavailable' };
+    expect(routes.paused()).toEqual([paused]);
   });
+
+  it.each(['BadDeviceToken', 'DeviceTokenNotForTopic'])(
+    '400 %s of too many phones holds their app back, removes no more and leaves the other app alone',
+    async (reason) => {
+      const users = Array.from({ length: 6 }, (_, i) => `${reason} ${i}`.slice(-30));
+      const sent = [];
+      for (const user of users) {
+        const push = await pushTo(user);
+        t.simulator.faults.setAnswer(push.device.token, { status: 400, reason });
+        sent.push(await sendOne(push));
+      }
+      expect(sent[4]).toMatchObject({ status: 400, reason, retry: false });
+      expect(sent[5]).toMatchObject({ status: 400, reason: 'mix_up', retry: true });
+      expect(await deviceTokensOf(t.ctx.db, 'customer', users)).toHaveLength(1);
+      expect(alarms).toEqual(['APNs refuses our settings']);
+      const next = await sendOne(await pushTo(`next ${reason}`.slice(-30)));
+      expect(next).toMatchObject({ outcome: 'never_processed', reason: 'mix_up', retry: true });
+      expect(routes.paused()).toEqual([{ scope: 'topic app.muster.customer', reason: 'mix_up' }]);
+      const toDriver = { ...(await pushTo(`driver ${reason}`.slice(-30))), app: 'driver' as const };
+      expect(await sendOne(toDriver)).toMatchObject({ outcome: 'sent' });
+    },
+  );
 
   it('that asks for a delay is heard', async () => {
     const push = await pushTo('patient');

@@ -1,0 +1,24 @@
+/** `POST /api/push/test` against the simulator. */
+import { expect, it } from 'vitest';
+import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/notifications.ts';
+import { createPushTest } from '../../../workers/push/push-test.ts';
+import { silentLog } from '../../support/engine.ts';
+import { apnsConfig, startTestPush } from '../../support/push.ts';
+
+it('a test push says what became of each phone and forgets one that is gone', async () => {
+  const t = await startTestPush();
+  const { db } = t.ctx;
+  const [here, gone] = ['aa'.repeat(16), 'bb'.repeat(16)];
+  for (const token of [here, gone]) {
+    await saveDeviceToken(db, { token, userId: 'ann', app: 'customer', environment: 'sandbox' });
+  }
+  const unregistered = { status: 410, reason: 'Unregistered', timestamp: Date.now() + 60_000 };
+  t.simulator.faults.setAnswer(gone, unregistered);
+  const pushTest = createPushTest({ db, apns: apnsConfig(t.simulator), log: silentLog });
+  expect(await pushTest('ann', 'customer')).toEqual([
+    { token_suffix: here.slice(-8), status: 200 },
+    { token_suffix: gone.slice(-8), status: 410, reason: 'Unregistered' },
+  ]);
+  const left = await deviceTokensOf(db, 'customer', ['ann']);
+  expect(left.map(({ token }) => token)).toEqual([here]);
+});

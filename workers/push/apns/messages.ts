@@ -1,0 +1,100 @@
+/** A push as APNs takes it, and what an answer says: the headers of both. */
+import http2 from 'http2-wrapper';
+import { ANSWER_CUT, OTHER } from './reactions.ts';
+
+/** One push, as APNs takes it. */
+export interface ApnsPush {
+  /** Device token, hex. */
+  token: string;
+  topic: string;
+  /** JSON. */
+  payload: string;
+  /** At most 64 bytes; a phone shows the newest with one id. */
+  collapseId: string;
+  /** Unix seconds after which Apple need not deliver it. */
+  expiration: number;
+  /** A UUID in lower case. */
+  apnsId: string;
+  lane: 'critical' | 'nearby';
+  /** When aborted while the push still waits for a stream, it is not sent any more. */
+  withdrawn?: AbortSignal;
+}
+
+/**
+ * `never_processed` is safe to send again; `unknown` may have been delivered.
+ * `timestamp`: since when a token is gone, epoch ms. `retryAfterMs`: if APNs asks for a delay.
+ * Of a 403: `fresh` when the session, and so its provider token, had no success yet; `apnsTime` is
+ * Apple's clock, epoch ms.
+ */
+export type ApnsOutcome =
+  | { outcome: 'sent' }
+  | {
+      outcome: 'rejected';
+      status: number;
+      reason: string;
+      timestamp?: number;
+      retryAfterMs?: number;
+      fresh?: boolean;
+      apnsTime?: number;
+    }
+  | { outcome: 'never_processed'; reason: string }
+  | { outcome: 'unknown'; reason: string };
+
+const {
+  HTTP2_HEADER_METHOD: METHOD,
+  HTTP2_HEADER_PATH: PATH,
+  HTTP2_HEADER_STATUS: STATUS,
+} = http2.constants;
+/** Device tokens and provider tokens stay out of the compression table (Apple asks for it). */
+const SENSITIVE = { [http2.sensitiveHeaders]: [PATH, 'authorization'] };
+
+export function headersOf(push: ApnsPush, token: string): http2.OutgoingHttpHeaders {
+  return {
+    [METHOD]: 'POST',
+    [PATH]: `/3/device/${push.token}`,
+    authorization: `bearer ${token}`,
+    'apns-id': push.apnsId,
+    'apns-topic': push.topic,
+    'apns-push-type': 'alert',
+    'apns-priority': '10',
+    'apns-expiration': String(push.expiration),
+    'apns-collapse-id': push.collapseId,
+    ...SENSITIVE,
+  };
+}
+
+/** `cut`: the connection ended before the answer did, maybe. */
+export function readAnswer(
+  headers: http2.IncomingHttpHeaders,
+  body: string,
+  cut: boolean,
+): ApnsOutcome {
+  const status = Number(headers[STATUS]);
+  if (status === 200) return { outcome: 'sent' };
+  let said: { reason?: unknown; timestamp?: unknown } = {};
+  let reason = OTHER;
+  try {
+    said = JSON.parse(body) ?? {};
+  } catch {
+    // A proxy between us and Apple may answer with anything.
+    if (cut) reason = ANSWER_CUT;
+  }
+  if (typeof said.reason === 'string') reason = said.reason;
+  const apnsTime = Date.parse(String(headers.date));
+  const retryAfterMs = readRetryAfter(headers['retry-after']);
+  return {
+    outcome: 'rejected',
+    status,
+    reason,
+    ...(typeof said.timestamp === 'number' && { timestamp: said.timestamp }),
+    ...(retryAfterMs > 0 && { retryAfterMs }),
+    ...(status === 403 && apnsTime > 0 && { apnsTime }),
+  };
+}
+
+/** Seconds or a date (RFC 9110, 10.2.3). */
+function readRetryAfter(said: string | undefined): number {
+  if (said === undefined) return 0;
+  const seconds = Number(said);
+  return Number.isNaN(seconds) ? Date.parse(said) - Date.now() : seconds * 1000;
+}
