@@ -301,6 +301,13 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
       { id: who, truckType: 'van', fix: `${lat} -122.41 ${at} 90`, seenAt: at },
     ]).then((answers) => answers[0]);
 
+  it('keeps what it has when it hears of the same fix again', async () => {
+    await enter();
+    await fix(2000);
+    await enter({ fix: '37.8 -122.41 2000 -' });
+    expect(await redis.hget(keys.fixes(zone), 'd1')).toBe('37.8 -122.41 2000 90');
+  });
+
   it('finds an available driver by any type and by his own', async () => {
     await enter();
     expect(await find(null)).toEqual(['d1']);
