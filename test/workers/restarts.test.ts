@@ -24,8 +24,6 @@ const WAVES = { DISPATCH_WAVES: '5:3600,30' };
 let t: TestPush;
 beforeAll(async () => {
   t = await startTestPush();
-  await t.driver('near');
-  await t.driver('far', northOf(20));
   for (const userId of ['near', 'far']) {
     const token = tokenOf(userId);
     await saveDeviceToken(t.ctx.db, { token, userId, app: 'driver', environment: 'sandbox' });
@@ -128,6 +126,8 @@ describe('what was due while no worker ran', () => {
     'a wider wave is opened and pushed once, and what nobody took expires, when one runs again',
     async () => {
       const worker = await forkWorker(t, WAVES);
+    await t.driver('near');
+    await t.driver('far', northOf(20));
       const pushes = () => t.simulator.phones.records(job.id).map(({ token }) => token);
       Object.assign(t.ctx.settings, { waves: parseWavePlan(WAVES.DISPATCH_WAVES, 30, 50) });
       const job = await t.post();
