@@ -5,7 +5,7 @@ import { cleanups } from './engine.ts';
 import type { TestPush } from './push.ts';
 
 /** Resolves when it works; killed at the end of the file, if not before. */
-export async function forkWorker(t: TestPush): Promise<ChildProcess> {
+export async function forkWorker(t: TestPush, env: NodeJS.ProcessEnv = {}): Promise<ChildProcess> {
   const { caFile, keyFile, keyId, teamId } = t.simulator;
   const child = fork('workers/main.ts', {
     env: {
@@ -18,6 +18,7 @@ export async function forkWorker(t: TestPush): Promise<ChildProcess> {
       APNS_KEY_FILE: keyFile,
       APNS_KEY_ID: keyId,
       APNS_TEAM_ID: teamId,
+      ...env,
     },
     stdio: ['ignore', 'ignore', 'ignore', 'ipc'],
   });

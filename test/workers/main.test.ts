@@ -1,7 +1,6 @@
 /** The worker as a process of its own: how it starts, outlives its stores, and stops. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { listAttempts, saveDeviceToken, takeUndone } from '../../engine/pg/notifications.ts';
 import { freePort } from '../../scripts/dev/ports.ts';
@@ -46,14 +45,6 @@ interface WorkerProcess {
   child: ChildProcess;
   output: () => string;
   exited: Promise<number | null>;
-}
-
-/** Who reconciles, as Postgres has it. */
-async function reconciling(): Promise<string | undefined> {
-  const [row] = await t.ctx.db.execute<{ holder: string }>(
-    sql`select holder from leases where name = 'reconciler' and expires_at > now()`,
-  );
-  return row?.holder;
 }
 
 function startWorker(change: NodeJS.ProcessEnv = {}): WorkerProcess {
@@ -166,26 +157,6 @@ describe('a worker process', () => {
     expect(failed.failedReason).toMatch(/ECONNREFUSED|CONNECT/);
     worker.child.kill('SIGTERM');
     expect(await worker.exited).toBe(0);
-  });
-
-  it.each([
-    ['freezes', 'SIGSTOP'],
-    ['dies', 'SIGKILL'],
-  ] as const)('that reconciles and %s is replaced by another', async (what, signal) => {
-    const first = await readyWorker();
-    const before = await until(reconciling);
-    const second = await readyWorker({ WORKER_PORT: String(await freePort()) });
-    expect(await reconciling()).toBe(before);
-    const struckAt = performance.now();
-    first.child.kill(signal);
-    // In 4 s: the lease runs out, and the other looks once a second.
-    await until(async () => ![undefined, before].includes(await reconciling()));
-    const ms = Math.round(performance.now() - struckAt);
-    process.stdout.write(`who reconciles ${what}: taken over after ${ms} ms\n`);
-    first.child.kill('SIGKILL');
-    second.child.kill('SIGTERM');
-    expect(await second.exited).toBe(0);
-    await first.exited;
   });
 
   it('that is killed in the middle is replaced: the customer is told, once on his phone', async () => {
