@@ -31,7 +31,7 @@ const APNS_MS = 40;
 const ONE_LANE_CONCURRENCY = 4;
 const POLL_MS = 20;
 
-type Enqueue = (notice: string) => Promise<void>;
+type Enqueue = (notice: string) => Promise<unknown>;
 
 /** Starts its own simulator and stores; nothing else is needed. */
 export function runLanes(): Promise<BenchLine[]> {
@@ -88,7 +88,7 @@ async function duringWave(
   path: PushPath,
   simulator: OwnSimulator,
   enqueue: Enqueue,
-  handOver: (jobId: string) => Promise<void>,
+  handOver: (jobId: string) => Promise<unknown>,
 ): Promise<{ times: number[]; overtaken: number }> {
   const jobId = await path.post();
   await handOver(jobId);

@@ -171,16 +171,16 @@ describe('afterwards', () => {
   });
 
   it('a release answers without waiting for its dispatch', async () => {
-    const dispatch = Promise.withResolvers<void>();
+    const dispatch = Promise.withResolvers<boolean>();
     const own = await startTestEngine({}, undefined, undefined, () => ({
       enqueueWave: () => dispatch.promise,
-      enqueueNotifications: async () => {},
+      enqueueNotifications: async () => 0,
     }));
     await own.driver('d1');
     const job = await own.post();
     await own.engine.claim(job.id, 'd1');
     expect(await own.engine.release(job.id, 'd1', null)).toMatchObject({ ok: true });
-    dispatch.resolve();
+    dispatch.resolve(true);
   });
 
   it('who reports how far he is before anybody was told that he comes has both told', async () => {

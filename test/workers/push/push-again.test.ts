@@ -1,6 +1,7 @@
 /** When a task that could not push somebody runs again, and what it says of itself meanwhile. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import { PushAgain } from '../../../workers/push/push-again.ts';
+import type { AttemptRow } from '../../../engine/pg/notifications.ts';
+import { PushAgain, restsUntil, waitsFor } from '../../../workers/push/push-again.ts';
 import type { Sent } from '../../../workers/push/sender.ts';
 import { backoffMs } from '../../../workers/queues.ts';
 
@@ -14,7 +15,7 @@ const failed = (reason: string | null, retryAfterMs?: number): Sent => ({
   retry: true,
   ...(retryAfterMs !== undefined && { retryAfterMs }),
 });
-const again = (...failures: Sent[]) => new PushAgain('job offer').add(failures);
+const again = (...failures: Sent[]) => new PushAgain('job offer').add(failures.map(waitsFor));
 /** After the first failure, the second … */
 const waits = (error: Error | undefined, howMany: number) =>
   Array.from({ length: howMany }, (_, i) => backoffMs(i + 1, 'capped', error));
@@ -45,9 +46,32 @@ describe('a task that failed', () => {
 });
 
 describe('a phone that is throttled', () => {
+  const refused = (reason: string, at: number): AttemptRow => ({
+    apnsId: 'id',
+    jobId: 'j',
+    wave: 1,
+    userId: 'u',
+    app: 'driver',
+    lane: 'nearby',
+    kind: 'job:new',
+    notificationId: null,
+    tokenSuffix: 'aa',
+    outcome: 'rejected',
+    status: reason === 'InternalServerError' ? 500 : 429,
+    reason,
+    latencyMs: 1,
+    at,
+  });
+
   it('is left alone for 5, 10, 20, 40 and then 60 s', () => {
-    const seconds = [5000, 10_000, 20_000, 40_000, 60_000, 60_000];
-    expect(waits(again(failed('TooManyRequests')), 6)).toEqual(seconds);
+    const times = Array.from({ length: 6 }, (_, n) => refused('TooManyRequests', n));
+    const rests = times.map((last, n) => restsUntil(times.slice(0, n + 1)) - last.at);
+    expect(rests).toEqual([5000, 10_000, 20_000, 40_000, 60_000, 60_000]);
+    expect(backoffMs(1, 'capped', again(failed('TooManyRequests')))).toBe(5000);
+  });
+
+  it('does not keep those that are due from being pushed', () => {
+    expect(backoffMs(1, 'capped', again(failed('TooManyRequests'), failed(null)))).toBe(1000);
   });
 });
 
@@ -59,14 +83,9 @@ describe('a delay that APNs asks for', () => {
     expect(backoffMs(1, 'capped', patient)).toBe(7000);
   });
 
-  it('of several is the longest, and never more than two minutes', () => {
-    const all = again(
-      failed('ServiceUnavailable', 3000),
-      failed('ServiceUnavailable', 9000),
-      failed('ServiceUnavailable'),
-    );
-    expect(backoffMs(1, 'capped', all)).toBe(9000);
-    expect(backoffMs(1, 'capped', again(failed('ServiceUnavailable', 3_600_000)))).toBe(120_000);
+  it('of several is the shortest, since the others wait on', () => {
+    const all = again(failed('ServiceUnavailable', 9000), failed('ServiceUnavailable', 3000));
+    expect(backoffMs(1, 'capped', all)).toBe(3000);
   });
 });
 
@@ -75,7 +94,7 @@ describe('what it says', () => {
     const error = again(failed('ServiceUnavailable'), failed(null), failed('ServiceUnavailable'));
     expect(error.count).toBe(3);
     expect(error.message).toBe('job offer: ServiceUnavailable (2), never_processed');
-    expect(error.add([failed(null)]).message).toBe(
+    expect(error.add([waitsFor(failed(null))]).message).toBe(
       'job offer: ServiceUnavailable (2), never_processed (2)',
     );
   });
