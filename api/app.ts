@@ -48,6 +48,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: BODY_MAX,
     handlerTimeout: HANDLER_MS,
     requestTimeout: REQUEST_MS,
+    // Clients that offer HTTP/2 (`Upgrade: h2c`) are answered in HTTP/1.1, as RFC 9110 has it.
+    http: { shouldUpgradeCallback: ({ headers }) => /^websocket$/i.test(headers.upgrade ?? '') },
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_MAX },
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),

@@ -1,5 +1,6 @@
 /** The api process: HTTP, the feed gateway, and the engine behind both. Any number may run. */
 import { readConfig } from '../engine/config.ts';
+import { checkoutStateDir, withDevSecret } from '../engine/dev-secret.ts';
 import { createEngine } from '../engine/engine.ts';
 import { createLog } from '../engine/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
@@ -15,7 +16,7 @@ import { createDashboard } from './ops/dashboard.ts';
 const STOP_LIMIT_MS = 12_000;
 
 await runProcess('api', async () => {
-  const config = readConfig(process.env);
+  const config = readConfig(withDevSecret(process.env, checkoutStateDir));
   const log = createLog('muster-api', config.logLevel);
   const registry = createRegistry();
   const queues = createPushQueues(config.redisUrl, log);

@@ -33,7 +33,11 @@ describe('readConfig', () => {
   it.each<[string, Record<string, string | undefined>, string]>([
     ['no database', { DATABASE_URL: undefined }, 'DATABASE_URL is not set'],
     ['no redis', { REDIS_URL: '' }, 'REDIS_URL is not set'],
-    ['no secret', { AUTH_JWT_SECRET: undefined }, 'AUTH_JWT_SECRET is not set'],
+    [
+      'production without a secret',
+      { NODE_ENV: 'production', AUTH_JWT_SECRET: undefined },
+      'AUTH_JWT_SECRET is not set',
+    ],
     ['a short secret', { AUTH_JWT_SECRET: 'é'.repeat(15) }, 'AUTH_JWT_SECRET is 30 bytes'],
     ['a wrong database', { DATABASE_URL: 'mysql://x' }, 'DATABASE_URL is not a postgres://'],
     ['a wrong redis', { REDIS_URL: 'http://x' }, 'REDIS_URL is not a redis://'],
