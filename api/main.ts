@@ -4,7 +4,8 @@ import { checkoutStateDir, withDevSecret } from '../engine/dev-secret.ts';
 import { createEngine } from '../engine/engine.ts';
 import { createLog } from '../engine/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
-import { runProcess, stopOnSignal } from '../engine/process.ts';
+import { listenAs, runProcess, stopOnSignal } from '../engine/process.ts';
+import { createPushMetrics } from '../workers/push/metrics.ts';
 import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
@@ -39,6 +40,8 @@ await runProcess('api', async () => {
     registry,
   });
   gateway = feed;
+  // Workers count the pushes; how long tasks wait is seen from here as well.
+  createPushMetrics(registry, queues.byLane, engine.ctx.now);
   const app = await createApp({
     config,
     engine,
@@ -57,7 +60,8 @@ await runProcess('api', async () => {
     await engine.close();
     await queues.close();
   });
-  const url = await app.listen({ host: config.host, port: config.port });
+  const { host, port } = config;
+  const url = await listenAs({ host, port, variable: 'PORT' }, () => app.listen({ host, port }));
   log.info({ url }, 'listening');
   process.send?.({ type: 'listening', url });
 });

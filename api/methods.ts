@@ -9,6 +9,16 @@ const METHODS: readonly HTTPMethods[] = [
   ...(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const),
 ];
 
+/** `/api/drivers/:id` takes a call to `/api/drivers/location` whose method that one does not take. */
+function takenByPatterns(taken: Map<string, Set<HTTPMethods>>, url: string): HTTPMethods[] {
+  const parts = url.split('/');
+  return [...taken].flatMap(([pattern, methods]) => {
+    const its = pattern.split('/');
+    const fits = its.every((part, i) => part === parts[i] || (part.startsWith(':') && parts[i]));
+    return fits && its.length === parts.length ? [...methods] : [];
+  });
+}
+
 /** Call before the routes are registered, and what it returns once, after them. */
 export function watchMethods(app: FastifyInstance): () => void {
   const taken = new Map<string, Set<HTTPMethods>>();
@@ -21,7 +31,8 @@ export function watchMethods(app: FastifyInstance): () => void {
   });
   return () => {
     watching = false;
-    for (const [url, methods] of taken) {
+    for (const [url, own] of taken) {
+      const methods = new Set([...own, ...takenByPatterns(taken, url)]);
       const others = METHODS.filter((method) => !methods.has(method));
       const allow = [...methods].join(', ');
       app.route({

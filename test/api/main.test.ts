@@ -70,6 +70,24 @@ describe('an api process', () => {
     expect(post).toMatch(/^HTTP\/1.1 401 .*"code":"unauthorized"}$/s);
   });
 
+  it('shows how long pushes wait', async () => {
+    const { body } = await callerOf(url, null)<string>('GET', '/metrics');
+    expect(body).toContain('muster_push_oldest_waiting_seconds{lane="critical"} 0');
+    expect(body).toContain('# TYPE muster_push_total counter');
+    expect(body).toContain('# TYPE muster_push_seconds histogram');
+  });
+
+  it.each([
+    ['a host that is none', { HOST: 'no.such.host.invalid' }, /HOST is "no\.such\.host\.invalid"/],
+    ['a host of elsewhere', { HOST: '192.0.2.1' }, /HOST is "192\.0\.2\.1".*e\.g\. HOST=/],
+    ['a port that is taken', {}, /PORT is \d+, which is taken.*e\.g\. PORT=0/],
+  ])('names %s in one line', async (_what, change, line) => {
+    const { child, output } = startApi({ PORT: new URL(url).port, ...change });
+    expect(await once(child, 'close')).toEqual([1, null]);
+    expect(output()).toMatch(line);
+    expect(output().trim().split('\n')).toHaveLength(1);
+  });
+
   it('has nothing for WebSockets but the feed', async () => {
     const offer = { connection: 'Upgrade', upgrade: 'websocket' };
     expect(await raw('GET', '/healthz', offer)).toMatch(/^HTTP\/1.1 404 /);

@@ -114,6 +114,7 @@ describe('a worker process', () => {
     for (const [change, line] of [
       [{ DATABASE_URL: new URL('/postgres', t.databaseUrl).href }, /older schema.*migrate/],
       [{ WORKER_PORT: 'x' }, /WORKER_PORT is "x"/],
+      [{ HOST: '192.0.2.1' }, /HOST is "192\.0\.2\.1".*e\.g\. HOST=/],
     ] as const) {
       const worker = startWorker(change);
       expect(await worker.exited).toBe(1);
