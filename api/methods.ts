@@ -9,6 +9,9 @@ const METHODS: readonly HTTPMethods[] = [
   ...(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const),
 ];
 
+/** The insides of the pages that plugins bring are theirs to answer for. */
+const OTHERS_PAGES = /^\/(docs|ops\/queues)\/|^\/ops\/queues$/;
+
 /** `/api/drivers/:id` takes a call to `/api/drivers/location` whose method that one does not take. */
 function takenByPatterns(taken: Map<string, Set<HTTPMethods>>, url: string): HTTPMethods[] {
   const parts = url.split('/');
@@ -24,7 +27,7 @@ export function watchMethods(app: FastifyInstance): () => void {
   const taken = new Map<string, Set<HTTPMethods>>();
   let watching = true;
   app.addHook('onRoute', ({ url, method }) => {
-    if (!watching) return;
+    if (!watching || OTHERS_PAGES.test(url)) return;
     const methods = taken.get(url) ?? new Set();
     taken.set(url, methods);
     for (const one of [method].flat()) methods.add(one as HTTPMethods);

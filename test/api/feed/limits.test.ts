@@ -1,6 +1,7 @@
 /** What a client may not do, and what happens to him then; nobody else notices. */
 import { once } from 'node:events';
 import net from 'node:net';
+import { generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../../api/auth.ts';
@@ -70,8 +71,11 @@ describe('the upgrade', () => {
     const away = { secret: undefined, issuer: undefined, audience: undefined };
     const auth = createAuth({ ...away, jwksUrl: 'http://127.0.0.1:9/jwks.json' });
     const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, auth });
-    const headers = { authorization: `Bearer ${await tokenFor('driver', 'u1')}` };
-    const ws = new WebSocket(url, { headers });
+    const { privateKey } = await generateKeyPair('ES256');
+    const token = await new SignJWT({ role: 'driver', sub: 'u1', exp: Date.now() })
+      .setProtectedHeader({ alg: 'ES256' })
+      .sign(privateKey);
+    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
     ws.on('error', () => {});
     const [, response] = await once(ws, 'unexpected-response');
     expect(response.statusCode).toBe(503);
