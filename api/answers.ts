@@ -3,6 +3,7 @@
  * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
  */
 import { Type } from 'typebox';
+import { EXPLAIN_REASONS } from '../engine/domain/because.ts';
 import { JOB_STATUSES } from '../engine/domain/job.ts';
 
 const time = Type.String({ format: 'date-time' });
@@ -103,6 +104,7 @@ const Transition = Type.Object(
   },
   closed,
 );
+const Outcome = Type.Enum(['sent', 'rejected', 'never_processed', 'unknown', 'not_sent']);
 const PushAttempt = Type.Object(
   {
     type: Type.Literal('push.attempted'),
@@ -113,7 +115,7 @@ const PushAttempt = Type.Object(
     kind: Type.String(),
     wave: Type.Optional(count),
     token_suffix: Type.String(),
-    outcome: Type.Enum(['sent', 'rejected', 'never_processed', 'unknown', 'not_sent']),
+    outcome: Outcome,
     status: Type.Optional(Type.Integer()),
     reason: Type.Optional(Type.String()),
     apns_id: Type.String(),
@@ -149,6 +151,76 @@ export const PushTestAnswer = Type.Object(
   },
   closed,
 );
+const km = Type.Number({ minimum: 0 });
+const ExplainedDriver = Type.Object(
+  {
+    driver_id: Type.String(),
+    distance_km: maybe(km),
+    reason: Type.Enum([...EXPLAIN_REASONS], {
+      description:
+        'The first reason, in this order, why the job is not in his feed now; `sees_it`: it is. ' +
+        'Of a job that is settled: why it would not be, else `expired` or `closed`.',
+    }),
+    value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()], {
+      description: 'The value seen: a status, seconds since he was heard of, jobs held, km …',
+    }),
+    limit: Type.Optional(
+      Type.Union([Type.String(), Type.Number(), Type.Null()], {
+        description: 'What it was held against, where there is a limit',
+      }),
+    ),
+    waves: Type.Array(Type.Object({ wave: count, distance_km: km }, closed)),
+    offered: Type.Boolean({ description: 'He was a candidate, or the job was in his feed' }),
+    delivered: Type.Boolean({ description: 'A socket of his was given the job' }),
+    delivered_at: maybe(time),
+    pushed: Type.Boolean({ description: 'Apple took a push of the job to him' }),
+    pushes: Type.Array(
+      Type.Object(
+        {
+          wave: count,
+          at: time,
+          outcome: Outcome,
+          status: maybe(Type.Integer()),
+          reason: maybe(Type.String()),
+        },
+        closed,
+      ),
+    ),
+    refused: maybe(
+      Type.Object(
+        { kind: Type.Enum(['declined', 'released']), reason: maybe(Type.String()), at: time },
+        closed,
+      ),
+    ),
+  },
+  closed,
+);
+export const ExplainAnswer = Type.Object(
+  {
+    at: time,
+    job: JobAnswer,
+    waves: Type.Array(
+      Type.Object(
+        {
+          wave: count,
+          radius_km: km,
+          opened_at: time,
+          chosen_at: maybe(time),
+          candidate_count: Type.Integer({ minimum: 0, description: 'Also beyond the push cap' }),
+          candidates: Type.Array(
+            Type.Object({ driver_id: Type.String(), distance_km: km }, closed),
+          ),
+        },
+        closed,
+      ),
+    ),
+    considered: Type.Array(ExplainedDriver),
+    others: Type.Array(ExplainedDriver),
+    complete: Type.Boolean({ description: 'False when a list was cut at its limit' }),
+  },
+  closed,
+);
+
 const state = Type.Enum(['ok', 'failed']);
 export const ReadinessAnswer = Type.Object(
   {

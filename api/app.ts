@@ -20,6 +20,7 @@ import { createRefuse, refuseClient } from './refuse.ts';
 import { describeApp, docsRoutes } from './routes/docs.ts';
 import { driverJobRoutes } from './routes/driver-jobs.ts';
 import { driverRoutes } from './routes/drivers.ts';
+import { explainRoute } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { notificationRoutes } from './routes/notifications.ts';
@@ -48,6 +49,8 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: BODY_MAX,
     handlerTimeout: HANDLER_MS,
     requestTimeout: REQUEST_MS,
+    // Clients that offer HTTP/2 (`Upgrade: h2c`) are answered in HTTP/1.1, as RFC 9110 has it.
+    http: { shouldUpgradeCallback: ({ headers }) => /^websocket$/i.test(headers.upgrade ?? '') },
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_MAX },
     frameworkErrors: (error, request, reply) => refuse(error, request, reply),
@@ -64,25 +67,26 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   await app.register(helmet, { contentSecurityPolicy: { directives: PAGES } });
   app.addHook('onRequest', createGuard(options.auth, options.engine));
   await describeApp(app);
+  const refuseOtherMethods = watchMethods(app);
   addRoutes(app, options);
   await docsRoutes(app);
   const { auth, config, dashboard } = options;
   const { production } = config;
   await app.register(consoleRoutes, { auth, production, dashboard, refuse });
+  refuseOtherMethods();
   return app;
 }
 
 function addRoutes(app: FastifyInstance, options: AppOptions): void {
   const { config, engine, auth, registry, feed, pushTest } = options;
   const deps: RouteDeps = { config, engine, auth, registry, feed, pushTest };
-  const refuseOtherMethods = watchMethods(app);
   driverRoutes(app, deps);
   driverJobRoutes(app, deps);
   jobRoutes(app, deps);
+  explainRoute(app, deps);
   notificationRoutes(app, deps);
   pushRoutes(app, deps);
   healthRoutes(app, deps);
-  refuseOtherMethods();
 }
 
 /**

@@ -13,6 +13,9 @@ declare module 'fastify' {
   }
 }
 
+/** An answer that is no JSON. */
+export const PLAIN_TEXT = { content: { 'text/plain': { schema: Type.String() } } };
+
 export interface RouteText {
   summary: string;
   description?: string;
@@ -23,7 +26,7 @@ export interface RouteText {
   optionalBody?: boolean;
   headers?: TSchema;
   /** By status; null where the answer has no body. */
-  answers: Record<number, TSchema | null>;
+  answers: Record<number, TSchema | typeof PLAIN_TEXT | null>;
   /** The codes of its own, besides those of every route. */
   errors?: readonly ErrorCode[];
   /** Open to anyone, without a token. */

@@ -31,11 +31,12 @@ export function createGuard(auth: Auth, engine: Engine): Guard {
     if (token === null) throw new UnauthorizedError('A bearer token is needed');
     const identity = await auth.verify(token);
     const { sub, role } = identity;
+    // Any call counts as heard of, also one that is refused.
+    if (role === 'driver') signOfLife(sub);
     if (!roles.includes(role)) throw new ApiError('forbidden');
     if (role === 'driver' || role === 'customer') {
       rateLimit.take(`${role}:${sub}`, performance.now());
     }
-    if (role === 'driver') signOfLife(sub);
     request.identity = identity;
   };
 }

@@ -1,9 +1,11 @@
 /** The api process: HTTP, the feed gateway, and the engine behind both. Any number may run. */
 import { readConfig } from '../engine/config.ts';
+import { checkoutStateDir, withDevSecret } from '../engine/dev-secret.ts';
 import { createEngine } from '../engine/engine.ts';
 import { createLog } from '../engine/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
-import { runProcess, stopOnSignal } from '../engine/process.ts';
+import { listenAs, runProcess, stopOnSignal } from '../engine/process.ts';
+import { createPushMetrics } from '../workers/push/metrics.ts';
 import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
@@ -15,7 +17,7 @@ import { createDashboard } from './ops/dashboard.ts';
 const STOP_LIMIT_MS = 12_000;
 
 await runProcess('api', async () => {
-  const config = readConfig(process.env);
+  const config = readConfig(withDevSecret(process.env, checkoutStateDir));
   const log = createLog('muster-api', config.logLevel);
   const registry = createRegistry();
   const queues = createPushQueues(config.redisUrl, log);
@@ -38,6 +40,8 @@ await runProcess('api', async () => {
     registry,
   });
   gateway = feed;
+  // Workers count the pushes; how long tasks wait is seen from here as well.
+  createPushMetrics(registry, queues.byLane, engine.ctx.now);
   const app = await createApp({
     config,
     engine,
@@ -56,7 +60,8 @@ await runProcess('api', async () => {
     await engine.close();
     await queues.close();
   });
-  const url = await app.listen({ host: config.host, port: config.port });
+  const { host, port } = config;
+  const url = await listenAs({ host, port, variable: 'PORT' }, () => app.listen({ host, port }));
   log.info({ url }, 'listening');
   process.send?.({ type: 'listening', url });
 });

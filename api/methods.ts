@@ -9,19 +9,33 @@ const METHODS: readonly HTTPMethods[] = [
   ...(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const),
 ];
 
+/** The insides of the pages that plugins bring are theirs to answer for. */
+const OTHERS_PAGES = /^\/(docs|ops\/queues)\/|^\/ops\/queues$/;
+
+/** `/api/drivers/:id` takes a call to `/api/drivers/location` whose method that one does not take. */
+function takenByPatterns(taken: Map<string, Set<HTTPMethods>>, url: string): HTTPMethods[] {
+  const parts = url.split('/');
+  return [...taken].flatMap(([pattern, methods]) => {
+    const its = pattern.split('/');
+    const fits = its.every((part, i) => part === parts[i] || (part.startsWith(':') && parts[i]));
+    return fits && its.length === parts.length ? [...methods] : [];
+  });
+}
+
 /** Call before the routes are registered, and what it returns once, after them. */
 export function watchMethods(app: FastifyInstance): () => void {
   const taken = new Map<string, Set<HTTPMethods>>();
   let watching = true;
   app.addHook('onRoute', ({ url, method }) => {
-    if (!watching) return;
+    if (!watching || OTHERS_PAGES.test(url)) return;
     const methods = taken.get(url) ?? new Set();
     taken.set(url, methods);
     for (const one of [method].flat()) methods.add(one as HTTPMethods);
   });
   return () => {
     watching = false;
-    for (const [url, methods] of taken) {
+    for (const [url, own] of taken) {
+      const methods = new Set([...own, ...takenByPatterns(taken, url)]);
       const others = METHODS.filter((method) => !methods.has(method));
       const allow = [...methods].join(', ');
       app.route({

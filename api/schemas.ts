@@ -141,6 +141,10 @@ export const JobsQuery = Type.Object(
   { ...PageQuery.properties, status: Type.Optional(Type.Enum([...JOB_STATUSES])) },
   closed,
 );
+export const ExplainQuery = Type.Object(
+  { driver_id: Type.Optional(UserId) },
+  { ...closed, description: 'Only about this driver' },
+);
 export const LoginQuery = Type.Object(
   { token: Type.Optional(Type.String({ description: "An operator's token" })) },
   closed,

@@ -2,6 +2,7 @@
 
 import { RADIUS_KM_MAX } from './config.ts';
 import type { EngineContext } from './context.ts';
+import { roundKm } from './domain/because.ts';
 import { distanceKm } from './domain/distance.ts';
 import type { Job } from './domain/job.ts';
 import { unavailableReason, visible } from './domain/visibility.ts';
@@ -32,12 +33,7 @@ export async function listAvailable(ctx: EngineContext, driver: KnownDriver): Pr
     .filter((job) => visible(driver, job, now, ctx.settings))
     .map((job) => ({
       ...job.job,
-      ...(around && job.position && { distance_km: round(distanceKm(around, job.position)) }),
+      ...(around && job.position && { distance_km: roundKm(distanceKm(around, job.position)) }),
     }))
     .sort((a, b) => (a.distance_km ?? Infinity) - (b.distance_km ?? Infinity));
-}
-
-/** Metres are enough for people. */
-function round(km: number): number {
-  return Math.round(km * 1000) / 1000;
 }

@@ -3,6 +3,7 @@
  * A malformed variable stops the start with one line that names it, what is wrong and an example.
  * Called by the process entries (api, workers, scripts); nothing else reads `process.env`.
  */
+import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { parseWavePlan, type WaveStep } from './domain/waves.ts';
 
@@ -125,9 +126,10 @@ function readAuth(env: Env, production: boolean): AuthConfig {
   if (jwksUrl !== undefined) {
     readUrl(env, 'AUTH_JWKS_URL', ['https:', 'http:'], 'https://id.example.com/jwks.json');
   }
-  if (!secret && !jwksUrl) {
+  // Outside production the api makes one up (`withDevSecret`), and workers verify no tokens.
+  if (!secret && !jwksUrl && production) {
     throw new ConfigError(
-      `AUTH_JWT_SECRET is not set${production ? ' (required with NODE_ENV=production)' : ''}: set it, e.g. to the output of: openssl rand -hex 32, or set AUTH_JWKS_URL`,
+      'AUTH_JWT_SECRET is not set (required with NODE_ENV=production): set it, e.g. to the output of: openssl rand -hex 32, or set AUTH_JWKS_URL',
     );
   }
   return {
@@ -157,7 +159,7 @@ function readApns(env: Env, production: boolean): ApnsConfig {
   ) as 'sandbox' | 'production';
   return {
     url: env.APNS_URL ? readUrl(env, 'APNS_URL', ['https:'], 'https://127.0.0.1:2197') : undefined,
-    ca: env.APNS_CA_FILE ? readFile('APNS_CA_FILE', env.APNS_CA_FILE) : undefined,
+    ca: env.APNS_CA_FILE ? readCa(env.APNS_CA_FILE) : undefined,
     defaultEnvironment,
     credentials: key && keyId && teamId ? { key, keyId, teamId } : undefined,
     driverTopic: env.APNS_DRIVER_TOPIC || 'app.muster.driver',
@@ -169,12 +171,35 @@ function readApnsKey(env: Env): string | undefined {
   const key = env.APNS_KEY_FILE ? readFile('APNS_KEY_FILE', env.APNS_KEY_FILE) : env.APNS_KEY;
   if (!key) return undefined;
   const name = env.APNS_KEY_FILE ? 'APNS_KEY_FILE' : 'APNS_KEY';
-  if (!key.includes('PRIVATE KEY')) {
+  const pem = key.replaceAll('\\n', '\n');
+  if (!isSigningKey(pem)) {
     throw new ConfigError(
-      `${name} holds no PEM private key: expected the .p8 file from Apple, e.g. a text that begins with -----BEGIN PRIVATE KEY-----`,
+      `${name} holds no PEM private key of the curve P-256: expected the .p8 file from Apple, e.g. a text that begins with -----BEGIN PRIVATE KEY-----`,
     );
   }
-  return key.replaceAll('\\n', '\n');
+  return pem;
+}
+
+/** What ES256 signs with: PKCS #8, on the curve P-256. */
+function isSigningKey(pem: string): boolean {
+  if (!pem.includes('-----BEGIN PRIVATE KEY-----')) return false;
+  try {
+    return createPrivateKey(pem).asymmetricKeyDetails?.namedCurve === 'prime256v1';
+  } catch {
+    return false;
+  }
+}
+
+function readCa(file: string): string {
+  const text = readFile('APNS_CA_FILE', file);
+  try {
+    new X509Certificate(text);
+    return text;
+  } catch {
+    throw new ConfigError(
+      `APNS_CA_FILE names ${file}, which holds no PEM certificate, e.g. a text that begins with -----BEGIN CERTIFICATE-----`,
+    );
+  }
 }
 
 function readFile(name: string, file: string): string {

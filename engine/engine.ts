@@ -2,6 +2,7 @@
  * The engine of one process: its two stores, the verbs bound to them, and the work that goes on
  * after an answer was given. Made once by api and worker processes and by tests.
  */
+import { forgetApproval } from './approvals.ts';
 import { listAvailable } from './available.ts';
 import { type ChangeResult, cancelJob, confirmJob, progressJob, releaseJob } from './change-job.ts';
 import { type Claims, createClaims } from './claim.ts';
@@ -96,7 +97,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     decline: (id, driverId, reason) => declineJob(ctx, id, driverId, reason),
     available: (driver) => listAvailable(ctx, driver),
     knowDriver: (id) => knowDriver(ctx, id),
-    changeDriver: (id, change) => changeDriver(ctx, id, change),
+    async changeDriver(id, change) {
+      const row = await changeDriver(ctx, id, change);
+      forgetApproval(ctx, id);
+      return row;
+    },
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
       await tracker.close();

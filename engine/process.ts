@@ -17,6 +17,36 @@ export async function runProcess(name: string, start: () => Promise<void>): Prom
   }
 }
 
+/** Listens; where that is impossible the variable is named that says where. */
+export async function listenAs<T>(
+  where: { host: string; port: number; variable: 'PORT' | 'WORKER_PORT' },
+  listen: () => Promise<T>,
+): Promise<T> {
+  try {
+    return await listen();
+  } catch (error) {
+    const { host, port, variable } = where;
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'EADDRINUSE' || code === 'EACCES') {
+      const why = code === 'EACCES' ? 'is not for this user' : 'is taken';
+      throw new ConfigError(
+        `${variable} is ${port}, which ${why} on ${host} (${code}): choose another, e.g. ${variable}=0 for a free one`,
+      );
+    }
+    if (code !== undefined && BAD_HOST.has(code)) {
+      throw new ConfigError(
+        `HOST is "${host}", where one cannot listen (${code}), e.g. HOST=127.0.0.1`,
+      );
+    }
+    throw error;
+  }
+}
+
+/** What the system says of a host that is not found, or is not of this machine. */
+const BAD_HOST: ReadonlySet<string> = new Set([
+  ...['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EADDRNOTAVAIL', 'EINVAL', 'ERR_INVALID_ARG_VALUE'],
+]);
+
 /** Calls `stop` on the first signal; exits when it is done, or after `limitMs`. */
 export function stopOnSignal(log: Logger, limitMs: number, stop: () => Promise<void>): void {
   let stopping = false;

@@ -1,12 +1,13 @@
 /**
  * `npm run token -- --role driver --sub d1 [--ttl 1h]`: prints a development token, and nothing
- * else on stdout. Signs with `AUTH_JWT_SECRET`, or with the secret that `npm start` keeps.
+ * else on stdout. Signs with `AUTH_JWT_SECRET`, or with the one kept
+ * under `.muster/`, which an api of this checkout uses as well.
  */
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../engine/config.ts';
+import { checkoutStateDir, ensureSecret } from '../engine/dev-secret.ts';
 import { runProcess } from '../engine/process.ts';
-import { checkoutStateDir } from './dev/places.ts';
-import { mintToken, ROLES, type Role, readSecret } from './dev/tokens.ts';
+import { mintToken, ROLES, type Role } from './dev/tokens.ts';
 
 const USAGE = 'npm run token -- --role driver --sub d1 [--ttl 1h]';
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -19,10 +20,7 @@ await runProcess('token', async () => {
   }
   const { role, sub, ttl } = readFlags();
   const claims = { role: readRole(role), sub: readSub(sub), ttlS: readTtl(ttl) };
-  const secret = process.env.AUTH_JWT_SECRET || readSecret(checkoutStateDir);
-  if (!secret) {
-    throw new ConfigError('there is no secret yet: run npm start first, or set AUTH_JWT_SECRET');
-  }
+  const secret = process.env.AUTH_JWT_SECRET || ensureSecret(checkoutStateDir);
   process.stdout.write(`${await mintToken({ ...claims, secret })}\n`);
 });
 

@@ -1,4 +1,5 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
+import { once } from 'node:events';
 import { createServer } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
@@ -7,7 +8,7 @@ import { createEngine } from '../engine/engine.ts';
 import { createLog } from '../engine/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
 import { countUndone } from '../engine/pg/notifications.ts';
-import { runProcess, stopOnSignal } from '../engine/process.ts';
+import { listenAs, runProcess, stopOnSignal } from '../engine/process.ts';
 import { startReconciler } from '../engine/reconcile.ts';
 import { createApnsRoutes } from './push/apns-routes.ts';
 import { createPushMetrics, measureTrouble } from './push/metrics.ts';
@@ -72,9 +73,9 @@ async function serveHealth(port: number | undefined, host: string, registry: Reg
       response.writeHead(404).end();
     }
   });
-  const { promise, resolve, reject } = Promise.withResolvers<void>();
-  server.once('error', reject);
-  server.listen(port, host, resolve);
-  await promise;
+  await listenAs({ host, port, variable: 'WORKER_PORT' }, async () => {
+    server.listen(port, host);
+    await once(server, 'listening');
+  });
   return server;
 }

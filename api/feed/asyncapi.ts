@@ -19,6 +19,16 @@ const CLOSE_CODES = {
   4501: 'Suspended or revoked: do not reconnect',
   4509: 'Replaced by a newer connection of the same user: do not reconnect',
 };
+/** Either will do. */
+const SECURITY = {
+  bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
+  subprotocol: {
+    type: 'httpApiKey',
+    in: 'header',
+    name: 'Sec-WebSocket-Protocol',
+    description: 'muster.v1, bearer.<JWT>, for clients that cannot set Authorization',
+  },
+};
 const Ref = Type.String({
   minLength: 1,
   maxLength: 64,
@@ -49,6 +59,7 @@ export function asyncApi(): object {
       receive: operation('send', Object.keys(fromServer), 'What the server sends'),
       send: operation('receive', Object.keys(fromClient), 'What a client may send'),
     },
+    components: { securitySchemes: SECURITY },
     'x-close-codes': CLOSE_CODES,
   };
 }
@@ -71,6 +82,9 @@ function operation(action: 'send' | 'receive', names: readonly string[], summary
   return {
     action,
     summary,
+    security: Object.keys(SECURITY).map((name) => ({
+      $ref: `#/components/securitySchemes/${name}`,
+    })),
     channel: { $ref: '#/channels/feed' },
     messages: names.map((name) => ({ $ref: `#/channels/feed/messages/${name}` })),
   };

@@ -2,7 +2,8 @@
 import { type TSchema, Type } from 'typebox';
 import { AvailabilityBody, DeclineBody, LocationBody } from '../schemas.ts';
 
-const JobId = Type.String({ minLength: 1, maxLength: 128 });
+/** Any text, as in HTTP: an id that is none is answered with `job_not_found`. */
+const JobId = Type.String({ description: 'Opaque' });
 export const AcceptBody = Type.Object({ job_id: JobId }, { additionalProperties: false });
 export const DeclineFrame = Type.Object(
   { job_id: JobId, ...DeclineBody.properties },

@@ -16,6 +16,7 @@ import {
   CLIENT_FRAMES,
   type DeclineFrame,
 } from './client-frames.ts';
+import type { Connection } from './connection.ts';
 import type { CustomerSession } from './customer-session.ts';
 import type { DriverSession } from './driver-session.ts';
 
@@ -23,6 +24,8 @@ export type Session = DriverSession | CustomerSession;
 
 /** Contract section 5. */
 const REF_MAX = 64;
+/** Counted in characters, as the schemas count. */
+const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
 type ClientEvent = keyof typeof CLIENT_FRAMES;
 /** What only drivers may say. */
 const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
@@ -152,7 +155,7 @@ function readFrame(session: Session, text: string): Frame | null {
   }
   const known = event as ClientEvent;
   if (session.role !== 'driver' && DRIVERS_ONLY.includes(known)) {
-    return bad(new ApiError('forbidden'), ref);
+    return forbidden(connection, ref);
   }
   const rules: Broken[] = validate(CLIENT_FRAMES[known], data);
   if (rules.length > 0) return bad(invalid(rules), ref);
@@ -160,8 +163,16 @@ function readFrame(session: Session, text: string): Frame | null {
   return { event: known, data, ref };
 }
 
+/** A frame for others is well formed: it is refused, and does not count as invalid. */
+function forbidden(connection: Connection, ref: string | undefined): null {
+  const body = errorBody(new ApiError('forbidden'));
+  if (ref !== undefined) connection.ack(ref, failed(body));
+  else connection.error(body.code, body.error);
+  return null;
+}
+
 function isRef(ref: unknown): ref is string {
-  return typeof ref === 'string' && ref.length >= 1 && ref.length <= REF_MAX;
+  return typeof ref === 'string' && REF.test(ref);
 }
 
 function failed(body: object): Answer {

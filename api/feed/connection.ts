@@ -138,13 +138,10 @@ export class Connection {
 
   /** Answers an invalid frame; the tenth in a row closes. */
   badFrame(ref: string | undefined, code: string, message: string, data: object): void {
-    if (++this.#badFrames >= BAD_FRAMES_MAX) {
-      this.close(CLOSE.badFrame, 'bad_frames', 'Ten invalid frames in a row');
-    } else if (ref !== undefined) {
-      this.ack(ref, { ok: false, code, data });
-    } else {
-      this.error(code, message);
-    }
+    if (ref !== undefined) this.ack(ref, { ok: false, code, data });
+    else this.error(code, message);
+    if (++this.#badFrames < BAD_FRAMES_MAX) return;
+    this.close(CLOSE.badFrame, 'bad_frames', 'Ten invalid frames in a row');
   }
 
   /** Closes a client that has not read for too long. */

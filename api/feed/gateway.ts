@@ -13,7 +13,7 @@ import type { DispatchConfig } from '../../engine/config.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { listActiveJobs } from '../../engine/pg/jobs.ts';
 import type { TrackedFix } from '../../engine/track.ts';
-import type { Auth, Identity } from '../auth.ts';
+import { type Auth, type Identity, UnauthorizedError } from '../auth.ts';
 import { jobViews } from '../views.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { CLOSE, Connection } from './connection.ts';
@@ -37,6 +37,8 @@ export interface GatewayOptions {
   registry: Registry;
   /** Contract section 5; tests shorten it. */
   heartbeatMs?: number;
+  /** Tests have fewer. */
+  sessionsMax?: number;
 }
 
 const HEARTBEAT_MS = 25_000;
@@ -60,6 +62,7 @@ export class Gateway {
   readonly #engine: Engine;
   readonly #auth: Auth;
   readonly #heartbeatMs: number;
+  readonly #sessionsMax: number;
   readonly #pingMs: number;
   readonly #metrics: FeedMetrics;
   readonly #deliveries: Deliveries;
@@ -87,6 +90,7 @@ export class Gateway {
     this.#auth = auth;
     this.#settings = settings;
     this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
+    this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
     // With a short DRIVER_STALE_S a pong must come often enough to keep a connected driver fresh.
     this.#pingMs = Math.min(this.#heartbeatMs, settings.driverStaleMs / 3);
     this.#metrics = createFeedMetrics(registry);
@@ -124,14 +128,13 @@ export class Gateway {
     if (URL.parse(request.url ?? '', 'http://localhost')?.pathname !== '/ws') {
       return refuseUpgrade(socket, 404, 'not_found');
     }
-    if (this.#draining || this.#sessions.size >= SESSIONS_MAX) {
-      return refuseUpgrade(socket, 503, 'try_again');
-    }
+    if (this.#draining) return refuseUpgrade(socket, 503, 'try_again');
     let identity: Identity;
     try {
       identity = await this.#auth.verify(tokenOf(request) ?? '');
-    } catch {
-      return refuseUpgrade(socket, 401, 'unauthorized');
+    } catch (error) {
+      if (error instanceof UnauthorizedError) return refuseUpgrade(socket, 401, 'unauthorized');
+      return refuseUpgrade(socket, 503, 'try_again');
     }
     if (identity.role !== 'driver' && identity.role !== 'customer') {
       return refuseUpgrade(socket, 403, 'forbidden');
@@ -139,7 +142,8 @@ export class Gateway {
     if (socket.destroyed) return;
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
       socket.off('error', ignore);
-      this.#open(ws, socket, identity);
+      if (this.#sessions.size >= this.#sessionsMax) this.#turnAway(ws, socket, identity);
+      else this.#open(ws, socket, identity);
     });
   }
 
@@ -166,6 +170,17 @@ export class Gateway {
     clearInterval(this.#timer);
     this.#logs.close();
     await this.#deliveries.close();
+  }
+
+  /** Says why and closes: a client that reads close codes backs off, one refused by HTTP may not. */
+  #turnAway(ws: WebSocket, socket: Duplex, identity: Identity): void {
+    ws.on('error', () => {});
+    const wire = { ws, socket };
+    new Connection(randomUUID(), identity, wire, this.#metrics, this.#engine.ctx.now).close(
+      CLOSE.overload,
+      'overload',
+      'This server takes no more connections now',
+    );
   }
 
   #open(ws: WebSocket, socket: Duplex, identity: Identity): void {

@@ -1,4 +1,5 @@
 /** The two logs that every gateway follows besides zones: changes of drivers, and what users are told. */
+import { forgetApproval } from '../../engine/approvals.ts';
 import { parseDriverEvent } from '../../engine/drivers.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { ensureDrivers } from '../../engine/rebuild.ts';
@@ -22,6 +23,7 @@ export function driversSource(engine: Engine, sessions: Sessions, watch: DriverW
     },
     apply(body) {
       const driver = parseDriverEvent(body);
+      forgetApproval(ctx, driver.id);
       watch.onDriver(driver);
       for (const session of sessions.of('driver', driver.id)) {
         if (session.role === 'driver') session.onDriver(driver);

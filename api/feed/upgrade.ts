@@ -8,7 +8,7 @@ const SENTENCES = {
   not_found: 'There is nothing here; the feed is at /ws',
   unauthorized: 'A valid token is needed',
   forbidden: 'The feed is for drivers and customers',
-  try_again: 'This server takes no more connections now',
+  try_again: 'This server cannot take a connection now',
 };
 
 /** From the `Authorization` header, or the subprotocol `bearer.<JWT>` (contract section 5). */

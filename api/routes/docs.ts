@@ -7,7 +7,9 @@ import { asyncApi } from '../feed/asyncapi.ts';
 const DESCRIPTION = `Every driver nearby sees a job at once, the first to accept wins, for good.
 
 Errors are \`{"error": "<sentence>", "code": "<stable code>"}\`, plus \`details\` or
-\`retry_after_ms\` where it helps. The live feed at \`/ws\` is described in \`/asyncapi.json\`.`;
+\`retry_after_ms\` where it helps. An address that does not exist answers 404
+\`not_found\`, one that does not take the method 405 \`method_not_allowed\`, with the header \`allow\`.
+The live feed at \`/ws\` is described in \`/asyncapi.json\`.`;
 
 /** Must be registered before the routes that it describes. */
 export async function describeApp(app: FastifyInstance): Promise<void> {

@@ -8,7 +8,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { scripts } from '../../engine/redis/scripts.ts';
 import { ReadinessAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
-import { describeRoute } from '../document.ts';
+import { describeRoute, PLAIN_TEXT } from '../document.ts';
 
 /** A load balancer asks every few seconds and must not wait for what hangs. */
 const CHECK_MS = 1000;
@@ -40,7 +40,12 @@ export function healthRoutes(app: HttpApp, { engine, registry, feed }: RouteDeps
   app.route({
     method: 'GET',
     url: '/metrics',
-    schema: describeRoute({ tag, summary: 'For Prometheus', open: true, answers: { 200: null } }),
+    schema: describeRoute({
+      tag,
+      summary: 'For Prometheus',
+      open: true,
+      answers: { 200: PLAIN_TEXT },
+    }),
     handler: async (_request, reply) =>
       reply.type(registry.contentType).send(await registry.metrics()),
   });

@@ -52,6 +52,12 @@ export async function findDriver(db: Db, id: string): Promise<DriverRow | null> 
   return row ?? null;
 }
 
+/** The rows of those of these drivers who exist, in no order. */
+export async function findDrivers(db: Db, ids: readonly string[]): Promise<DriverRow[]> {
+  return db.execute<RowOf<DriverRow>>(sql`
+    select ${DRIVER_COLUMNS} from drivers d where d.id = ${anyOf(ids)}`);
+}
+
 /** Creates the driver (as `pending`) or changes the given fields. */
 export async function upsertDriver(db: Db, id: string, change: DriverChange): Promise<DriverRow> {
   const truckGiven = change.truckType !== undefined;
@@ -194,8 +200,8 @@ export interface DriverCounters {
 /**
  * How a driver answered his offers of the last 30 days, each job counted once.
  * Only what reached him counts: an offer that was never delivered, or was withdrawn before he
- * answered (taken by another, cancelled), does not hurt his acceptance rate; `ignored` are those
- * that expired unanswered.
+ * answered (taken by another, reserved for another, cancelled), does not hurt his acceptance rate; `ignored` are those
+ * that expired unanswered. Who declined a job and took it after all has accepted it.
  */
 export async function driverCounters(db: Db, id: string): Promise<DriverCounters> {
   const [row] = await db.execute<Omit<DriverCounters, 'acceptance_rate'>>(sql`
@@ -216,9 +222,16 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
         and type = 'job.accepted' and driver_id = ${id} and at > now() - interval '30 days'),
     declined as (
       select job_id from job_refusals
-      where driver_id = ${id} and kind = 'declined' and at > now() - interval '30 days'),
+      where driver_id = ${id} and kind = 'declined' and at > now() - interval '30 days'
+        and job_id not in (select job_id from accepted)),
     unanswered as (
-      select j.status from delivered join jobs j on j.id = delivered.job_id
+      select case when j.status = 'expired' and exists (
+          select from (
+            select status, driver_id from job_events
+            where job_id = j.id and type <> 'job.expired' order by id desc limit 1) last
+          where last.status = 'assigned' and last.driver_id <> ${id})
+        then 'reserved' else j.status end as status
+      from delivered join jobs j on j.id = delivered.job_id
       where j.id not in (select job_id from accepted union select job_id from declined))
     select
       (select count(*)::int from (select job_id from offered union select job_id from delivered) o)

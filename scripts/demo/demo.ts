@@ -5,7 +5,8 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkoutStateDir, temporaryDir } from '../dev/places.ts';
+import { checkoutStateDir } from '../../engine/dev-secret.ts';
+import { temporaryDir } from '../dev/places.ts';
 import { startStack } from '../dev/stack.ts';
 import { mintToken } from '../dev/tokens.ts';
 import { numberFlag, readFlags, UsageError } from '../replay/flags.ts';

@@ -9,8 +9,6 @@ import { fileURLToPath } from 'node:url';
 export type Log = (line: string) => void;
 
 export const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
-/** What survives between two starts of one checkout. */
-export const checkoutStateDir = path.join(checkout, '.muster');
 
 /** Lines for the person who waits, beside the output proper. */
 export const logToStderr: Log = (line) => {

@@ -5,8 +5,9 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
+import { checkoutStateDir } from '../../engine/dev-secret.ts';
 import { hasApt, unpackPackage } from './debian-packages.ts';
-import { checkoutStateDir, type Log } from './places.ts';
+import type { Log } from './places.ts';
 
 export interface RedisBinary {
   command: string;

@@ -3,8 +3,8 @@
  * runs: a malformed variable is found while there is nothing to stop.
  */
 import { type Config, ConfigError, type Env, readConfig } from '../../engine/config.ts';
+import { withDevSecret } from '../../engine/dev-secret.ts';
 import { whyNotFree } from './ports.ts';
-import { ensureSecret } from './tokens.ts';
 
 export interface StackPlan {
   /** What the processes get, as far as it is known before servers are started. */
@@ -28,8 +28,7 @@ const LATER = { DATABASE_URL: 'postgres://127.0.0.1/later', REDIS_URL: 'redis://
 /** Throws `ConfigError`. In production nothing is made up: what is missing is an error. */
 export async function planStack(given: Env, stateDir: string): Promise<StackPlan> {
   const production = given.NODE_ENV === 'production';
-  const needsSecret = !production && !given.AUTH_JWT_SECRET && !given.AUTH_JWKS_URL;
-  const env = needsSecret ? { ...given, AUTH_JWT_SECRET: ensureSecret(stateDir) } : given;
+  const env = withDevSecret(given, stateDir);
   const embedPostgres = !production && !given.DATABASE_URL;
   const embedRedis = !production && !given.REDIS_URL;
   const config = readConfig({

@@ -1,50 +1,25 @@
-/**
- * Tokens for development, demo and replay, and the secret that `npm start` makes for them when
- * none is configured. Never used in production, where the secret comes from outside.
- */
-import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
-import path from 'node:path';
+/** Tokens for development, demo and replay. In production they come from the identity provider. */
 import { SignJWT } from 'jose';
+import type { Env } from '../../engine/config.ts';
 
 export const ROLES = ['driver', 'customer', 'operator', 'service'] as const;
 export type Role = (typeof ROLES)[number];
 
-/** Signs `{sub, role, exp}` with HS256 (contract section 3). */
-export function mintToken(claims: {
-  role: Role;
-  sub: string;
-  ttlS: number;
-  secret: string;
-}): Promise<string> {
+/**
+ * Signs `{sub, role, exp}` with HS256 (contract section 3), with the issuer and the audience that
+ * an api of the same environment enforces.
+ */
+export function mintToken(
+  claims: { role: Role; sub: string; ttlS: number; secret: string },
+  env: Env = process.env,
+): Promise<string> {
   const nowS = Math.floor(Date.now() / 1000);
-  return new SignJWT({ role: claims.role })
+  const token = new SignJWT({ role: claims.role })
     .setProtectedHeader({ alg: 'HS256', typ: 'JWT' })
     .setSubject(claims.sub)
     .setIssuedAt(nowS)
-    .setExpirationTime(nowS + claims.ttlS)
-    .sign(new TextEncoder().encode(claims.secret));
-}
-
-/** The secret that a start has left in the state folder; undefined before the first. */
-export function readSecret(stateDir: string): string | undefined {
-  try {
-    return readFileSync(secretFile(stateDir), 'utf8').trim() || undefined;
-  } catch {
-    return undefined;
-  }
-}
-
-/** The same, made when it is missing; only the owner may read it. */
-export function ensureSecret(stateDir: string): string {
-  const kept = readSecret(stateDir);
-  if (kept) return kept;
-  const secret = randomBytes(32).toString('hex');
-  mkdirSync(stateDir, { recursive: true });
-  writeFileSync(secretFile(stateDir), `${secret}\n`, { mode: 0o600 });
-  return secret;
-}
-
-function secretFile(stateDir: string): string {
-  return path.join(stateDir, 'secret');
+    .setExpirationTime(nowS + claims.ttlS);
+  if (env.AUTH_ISSUER) token.setIssuer(env.AUTH_ISSUER);
+  if (env.AUTH_AUDIENCE) token.setAudience(env.AUTH_AUDIENCE);
+  return token.sign(new TextEncoder().encode(claims.secret));
 }

@@ -2,10 +2,11 @@
  * `npm run replay`: plays a burst trace against a running deployment and judges it. Exit code 0
  * when all invariants hold, 1 when one is broken, 2 when it could not be run.
  */
+
+import { checkoutStateDir, readSecret } from '../../engine/dev-secret.ts';
 import { callHttp } from '../client/http.ts';
 import { findRunning } from '../dev/lock.ts';
-import { checkoutStateDir } from '../dev/places.ts';
-import { mintToken, readSecret } from '../dev/tokens.ts';
+import { mintToken } from '../dev/tokens.ts';
 import { CallError, type Sign } from './caller.ts';
 import { numberFlag, readFlags, UsageError } from './flags.ts';
 import { printProgress, stopSignal, writeHtml, writeJson } from './outputs.ts';

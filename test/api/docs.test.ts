@@ -27,7 +27,7 @@ beforeAll(async () => {
 });
 afterAll(() => api[Symbol.asyncDispose]());
 
-/** Every HTTP call of the contract but those that are not there yet. */
+/** Every HTTP call of the contract. */
 const CALLS = [
   ...['PUT /api/drivers/me', 'GET /api/drivers/me', 'PUT /api/drivers/me/availability'],
   ...['POST /api/drivers/location', 'GET /api/drivers/jobs/available'],
@@ -37,7 +37,13 @@ const CALLS = [
   ...['POST /api/jobs/{id}/cancel', 'GET /api/jobs/{id}/timeline', 'POST /api/push/tokens'],
   ...['DELETE /api/push/tokens/{token}', 'POST /api/push/test', 'GET /api/notifications'],
   ...['POST /api/notifications/{id}/read', 'PUT /api/drivers/{id}'],
-  ...['POST /api/ops/jobs/{id}/assign', 'GET /healthz', 'GET /readyz', 'GET /metrics'],
+  ...[
+    'POST /api/ops/jobs/{id}/assign',
+    'GET /api/ops/jobs/{id}/explain',
+    'GET /healthz',
+    'GET /readyz',
+    'GET /metrics',
+  ],
 ];
 
 test('every call is described, with what it refuses', () => {
@@ -56,6 +62,11 @@ test('every call is described, with what it refuses', () => {
     expect(Object.keys(operation.responses).some((status) => status.startsWith('2'))).toBe(true);
     if (!open) expect(Object.keys(operation.responses)).toEqual(expect.arrayContaining(['401']));
   }
+});
+
+test('what is no JSON is not described as such', () => {
+  const metrics = document.paths['/metrics']?.get?.responses['200'];
+  expect(Object.keys(metrics?.content ?? {})).toEqual(['text/plain']);
 });
 
 test('bodies are required where they are', () => {

@@ -91,10 +91,22 @@ describe('addresses', () => {
       ['GET', '/api/drivers/jobs/x/accept'],
       ['POST', '/healthz'],
       ['OPTIONS', '/api/notifications'],
+      ['POST', '/openapi.json'],
+      ['PUT', '/asyncapi.json'],
+      ['DELETE', '/docs'],
+      ['POST', '/ops'],
     ] as const) {
       expect(await customer(method, path)).toMatchObject(refused(405, 'method_not_allowed'));
     }
   });
+});
+
+test('a driver may be called as an address is', async () => {
+  const body = { name: 'L', approval_status: 'approved' };
+  const answer = await api.as('operator', 'op')('PUT', '/api/drivers/location', body);
+  expect(answer).toMatchObject({ status: 200, body: { id: 'location', name: 'L' } });
+  const other = await customer('DELETE', '/api/drivers/location');
+  expect(other.headers.get('allow')?.split(', ').sort()).toEqual(['POST', 'PUT']);
 });
 
 test('too many calls of one driver are refused, those of an operator are not', async () => {

@@ -1,7 +1,11 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
 import { ConfigError, readConfig, readDatabaseUrl } from '../../engine/config.ts';
 
-const KEY = '-----BEGIN PRIVATE KEY-----\\nMIG\\n-----END PRIVATE KEY-----';
+const pemOf = (namedCurve: string, type: 'pkcs8' | 'sec1' = 'pkcs8') =>
+  generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'pem', type }).toString();
+const PEM = pemOf('P-256');
+const BROKEN = PEM.replace('MIG', 'AAA');
 const base = {
   DATABASE_URL: 'postgres://127.0.0.1/muster',
   REDIS_URL: 'redis://127.0.0.1:6380',
@@ -33,7 +37,11 @@ describe('readConfig', () => {
   it.each<[string, Record<string, string | undefined>, string]>([
     ['no database', { DATABASE_URL: undefined }, 'DATABASE_URL is not set'],
     ['no redis', { REDIS_URL: '' }, 'REDIS_URL is not set'],
-    ['no secret', { AUTH_JWT_SECRET: undefined }, 'AUTH_JWT_SECRET is not set'],
+    [
+      'production without a secret',
+      { NODE_ENV: 'production', AUTH_JWT_SECRET: undefined },
+      'AUTH_JWT_SECRET is not set',
+    ],
     ['a short secret', { AUTH_JWT_SECRET: 'é'.repeat(15) }, 'AUTH_JWT_SECRET is 30 bytes'],
     ['a wrong database', { DATABASE_URL: 'mysql://x' }, 'DATABASE_URL is not a postgres://'],
     ['a wrong redis', { REDIS_URL: 'http://x' }, 'REDIS_URL is not a redis://'],
@@ -47,6 +55,10 @@ describe('readConfig', () => {
     ['half of the APNs key', { APNS_KEY_ID: 'ABC' }, 'APNS_KEY_FILE or APNS_KEY, APNS_TEAM_ID'],
     ['a key file that is not there', { APNS_KEY_FILE: '/nowhere.p8' }, 'cannot be read (ENOENT)'],
     ['a key that is none', { APNS_KEY: 'x' }, 'APNS_KEY holds no PEM'],
+    ['a key that is broken', { APNS_KEY: BROKEN }, 'APNS_KEY holds no PEM private key'],
+    ['a key of another curve', { APNS_KEY: pemOf('P-384') }, 'APNS_KEY holds no PEM private key'],
+    ['a key of another format', { APNS_KEY: pemOf('P-256', 'sec1') }, 'APNS_KEY holds no PEM'],
+    ['a CA that is none', { APNS_CA_FILE: 'README.md' }, 'APNS_CA_FILE names README.md, which'],
     ['a JWKS that is no URL', { AUTH_JWKS_URL: 'x' }, 'AUTH_JWKS_URL is not a https://'],
     ['production without APNs', { NODE_ENV: 'production' }, 'APNS_KEY_FILE or APNS_KEY, APNS_KEY'],
   ])('stops at %s with one line that names it and gives an example', (_what, change, message) => {
@@ -58,9 +70,10 @@ describe('readConfig', () => {
   });
 
   it('reads a key whose line breaks were escaped', () => {
-    const apns = { APNS_KEY: KEY, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };
+    const escaped = PEM.replaceAll('\n', '\\n');
+    const apns = { APNS_KEY: escaped, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };
     const { credentials } = readConfig({ ...base, ...apns }).apns;
-    expect(credentials?.key.split('\n')).toHaveLength(3);
+    expect(credentials?.key).toBe(PEM);
   });
 
   it('migrate needs the database alone, whatever HOST and PORT say', () => {

@@ -76,6 +76,9 @@ describe('the counters of a driver', () => {
     await t.engine.release(givenBack, 'dan', null);
     const declined = await offered('socket');
     await t.engine.decline(declined, 'dan', null);
+    const thoughtBetter = await offered('socket');
+    await t.engine.decline(thoughtBetter, 'dan', null);
+    expect(await t.engine.claim(thoughtBetter, 'dan')).toMatchObject({ ok: true });
     const taken = await offered('socket');
     expect(await t.engine.claim(taken, 'other')).toMatchObject({ ok: true });
     const cancelled = await offered('sent');
@@ -87,6 +90,9 @@ describe('the counters of a driver', () => {
       await offered('nothing', soon),
       await offered('unknown', soon),
     ];
+    const reserved = await offered('socket', soon);
+    expect(await t.engine.assign(reserved, 'other', 'operator:op')).toMatchObject({ ok: true });
+    expiring.push(reserved);
     await until(() => Date.now() > soon);
     for (const id of expiring) {
       // Whoever asks for an expired job has its row say so.
@@ -95,13 +101,13 @@ describe('the counters of a driver', () => {
     await until(async () => (await counters()).ignored > 0);
 
     expect(await counters()).toEqual({
-      offered: 9,
-      delivered: 7,
-      accepted: 2,
+      offered: 11,
+      delivered: 9,
+      accepted: 3,
       declined: 1,
       ignored: 1,
-      withdrawn: 2,
-      acceptance_rate: 2 / 4,
+      withdrawn: 3,
+      acceptance_rate: 3 / 5,
     });
   });
 });

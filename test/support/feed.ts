@@ -4,7 +4,7 @@ import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../api/auth.ts';
-import { Gateway } from '../../api/feed/gateway.ts';
+import { Gateway, type GatewayOptions } from '../../api/feed/gateway.ts';
 import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
 import { validate } from '../../api/validate.ts';
 import type { DispatchConfig } from '../../engine/config.ts';
@@ -54,33 +54,36 @@ export async function startTestFeed(
   const channels = await startProxy(t.redisUrl);
   cleanups.push(() => channels.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {
-    const gateway = new Gateway({
-      engine,
-      auth,
-      redisUrl: channels.url,
-      settings: engine.ctx.settings,
-      registry: createRegistry(),
-      ...options,
-    });
-    listeners[index] = (fixes) => gateway.onTracked(fixes);
-    const server: Server = createServer();
-    server.on('upgrade', (request, socket, head) => {
-      void gateway.handleUpgrade(request, socket, head);
-    });
-    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
-    cleanups.push(async () => {
-      await gateway.drain();
-      server.closeAllConnections();
-      server.close();
-    });
-    await until(() => gateway.ready(), { what: 'the gateway is ready' });
-    return { gateway, engine, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws` };
+    const served = await serveGateway(engine, { redisUrl: channels.url, ...options });
+    listeners[index] = (fixes) => served.gateway.onTracked(fixes);
+    return served;
   };
   const gateways: TestFeed['gateways'] = [
     await start(t.engine, 0),
     await start(await t.another(), 1),
   ];
   return Object.assign(t, { gateways, channels });
+}
+
+/** A gateway on a socket of its own, drained at the end of the file. */
+export async function serveGateway(
+  engine: Engine,
+  options: Pick<GatewayOptions, 'redisUrl'> & Partial<GatewayOptions>,
+): Promise<TestGateway> {
+  const { settings } = engine.ctx;
+  const gateway = new Gateway({ engine, auth, settings, registry: createRegistry(), ...options });
+  const server: Server = createServer();
+  server.on('upgrade', (request, socket, head) => {
+    void gateway.handleUpgrade(request, socket, head);
+  });
+  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  cleanups.push(async () => {
+    await gateway.drain();
+    server.closeAllConnections();
+    server.close();
+  });
+  await until(() => gateway.ready(), { what: 'the gateway is ready' });
+  return { gateway, engine, url: `ws://127.0.0.1:${(server.address() as AddressInfo).port}/ws` };
 }
 
 export interface Frame {

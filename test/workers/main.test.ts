@@ -95,8 +95,8 @@ describe('a worker process', () => {
     expect(worker.output()).not.toContain(tokenOf('alice'));
   });
 
-  it('goes with the parent that started it', async () => {
-    const worker = await readyWorker();
+  it('goes with the parent that started it; it needs no secret in development', async () => {
+    const worker = await readyWorker({ AUTH_JWT_SECRET: undefined });
     worker.child.disconnect();
     expect(await worker.exited).toBe(0);
   });
@@ -105,6 +105,7 @@ describe('a worker process', () => {
     for (const [change, line] of [
       [{ DATABASE_URL: new URL('/postgres', t.databaseUrl).href }, /older schema.*migrate/],
       [{ WORKER_PORT: 'x' }, /WORKER_PORT is "x"/],
+      [{ HOST: '192.0.2.1' }, /HOST is "192\.0\.2\.1".*e\.g\. HOST=/],
     ] as const) {
       const worker = startWorker(change);
       expect(await worker.exited).toBe(1);

@@ -33,6 +33,16 @@ describe('asyncapi.json', () => {
     for (const { ref, target } of refs(document)) expect(target, ref).toBeDefined();
   });
 
+  it('says how a client shows who he is', () => {
+    const { bearer } = document.components.securitySchemes;
+    expect(bearer).toMatchObject({ type: 'http', scheme: 'bearer' });
+    for (const operation of Object.values(document.operations)) {
+      expect(operation).toMatchObject({
+        security: expect.arrayContaining([{ $ref: '#/components/securitySchemes/bearer' }]),
+      });
+    }
+  });
+
   it('names every frame of the contract', () => {
     const { messages } = document.channels.feed;
     const names = Object.values(messages as Record<string, { name: string }>).map((m) => m.name);

@@ -1,9 +1,18 @@
 /** What a client may not do, and what happens to him then; nobody else notices. */
 import { once } from 'node:events';
 import net from 'node:net';
+import { generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { startTestFeed, TestClient, type TestFeed, tokenFor } from '../../support/feed.ts';
+import { createAuth } from '../../../api/auth.ts';
+import {
+  type Frame,
+  serveGateway,
+  startTestFeed,
+  TestClient,
+  type TestFeed,
+  tokenFor,
+} from '../../support/feed.ts';
 import { until } from '../../support/until.ts';
 
 let t: TestFeed;
@@ -58,6 +67,36 @@ describe('the upgrade', () => {
     expect((await status('/ws', {}, ['muster.v1', 'bearer.x'])).answer).toBe(401);
   });
 
+  it('is tried again later while the identity provider is away', async () => {
+    const away = { secret: undefined, issuer: undefined, audience: undefined };
+    const auth = createAuth({ ...away, jwksUrl: 'http://127.0.0.1:9/jwks.json' });
+    const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, auth });
+    const { privateKey } = await generateKeyPair('ES256');
+    const token = await new SignJWT({ role: 'driver', sub: 'u1', exp: Date.now() })
+      .setProtectedHeader({ alg: 'ES256' })
+      .sign(privateKey);
+    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+    ws.on('error', () => {});
+    const [, response] = await once(ws, 'unexpected-response');
+    expect(response.statusCode).toBe(503);
+    ws.terminate();
+  });
+
+  it('of one too many is closed with 1013, after an error that says so', async () => {
+    const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, sessionsMax: 1 });
+    const first = await TestClient.connect(url, 'customer', 'c1');
+    const headers = { authorization: `Bearer ${await tokenFor('customer', 'c2')}` };
+    const ws = new WebSocket(url, { headers });
+    const frames: Frame[] = [];
+    ws.on('message', (data) => frames.push(JSON.parse(data.toString())));
+    const [code] = await once(ws, 'close');
+    expect(code).toBe(1013);
+    expect(frames).toMatchObject([{ event: 'error', data: { code: 'overload' } }]);
+    await first.close();
+    const next = await until(() => TestClient.connect(url, 'customer', 'c2'));
+    await next.close();
+  });
+
   it('survives clients that hang up in the middle of it', async () => {
     const { port } = new URL(t.gateways[0].url);
     for (const text of [
@@ -94,6 +133,7 @@ describe('frames', () => {
     ['latitude 91', '{"event":"location","data":{"lat":91,"lng":0}}', 'invalid_location'],
     ['half a position', '{"event":"location","data":{"lat":1}}', 'invalid_request'],
     ['a ref that is a number', '{"event":"heartbeat","ref":1}', 'invalid_request'],
+    ['a ref of nothing', '{"event":"heartbeat","ref":""}', 'invalid_request'],
     ['a ref of 65', `{"event":"heartbeat","ref":"${'r'.repeat(65)}"}`, 'invalid_request'],
   ] as const;
 
@@ -134,6 +174,48 @@ describe('frames', () => {
     client.ws.send('x');
     expect(await closeCode(client)).toBe(4000);
     expect(client.of('error').at(-1)).toMatchObject({ code: 'bad_frames' });
+  });
+
+  it('the tenth is acknowledged before the close', async () => {
+    const { client } = await driver();
+    for (let i = 0; i < 9; i++) client.ws.send('x');
+    client.ws.send('{"event":"fly","ref":"last"}');
+    expect(await closeCode(client)).toBe(4000);
+    expect(client.frames.slice(-2)).toMatchObject([
+      { event: 'ack', data: { ref: 'last', ok: false, code: 'invalid_request' } },
+      { event: 'error', data: { code: 'bad_frames' } },
+    ]);
+  });
+
+  it('with a ref of 64 characters outside of the first plane are answered', async () => {
+    const { client } = await driver();
+    const ref = '\u{1f69a}'.repeat(64);
+    client.ws.send(JSON.stringify({ event: 'heartbeat', ref }));
+    expect(await client.next('ack')).toMatchObject({ ref, ok: true });
+    await client.close();
+  });
+
+  it('about a job of any id are answered as in HTTP, and are not invalid', async () => {
+    const { client } = await driver();
+    for (let i = 0; i < 12; i++) {
+      const job_id = '9'.repeat(100 + 100 * i);
+      expect(await client.ask('accept', { job_id })).toMatchObject({ code: 'job_not_found' });
+    }
+    expect(await client.ask('accept', { job_id: '' })).toMatchObject({ code: 'job_not_found' });
+    await client.close();
+  });
+
+  it('that are for drivers are refused to customers, without counting as invalid', async () => {
+    const client = await TestClient.connect(t.gateways[0].url, 'customer', 'c1');
+    for (let i = 0; i < 12; i++) {
+      expect(await client.ask('availability', { online: true })).toMatchObject({
+        ...{ ok: false, code: 'forbidden' },
+      });
+    }
+    client.send('accept', { job_id: 'x' });
+    expect(await client.next('error')).toMatchObject({ code: 'forbidden' });
+    expect(client.closed).toBeNull();
+    await client.close();
   });
 
   it('over 4 KiB close with 1009, one of 4 KiB does not', async () => {

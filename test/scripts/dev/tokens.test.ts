@@ -1,10 +1,14 @@
-import { spawnSync } from 'node:child_process';
-import { statSync } from 'node:fs';
+import { execFile, spawnSync } from 'node:child_process';
+import { statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
+import { promisify } from 'node:util';
 import { jwtVerify } from 'jose';
 import { expect, inject, test } from 'vitest';
-import { ensureSecret, mintToken, readSecret } from '../../../scripts/dev/tokens.ts';
+import { createAuth } from '../../../api/auth.ts';
+import { ensureSecret, readSecret } from '../../../engine/dev-secret.ts';
+import { mintToken } from '../../../scripts/dev/tokens.ts';
 
+const run = promisify(execFile);
 const secret = 'a secret of at least 32 bytes for this test';
 const key = new TextEncoder().encode(secret);
 
@@ -30,6 +34,32 @@ test('the secret is made once and nobody else may read it', () => {
   expect(ensureSecret(dir)).toBe(made);
   expect(readSecret(dir)).toBe(made);
   expect(statSync(path.join(dir, 'secret')).mode & 0o777).toBe(0o600);
+});
+
+test('of processes that start at once all get the same secret', async () => {
+  const dir = path.join(inject('suiteDir'), 'tokens-at-once');
+  const code = `import { ensureSecret } from './engine/dev-secret.ts';
+    process.stdout.write(ensureSecret(${JSON.stringify(dir)}));`;
+  const made = await Promise.all(
+    Array.from({ length: 6 }, () => run(process.execPath, ['--input-type=module', '-e', code])),
+  );
+  expect(new Set(made.map(({ stdout }) => stdout))).toEqual(new Set([readSecret(dir)]));
+});
+
+test('a folder that cannot hold the secret is named', () => {
+  const file = path.join(inject('suiteDir'), 'no-folder');
+  writeFileSync(file, '');
+  expect(() => ensureSecret(file)).toThrow(/^AUTH_JWT_SECRET is not set, and .*no-folder.*e\.g\. /);
+});
+
+test('a token names the issuer and the audience that the api asks for', async () => {
+  const env = { AUTH_ISSUER: 'https://id.example.com', AUTH_AUDIENCE: 'muster' };
+  const token = await mintToken({ role: 'driver', sub: 'd1', ttlS: 60, secret }, env);
+  const none = { secret, jwksUrl: undefined };
+  const auth = createAuth({ ...none, issuer: env.AUTH_ISSUER, audience: env.AUTH_AUDIENCE });
+  expect(await auth.verify(token)).toMatchObject({ sub: 'd1', role: 'driver' });
+  const other = await mintToken({ role: 'driver', sub: 'd1', ttlS: 60, secret }, {});
+  await expect(auth.verify(other)).rejects.toThrow('A valid token is needed');
 });
 
 test('the command prints the token alone', async () => {
