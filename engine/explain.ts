@@ -111,7 +111,8 @@ export async function explainJob(
       job: toOwnersJob(row),
       waves: records.waves.map((wave) => waveView(wave, driverId)),
       considered: listed(shown[0]),
-      others: listed(shown[1]),
+      // Postgres, which chose them, has positions of up to 10 s ago.
+      others: listed(shown[1]).sort(nearestFirst),
       complete: considered.length <= CONSIDERED_MAX && others.length <= OTHERS_MAX,
     },
   };
@@ -193,6 +194,10 @@ function explainDriver(
     })),
     refused: refusal ? { kind: refusal.kind, reason: refusal.reason, at: refusal.at } : null,
   };
+}
+
+function nearestFirst(a: ExplainedDriver, b: ExplainedDriver): number {
+  return (a.distance_km ?? Infinity) - (b.distance_km ?? Infinity);
 }
 
 function waveView(row: WaveRow, driverId: string | undefined): Explanation['waves'][number] {
