@@ -2,7 +2,7 @@
  * What an earlier run of the suite left when it was killed: its servers are stopped and its folder
  * is removed before the next run begins. A run that is still going on is left alone.
  */
-import { readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
 import { commandLine, signal, startedAt } from '../../scripts/dev/process-table.ts';
@@ -20,7 +20,12 @@ export function removeLeftovers(): void {
   for (const name of readdirSync(os.tmpdir())) {
     const dir = path.join(os.tmpdir(), name);
     if (!name.startsWith('muster-test-') || !isAbandoned(dir)) continue;
-    removeSuite(dir);
+    try {
+      removeSuite(dir);
+    } catch (error) {
+      // Another run that begins clears the same folder away.
+      if (existsSync(dir)) throw error;
+    }
   }
 }
 
