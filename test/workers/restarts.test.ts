@@ -126,8 +126,8 @@ describe('what was due while no worker ran', () => {
     'a wider wave is opened and pushed once, and what nobody took expires, when one runs again',
     async () => {
       const worker = await forkWorker(t, WAVES);
-    await t.driver('near');
-    await t.driver('far', northOf(20));
+      await t.driver('near');
+      await t.driver('far', northOf(20));
       const pushes = () => t.simulator.phones.records(job.id).map(({ token }) => token);
       Object.assign(t.ctx.settings, { waves: parseWavePlan(WAVES.DISPATCH_WAVES, 30, 50) });
       const job = await t.post();
