@@ -91,6 +91,19 @@ export class Load {
     );
   }
 
+  /** A job for others to tap. */
+  post(customer: string, api: number): Promise<string> {
+    return this.#post(customer, api, `post-${customer}`);
+  }
+
+  /** A job that this driver was told he has. */
+  async held(customer: string, driver: string): Promise<string> {
+    const job = await this.post(customer, 0);
+    const { outcome } = await this.#tap(job, driver, 0);
+    if (outcome !== 'won') throw new Error(`${driver} was told ${outcome}`);
+    return job;
+  }
+
   /** One more job through this api, for an interruption that met no claim yet. */
   async extra(customer: string, api: number): Promise<void> {
     await this.#tap(await this.#post(customer, api, `extra-${customer}`), 'd0', api);
