@@ -112,6 +112,7 @@ export async function releaseJob(
   if (!result.ok) return result;
   await driverLoadChanged(ctx, driverId);
   if (isClaimable(result.job.status)) ctx.background(tryDispatchWave(ctx, result.job));
+  await mustBeKnownOpen(ctx, id);
   return result;
 }
 
@@ -214,15 +215,25 @@ export async function change(
     if (!row) return { ok: false, code: 'job_not_found' };
     const decision = await decide(row);
     if ('refuse' in decision) return { ok: false, code: decision.refuse };
-    if ('done' in decision) {
-      const { done } = decision;
-      if (done.settledVersion < done.version) await trySettle(ctx, done);
-      return { ok: true, job: done };
-    }
+    if ('done' in decision) return told(ctx, decision.done);
     const changed = await transitionJob(ctx.db, decision);
-    if (!changed) continue;
-    await trySettle(ctx, changed);
-    return { ok: true, job: changed };
+    if (changed) return told(ctx, changed);
   }
   throw new TryAgainError('the job keeps changing');
+}
+
+/** What was done is told to whom it concerns; what fails there is repeated behind the answer. */
+async function told(ctx: EngineContext, row: JobRow): Promise<ChangeResult> {
+  if (row.settledVersion < row.version) await trySettle(ctx, row);
+  return { ok: true, job: row };
+}
+
+/**
+ * Redis refuses whoever taps a job by the last it heard of it. So who opened one again is told so only
+ * when Redis knows. Throws `TryAgainError` before; asked again, what he did is done.
+ */
+export async function mustBeKnownOpen(ctx: EngineContext, id: string): Promise<void> {
+  const row = await findJob(ctx.db, id);
+  if (!row || !isClaimable(row.status) || row.settledVersion >= row.version) return;
+  throw new TryAgainError('Redis has not heard yet that the job is open');
 }

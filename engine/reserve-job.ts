@@ -3,7 +3,13 @@
  * opens it again, the others have it hidden.
  */
 import { sql } from 'drizzle-orm';
-import { type ChangeRefusal, type ChangeResult, change, firstWaveAgain } from './change-job.ts';
+import {
+  type ChangeRefusal,
+  type ChangeResult,
+  change,
+  firstWaveAgain,
+  mustBeKnownOpen,
+} from './change-job.ts';
 import type { EngineContext } from './context.ts';
 import { tryDispatchWave } from './dispatch.ts';
 import { isClaimable, type JobRow, refusalOf } from './domain/job.ts';
@@ -90,7 +96,10 @@ async function reopenReserved(
     };
   });
   if (!result.ok) return { job: null, reopened: false };
-  if (reopened) ctx.background(tryDispatchWave(ctx, result.job));
+  if (reopened) {
+    ctx.background(tryDispatchWave(ctx, result.job));
+    await mustBeKnownOpen(ctx, id);
+  }
   return { job: result.job, reopened };
 }
 

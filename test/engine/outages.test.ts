@@ -2,6 +2,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { TryAgainError } from '../../engine/context.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { startReconciler } from '../../engine/reconcile.ts';
 import { settleJob } from '../../engine/settle.ts';
@@ -89,12 +90,29 @@ describe('a Redis that is gone', () => {
   });
 });
 
+describe('a job that is given back while Redis is frozen', () => {
+  it('is given back once Redis knows, and nobody is refused it then', async () => {
+    const job = await t.post();
+    expect(await t.engine.claim(job.id, 'a')).toMatchObject({ ok: true });
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
+    process.kill(t.redis.pid, 'SIGSTOP');
+    try {
+      await expect(t.engine.release(job.id, 'a', null)).rejects.toThrow(TryAgainError);
+    } finally {
+      process.kill(t.redis.pid, 'SIGCONT');
+    }
+    expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending' });
+    await until(async () => (await t.engine.release(job.id, 'a', null)).ok);
+    expect(await t.engine.claim(job.id, 'b')).toMatchObject({ ok: true });
+  });
+});
+
 describe('a decline without Redis', () => {
   it('opens the job that was reserved for him, and is known when Redis is back', async () => {
     const job = await t.post();
     expect(await t.engine.assign(job.id, 'a', 'operator:o')).toMatchObject({ ok: true });
     await t.redis.kill();
-    expect(await t.engine.decline(job.id, 'a', null)).toEqual({ ok: true });
+    await expect(t.engine.decline(job.id, 'a', null)).rejects.toThrow(TryAgainError);
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending', driverId: null });
     await t.restartRedis();
     await until(async () => (await offered()).includes(job.id));

@@ -68,7 +68,7 @@ describe('a window', () => {
       await t.startWorker();
       const { nearby } = t.queues.byLane;
       const task = await until(async () => (await nearby.getDelayed())[0]);
-      expect(task.failedReason).toBe('canceling statement due to statement timeout');
+      expect(task.failedReason).toBe('canceling statement due to lock timeout');
     });
     await other.end();
     await until(() => pushes(job.id).length >= ids.length);
