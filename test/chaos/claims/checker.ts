@@ -163,18 +163,17 @@ async function untold(sql: postgres.Sql, phones: Phones): Promise<string[]> {
       and n.type = case e.type when 'job.accepted' then 'driver_assigned' else 'job_released' end
     left join device_tokens t on t.user_id = j.customer_id and t.app = 'customer'
     where e.type in ('job.accepted', 'job.released')`;
-  const shown = new Set(
-    phones
-      .records()
-      .filter(({ status }) => status === 200)
-      .map(({ token, payload }) => {
-        const { job_id, version } = payload as { job_id: string; version: number };
-        return `${token} ${job_id} ${version}`;
-      }),
-  );
+  // A notice that a newer one of the same job has overtaken is not sent any more.
+  const newest = new Map<string, number>();
+  for (const { token, status, payload } of phones.records()) {
+    if (status !== 200) continue;
+    const { job_id, version } = payload as { job_id: string; version: number };
+    const key = `${token} ${job_id}`;
+    newest.set(key, Math.max(version, newest.get(key) ?? 0));
+  }
   return rows
     .filter(({ job_id, version, note, token }) => {
-      return note === null || !shown.has(`${token} ${job_id} ${version}`);
+      return note === null || (newest.get(`${token} ${job_id}`) ?? 0) < version;
     })
     .map(({ job_id, version, type, note }) => {
       return `${job_id} version ${version}, ${type}: ${note ? 'not on his phone' : 'no notification'}`;
