@@ -1,3 +1,4 @@
+import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NotificationsAnswer, PushTestAnswer, ReadAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
@@ -101,7 +102,9 @@ describe('POST /api/push/test', () => {
   test('is off in production', async () => {
     const credentials = {
       ...{ NODE_ENV: 'production', APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' },
-      APNS_KEY: '-----BEGIN PRIVATE KEY-----\n-----END PRIVATE KEY-----',
+      APNS_KEY: generateKeyPairSync('ec', { namedCurve: 'P-256' })
+        .privateKey.export({ format: 'pem', type: 'pkcs8' })
+        .toString(),
     };
     await using production = await startApi(credentials, { pushTest: async () => [] });
     expect(await production.as('driver', 'd1')('POST', '/api/push/test')).toMatchObject(
