@@ -175,7 +175,8 @@ export async function deleteDeviceToken(db: Db, userId: string, app: App, token:
 export async function removeGoneToken(db: Db, token: string, goneAtMs: number): Promise<boolean> {
   const removed = await db.execute(sql`
     delete from device_tokens
-    where token = ${token} and registered_at <= to_timestamp(${goneAtMs}::float8 / 1000)
+    where token = ${token}
+      and date_trunc('milliseconds', registered_at) <= to_timestamp(${goneAtMs}::float8 / 1000)
     returning 1`);
   return removed.length > 0;
 }

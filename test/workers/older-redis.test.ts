@@ -82,7 +82,7 @@ describe('an older copy of Redis', () => {
 
     // The tasks that came back run again, and the reconciler hands over what it takes for undone.
     await t.ctx.db.execute(sql`
-      update job_waves set dispatched_at = now() - interval '1 hour', pushed_at = null,
+      update job_waves set dispatched_at = now() - interval '1 minute', pushed_at = null,
         chunks_done = '{}' where job_id = ${declined.id}`);
     const reconciler = startReconciler(t.ctx);
     cleanups.push(() => reconciler.close());
