@@ -21,7 +21,7 @@ const STEPS_MAX = 45;
 const LEASE_MS = 3_600_000;
 const LONG_AGO = 1000;
 const MODEL_LIMIT_MS = 240_000;
-const MUTANT_LIMIT_MS = 60_000;
+const MUTANT_LIMIT_MS = 240_000;
 
 let server: RedisServer;
 let redis: RedisClient;
