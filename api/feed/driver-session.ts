@@ -166,6 +166,7 @@ export class DriverSession implements ZoneWatcher {
   }
 
   #evaluate(job: MirroredJob, again = false): void {
+    if (this.#isPast(job)) return;
     const held = this.#held.get(job.id);
     const hidden = this.#hidden(job);
     this.#margin.narrow(this.driver?.position ?? null, job);
@@ -185,6 +186,11 @@ export class DriverSession implements ZoneWatcher {
     } else if (job.version > held) {
       this.connection.send('job:status', job.change);
     }
+  }
+
+  /** What he was told by name may be ahead of the zone's log, which is another one. */
+  #isPast(job: MirroredJob): boolean {
+    return job.version <= this.#own.of(job.id);
   }
 
   #hidden(job: MirroredJob): HiddenReason | null {
@@ -245,7 +251,7 @@ export class DriverSession implements ZoneWatcher {
     for (const mirror of this.#zones.values()) {
       for (const job of mirror.jobs.values()) {
         this.#margin.narrow(this.driver?.position ?? null, job);
-        if (this.#hidden(job) !== null) continue;
+        if (this.#isPast(job) || this.#hidden(job) !== null) continue;
         this.#held.set(job.id, job.version);
         this.#host.deliveries.add(job.id, this.connection.identity.sub);
         jobs.push(job.json);

@@ -2,6 +2,8 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims } from '../../../engine/pg/claims.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
+import { usersLog } from '../../../engine/redis/keys.ts';
+import { appendLog } from '../../../engine/redis/scripts.ts';
 import { settleJob } from '../../../engine/settle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
@@ -141,6 +143,32 @@ describe('a driver', () => {
     await t.engine.cancel(next.id, 'operator:o', null);
     await client.next('notification', (d) => d.data.job_id === next.id);
     expect(client.of('job:status').filter((d) => d.job_id === job.id)).toEqual([]);
+    await client.close();
+  });
+
+  it("is not offered what he has taken, where the news of that overtook the job's", async () => {
+    const { id, client } = await driver(0);
+    const { ctx } = t.engine;
+    const job = await t.post();
+    await client.next('job:new', (d) => d.id === job.id);
+    const data = { job_id: job.id, status: 'accepted', version: 3, driver_id: id };
+    const told = { user: id, app: 'driver', event: 'job:status', data, job: null };
+    await appendLog(ctx.redis, usersLog, [JSON.stringify(told)]);
+    await client.next('job:status', (d) => d.job_id === job.id && d.version === 3);
+    await t.engine.confirm(job.id, 'operator:o');
+    // In the order of the log: with this he was shown all before it.
+    const next = await t.post();
+    await client.next('job:new', (d) => d.id === next.id);
+    await client.ask('availability', { online: false });
+    await client.ask('availability', { online: true });
+    const { jobs } = await client.next(
+      'feed:snapshot',
+      (s) => s.reason === 'availability' && s.jobs.length > 0,
+    );
+    const offered = jobs.map((d: { id: string }) => d.id);
+    expect(offered).toContain(next.id);
+    expect(offered).not.toContain(job.id);
+    expect(client.of('job:new').filter((d) => d.id === job.id)).toHaveLength(1);
     await client.close();
   });
 
