@@ -87,10 +87,14 @@ export async function stopOrphan(
   }
 }
 
-/** The last line of a log, to say why its process ended; empty when there is none. */
-export function lastLine(logFile: string): string {
+/**
+ * The last line of a log that says why its process ended (`telling`), or else its last; empty when there
+ * is none.
+ */
+export function lastLine(logFile: string, telling?: RegExp): string {
   if (!existsSync(logFile)) return '';
-  return readFileSync(logFile, 'utf8').trim().split('\n').at(-1) ?? '';
+  const lines = readFileSync(logFile, 'utf8').trim().split('\n');
+  return lines.findLast((line) => telling?.test(line)) ?? lines.at(-1) ?? '';
 }
 
 function spawnChild(options: ManagedOptions): ChildProcess {

@@ -67,7 +67,9 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     }
     await server.kill();
   }
-  throw new Error(`PostgreSQL did not start: ${lastLine(logFile)} (${logFile})`);
+  // What comes after the cause is the same for all of them: that the server is shut down.
+  const cause = lastLine(logFile, /FATAL|PANIC/);
+  throw new Error(`PostgreSQL did not start: ${cause} (${logFile})`);
 }
 
 /**

@@ -147,6 +147,8 @@ export class Deployment {
   }
 
   async restartPostgres(): Promise<void> {
+    // Stopped first: what it started after its children were listed would hold on to its memory.
+    signal(this.#postgres.pid, 'SIGSTOP');
     for (const pid of this.#postgresPids()) signal(pid, 'SIGKILL');
     await this.#postgres.exited;
     const { port } = this.#postgres;

@@ -86,3 +86,10 @@ test('each test file may have a migrated database of its own', async () => {
   await ask(one, 'drop table jobs cascade');
   expect(await ask(two, 'select count(*)::int as n from jobs')).toEqual([{ n: 0 }]);
 });
+
+test('says why it does not start', async () => {
+  const { port } = await start('first');
+  await expect(startPostgres({ dir: dirOf('second'), port, durable: false })).rejects.toThrow(
+    /PostgreSQL did not start: .*could not create any TCP\/IP sockets/,
+  );
+});
