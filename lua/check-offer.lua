@@ -2,17 +2,21 @@
 -- KEYS[1] meta
 -- KEYS[2] job
 -- ARGV[1] wave
--- ARGV[2] run id of this Redis
+-- ARGV[2] driver for whom the caller knows it to be reserved, or empty
+-- ARGV[3] run id of this Redis
 -- Returns 1 when it is; 0 when it is closed, out of time or in a later wave; 2 while a claim of it is
--- being decided; 3 when it is not here, and only the row can tell; -1 when the zone is not ready.
+-- being decided; 3 when it is not here, and only the row can tell; 4 when it is reserved for another than
+-- the caller knows; -1 when the zone is not ready.
 local meta, job = KEYS[1], KEYS[2]
-local wave, run = tonumber(ARGV[1]), ARGV[2]
+local wave, known, run = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 
 if redis.call('HGET', meta, 'ready') ~= run then return -1 end
-local state, expires, current = unpack(redis.call('HMGET', job, 'state', 'expires', 'wave'))
+local state, expires, current, status, driver =
+  unpack(redis.call('HMGET', job, 'state', 'expires', 'wave', 'status', 'driver'))
 if not state then return 3 end
 if state == 'closed' or tonumber(current) > wave then return 0 end
 local time = redis.call('TIME')
 if expires ~= '0' and tonumber(expires) <= time[1] * 1000 then return 0 end
 if state == 'claiming' then return 2 end
+if status == 'assigned' and driver ~= known then return 4 end
 return 1

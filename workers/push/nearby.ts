@@ -55,6 +55,17 @@ export interface NearbyLane {
   chunk(task: ChunkTask, signal: AbortSignal): Promise<string>;
 }
 
+/** `reserved`: since the row was read, and for another driver. */
+type Offer = 'open' | 'closed' | 'reserved';
+
+interface ChunkResult {
+  offer: Offer;
+  /** How many took their push. */
+  phones: number;
+  /** What Apple never accepts. */
+  never: Sent[];
+}
+
 export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane {
   return {
     async wave({ job_id, wave }) {
@@ -71,34 +82,52 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
 
     async chunk(task, signal) {
       const { job_id, wave, from, count } = task;
-      const job = await findJob(ctx.db, job_id);
-      if (!job) return 'no such job';
       const candidates = await readCandidates(ctx.db, job_id, wave, from, count);
-      // It may have been reserved for one of them since.
-      const drivers =
-        job.status === 'assigned' ? candidates.filter((id) => id === job.driverId) : candidates;
-      const { due, waiting } = await duePushes(job, wave, drivers);
-      const again = new PushAgain('job offer').add(waiting);
-      const result = await pushAll(job, wave, { due, again }, signal);
+      const result = await pushTo(candidates, { jobId: job_id, wave }, signal);
+      if (!result) return 'no such job';
       const chunks = Math.ceil((await countCandidates(ctx.db, job_id, wave)) / CHUNK);
       await markPushed(ctx.db, job_id, wave, { from, chunks });
       if (result.never.length > 0) throw neverAccepted('job offer', result.never);
-      if (result.closed) return `${result.phones} phones; the job was taken or closed meanwhile`;
-      return `${result.phones} phones of ${drivers.length} drivers`;
+      if (result.offer === 'closed') {
+        return `${result.phones} phones; the job was taken or closed meanwhile`;
+      }
+      return `${result.phones} phones of ${candidates.length} drivers`;
     },
   };
+
+  /** Pushes those to whom the job is offered by its row, which is read anew when it is reserved. */
+  async function pushTo(
+    candidates: readonly string[],
+    { jobId, wave }: { jobId: string; wave: number },
+    signal: AbortSignal,
+  ): Promise<ChunkResult | null> {
+    const before: ChunkResult = { offer: 'open', phones: 0, never: [] };
+    for (;;) {
+      const job = await findJob(ctx.db, jobId);
+      if (!job) return null;
+      const reservedFor = reservedDriver(job);
+      const drivers = candidates.filter((id) => reservedFor === null || id === reservedFor);
+      const { due, waiting } = await duePushes(job, wave, drivers);
+      const again = new PushAgain('job offer').add(waiting);
+      const result = await pushAll(job, wave, { due, again }, signal);
+      before.phones += result.phones;
+      before.never.push(...result.never);
+      if (result.offer !== 'reserved') return { ...before, offer: result.offer };
+    }
+  }
 
   async function pushAll(
     job: JobRow,
     wave: number,
     { due, again }: { due: readonly Outgoing[]; again: PushAgain },
     signal: AbortSignal,
-  ): Promise<{ phones: number; closed: boolean; never: Sent[] }> {
+  ): Promise<ChunkResult> {
     let phones = 0;
     const never: Sent[] = [];
     for (const window of windowsOf(due)) {
       signal.throwIfAborted();
-      if (!(await isOpen(job, wave))) return { phones, closed: true, never };
+      const offer = await offerOf(job, wave);
+      if (offer !== 'open') return { offer, phones, never };
       const sent = await whileOffered(job, wave, (withdrawn) =>
         sender.send('nearby', window, withdrawn),
       );
@@ -106,8 +135,9 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       again.add(sent.filter((one) => one.retry).map(waitsFor));
       never.push(...sent.filter(isNeverAccepted));
     }
-    if (again.count === 0) return { phones, closed: false, never };
-    if (!(await isOpen(job, wave))) return { phones, closed: true, never };
+    if (again.count === 0) return { offer: 'open', phones, never };
+    const offer = await offerOf(job, wave);
+    if (offer !== 'open') return { offer, phones, never };
     throw again;
   }
 
@@ -117,7 +147,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     wave: number,
     work: (withdrawn: AbortSignal) => Promise<T>,
   ): Promise<T> {
-    const offer = { zone: job.zone, jobId: job.id, wave };
+    const offer = { zone: job.zone, jobId: job.id, wave, reservedFor: reservedDriver(job) };
     const withdrawn = new AbortController();
     const timer = setInterval(() => {
       checkOffer(ctx.redis, offer).then(
@@ -133,21 +163,23 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
   }
 
   /** Once no claim is being decided. */
-  async function isOpen(job: JobRow, wave: number): Promise<boolean> {
-    const offer = { zone: job.zone, jobId: job.id, wave };
+  async function offerOf(job: JobRow, wave: number): Promise<Offer> {
+    const offer = { zone: job.zone, jobId: job.id, wave, reservedFor: reservedDriver(job) };
     for (let poll = 0; poll < CLAIM_POLLS_MAX; poll++) {
       const answer = await inZone(ctx, job.zone, () => checkOffer(ctx.redis, offer));
-      if (answer === 'unknown') return isOpenRow(await findJob(ctx.db, job.id), wave);
-      if (answer !== 'claiming') return answer === 'open';
+      if (answer === 'unknown') return offerOfRow(await findJob(ctx.db, job.id), job, wave);
+      if (answer !== 'claiming') return answer;
       await sleep(CLAIM_POLL_MS);
     }
     throw new Error('a claim of this job is not being decided');
   }
 
   /** A job that is missing from its zone may be open all the same: a chunk is done with for ever. */
-  function isOpenRow(row: JobRow | null, wave: number): boolean {
+  function offerOfRow(row: JobRow | null, known: JobRow, wave: number): Offer {
     const inTime = row !== null && (row.expiresAt === null || row.expiresAt > ctx.now());
-    return inTime && isClaimable(row.status) && row.wave === wave;
+    if (!inTime || !isClaimable(row.status) || row.wave !== wave) return 'closed';
+    const reservedFor = reservedDriver(row);
+    return reservedFor !== null && reservedFor !== reservedDriver(known) ? 'reserved' : 'open';
   }
 
   /**
@@ -204,6 +236,11 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       });
     return { due, waiting };
   }
+}
+
+/** Who alone may take the job, while it is reserved. */
+function reservedDriver(job: JobRow): string | null {
+  return job.status === 'assigned' ? job.driverId : null;
 }
 
 /** All phones of a driver are in one window: they are recorded together or not at all. */

@@ -392,7 +392,8 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
 });
 
 describe('check-offer', () => {
-  const check = (wave = 1) => checkOffer(redis, { zone, jobId: id, wave });
+  const check = (wave = 1, reservedFor: string | null = null) =>
+    checkOffer(redis, { zone, jobId: id, wave, reservedFor });
 
   it('says that a job is open in its wave, and in no earlier one', async () => {
     await put();
@@ -414,6 +415,13 @@ describe('check-offer', () => {
     await put();
     await claim('d1', 't1');
     expect(await check()).toBe('claiming');
+  });
+
+  it('says that the job is reserved by now, but not to who knows for whom', async () => {
+    await put({ status: 'assigned', driverId: 'd1' });
+    expect(await check(1)).toBe('reserved');
+    expect(await check(1, 'd2')).toBe('reserved');
+    expect(await check(1, 'd1')).toBe('open');
   });
 
   it('says that the zone is not ready', async () => {

@@ -22,6 +22,9 @@ async function driver(at = HERE) {
   await register(id, 'driver');
   return id;
 }
+/** A place with nobody else near it. */
+const AWAY = northOf(500);
+const further = (at: typeof HERE) => ({ ...at, lat: at.lat + 0.05 });
 const pushes = (jobId: string, user?: string) =>
   t.simulator.phones
     .records(jobId)
@@ -108,6 +111,24 @@ describe('a job that is reserved', () => {
     await t.engine.decline(job.id, a, null);
     await until(() => pushes(job.id, b).length === 1);
     expect(pushes(job.id, a)).toHaveLength(1);
+  });
+
+  it('while its pushes go out is pushed to none of those who follow, but to its driver', async () => {
+    // Nearest first, and a window holds 50: he comes in the second, and so do five others.
+    await Promise.all(Array.from({ length: 50 }, () => driver(AWAY)));
+    const late = await Promise.all(Array.from({ length: 6 }, () => driver(further(AWAY))));
+    const [mine, ...others] = late as [string, ...string[]];
+    t.simulator.faults.clear();
+    t.simulator.faults.add({ kind: 'hold', count: 1 });
+    const job = await t.post({ position: AWAY });
+    await until(() => t.simulator.faults.met() > 0);
+    await t.engine.assign(job.id, mine, 'operator:o');
+    t.simulator.faults.release();
+    await until(() => pushes(job.id, mine).length === 1);
+    await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
+    for (const id of others) expect(pushes(job.id, id), id).toHaveLength(0);
+    expect(pushes(job.id)).toHaveLength(51);
+    t.simulator.faults.clear();
   });
 });
 

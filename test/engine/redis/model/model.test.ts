@@ -85,6 +85,7 @@ const step: fc.Arbitrary<Step> = fc.oneof(
       do: fc.constant('offer' as const),
       job,
       wave: fc.integer({ min: 1, max: 3 }),
+      reservedFor: fc.constantFrom('' as const, ...DRIVERS),
     }),
   },
   {
@@ -224,6 +225,8 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
   ['check-offer', "expires ~= '0' and", "expires == '' and", 'an expired job is pushed'],
   ['check-offer', "'ready') ~= run", "'ready') == ''", 'an old copy is pushed'],
   ['check-offer', 'return 3', 'return 0', 'a job that is missing is closed'],
+  ['check-offer', "status == 'assigned' and", 'false and', 'a reserved job is pushed to others'],
+  ['check-offer', 'driver ~= known', 'true', 'a reserved job is pushed to nobody'],
   [
     'read-jobs',
     'local isReady = ready == run',

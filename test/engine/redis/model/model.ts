@@ -33,7 +33,7 @@ export type Step =
   /** By whoever got the token of the `nth` claim that was tried. */
   | { do: 'unclaim'; job: JobId; nth: number }
   | { do: 'refuse'; job: JobId; driver: Driver; kind: Refusal }
-  | { do: 'offer'; job: JobId; wave: number }
+  | { do: 'offer'; job: JobId; wave: number; reservedFor: Put['to']['driver'] }
   | { do: 'read' }
   /** The reconciler looks for leases that ran out. */
   | { do: 'overdue' }
@@ -198,7 +198,8 @@ function offer(model: Model, call: Extract<Call, { do: 'offer' }>): string {
   const job = model.jobs.get(call.job);
   if (!job) return 'unknown';
   if (job.state === 'closed' || job.wave > call.wave || job.expires !== 0) return 'closed';
-  return job.state === 'claiming' ? 'claiming' : 'open';
+  if (job.state === 'claiming') return 'claiming';
+  return job.status === 'assigned' && job.driver !== call.reservedFor ? 'reserved' : 'open';
 }
 
 /** In the order of their ids, as the index has them (all are at one place). */

@@ -52,7 +52,12 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
     case 'refuse':
       return refuseJob(redis, { zone, id: c.job, driverId: c.driver, kind: c.kind });
     case 'offer':
-      return checkOffer(redis, { zone, jobId: c.job, wave: c.wave });
+      return checkOffer(redis, {
+        zone,
+        jobId: c.job,
+        wave: c.wave,
+        reservedFor: c.reservedFor || null,
+      });
     case 'read': {
       const { ready, jobs } = await readJobs(redis, zone, null);
       if (!ready) return 'not ready';
