@@ -119,6 +119,9 @@ const PushAttempt = Type.Object(
     status: Type.Optional(Type.Integer()),
     reason: Type.Optional(Type.String()),
     apns_id: Type.String(),
+    apns_unique_id: Type.Optional(
+      Type.String({ description: "finds it in Apple's console; sandbox only" }),
+    ),
   },
   closed,
 );

@@ -120,5 +120,6 @@ function attemptView(row: AttemptRow): object {
     ...(row.status !== null && { status: row.status }),
     ...(row.reason !== null && { reason: row.reason }),
     apns_id: row.apnsId,
+    ...(row.apnsUniqueId !== null && { apns_unique_id: row.apnsUniqueId }),
   };
 }

@@ -248,24 +248,30 @@ export interface PushResult {
   status: number | null;
   reason: string | null;
   latencyMs: number | null;
+  /** Apple's own, if it gave one: in the sandbox, when it takes a push. */
+  apnsUniqueId?: string;
 }
 
 export async function recordResults(db: Db, results: readonly PushResult[]): Promise<void> {
   if (results.length === 0) return;
   await db.execute(sql`
     update push_attempts a set outcome = r.outcome, status = r.status, reason = r.reason,
-      latency_ms = r."latencyMs"
+      latency_ms = r."latencyMs", apns_unique_id = r."apnsUniqueId"
     from jsonb_to_recordset(${JSON.stringify(results)}::text::jsonb)
-      as r("apnsId" text, outcome text, status int, reason text, "latencyMs" int)
+      as r("apnsId" text, outcome text, status int, reason text, "latencyMs" int,
+        "apnsUniqueId" text)
     where a.apns_id = r."apnsId"`);
 }
 
-export interface AttemptRow extends Omit<PushAttempt, 'resendOf'>, PushResult {
+export interface AttemptRow
+  extends Omit<PushAttempt, 'resendOf'>,
+    Omit<PushResult, 'apnsUniqueId'> {
+  apnsUniqueId: string | null;
   at: number;
 }
 
 const ATTEMPT_COLUMNS = sql.raw(`
-  apns_id as "apnsId", job_id as "jobId", wave, user_id as "userId", app, lane, kind,
+  apns_id as "apnsId", apns_unique_id as "apnsUniqueId", job_id as "jobId", wave, user_id as "userId", app, lane, kind,
   notification_id as "notificationId", token_suffix as "tokenSuffix", outcome, status, reason,
   latency_ms as "latencyMs", floor(extract(epoch from at) * 1000)::float8 as at`);
 

@@ -226,6 +226,8 @@ export const pushAttempts = pgTable(
     /** The last characters only; a device token is nobody's business but its owner's. */
     tokenSuffix: text('token_suffix').notNull(),
     apnsId: text('apns_id').notNull(),
+    /** Under which Apple's console finds a push of the sandbox; production gives none. */
+    apnsUniqueId: text('apns_unique_id'),
     at: time('at').notNull().defaultNow(),
     /** `unknown` from the moment before it is sent until its answer is recorded. */
     outcome: text('outcome').notNull().default('unknown'),

@@ -79,8 +79,8 @@ export async function answer(
   stream.respond({
     ':status': refusal?.status ?? 200,
     'apns-id': apnsId,
-    // The sandbox has it, for the console where pushes are looked up.
-    ...(!refusal && settings.environment !== 'production' && { 'apns-unique-id': randomUUID() }),
+    // For the console where pushes are looked up, which production has not.
+    ...(!refusal && settings.environment === 'sandbox' && { 'apns-unique-id': randomUUID() }),
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
   });
   const { reason, timestamp } = refusal ?? {};

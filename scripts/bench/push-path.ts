@@ -41,7 +41,7 @@ export async function startPushPath(
 ): Promise<PushPath> {
   const { engine, close } = await startEngine(stores);
   const { ctx } = engine;
-  await addDrivers(stores, drivers, { online: false });
+  await addDrivers(stores, drivers, { online: true });
   await ctx.db.execute(sql`
     insert into device_tokens (token, user_id, app, environment)
     select lpad(to_hex(n + 1), 64, '0'), 'd' || n, 'driver', 'sandbox'

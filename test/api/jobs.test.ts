@@ -204,9 +204,11 @@ describe('GET /api/jobs/:id/timeline', () => {
       notificationId: null,
       tokenSuffix: 'abcdef',
     };
-    await recordAttempts(db, [attempt]);
+    await recordAttempts(db, [attempt, { ...attempt, apnsId: 'apns-2' }]);
+    const taken = { outcome: 'sent', status: 200, reason: null, latencyMs: 5 } as const;
     await recordResults(db, [
       { apnsId: 'apns-1', outcome: 'rejected', status: 410, reason: 'Unregistered', latencyMs: 5 },
+      { apnsId: 'apns-2', apnsUniqueId: 'unique-2', ...taken },
     ]);
     await customer('POST', `/api/jobs/${job.id}/cancel`, { reason: 'late' });
     const read = (call: Call) =>
@@ -221,6 +223,7 @@ describe('GET /api/jobs/:id/timeline', () => {
         ...{ lane: 'nearby', kind: 'job:new', wave: 1, token_suffix: 'abcdef' },
         ...{ outcome: 'rejected', status: 410, reason: 'Unregistered', apns_id: 'apns-1' },
       },
+      expect.objectContaining({ status: 200, apns_id: 'apns-2', apns_unique_id: 'unique-2' }),
       expect.objectContaining({ type: 'job.cancelled', status: 'cancelled', reason: 'late' }),
     ]);
     const times = seen.events.map(({ at }) => at);

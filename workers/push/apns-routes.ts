@@ -26,6 +26,8 @@ export interface Verdict {
   retryAfterMs?: number;
   /** The token is gone since then, epoch ms. */
   goneAt?: number;
+  /** Apple's own for a push that its sandbox took. */
+  uniqueId?: string;
 }
 
 export interface ApnsRoutes {
@@ -74,7 +76,10 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
       if (!credentials) return verdict('not_sent', null, 'no_credentials');
       const sentAt = Date.now();
       const answer = await clientFor(urlOf(environment), credentials).send(push);
-      if (answer.outcome === 'sent') return verdict('sent', 200, null);
+      if (answer.outcome === 'sent') {
+        const { uniqueId } = answer;
+        return { ...verdict('sent', 200, null), ...(uniqueId !== undefined && { uniqueId }) };
+      }
       if (answer.outcome === 'unknown') return verdict('unknown', null, answer.reason);
       if (answer.outcome === 'never_processed') {
         return { ...verdict('never_processed', null, answer.reason), retry: true };

@@ -104,6 +104,7 @@ export function createSender(parts: {
       reason,
       latencyMs: Math.round(took),
       retry: verdict.retry,
+      ...(verdict.uniqueId !== undefined && { apnsUniqueId: verdict.uniqueId }),
       ...(verdict.retryAfterMs !== undefined && { retryAfterMs: verdict.retryAfterMs }),
     };
   }

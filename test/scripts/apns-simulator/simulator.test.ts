@@ -131,11 +131,17 @@ describe('a request', () => {
     expect(await provider.send(call, long)).toMatchObject({ status: 200 });
   });
 
-  it('is known again by an id of the sandbox', async () => {
+  it('is known again by an id of the sandbox alone, and only when it was taken', async () => {
+    simulator.settings.environment = 'sandbox';
     const { headers } = await provider.send();
     expect(headers['apns-unique-id']).toMatch(/^[0-9a-f-]{36}$/);
-    simulator.settings.environment = 'production';
-    expect((await provider.send()).headers).not.toHaveProperty('apns-unique-id');
+    const refused = await provider.send({}, '');
+    expect(refused.status).toBe(400);
+    expect(refused.headers).not.toHaveProperty('apns-unique-id');
+    for (const environment of ['production', null] as const) {
+      simulator.settings.environment = environment;
+      expect((await provider.send()).headers).not.toHaveProperty('apns-unique-id');
+    }
   });
 });
 

@@ -60,6 +60,7 @@ describe('a phone that is throttled', () => {
     status: reason === 'InternalServerError' ? 500 : 429,
     reason,
     latencyMs: 1,
+    apnsUniqueId: null,
     at,
   });
 

@@ -8,12 +8,12 @@ import type { Logger } from '../../../engine/context.ts';
 import type { ApnsOutcome } from './messages.ts';
 import { isBadToken, MIX_UP } from './reactions.ts';
 
-/** The share is that among so many latest answers. */
-const LATEST = 200;
+/** The share is that among so many latest answers: fewer would exceed it by chance. */
+const LATEST = 400;
 /** So many bad ones among them are ordinary, whatever their share: a young process knows few. */
 const ORDINARY = 5;
-/** More than this share is not. */
-const SHARE_MAX = 0.1;
+/** More than this share is not: one that is gone is answered 410, a bad token is met only once. */
+const SHARE_MAX = 0.05;
 
 /** Takes note of an answer to a push of this topic, and says what it is to be taken for. */
 export type Judge = (topic: string, outcome: ApnsOutcome) => ApnsOutcome;

@@ -22,12 +22,13 @@ export interface ApnsPush {
 
 /**
  * `never_processed` is safe to send again; `unknown` may have been delivered.
+ * `uniqueId`: under which Apple's console finds a push that its sandbox took.
  * `timestamp`: since when a token is gone, epoch ms. `retryAfterMs`: if APNs asks for a delay.
  * Of a 403: `fresh` when the session, and so its provider token, had no success yet; `apnsTime` is
  * Apple's clock, epoch ms.
  */
 export type ApnsOutcome =
-  | { outcome: 'sent' }
+  | { outcome: 'sent'; uniqueId?: string }
   | {
       outcome: 'rejected';
       status: number;
@@ -47,6 +48,9 @@ const {
 } = http2.constants;
 /** Device tokens and provider tokens stay out of the compression table (Apple asks for it). */
 const SENSITIVE = { [http2.sensitiveHeaders]: [PATH, 'authorization'] };
+
+/** Apple's are UUIDs of 36 characters; what is much longer is something else. */
+const UNIQUE_ID_MAX = 100;
 
 export function headersOf(push: ApnsPush, token: string): http2.OutgoingHttpHeaders {
   return {
@@ -70,7 +74,7 @@ export function readAnswer(
   cut: boolean,
 ): ApnsOutcome {
   const status = Number(headers[STATUS]);
-  if (status === 200) return { outcome: 'sent' };
+  if (status === 200) return { outcome: 'sent', ...readUniqueId(headers['apns-unique-id']) };
   let said: { reason?: unknown; timestamp?: unknown } = {};
   let reason = OTHER;
   try {
@@ -90,6 +94,12 @@ export function readAnswer(
     ...(retryAfterMs > 0 && { retryAfterMs }),
     ...(status === 403 && apnsTime > 0 && { apnsTime }),
   };
+}
+
+/** Nothing depends on it: what is odd is left out, the push was taken all the same. */
+function readUniqueId(said: string | string[] | undefined): { uniqueId?: string } {
+  const known = typeof said === 'string' && said !== '' && said.length <= UNIQUE_ID_MAX;
+  return known ? { uniqueId: said } : {};
 }
 
 /** Seconds or a date (RFC 9110, 10.2.3). */

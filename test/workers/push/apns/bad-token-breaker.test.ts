@@ -36,10 +36,22 @@ describe('the breaker', () => {
     expect(warnings).toEqual([{ topic: 'app', bad: 6, of: 6 }]);
   });
 
+  it('takes one in twenty for ordinary, and more for a wrong setting', () => {
+    const oneIn = (share: number) => {
+      const { removable, warnings } = judge();
+      removable(times(400, false));
+      const removed = removable(Array.from({ length: share * 100 }, (_, i) => i % share === 0));
+      return { removed, warnings };
+    };
+    expect(oneIn(20)).toEqual({ removed: 100, warnings: [] });
+    const tripped = { topic: 'app', bad: 21, of: 400 };
+    expect(oneIn(19)).toEqual({ removed: 20, warnings: [tripped] });
+  });
+
   it('trips in a process that has known better days, and recovers with good answers', () => {
     const { removable } = judge();
     expect(removable([...times(5000, false), ...times(200, true)])).toBe(20);
-    removable(times(200, false));
+    removable(times(400, false));
     expect(removable([true])).toBe(1);
   });
 

@@ -18,6 +18,15 @@ describe('readAnswer', () => {
     }
   });
 
+  it('reads the id that the sandbox gives, and is content with anything else', () => {
+    const taken = (id: unknown) => answer({ ':status': '200', 'apns-unique-id': id }, '');
+    const uniqueId = 'a0b1c2d3-0000-4000-8000-000000000000';
+    expect(taken(uniqueId)).toEqual({ outcome: 'sent', uniqueId });
+    for (const odd of [undefined, '', 'x'.repeat(101), ['a', 'b']]) {
+      expect(taken(odd)).toEqual({ outcome: 'sent' });
+    }
+  });
+
   it('says that the reason was lost with the connection, unless it had come', () => {
     expect(answer({}, '{"rea', true)).toMatchObject({ reason: 'answer_cut' });
     expect(answer({}, '', true)).toMatchObject({ reason: 'answer_cut' });

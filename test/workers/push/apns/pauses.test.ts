@@ -41,6 +41,19 @@ describe('a pause', () => {
     expect(pauses.stateOf('app')).toMatchObject({ over: true });
   });
 
+  it('of a service that stays out lasts 1, 2, 4 … 60 s, a little less each', () => {
+    const { clock, pauses } = start();
+    const out = () => pauses.answered(push, refused(503, 'ServiceUnavailable'));
+    for (let i = 0; i < 3; i++) out();
+    for (const seconds of [1, 2, 4, 8, 16, 32, 60, 60]) {
+      const from = clock.now;
+      while (pauses.reasonAgainst(push) !== null) clock.now += 10;
+      expect(clock.now - from).toBeGreaterThanOrEqual(seconds * 500);
+      expect(clock.now - from).toBeLessThanOrEqual(seconds * 1000 + 10);
+      out();
+    }
+  });
+
   it('begins when provider tokens are refused that were just made, not with an old one', () => {
     const { pauses } = start();
     const expired = (fresh: boolean) => refused(403, 'ExpiredProviderToken', { fresh });

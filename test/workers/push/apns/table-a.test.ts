@@ -10,6 +10,7 @@ import {
   listAttempts,
   saveDeviceToken,
 } from '../../../../engine/pg/notifications.ts';
+import { defaultSettings } from '../../../../scripts/apns-simulator/settings.ts';
 import { type ApnsRoutes, createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../../../workers/push/metrics.ts';
 import { createSender, type Outgoing, type Sender } from '../../../../workers/push/sender.ts';
@@ -85,6 +86,7 @@ beforeAll(async () => {
 });
 beforeEach(() => {
   t.simulator.faults.clear();
+  Object.assign(t.simulator.settings, defaultSettings());
   alarms = [];
   const log: Logger = {
     info: () => {},
@@ -128,6 +130,23 @@ describe('an answer of APNs', () => {
     expect(attempt?.latencyMs).toBeGreaterThanOrEqual(0);
   });
 
+  it('200 of the sandbox has an id for its console, which is on record; others have none', async () => {
+    t.simulator.settings.environment = 'sandbox';
+    const pushes = [await pushTo('tested'), await pushTo('refused')] as const;
+    const tooLarge = { status: 413, reason: 'PayloadTooLarge' };
+    t.simulator.faults.setAnswer(pushes[1].device.token, tooLarge);
+    const sent = await sender.send('critical', pushes);
+    expect(sent.map(({ status }) => status)).toEqual([200, 413]);
+    t.simulator.settings.environment = 'production';
+    const real = await pushTo('real');
+    expect(await sendOne(real)).toMatchObject({ outcome: 'sent' });
+    const ids = async ({ jobId }: Outgoing) =>
+      (await listAttempts(t.ctx.db, { jobId })).map((attempt) => attempt.apnsUniqueId);
+    expect(await ids(pushes[0])).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)]);
+    expect(await ids(pushes[1])).toEqual([null]);
+    expect(await ids(real)).toEqual([null]);
+  });
+
   it.each(table)('%i %s', async (status, reason, row) => {
     const user = `u${++count}`;
     const push = await pushTo(user);
@@ -149,6 +168,20 @@ describe('an answer of APNs', () => {
     const opens = t.simulator.connections() - opened;
     if (!row.newConnection) expect(opens).toBeLessThanOrEqual(1);
     else if (!row.pauses) expect(opens).toBeGreaterThanOrEqual(1);
+  });
+
+  it('that is our own fault is told once for each reason', async () => {
+    const faults = [
+      [413, 'PayloadTooLarge'],
+      [413, 'PayloadTooLarge'],
+      [400, 'BadPriority'],
+    ] as const;
+    for (const [i, [status, reason]] of faults.entries()) {
+      const push = await pushTo(`fault ${i}`);
+      t.simulator.faults.setAnswer(push.device.token, { status, reason });
+      expect(await sendOne(push)).toMatchObject({ status, reason, retry: false });
+    }
+    expect(alarms).toHaveLength(2);
   });
 
   it('three 500 in a row end their connection, an outage pauses everything', async () => {

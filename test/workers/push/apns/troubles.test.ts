@@ -93,9 +93,10 @@ describe('after a refusal', () => {
     const client = connect();
     await warm(client);
     const opened = simulator.connections();
-    const pushes = Array.from({ length: 500 }, (_, i) => (i % 10 === 0 ? push('bad') : push()));
+    // Not a bad token: one in ten of those would be a mix-up.
+    const pushes = many(500).map((one, i) => (i % 10 === 0 ? { ...one, payload: '' } : one));
     const outcomes = await sendAll(client, pushes);
-    expect(outcomes).toEqual(pushes.map(({ token }) => (token === 'bad' ? 'rejected' : 'sent')));
+    expect(outcomes).toEqual(pushes.map(({ payload }) => (payload === '' ? 'rejected' : 'sent')));
     expect(new Set(arrivals(pushes))).toEqual(new Set([1]));
     expect(simulator.connections()).toBe(opened);
   });
@@ -168,6 +169,16 @@ describe('a server that is not there', () => {
       await until(async () => (await client.send(push())).outcome === 'sent');
     },
   );
+
+  it('but somebody whose certificate nobody vouches for, is told nothing', async () => {
+    const { ca: _, ...untrusting } = target();
+    const client = createApnsClient(untrusting);
+    cleanups.push(() => client.close());
+    const one = push();
+    const failed = { outcome: 'never_processed', reason: 'connect_failed' };
+    expect(await client.send(one)).toEqual(failed);
+    expect(arrivals([one])).toEqual([0]);
+  });
 
   it('is tried after 1, 2, 4 … 60 s, a little sooner each, and after 1 s again once it was', async () => {
     const clock = { now: Date.now() };

@@ -1,0 +1,1 @@
+ALTER TABLE "push_attempts" ADD COLUMN "apns_unique_id" text;
