@@ -211,9 +211,9 @@ export interface PushAttempt {
 
 /**
  * Puts pushes on record before they are sent (outcome `unknown` until the answer is in) and returns
- * the ids of those that may be sent. In the nearby lane that is decided here, once for ever: a
- * driver's first pushes of a wave, or one that takes the place of an attempt that failed. Of two
- * runs of a task one gets them.
+ * the ids of those that may not be sent, few or none. In the nearby lane that is decided here, once for
+ * ever: a driver's first pushes of a wave may, or one that takes the place of an attempt that failed. Of
+ * two runs of a task one gets them.
  */
 export async function recordAttempts(
   db: Db,
@@ -232,13 +232,15 @@ export async function recordAttempts(
       on conflict do nothing returning job_id, wave, driver_id),
     taken as (
       update push_attempts p set resent = true from a
-      where p.apns_id = a."resendOf" and not p.resent returning p.apns_id)
-    insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, notification_id,
-      token_suffix)
-    select "apnsId", "jobId", wave, "userId", app, lane, kind, "notificationId", "tokenSuffix" from a
-    where lane <> 'nearby' or "resendOf" in (select apns_id from taken)
-      or ("jobId", wave, "userId") in (select job_id, wave, driver_id from marked)
-    returning apns_id as id`);
+      where p.apns_id = a."resendOf" and not p.resent returning p.apns_id),
+    mine as (
+      insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, notification_id,
+        token_suffix)
+      select "apnsId", "jobId", wave, "userId", app, lane, kind, "notificationId", "tokenSuffix" from a
+      where lane <> 'nearby' or "resendOf" in (select apns_id from taken)
+        or ("jobId", wave, "userId") in (select job_id, wave, driver_id from marked)
+      returning apns_id)
+    select "apnsId" as id from a where "apnsId" not in (select apns_id from mine)`);
   return new Set(rows.map((row) => row.id));
 }
 
@@ -254,10 +256,13 @@ export interface PushResult {
 
 export async function recordResults(db: Db, results: readonly PushResult[]): Promise<void> {
   if (results.length === 0) return;
+  const own = results.map(({ apnsId, outcome, status, reason, latencyMs, apnsUniqueId }) => {
+    return { apnsId, outcome, status, reason, latencyMs, apnsUniqueId };
+  });
   await db.execute(sql`
     update push_attempts a set outcome = r.outcome, status = r.status, reason = r.reason,
       latency_ms = r."latencyMs", apns_unique_id = r."apnsUniqueId"
-    from jsonb_to_recordset(${JSON.stringify(results)}::text::jsonb)
+    from jsonb_to_recordset(${JSON.stringify(own)}::text::jsonb)
       as r("apnsId" text, outcome text, status int, reason text, "latencyMs" int,
         "apnsUniqueId" text)
     where a.apns_id = r."apnsId"`);

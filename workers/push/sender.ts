@@ -161,10 +161,10 @@ export function createSender(parts: {
         .filter((push) => !held.has(push))
         .map((push) => ({ push, apnsId: randomUUID() }));
       const attempts = due.map(({ push, apnsId }) => attemptOf(lane, push, apnsId));
-      const mine = await recordAttempts(db, attempts);
+      const refused = await recordAttempts(db, attempts);
       const sent = await Promise.all(
         due
-          .filter(({ apnsId }) => mine.has(apnsId))
+          .filter(({ apnsId }) => !refused.has(apnsId))
           .map(({ push, apnsId }) => sendOne(lane, push, apnsId, withdrawn)),
       );
       await recordResults(db, sent);
