@@ -21,7 +21,7 @@ import { claimObstacle, fenceJob } from './pg/claims.ts';
 import { isServerError } from './pg/client.ts';
 import { findJob } from './pg/jobs.ts';
 import { inZone, putRow } from './rebuild.ts';
-import { claimJob as askGate, type GateAnswer, unclaimJob } from './redis/scripts.ts';
+import { claimJob as askGate, type GateAnswer, unclaimJob } from './redis/job-scripts.ts';
 import { createSettler, driverLoadChanged, holds, trySettle } from './settle.ts';
 import { fenceLater, withdraw } from './undecided.ts';
 

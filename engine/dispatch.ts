@@ -10,7 +10,7 @@ import { WORLD, zonesWithin } from './domain/zones.ts';
 import { listRefusals } from './pg/drivers.ts';
 import { type Candidate, findWave, markDispatched, saveCandidates } from './pg/waves.ts';
 import { ensureDrivers } from './rebuild.ts';
-import { findCandidates } from './redis/scripts.ts';
+import { findCandidates } from './redis/driver-scripts.ts';
 
 /** The first ring; a plain search of the whole circle costs time with every driver in the city. */
 const FIRST_RING_KM = 2;

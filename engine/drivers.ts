@@ -14,6 +14,7 @@ import {
   setOnline,
   upsertDriver,
 } from './pg/drivers.ts';
+import { indexDriver, leaveZone, moveDriver, putDriver } from './redis/driver-scripts.ts';
 import {
   type DriverFacts,
   type Fix,
@@ -24,7 +25,7 @@ import {
   toKnownDriver,
 } from './redis/drivers.ts';
 import { driversLog, keys } from './redis/keys.ts';
-import { appendLog, indexDriver, leaveZone, moveDriver, putDriver } from './redis/scripts.ts';
+import { appendLog } from './redis/log-scripts.ts';
 
 /** What the drivers log says: all that is known of one driver. */
 export interface DriverEvent {

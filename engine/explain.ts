@@ -18,7 +18,7 @@ import {
   type WaveRow,
 } from './pg/explain.ts';
 import { findJob } from './pg/jobs.ts';
-import { type AttemptRow, listAttempts } from './pg/notifications.ts';
+import { type AttemptRow, listAttempts } from './pg/push-attempts.ts';
 import { readDriver } from './redis/drivers.ts';
 
 /** Drivers who had to do with the job are told of up to here, in the order of the waves. */

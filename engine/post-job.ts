@@ -8,7 +8,8 @@ import { tryDispatchWave } from './dispatch.ts';
 import type { JobRow } from './domain/job.ts';
 import { toJobId, WORLD, zoneOf } from './domain/zones.ts';
 import { isUniqueViolation } from './pg/client.ts';
-import { type Actor, findIdempotent, findJob, insertJob } from './pg/jobs.ts';
+import { findIdempotent } from './pg/idempotency.ts';
+import { type Actor, findJob, insertJob } from './pg/jobs.ts';
 import { runIdOf } from './redis/client.ts';
 import { trySettle } from './settle.ts';
 

@@ -9,11 +9,12 @@ import type { Refusal } from './domain/visibility.ts';
 import type { Zone } from './domain/zones.ts';
 import { syncDriverRow } from './drivers.ts';
 import { listDrivers, listRefusals } from './pg/drivers.ts';
-import { findJobs, listOpenJobs, listUnsettled } from './pg/jobs.ts';
+import { findJobs, listOpenJobs } from './pg/jobs.ts';
+import { listUnsettled } from './pg/work-lists.ts';
 import { runIdOf } from './redis/client.ts';
 import { driversLog, keys, type LogKeys, usersLog, zoneLog } from './redis/keys.ts';
+import { markReady, markRebuild } from './redis/log-scripts.ts';
 import { putJob } from './redis/open-jobs.ts';
-import { markReady, markRebuild } from './redis/scripts.ts';
 
 const DRIVERS_PAGE = 500;
 /** Jobs put at once: a zone of thousands is ready in a moment, and no other command waits long. */

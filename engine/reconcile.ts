@@ -11,17 +11,12 @@ import { isClaimable, type JobRow } from './domain/job.ts';
 import { syncDriver } from './drivers.ts';
 import { fenceJob } from './pg/claims.ts';
 import { listUnsynced } from './pg/drivers.ts';
-import {
-  findJob,
-  forgetIdempotencyKeys,
-  listDueWaves,
-  listExpired,
-  listOpenZones,
-  listUnsettled,
-} from './pg/jobs.ts';
+import { forgetIdempotencyKeys } from './pg/idempotency.ts';
+import { findJob } from './pg/jobs.ts';
 import { dropLease, takeLease } from './pg/leases.ts';
 import { takeUndone } from './pg/notifications.ts';
 import { listUndispatched, takeUnpushed } from './pg/waves.ts';
+import { listDueWaves, listExpired, listOpenZones, listUnsettled } from './pg/work-lists.ts';
 import { rebuildZone } from './rebuild.ts';
 import { keys } from './redis/keys.ts';
 import { settleJob } from './settle.ts';

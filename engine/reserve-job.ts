@@ -17,7 +17,7 @@ import { zoneOfJob } from './domain/zones.ts';
 import { findDriver, insertDecline } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
 import { inZone } from './rebuild.ts';
-import { refuseJob } from './redis/scripts.ts';
+import { refuseJob } from './redis/job-scripts.ts';
 
 /**
  * Reserves an open job for one driver: only he may accept; his decline reopens it. No wave opens

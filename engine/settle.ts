@@ -8,11 +8,12 @@ import { type DriverCard, isClaimable, isHeld, type JobRow } from './domain/job.
 import type { App } from './domain/notices.ts';
 import { syncDriver } from './drivers.ts';
 import { driverCards } from './pg/drivers.ts';
-import { findJob, markSettled } from './pg/jobs.ts';
+import { findJob } from './pg/jobs.ts';
 import { type NotificationRow, notificationsOf, tellsOf } from './pg/notifications.ts';
+import { markSettled } from './pg/work-lists.ts';
 import { putRow } from './rebuild.ts';
 import { usersLog } from './redis/keys.ts';
-import { appendLog } from './redis/scripts.ts';
+import { appendLog } from './redis/log-scripts.ts';
 
 /** A frame for one user, as the users log carries it. */
 export interface UserEvent {

@@ -6,7 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from './context.ts';
 import { fenceJob } from './pg/claims.ts';
 import { findJob } from './pg/jobs.ts';
-import { unclaimJob } from './redis/scripts.ts';
+import { unclaimJob } from './redis/job-scripts.ts';
 import { trySettle } from './settle.ts';
 
 const RETRY_MS = 200;

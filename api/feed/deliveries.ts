@@ -3,7 +3,7 @@
  * one statement. Operators read there who was reached, drivers' counters are made of it.
  */
 import type { EngineContext } from '../../engine/context.ts';
-import { saveDeliveries } from '../../engine/pg/notifications.ts';
+import { saveDeliveries } from '../../engine/pg/waves.ts';
 
 const SAVE_MS = 1000;
 /** Offers kept while Postgres is away; beyond it offers go uncounted. */

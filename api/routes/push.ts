@@ -1,6 +1,6 @@
 /** The phones of drivers and customers: register, forget, try. */
 import type { Static } from 'typebox';
-import { deleteDeviceToken, saveDeviceToken } from '../../engine/pg/notifications.ts';
+import { deleteDeviceToken, saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { PushTestAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';

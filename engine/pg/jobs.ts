@@ -73,32 +73,6 @@ export async function insertJob(db: Db, job: NewJob): Promise<JobRow> {
   return one(rows);
 }
 
-/** A key counts for a day. */
-const KEY_LIFE = sql.raw(`interval '24 hours'`);
-
-/** Forgets the oldest of the keys that count no more. */
-export async function forgetIdempotencyKeys(db: Db, limit: number): Promise<void> {
-  await db.execute(sql`
-    delete from idempotency_keys where (sub, key) in (
-      select sub, key from idempotency_keys where created_at < now() - ${KEY_LIFE}
-      order by created_at limit ${limit}::int)`);
-}
-
-/** The key's job, if the key is younger than a day; an older one is forgotten. */
-export async function findIdempotent(
-  db: Db,
-  sub: string,
-  key: string,
-): Promise<{ bodyHash: string; jobId: string } | null> {
-  await db.execute(sql`
-    delete from idempotency_keys
-    where sub = ${sub} and key = ${key} and created_at < now() - ${KEY_LIFE}`);
-  const [row] = await db.execute<{ bodyHash: string; jobId: string }>(sql`
-    select body_hash as "bodyHash", job_id as "jobId" from idempotency_keys
-    where sub = ${sub} and key = ${key}`);
-  return row ?? null;
-}
-
 export async function findJob(db: Db, id: string): Promise<JobRow | null> {
   const [row] = await db.execute<RowOf<JobRow>>(
     sql`select ${JOB_COLUMNS} from jobs j where j.id = ${id}`,
@@ -235,48 +209,6 @@ function insertNotices(notices: readonly Notice[]): SQL {
     on conflict do nothing`;
 }
 
-/**
- * Redis and the people concerned have heard of these versions. The list is parsed once and sorted, so
- * that everybody locks in the same order; each row is looked up by its id.
- */
-export async function markSettled(
-  db: Db,
-  changes: readonly { id: string; version: number }[],
-): Promise<void> {
-  const versions: Record<string, number> = {};
-  for (const { id, version } of changes) versions[id] = Math.max(version, versions[id] ?? 0);
-  await db.execute(sql`
-    update jobs set settled_version = told.version
-    from (select key as id, value::int as version
-      from jsonb_each_text(${JSON.stringify(versions)}::text::jsonb) order by key) told
-    where jobs.id = told.id and jobs.settled_version < told.version`);
-}
-
-/** The work list of the reconciler: changed rows nobody has settled for a while. */
-export async function listUnsettled(db: Db, olderThanMs: number, limit: number): Promise<JobRow[]> {
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j
-    where j.settled_version < j.version
-      and j.updated_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
-    order by j.updated_at limit ${limit}::int`);
-}
-
-/** Open jobs whose time ran out. */
-export async function listExpired(db: Db, limit: number): Promise<JobRow[]> {
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j
-    where j.status in ${CLAIMABLE_SQL} and j.expires_at <= now()
-    order by j.expires_at limit ${limit}::int`);
-}
-
-/** Open jobs whose next, wider wave is due. */
-export async function listDueWaves(db: Db, limit: number): Promise<JobRow[]> {
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j
-    where j.status in ${CLAIMABLE_SQL} and j.next_wave_at <= now()
-    order by j.next_wave_at limit ${limit}::int`);
-}
-
 /** One job's timeline, oldest first. */
 export async function listEvents(db: Db, jobId: string): Promise<JobEventRow[]> {
   return db.execute<RowOf<JobEventRow>>(sql`
@@ -303,12 +235,4 @@ export function one<T>(rows: readonly T[]): T {
   const [row] = rows;
   if (row === undefined) throw new Error('a statement that always returns a row returned none');
   return row;
-}
-
-/** Zones that hold open jobs. */
-export async function listOpenZones(db: Db): Promise<string[]> {
-  const rows = await db.execute<{ zone: string }>(
-    sql`select distinct zone from jobs where status in ${CLAIMABLE_SQL}`,
-  );
-  return rows.map((row) => row.zone);
 }

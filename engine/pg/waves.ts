@@ -149,3 +149,14 @@ export async function takeUnpushed(
       order by w.dispatched_at limit ${limit}::int)
     returning job_id as "jobId", wave`);
 }
+
+/** A gateway's deliveries: to which drivers' sockets each job went. */
+export async function saveDeliveries(
+  db: Db,
+  deliveries: readonly { jobId: string; driverIds: readonly string[] }[],
+): Promise<void> {
+  await db.execute(sql`
+    insert into job_deliveries (job_id, driver_ids)
+    select value->>'jobId', array(select jsonb_array_elements_text(value->'driverIds'))
+    from jsonb_array_elements(${JSON.stringify(deliveries)}::text::jsonb)`);
+}

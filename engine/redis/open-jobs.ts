@@ -6,7 +6,7 @@ import { isClaimable, type Job, type JobRow, toJob } from '../domain/job.ts';
 import type { OpenJob, Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
-import { type PutAnswer, putJob as putJobScript, readJobs } from './scripts.ts';
+import { type PutAnswer, putJob as putJobScript, readJobs } from './job-scripts.ts';
 
 /** An open job with what people are shown of it. */
 export interface OfferedJob extends OpenJob {

@@ -4,7 +4,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/explain.ts';
-import { recordAttempts, recordResults, saveDeliveries } from '../../engine/pg/notifications.ts';
+import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
+import { saveDeliveries } from '../../engine/pg/waves.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 

@@ -2,7 +2,7 @@ import { generateKeyPairSync } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { NotificationsAnswer, PushTestAnswer, ReadAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
-import { deviceTokensOf } from '../../engine/pg/notifications.ts';
+import { deviceTokensOf } from '../../engine/pg/device-tokens.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, enrol, postJob, refused, startApi } from './support.ts';
 

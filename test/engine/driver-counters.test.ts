@@ -2,13 +2,8 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { driverCounters } from '../../engine/pg/drivers.ts';
-import {
-  type PushOutcome,
-  recordAttempts,
-  recordResults,
-  saveDeliveries,
-} from '../../engine/pg/notifications.ts';
-import { readCandidates } from '../../engine/pg/waves.ts';
+import { type PushOutcome, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
+import { readCandidates, saveDeliveries } from '../../engine/pg/waves.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 

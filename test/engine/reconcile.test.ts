@@ -3,12 +3,13 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { findJob, forgetIdempotencyKeys } from '../../engine/pg/jobs.ts';
+import { forgetIdempotencyKeys } from '../../engine/pg/idempotency.ts';
+import { findJob } from '../../engine/pg/jobs.ts';
 import { takeLease } from '../../engine/pg/leases.ts';
 import { takeUndone } from '../../engine/pg/notifications.ts';
 import { listUndispatched } from '../../engine/pg/waves.ts';
 import { type Reconciler, startReconciler } from '../../engine/reconcile.ts';
-import { claimJob } from '../../engine/redis/scripts.ts';
+import { claimJob } from '../../engine/redis/job-scripts.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims } from '../../engine/pg/claims.ts';
 import { startReconciler } from '../../engine/reconcile.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
-import { claimJob as askGate, unclaimJob } from '../../engine/redis/scripts.ts';
+import { claimJob as askGate, unclaimJob } from '../../engine/redis/job-scripts.ts';
 import { settleJob } from '../../engine/settle.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';

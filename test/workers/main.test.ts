@@ -2,7 +2,9 @@
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { listAttempts, saveDeviceToken, takeUndone } from '../../engine/pg/notifications.ts';
+import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
+import { takeUndone } from '../../engine/pg/notifications.ts';
+import { listAttempts } from '../../engine/pg/push-attempts.ts';
 import { freePort } from '../../scripts/dev/ports.ts';
 import { cleanups } from '../support/engine.ts';
 import { startProxy } from '../support/proxy.ts';

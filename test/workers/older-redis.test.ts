@@ -6,7 +6,7 @@ import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { saveDeviceToken } from '../../engine/pg/notifications.ts';
+import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { startReconciler } from '../../engine/reconcile.ts';
 import { type RedisServer, startRedis } from '../../scripts/dev/redis.ts';
 import { cleanups } from '../support/engine.ts';

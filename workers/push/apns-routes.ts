@@ -5,7 +5,8 @@
 import type { ApnsConfig } from '../../engine/config.ts';
 import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
-import type { DeviceToken, PushOutcome } from '../../engine/pg/notifications.ts';
+import type { DeviceToken } from '../../engine/pg/device-tokens.ts';
+import type { PushOutcome } from '../../engine/pg/push-attempts.ts';
 import { type ApnsClient, type ApnsPush, createApnsClient } from './apns/client.ts';
 import type { Paused } from './apns/pauses.ts';
 import { isFinal, reactionTo } from './apns/reactions.ts';

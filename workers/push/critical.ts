@@ -5,16 +5,14 @@
  * it once.
  */
 import type { EngineContext } from '../../engine/context.ts';
+import { type DeviceToken, deviceTokensOf } from '../../engine/pg/device-tokens.ts';
 import {
-  type AttemptRow,
-  type DeviceToken,
-  deviceTokensOf,
   findNotification,
   isOvertaken,
-  listAttempts,
   markDone,
   type NotificationRow,
 } from '../../engine/pg/notifications.ts';
+import { type AttemptRow, listAttempts } from '../../engine/pg/push-attempts.ts';
 import type { NotificationTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';

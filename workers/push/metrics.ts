@@ -1,7 +1,7 @@
 /** What the push lanes measure (contract section 7). */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { PushOutcome } from '../../engine/pg/notifications.ts';
+import type { PushOutcome } from '../../engine/pg/push-attempts.ts';
 import { LANES, type Lane } from '../queues.ts';
 import type { Paused } from './apns/pauses.ts';
 

@@ -8,8 +8,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../../engine/context.ts';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import { newJobAlert } from '../../engine/domain/notices.ts';
+import { type DeviceToken, deviceTokensOf } from '../../engine/pg/device-tokens.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { type DeviceToken, deviceTokensOf, lastAttempts } from '../../engine/pg/notifications.ts';
+import { lastAttempts } from '../../engine/pg/push-attempts.ts';
 import {
   countCandidates,
   listChunksDone,
@@ -18,7 +19,7 @@ import {
   readCandidates,
 } from '../../engine/pg/waves.ts';
 import { inZone } from '../../engine/rebuild.ts';
-import { checkOffer } from '../../engine/redis/scripts.ts';
+import { checkOffer } from '../../engine/redis/job-scripts.ts';
 import type { ChunkTask, WaveTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';

@@ -1,6 +1,6 @@
 /** What is sent again later: when, and what a task throws that is to run again for it. */
 import { UnrecoverableError } from 'bullmq';
-import type { AttemptRow } from '../../engine/pg/notifications.ts';
+import type { AttemptRow } from '../../engine/pg/push-attempts.ts';
 import { isRefusedForEver, reactionTo } from './apns/reactions.ts';
 import type { Sent } from './sender.ts';
 

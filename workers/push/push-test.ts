@@ -4,7 +4,7 @@ import type { ApnsConfig } from '../../engine/config.ts';
 import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
 import type { Db } from '../../engine/pg/client.ts';
-import { deviceTokensOf, removeGoneToken } from '../../engine/pg/notifications.ts';
+import { deviceTokensOf, removeGoneToken } from '../../engine/pg/device-tokens.ts';
 import { alertPayload } from './apns/payload.ts';
 import { type ApnsRoutes, createApnsRoutes } from './apns-routes.ts';
 import { suffixOf } from './sender.ts';

@@ -7,14 +7,13 @@ import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
 import type { Db } from '../../engine/pg/client.ts';
+import { type DeviceToken, removeGoneToken } from '../../engine/pg/device-tokens.ts';
 import {
-  type DeviceToken,
   type PushAttempt,
   type PushResult,
   recordAttempts,
   recordResults,
-  removeGoneToken,
-} from '../../engine/pg/notifications.ts';
+} from '../../engine/pg/push-attempts.ts';
 import type { Lane } from '../queues.ts';
 import type { ApnsPush } from './apns/client.ts';
 import { labelOf, reactionTo } from './apns/reactions.ts';

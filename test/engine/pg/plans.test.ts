@@ -6,17 +6,13 @@ import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims, fenceJob } from '../../../engine/pg/claims.ts';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { deviceTokensOf } from '../../../engine/pg/device-tokens.ts';
 import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/drivers.ts';
-import { findJob, findJobs, markSettled, transitionJob } from '../../../engine/pg/jobs.ts';
-import {
-  deviceTokensOf,
-  lastAttempts,
-  markDone,
-  notificationsOf,
-  recordAttempts,
-  recordResults,
-} from '../../../engine/pg/notifications.ts';
+import { findJob, findJobs, transitionJob } from '../../../engine/pg/jobs.ts';
+import { markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
+import { lastAttempts, recordAttempts, recordResults } from '../../../engine/pg/push-attempts.ts';
 import { listNotOffered, markDispatched, takeUnpushed } from '../../../engine/pg/waves.ts';
+import { markSettled } from '../../../engine/pg/work-lists.ts';
 import { cleanups } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
 

@@ -6,23 +6,25 @@ import {
   runIdOf,
   whenReady,
 } from '../../../engine/redis/client.ts';
-import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
 import {
-  appendLog,
-  checkOffer,
-  claimJob,
   findCandidates,
   indexDriver,
   leaveZone,
   moveDriver,
-  type PutJobArgs,
   putDriver,
+  track,
+} from '../../../engine/redis/driver-scripts.ts';
+import {
+  checkOffer,
+  claimJob,
+  type PutJobArgs,
   putJob,
   readJobs,
   refuseJob,
-  track,
   unclaimJob,
-} from '../../../engine/redis/scripts.ts';
+} from '../../../engine/redis/job-scripts.ts';
+import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
+import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
 import { freshRedis } from '../../support/servers.ts';
 

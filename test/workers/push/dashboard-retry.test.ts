@@ -4,11 +4,9 @@
  */
 import type { Job } from 'bullmq';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  findNotification,
-  listAttempts,
-  saveDeviceToken,
-} from '../../../engine/pg/notifications.ts';
+import { saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
+import { findNotification } from '../../../engine/pg/notifications.ts';
+import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { type PushConsole, startPushConsole } from '../../support/push-console.ts';
 import { addNotices, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';

@@ -3,14 +3,9 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import {
-  deviceTokensOf,
-  findNotification,
-  listAttempts,
-  recordAttempts,
-  saveDeviceToken,
-  takeUndone,
-} from '../../../engine/pg/notifications.ts';
+import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
+import { findNotification, takeUndone } from '../../../engine/pg/notifications.ts';
+import { listAttempts, recordAttempts } from '../../../engine/pg/push-attempts.ts';
 import { findWave } from '../../../engine/pg/waves.ts';
 import { startReconciler } from '../../../engine/reconcile.ts';
 import { keys } from '../../../engine/redis/keys.ts';

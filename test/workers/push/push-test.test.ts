@@ -1,6 +1,6 @@
 /** `POST /api/push/test` against the simulator. */
 import { expect, it } from 'vitest';
-import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/notifications.ts';
+import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
 import { createPushTest } from '../../../workers/push/push-test.ts';
 import { silentLog } from '../../support/engine.ts';
 import { apnsConfig, startTestPush } from '../../support/push.ts';

@@ -1,6 +1,5 @@
 /** The same calls at the real scripts on a real Redis, and all that it holds afterwards. */
 import { type RedisClient, runIdOf } from '../../../../engine/redis/client.ts';
-import { keys, zoneLog } from '../../../../engine/redis/keys.ts';
 import {
   checkOffer,
   claimJob,
@@ -8,7 +7,8 @@ import {
   readJobs,
   refuseJob,
   unclaimJob,
-} from '../../../../engine/redis/scripts.ts';
+} from '../../../../engine/redis/job-scripts.ts';
+import { keys, zoneLog } from '../../../../engine/redis/keys.ts';
 import {
   type Call,
   JOBS,

@@ -1,0 +1,61 @@
+/** Device tokens in Postgres: which phones a user has. */
+import { sql } from 'drizzle-orm';
+import type { App } from '../domain/notices.ts';
+import { anyOf, type Db } from './client.ts';
+import type { RowOf } from './jobs.ts';
+
+export interface DeviceToken {
+  token: string;
+  userId: string;
+  environment: 'production' | 'sandbox';
+}
+
+/** Nobody carries more phones; an app that mints tokens must not make his pushes countless. */
+const PHONES_MAX = 10;
+
+/**
+ * Registers a phone; a token that changes hands belongs to the newest user, and of a user's phones
+ * the newest are kept.
+ */
+export async function saveDeviceToken(db: Db, device: DeviceToken & { app: App }): Promise<void> {
+  await db.execute(sql`
+    with dropped as (
+      delete from device_tokens where token in (
+        select token from device_tokens
+        where user_id = ${device.userId} and app = ${device.app} and token <> ${device.token}
+        order by registered_at desc offset ${PHONES_MAX - 1}::int))
+    insert into device_tokens (token, user_id, app, environment)
+    values (${device.token}, ${device.userId}, ${device.app}, ${device.environment})
+    on conflict (token) do update set user_id = excluded.user_id, app = excluded.app,
+      environment = excluded.environment, registered_at = now()`);
+}
+
+export async function deleteDeviceToken(db: Db, userId: string, app: App, token: string) {
+  await db.execute(sql`
+    delete from device_tokens where token = ${token} and user_id = ${userId} and app = ${app}`);
+}
+
+/**
+ * Removes a token that Apple reported as gone, unless the app registered it again after the
+ * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms): then false.
+ */
+export async function removeGoneToken(db: Db, token: string, goneAtMs: number): Promise<boolean> {
+  const removed = await db.execute(sql`
+    delete from device_tokens
+    where token = ${token}
+      and date_trunc('milliseconds', registered_at) <= to_timestamp(${goneAtMs}::float8 / 1000)
+    returning 1`);
+  return removed.length > 0;
+}
+
+export async function deviceTokensOf(
+  db: Db,
+  app: App,
+  userIds: readonly string[],
+): Promise<DeviceToken[]> {
+  return db.execute<RowOf<DeviceToken>>(sql`
+    select token, user_id as "userId", environment from device_tokens
+    where app = ${app}
+      and user_id = ${anyOf(userIds)}
+    order by user_id, registered_at`);
+}

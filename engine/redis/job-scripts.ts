@@ -1,0 +1,202 @@
+/** The scripts of a zone's jobs: what is open, who may claim it, whom it is offered. */
+import type { Refusal } from '../domain/visibility.ts';
+import type { Zone } from '../domain/zones.ts';
+import { type RedisClient, runIdOf } from './client.ts';
+import { keys, zoneLog } from './keys.ts';
+import { LOG_LENGTH } from './log-scripts.ts';
+import { runScript } from './script-loader.ts';
+import { SCRIPTS } from './scripts.ts';
+
+/** How long a closed job is remembered, so that late taps get their true answer from Redis. */
+const TOMBSTONE_S = 3600;
+
+export interface PutJobArgs {
+  zone: Zone;
+  id: string;
+  version: number;
+  wave: number;
+  claimable: boolean;
+  status: string;
+  driverId: string | null;
+  position: { lat: number; lng: number } | null;
+  /** What gateways and readers need of an open job, as JSON. */
+  payload: string;
+  expiresAt: number | null;
+  refusals: readonly (readonly [driver: string, kind: Refusal])[];
+  rebuilding: boolean;
+  /** Run id of the Redis that was there when the row was read; null: the row may be older. */
+  readUnder: string | null;
+}
+
+/**
+ * `unknown`: not here, and maybe old news; the row is to be read again. `completed`: old news, but some
+ * of its refusals were missing.
+ */
+export type PutAnswer = 'applied' | 'old' | 'completed' | 'unknown' | 'not_ready';
+
+export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnswer> {
+  const { meta, log, live } = zoneLog(a.zone);
+  const code = await runScript(
+    redis,
+    SCRIPTS.putJob,
+    [
+      meta,
+      log,
+      keys.openJobs(a.zone),
+      keys.job(a.zone, a.id),
+      keys.declined(a.zone, a.id),
+      keys.claims(a.zone),
+    ],
+    [
+      live,
+      LOG_LENGTH,
+      a.id,
+      a.version,
+      a.claimable ? 1 : 0,
+      a.status,
+      a.driverId ?? '',
+      a.position?.lng ?? 0,
+      a.position?.lat ?? 0,
+      a.payload,
+      a.expiresAt ?? 0,
+      TOMBSTONE_S,
+      a.rebuilding ? 1 : 0,
+      a.wave,
+      runIdOf(redis),
+      a.readUnder ?? '',
+      ...a.refusals.flat(),
+    ],
+  );
+  if (code === 1) return 'applied';
+  if (code === 2) return 'unknown';
+  if (code === 3) return 'completed';
+  return code === 0 ? 'old' : 'not_ready';
+}
+
+/** What the gate says. `ask` means: only the row in Postgres can tell. */
+export type GateAnswer =
+  | { kind: 'granted'; version: number }
+  | { kind: 'mine'; version: number }
+  | { kind: 'busy' }
+  | { kind: 'not_ready' }
+  | { kind: 'ask' }
+  | { kind: 'closed'; status: string; driverId: string | null }
+  | { kind: 'released' }
+  | { kind: 'reserved' };
+
+export async function claimJob(
+  redis: RedisClient,
+  a: { zone: Zone; id: string; driverId: string; token: string; leaseMs: number },
+): Promise<GateAnswer> {
+  const [code, detail, holder] = (await runScript(
+    redis,
+    SCRIPTS.claimJob,
+    [
+      zoneLog(a.zone).meta,
+      keys.job(a.zone, a.id),
+      keys.declined(a.zone, a.id),
+      keys.claims(a.zone),
+    ],
+    [a.driverId, a.token, a.leaseMs, a.id, runIdOf(redis)],
+  )) as [number, string, string?];
+  switch (code) {
+    case 1:
+      return { kind: 'granted', version: Number(detail) };
+    case 2:
+      return { kind: 'mine', version: Number(detail) };
+    case 0:
+      return { kind: 'busy' };
+    case -1:
+      return { kind: 'not_ready' };
+    case -3:
+      return { kind: 'closed', status: detail, driverId: holder || null };
+    case -4:
+      return { kind: 'released' };
+    case -5:
+      return { kind: 'reserved' };
+    default:
+      return { kind: 'ask' };
+  }
+}
+
+/** True when this attempt was ended and the job is open again. */
+export async function unclaimJob(
+  redis: RedisClient,
+  a: { zone: Zone; id: string; token: string },
+): Promise<boolean> {
+  const { meta, log, live } = zoneLog(a.zone);
+  const code = await runScript(
+    redis,
+    SCRIPTS.unclaimJob,
+    [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id), keys.claims(a.zone)],
+    [live, LOG_LENGTH, a.token, a.id, runIdOf(redis)],
+  );
+  return code === 1;
+}
+
+export async function refuseJob(
+  redis: RedisClient,
+  a: { zone: Zone; id: string; driverId: string; kind: Refusal },
+): Promise<'applied' | 'nothing' | 'not_ready'> {
+  const { meta, log, live } = zoneLog(a.zone);
+  const code = await runScript(
+    redis,
+    SCRIPTS.refuseJob,
+    [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id)],
+    [live, LOG_LENGTH, a.id, a.driverId, a.kind, runIdOf(redis)],
+  );
+  return code === 1 ? 'applied' : code === 0 ? 'nothing' : 'not_ready';
+}
+
+export interface JobsReply {
+  ready: boolean;
+  last: string;
+  jobs: { payload: string; refused: string[] }[];
+}
+
+/** All open jobs of a zone, or those within `around.radiusKm`. */
+export async function readJobs(
+  redis: RedisClient,
+  zone: Zone,
+  around: { lat: number; lng: number; radiusKm: number } | null,
+): Promise<JobsReply> {
+  const [ready, last, ...rest] = (await runScript(
+    redis,
+    SCRIPTS.readJobs,
+    [zoneLog(zone).meta, keys.openJobs(zone)],
+    [
+      keys.zonePrefix(zone),
+      around?.lng ?? '',
+      around?.lat ?? '',
+      around?.radiusKm ?? '',
+      runIdOf(redis),
+    ],
+  )) as [string, string, ...unknown[]];
+  const jobs: JobsReply['jobs'] = [];
+  for (let i = 0; i < rest.length; i += 2) {
+    jobs.push({ payload: rest[i] as string, refused: rest[i + 1] as string[] });
+  }
+  return { ready: ready === '1', last, jobs };
+}
+export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'reserved' | 'unknown' | 'not_ready';
+
+/**
+ * May a wave of this job still be pushed? `reserved`: for another driver than `reservedFor`, by news that
+ * the caller has not. `unknown`: it is not here, only the row can tell.
+ */
+export async function checkOffer(
+  redis: RedisClient,
+  a: { zone: Zone; jobId: string; wave: number; reservedFor: string | null },
+): Promise<OfferAnswer> {
+  const code = await runScript(
+    redis,
+    SCRIPTS.checkOffer,
+    [zoneLog(a.zone).meta, keys.job(a.zone, a.jobId)],
+    [a.wave, a.reservedFor ?? '', runIdOf(redis)],
+  );
+  if (code === 1) return 'open';
+  if (code === 2) return 'claiming';
+  if (code === 3) return 'unknown';
+  if (code === 4) return 'reserved';
+  return code === 0 ? 'closed' : 'not_ready';
+}
