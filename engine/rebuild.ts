@@ -3,7 +3,7 @@
  * once in several processes and beside live traffic: everything it writes is ordered by version.
  */
 import { randomUUID } from 'node:crypto';
-import { type EngineContext, TryAgainError } from './context.ts';
+import { type EngineContext, TryAgainError, withDeadline } from './context.ts';
 import { isClaimable, type JobRow } from './domain/job.ts';
 import type { Refusal } from './domain/visibility.ts';
 import type { Zone } from './domain/zones.ts';
@@ -21,6 +21,11 @@ const DRIVERS_PAGE = 500;
 const PUTS_AT_ONCE = 64;
 /** What was written in a minute of outage of a busy city; with more, whole zones are compared. */
 const UNSETTLED_MAX = 1000;
+/**
+ * Everybody in the zone waits for these rows: a connection to Postgres that does not answer must not hold
+ * them up until it is given up. Thousands of rows take a fraction of it.
+ */
+const READ_DEADLINE_MS = 2000;
 /** A zone that is lost again while it is being used is tried so often, then the caller may. */
 const ATTEMPTS = 3;
 
@@ -54,10 +59,10 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const token = randomUUID();
     if (rebuilding) await markRebuild(ctx.redis, zoneLog(zone), token);
     const held = await ctx.redis.zrange(keys.openJobs(zone), '0', '-1');
-    const rows = await listOpenJobs(ctx.db, zone);
+    const rows = await inTime(listOpenJobs(ctx.db, zone));
     const open = new Set(rows.map((row) => row.id));
     const closed = held.filter((id) => !open.has(id));
-    rows.push(...(await findJobs(ctx.db, closed)));
+    rows.push(...(await inTime(findJobs(ctx.db, closed))));
     const repaired = await putRows(ctx, rows, run, rebuilding);
     if (rebuilding) {
       await ctx.redis.sadd(keys.zones, zone);
@@ -92,9 +97,11 @@ async function putRows(
   run: string,
   rebuilding: boolean,
 ): Promise<number> {
-  const refusals = await refusalsOf(
-    ctx,
-    rows.map((row) => row.id),
+  const refusals = await inTime(
+    refusalsOf(
+      ctx,
+      rows.map((row) => row.id),
+    ),
   );
   let applied = 0;
   for (let i = 0; i < rows.length; i += PUTS_AT_ONCE) {
@@ -190,6 +197,10 @@ export async function refusalsOf(
     byJob.set(jobId, list);
   }
   return byJob;
+}
+
+function inTime<T>(rows: Promise<T>): Promise<T> {
+  return withDeadline(rows, READ_DEADLINE_MS, () => new TryAgainError('Postgres is too slow'));
 }
 
 /** One rebuild of a thing at a time in this process; who comes meanwhile waits for the same one. */

@@ -3,7 +3,7 @@
  * the row is marked as settled. Safe to repeat; whatever a crash leaves undone the reconciler does.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EngineContext } from './context.ts';
+import { type EngineContext, withDeadline } from './context.ts';
 import { type DriverCard, isClaimable, isHeld, type JobRow } from './domain/job.ts';
 import type { App } from './domain/notices.ts';
 import { syncDriver } from './drivers.ts';
@@ -31,6 +31,8 @@ const BATCH_MAX = 256;
 const TELL_WAIT_MAX_MS = 200;
 /** What is under way beyond it is left to the reconciler. */
 const QUEUE_MAX = 4096;
+/** Somebody waits for an answer that does not depend on it; what hangs longer is repeated behind it. */
+const ANSWER_WAIT_MS = 2000;
 /** Pauses between attempts: together as long as the reconciler waits before it takes over. */
 const REPEAT_AFTER_MS = [100, 200, 400, 800, 1000];
 
@@ -87,7 +89,9 @@ export async function trySettle(
   readUnder: string | null = null,
 ): Promise<boolean> {
   try {
-    await settleJob(ctx, row, readUnder);
+    await withDeadline(settleJob(ctx, row, readUnder), ANSWER_WAIT_MS, () => {
+      return new Error('settling takes too long');
+    });
     return true;
   } catch (error) {
     ctx.log.warn({ err: error, job: row.id }, 'job not yet settled, will be repeated');

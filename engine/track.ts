@@ -65,7 +65,7 @@ export function createTracker(
   onTracked: (fixes: readonly TrackedFix[]) => void,
 ): Tracker {
   let pending = newBatch();
-  let unsaved = new Map<string, LastSeen>();
+  const unsaved = new Map<string, LastSeen>();
   const worldMs = Math.min(WORLD_MS, ctx.settings.driverStaleMs / 4);
   /** Driver → when `world` last heard of him. */
   const inWorld = new Map<string, number>();
@@ -74,7 +74,7 @@ export function createTracker(
   let due = false;
   let timer: NodeJS.Timeout | null = null;
   let saving: Promise<void> = Promise.resolve();
-  const saver = setInterval(() => void save(), SAVE_MS);
+  const saver = setInterval(() => void saveAll(), SAVE_MS);
   saver.unref();
 
   function flush(): void {
@@ -131,8 +131,11 @@ export function createTracker(
       if (world[i]?.wasStale) cameBack.add(p.driver.id);
     }
     const tracked: TrackedFix[] = [];
+    for (const p of part) remember(p);
+    // Who is new in a zone may stand still from now on, and no later fix would make up for a lost one.
+    const entering = part.filter((p, i) => here[i]?.kind === 'absent' && p.fix);
+    if (entering.length > 0) void save(entering.map((p) => p.driver.id));
     for (const [i, p] of part.entries()) {
-      remember(p);
       const answer = here[i];
       if (answer?.kind === 'absent' && p.fix) await enter(p, p.fix);
       if (p.fix && answer) {
@@ -166,10 +169,14 @@ export function createTracker(
     });
   }
 
-  function save(): Promise<void> {
+  function saveAll(): Promise<void> {
     for (const [id, at] of inWorld) if (ctx.now() - at >= worldMs) inWorld.delete(id);
-    const batch = [...unsaved.values()];
-    unsaved = new Map();
+    return save([...unsaved.keys()]);
+  }
+
+  function save(ids: readonly string[]): Promise<void> {
+    const batch = ids.flatMap((id) => unsaved.get(id) ?? []);
+    for (const id of ids) unsaved.delete(id);
     saving = saving
       .then(async () => {
         for (let i = 0; i < batch.length; i += SAVE_BATCH) {
@@ -202,7 +209,7 @@ export function createTracker(
       clearInterval(saver);
       flush();
       while (underWay.size > 0) await Promise.all(underWay);
-      await save();
+      await saveAll();
     },
   };
 }

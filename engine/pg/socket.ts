@@ -1,4 +1,7 @@
-/** The sockets of the pool: one that owes an answer for too long is closed rather than waited for. */
+/**
+ * The sockets of the pool: one that owes an answer for too long is closed rather than waited for, and each
+ * begins with the driver's opening message.
+ */
 import net from 'node:net';
 
 /**
@@ -7,6 +10,8 @@ import net from 'node:net';
  */
 const SILENT_MS = 10_000;
 const CHECK_MS = 1000;
+/** What a connection may begin with (PostgreSQL's "Message Formats"): StartupMessage 3.0, SSLRequest. */
+const OPENINGS = new Set([0x0003_0000, 80_877_103]);
 
 /** What the driver knows of the servers: lists, when the URL names several. */
 interface Address {
@@ -24,9 +29,42 @@ export function createSockets(): (address: Address) => net.Socket {
   return ({ host, port, path }) => {
     const i = tries++ % host.length;
     const socket = path ? net.connect(path) : net.connect(port[i] as number, host[i] as string);
+    beginClean(socket);
     closeWhenSilent(socket);
     return socket;
   };
+}
+
+/**
+ * Postgres.js 3.4.9 keeps what it has not written yet when a connection closes, and takes the write that
+ * it cancelled for still to come: over each later connection it says nothing until a KiB has come together
+ * (a query that is given to it fails after 5 s), then sends the old bytes first (porsager/postgres#457).
+ * So one that stays mute is closed at once: the driver tries again, with more to say each time; and
+ * what comes before the opening message is left out.
+ */
+function beginClean(socket: net.Socket): void {
+  const write = socket.write.bind(socket);
+  let begun = false;
+  socket.write = ((data: Buffer, ...rest: never[]) => {
+    const message = begun ? data : fromOpening(data);
+    begun = true;
+    return write(message, ...rest);
+  }) as typeof socket.write;
+  // The driver writes in the turn after it was given the socket.
+  setImmediate(() => {
+    setImmediate(() => {
+      if (!begun) socket.destroy();
+    });
+  });
+}
+
+/** From the message on that fills the rest of `data` and is one to begin with; all of it if none is. */
+function fromOpening(data: Buffer): Buffer {
+  for (let at = 0; at + 8 <= data.length; at++) {
+    const fills = data.readUInt32BE(at) === data.length - at;
+    if (fills && OPENINGS.has(data.readUInt32BE(at + 4))) return data.subarray(at);
+  }
+  return data;
 }
 
 /** Seen from the bare socket, so not over TLS: there TCP's own limit stands. */

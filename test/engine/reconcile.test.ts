@@ -74,10 +74,10 @@ describe('the reconciler', () => {
 
   it('settles what a process left unsettled when it died', async () => {
     const job = await t.post();
+    expect(await sees('near', job.id)).toBe(true);
     await t.ctx.db.execute(sql`
       update jobs set status = 'cancelled', version = version + 1,
         updated_at = now() - interval '10 seconds' where id = ${job.id}`);
-    expect(await sees('near', job.id)).toBe(true);
     await until(async () => !(await sees('near', job.id)));
     await until(async () => {
       const row = await findJob(t.ctx.db, job.id);

@@ -1,7 +1,9 @@
 /** How many fixes may be under way and waiting, and what becomes of those that wait. */
-import { beforeAll, describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it, vi } from 'vitest';
+import { findDriver } from '../../engine/pg/drivers.ts';
 import type { KnownDriver } from '../../engine/redis/drivers.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { until } from '../support/until.ts';
 
 /** As engine/track.ts: four flushes of a thousand, and twenty thousand that wait. */
 const UNDER_WAY = 4 * 1000;
@@ -53,5 +55,19 @@ describe('more fixes than Redis takes', () => {
     const at = Date.now() + 100;
     await t.engine.tracker.add(known, { ...HERE, at, heading: null });
     expect((await t.engine.knowDriver('d1'))?.fix?.at).toBe(at);
+  });
+});
+
+describe('where a driver enters a zone', () => {
+  it('is in Postgres without waiting for the others, since it may be the last that is heard', async () => {
+    // The regular saving never comes, as in a process that dies before it.
+    vi.useFakeTimers({ toFake: ['setInterval'] });
+    const engine = await t.another();
+    vi.useRealTimers();
+    await t.engine.changeDriver('d2', { name: 'Bea', approvalStatus: 'approved' });
+    const driver = await engine.knowDriver('d2');
+    if (!driver) throw new Error('not known');
+    await engine.tracker.add(driver, { ...HERE, at: Date.now(), heading: null });
+    await until(async () => (await findDriver(t.ctx.db, 'd2'))?.lat === HERE.lat);
   });
 });

@@ -1,7 +1,7 @@
 /** The pool over a network with faults: what fails is an error of the call, never of the process. */
 import net from 'node:net';
 import { sql } from 'drizzle-orm';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { freshDatabase } from '../../support/servers.ts';
@@ -18,8 +18,8 @@ async function connectVia(url: string, port: number): Promise<PgClient> {
   return connectTo(via.href);
 }
 
-function connectTo(url: string): PgClient {
-  const pg = connectPg(url);
+function connectTo(url: string, poolSize?: number): PgClient {
+  const pg = connectPg(url, poolSize);
   closers.push(() => pg.close());
   return pg;
 }
@@ -60,6 +60,26 @@ describe('the pool', () => {
     expect(broken).toBe(5);
     expect(asked.map(({ status }) => status)).toContain('rejected');
     expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
+  });
+
+  it('works over a new connection when one closed with a statement half given to it', async () => {
+    const connect = vi.spyOn(net, 'connect');
+    closers.push(() => connect.mockRestore());
+    const { db } = connectTo(await freshDatabase(), 1);
+    await db.execute(sql`select 1`);
+    const socket = connect.mock.results.at(-1)?.value as net.Socket;
+    const { promise: lost, resolve, reject } = Promise.withResolvers<unknown>();
+    // The socket says that it is closed after this turn's immediates, in which the statement comes.
+    setTimeout(() => {
+      socket.destroy();
+      setImmediate(() => db.execute(sql`select ${'lost'}::text`).then(resolve, reject));
+    });
+    await expect(lost).rejects.toThrow();
+    for (const value of ['a', 'b']) {
+      expect([...(await db.execute(sql`select ${value}::text as said`))]).toEqual([
+        { said: value },
+      ]);
+    }
   });
 
   it('gives a half open connection up, and works over a new one', async () => {
