@@ -25,6 +25,8 @@ import { LEASE_MS } from './plan.ts';
 export const SECRET = 's'.repeat(32);
 const APIS = 2;
 const STOP_LIMIT_MS = 8000;
+/** What a crash left behind may keep it from starting for a while. */
+const START_LIMIT_MS = 60_000;
 const DEATH_CHARS = 4000;
 /** An api without Redis for so long cannot put what it has committed: the reconciler must. */
 const UNHEARD_MS = 300;
@@ -154,7 +156,7 @@ export class Deployment {
     const { port } = this.#postgres;
     this.#postgres = await until(
       () => startPostgres({ dir: path.join(this.#dir, 'postgres'), port }),
-      { what: 'Postgres starts again' },
+      { timeoutMs: START_LIMIT_MS, what: 'Postgres starts again' },
     );
   }
 
@@ -176,7 +178,7 @@ export class Deployment {
   async #startRedis(): Promise<void> {
     this.#redis = await until(
       () => startRedis({ dir: path.join(this.#dir, 'redis'), port: this.#redis.port }),
-      { what: 'Redis starts again' },
+      { timeoutMs: START_LIMIT_MS, what: 'Redis starts again' },
     );
   }
 
@@ -269,7 +271,9 @@ export class Deployment {
     this.#ended.add(managed);
     signal(managed.pid, 'SIGKILL');
     const restarted = managed.exited
-      .then(() => until(() => start().then(() => true), { timeoutMs: 60_000, what: 'it restarts' }))
+      .then(() =>
+        until(() => start().then(() => true), { timeoutMs: START_LIMIT_MS, what: 'it restarts' }),
+      )
       .then(() => {});
     this.#starting.add(restarted);
     void restarted.finally(() => this.#starting.delete(restarted));
