@@ -28,6 +28,13 @@ export function isAlive(pid: number): boolean {
   return startedAt(pid) !== undefined;
 }
 
+/** Has SIGSTOP reached it? Until then it may start other processes. */
+export function isStopped(pid: number): boolean {
+  if (!LINUX) return ps('stat=', pid).startsWith('T');
+  const stat = read(`/proc/${pid}/stat`);
+  return stat.slice(stat.lastIndexOf(') ') + 2).startsWith('T');
+}
+
 /** The processes that it started and that run still. */
 export function childrenOf(pid: number): number[] {
   if (!LINUX) {

@@ -15,7 +15,7 @@ import type { ManagedProcess } from '../../../scripts/dev/managed-process.ts';
 import { logFileOf, startOwnProcess } from '../../../scripts/dev/own-process.ts';
 import { freePort } from '../../../scripts/dev/ports.ts';
 import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
-import { childrenOf, signal } from '../../../scripts/dev/process-table.ts';
+import { childrenOf, isStopped, signal } from '../../../scripts/dev/process-table.ts';
 import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { until } from '../../support/until.ts';
@@ -149,8 +149,11 @@ export class Deployment {
   }
 
   async restartPostgres(): Promise<void> {
-    // Stopped first: what it started after its children were listed would hold on to its memory.
-    signal(this.#postgres.pid, 'SIGSTOP');
+    const { pid: postmaster } = this.#postgres;
+    // One that it starts after its children were listed would wait for ever for a lock of those killed,
+    // in their shared memory, over which no server starts.
+    signal(postmaster, 'SIGSTOP');
+    await until(() => isStopped(postmaster), { what: 'Postgres has stopped' });
     for (const pid of this.#postgresPids()) signal(pid, 'SIGKILL');
     await this.#postgres.exited;
     const { port } = this.#postgres;
