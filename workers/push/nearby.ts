@@ -44,6 +44,8 @@ const CLAIM_POLL_MS = 100;
 /** A window takes less while Apple is well; else its job is looked at so often meanwhile. */
 const OFFER_POLL_MS = 250;
 const CLAIM_POLLS_MAX = 100;
+/** A job is reserved once in a chunk's time; with more, Redis is behind the row: the task runs again later. */
+const READS_MAX = 3;
 
 export interface NearbyLane {
   /** Splits a wave into chunks; leaves out those that are done with. */
@@ -103,7 +105,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     signal: AbortSignal,
   ): Promise<ChunkResult | null> {
     const before: ChunkResult = { offer: 'open', phones: 0, never: [] };
-    for (;;) {
+    for (let read = 0; read < READS_MAX; read++) {
       const job = await findJob(ctx.db, jobId);
       if (!job) return null;
       const reservedFor = reservedDriver(job);
@@ -115,6 +117,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       before.never.push(...result.never);
       if (result.offer !== 'reserved') return { ...before, offer: result.offer };
     }
+    throw new Error('Redis and the row do not agree for whom this job is reserved');
   }
 
   async function pushAll(
