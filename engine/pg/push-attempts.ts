@@ -6,18 +6,24 @@ import type { RowOf } from './jobs.ts';
 
 export type PushOutcome = 'sent' | 'rejected' | 'never_processed' | 'unknown' | 'not_sent';
 
-export interface PushAttempt {
-  apnsId: string;
+/** What is pushed to any number of phones. */
+export interface Pushed {
   jobId: string;
+  /** 0 for what is not part of a wave. */
   wave: number;
-  userId: string;
   app: App;
   lane: 'critical' | 'nearby';
   kind: string;
   notificationId: string | null;
+}
+
+/** One push of it to one phone. */
+export interface PushAttempt {
+  apnsId: string;
+  userId: string;
   tokenSuffix: string;
   /** The attempt whose place it takes. */
-  resendOf?: string;
+  resendOf?: string | undefined;
 }
 
 /**
@@ -28,28 +34,30 @@ export interface PushAttempt {
  */
 export async function recordAttempts(
   db: Db,
+  { jobId, wave, app, lane, kind, notificationId }: Pushed,
   attempts: readonly PushAttempt[],
 ): Promise<Set<string>> {
   if (attempts.length === 0) return new Set();
   const rows = await db.execute<{ id: string }>(sql`
     with a as (
       select * from jsonb_to_recordset(${JSON.stringify(attempts)}::text::jsonb)
-        as r("apnsId" text, "jobId" text, wave int, "userId" text, app text, lane text, kind text,
-          "notificationId" text, "tokenSuffix" text, "resendOf" text)),
+        as r("apnsId" text, "userId" text, "tokenSuffix" text, "resendOf" text)),
     marked as (
       insert into push_marks (job_id, wave, driver_id)
-      select distinct "jobId", wave, "userId" from a
-      where lane = 'nearby' and "resendOf" is null order by 1, 2, 3
-      on conflict do nothing returning job_id, wave, driver_id),
+      select distinct ${jobId}::text, ${wave}::int, "userId" from a
+      where ${lane === 'nearby'}::boolean and "resendOf" is null order by "userId"
+      on conflict do nothing returning driver_id),
     taken as (
       update push_attempts p set resent = true from a
       where p.apns_id = a."resendOf" and not p.resent returning p.apns_id),
     mine as (
       insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, notification_id,
         token_suffix)
-      select "apnsId", "jobId", wave, "userId", app, lane, kind, "notificationId", "tokenSuffix" from a
-      where lane <> 'nearby' or "resendOf" in (select apns_id from taken)
-        or ("jobId", wave, "userId") in (select job_id, wave, driver_id from marked)
+      select "apnsId", ${jobId}::text, ${wave}::int, "userId", ${app}::text, ${lane}::text,
+        ${kind}::text, ${notificationId}::text, "tokenSuffix"
+      from a
+      where ${lane !== 'nearby'}::boolean or "resendOf" in (select apns_id from taken)
+        or "userId" in (select driver_id from marked)
       returning apns_id)
     select "apnsId" as id from a where "apnsId" not in (select apns_id from mine)`);
   return new Set(rows.map((row) => row.id));
@@ -80,7 +88,8 @@ export async function recordResults(db: Db, results: readonly PushResult[]): Pro
 }
 
 export interface AttemptRow
-  extends Omit<PushAttempt, 'resendOf'>,
+  extends Pushed,
+    Omit<PushAttempt, 'resendOf'>,
     Omit<PushResult, 'apnsUniqueId'> {
   apnsUniqueId: string | null;
   at: number;

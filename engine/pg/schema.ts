@@ -239,7 +239,9 @@ export const pushAttempts = pgTable(
   },
   (t) => [
     index('push_attempts_job').on(t.jobId, t.wave, t.userId),
-    index('push_attempts_notification').on(t.notificationId),
+    index('push_attempts_notification')
+      .on(t.notificationId)
+      .where(sql`${t.notificationId} is not null`),
     uniqueIndex('push_attempts_apns_id').on(t.apnsId),
   ],
 );

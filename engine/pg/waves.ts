@@ -1,6 +1,7 @@
 /** Waves in Postgres: one row a wave, candidates in order of distance. */
 import { sql } from 'drizzle-orm';
-import { anyOf, type Db } from './client.ts';
+import type { Db } from './client.ts';
+import type { DeviceToken } from './device-tokens.ts';
 import { CLAIMABLE_SQL, type RowOf } from './jobs.ts';
 
 export interface Candidate {
@@ -53,34 +54,35 @@ export async function countCandidates(db: Db, jobId: string, wave: number): Prom
   return row?.count ?? 0;
 }
 
-/** A wave's candidates from position `from`, at most `count` of them, nearest first. */
-export async function readCandidates(
+export interface WavePhone extends DeviceToken {
+  /** Its driver was pushed this wave before. */
+  pushed: boolean;
+}
+
+/**
+ * The phones of a wave's candidates `from` … `from + count - 1`, nearest first; none of who is not
+ * offered the job any more: he refused it, or may not work.
+ */
+export async function listWavePhones(
   db: Db,
   jobId: string,
   wave: number,
-  from: number,
-  count: number,
-): Promise<string[]> {
-  const rows = await db.execute<{ ids: string[] }>(sql`
-    select to_jsonb(candidate_ids[${from + 1}::int : ${from + count}::int]) as ids
-    from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
-  return rows[0]?.ids ?? [];
-}
-
-/** Who of a wave's candidates is not offered the job any more: he refused it, or may not work. */
-export async function listNotOffered(
-  db: Db,
-  jobId: string,
-  among: readonly string[],
-): Promise<Set<string>> {
-  const rows = await db.execute<{ id: string }>(sql`
-    select driver_id as id from job_refusals
-    where job_id = ${jobId} and driver_id = ${anyOf(among)}
-    union all
-    select id from drivers
-    where id = ${anyOf(among)}
-      and not (online and approval_status = 'approved' and not is_operator)`);
-  return new Set(rows.map((row) => row.id));
+  { from, count }: { from: number; count: number },
+): Promise<WavePhone[]> {
+  return db.execute<RowOf<WavePhone>>(sql`
+    select t.token, t.user_id as "userId", t.environment, m.driver_id is not null as pushed
+    from job_waves w
+      cross join unnest(w.candidate_ids[${from + 1}::int : ${from + count}::int])
+        with ordinality as c(id, place)
+      -- "offset 0": looked up for each driver, never all phones of the app read and compared.
+      cross join lateral (
+        select * from device_tokens where user_id = c.id and app = 'driver' offset 0) t
+      left join push_marks m on m.job_id = w.job_id and m.wave = w.wave and m.driver_id = c.id
+    where w.job_id = ${jobId} and w.wave = ${wave}::int
+      and not exists (select from job_refusals r where r.job_id = w.job_id and r.driver_id = c.id)
+      and not exists (select from drivers d where d.id = c.id
+        and not (d.online and d.approval_status = 'approved' and not d.is_operator))
+    order by c.place, t.registered_at`);
 }
 
 /** Waves of open jobs that nobody dispatched for a while; of one that is reserved none is. */
@@ -104,19 +106,20 @@ export async function listChunksDone(db: Db, jobId: string, wave: number): Promi
   return new Set(rows[0]?.done ?? []);
 }
 
-/** A chunk is done with; after the last of `chunks` the wave is. Null when it has no chunk. */
+/** The chunk that begins at `from` is done with, after the last the wave is; null when it has none. */
 export async function markPushed(
   db: Db,
   jobId: string,
   wave: number,
-  chunk: { from: number | null; chunks: number },
+  { from, chunkSize }: { from: number | null; chunkSize: number },
 ): Promise<void> {
   await db.execute(sql`
     with done as (
-      select array(select distinct unnest(array_append(chunks_done, ${chunk.from}::int))) as all_done
+      select array(select distinct unnest(array_append(chunks_done, ${from}::int))) as all_done
       from job_waves where job_id = ${jobId} and wave = ${wave}::int for update)
     update job_waves set chunks_done = array_remove(done.all_done, null),
-      pushed_at = case when cardinality(array_remove(done.all_done, null)) >= ${chunk.chunks}::int
+      pushed_at = case when cardinality(array_remove(done.all_done, null))
+          >= ceil(cardinality(candidate_ids)::float8 / ${chunkSize}::int)
         then coalesce(pushed_at, now()) end
     from done where job_id = ${jobId} and wave = ${wave}::int`);
 }

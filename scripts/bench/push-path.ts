@@ -18,7 +18,8 @@ import { createPushQueues, type PushQueues } from '../../workers/queues.ts';
 import type { Target } from './push-senders.ts';
 import { addDrivers, newJob, type Stores, startEngine } from './stack.ts';
 
-const DONE_POLL_MS = 20;
+/** Seldom enough that asking costs next to nothing of what is measured. */
+const DONE_POLL_MS = 100;
 
 export interface PushPath {
   ctx: EngineContext;

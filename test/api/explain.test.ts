@@ -37,10 +37,8 @@ async function push(jobId: string, userId: string, answers: [number, string | nu
   const pushes = answers.map(([status, reason]) => ({ apnsId: randomUUID(), status, reason }));
   await recordAttempts(
     api.engine.ctx.db,
-    pushes.map(({ apnsId }) => ({
-      ...{ apnsId, jobId, wave: 1, userId, app: 'driver', lane: 'nearby', kind: 'new_job' },
-      ...{ notificationId: null, tokenSuffix: 'x' },
-    })),
+    { jobId, wave: 1, app: 'driver', lane: 'nearby', kind: 'new_job', notificationId: null },
+    pushes.map(({ apnsId }) => ({ apnsId, userId, tokenSuffix: 'x' })),
   );
   await recordResults(
     api.engine.ctx.db,

@@ -2,7 +2,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
-import { type PushAttempt, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
+import { type Pushed, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
 let api: Api;
@@ -193,18 +193,19 @@ describe('GET /api/jobs/:id/timeline', () => {
     const job = await postJob(customer);
     await accept(job);
     const { db } = api.engine.ctx;
-    const attempt: PushAttempt = {
+    const offer: Pushed = {
       jobId: job.id,
-      userId: 'd1',
       app: 'driver',
       lane: 'nearby',
       kind: 'job:new',
-      apnsId: 'apns-1',
       wave: 1,
       notificationId: null,
-      tokenSuffix: 'abcdef',
     };
-    await recordAttempts(db, [attempt, { ...attempt, apnsId: 'apns-2' }]);
+    const phone = { userId: 'd1', tokenSuffix: 'abcdef' };
+    await recordAttempts(db, offer, [
+      { apnsId: 'apns-1', ...phone },
+      { apnsId: 'apns-2', ...phone },
+    ]);
     const taken = { outcome: 'sent', status: 200, reason: null, latencyMs: 5 } as const;
     await recordResults(db, [
       { apnsId: 'apns-1', outcome: 'rejected', status: 410, reason: 'Unregistered', latencyMs: 5 },

@@ -3,7 +3,8 @@ import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { driverCounters } from '../../engine/pg/drivers.ts';
 import { type PushOutcome, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
-import { readCandidates, saveDeliveries } from '../../engine/pg/waves.ts';
+import { saveDeliveries } from '../../engine/pg/waves.ts';
+import { candidatesOf } from '../support/candidates.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
@@ -22,7 +23,7 @@ async function offered(
   expiresAt: number | null = null,
 ): Promise<string> {
   const { id } = await t.post({ expiresAt });
-  await until(async () => (await readCandidates(t.ctx.db, id, 1, 0, 10)).includes('dan'));
+  await until(async () => (await candidatesOf(t.ctx.db, id)).includes('dan'));
   if (reached === 'nothing') return id;
   if (reached === 'socket') {
     // Told twice, as after a reconnect: one delivery all the same.
@@ -30,18 +31,9 @@ async function offered(
     return id;
   }
   const apnsId = randomUUID();
-  await recordAttempts(t.ctx.db, [
-    {
-      apnsId,
-      jobId: id,
-      wave: 1,
-      userId: 'dan',
-      app: 'driver',
-      lane: 'nearby',
-      kind: 'new_job',
-      notificationId: null,
-      tokenSuffix: 'x',
-    },
+  const offer = { jobId: id, wave: 1, app: 'driver', lane: 'nearby', kind: 'new_job' } as const;
+  await recordAttempts(t.ctx.db, { ...offer, notificationId: null }, [
+    { apnsId, userId: 'dan', tokenSuffix: 'x' },
   ]);
   await recordResults(t.ctx.db, [
     { apnsId, outcome: reached, status: null, reason: null, latencyMs: null },

@@ -4,9 +4,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../../engine/domain/job.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
-import { readCandidates } from '../../engine/pg/waves.ts';
 import { usersLog } from '../../engine/redis/keys.ts';
 import type { UserEvent } from '../../engine/settle.ts';
+import { candidatesOf } from '../support/candidates.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
@@ -33,7 +33,7 @@ const told = async (user: string, app: 'driver' | 'customer', jobId: string) =>
 const candidates = (jobId: string, wave = 1) =>
   until(async () => {
     if (!t.waves.some((w) => w.jobId === jobId && w.wave === wave)) return null;
-    return readCandidates(t.ctx.db, jobId, wave, 0, 100);
+    return candidatesOf(t.ctx.db, jobId, wave);
   });
 
 describe('posting', () => {

@@ -6,9 +6,9 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { distanceKm, type Position } from '../../engine/domain/distance.ts';
 import { zoneOf } from '../../engine/domain/zones.ts';
 import { findDriver, saveLastSeen } from '../../engine/pg/drivers.ts';
-import { readCandidates } from '../../engine/pg/waves.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
 import { driversLog } from '../../engine/redis/keys.ts';
+import { candidatesOf } from '../support/candidates.ts';
 import { HERE, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 import { copyOf, violations } from './support/steps.ts';
@@ -63,7 +63,7 @@ const muster: Index = {
 async function chosenFor(at: Position, truckType: string | null): Promise<string[]> {
   const job = await t.post({ position: at, truckType });
   await until(() => t.waves.some((wave) => wave.jobId === job.id));
-  return readCandidates(t.ctx.db, job.id, 1, 0, 100);
+  return candidatesOf(t.ctx.db, job.id);
 }
 
 // ride-hailing (richxcame): a buffered write that is flushed after "offline" puts the driver back

@@ -81,19 +81,10 @@ export function createCriticalLane(ctx: EngineContext, sender: Sender): Critical
       const at = dueAt(own(device, before));
       return at !== null && at <= ctx.now();
     });
-    const sent = await sender.send(
-      'critical',
-      due.map((device) => ({
-        device,
-        app: note.app,
-        jobId: note.jobId,
-        wave: 0,
-        kind: note.type,
-        notificationId: note.id,
-        payload,
-        expiresAt,
-      })),
-    );
+    const { app, jobId, type: kind, id: notificationId } = note;
+    const about = { lane: 'critical' as const, app, jobId, wave: 0, kind, notificationId };
+    const receivers = due.map((device) => ({ device }));
+    const sent = await sender.send({ ...about, payload, expiresAt }, receivers);
     const after = await listAttempts(ctx.db, { notificationId: note.id });
     const again = devices.flatMap((device): Waits[] => {
       const attempts = own(device, after);

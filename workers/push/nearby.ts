@@ -8,15 +8,14 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../../engine/context.ts';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import { newJobAlert } from '../../engine/domain/notices.ts';
-import { type DeviceToken, deviceTokensOf } from '../../engine/pg/device-tokens.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { lastAttempts } from '../../engine/pg/push-attempts.ts';
+import { type AttemptRow, lastAttempts } from '../../engine/pg/push-attempts.ts';
 import {
   countCandidates,
   listChunksDone,
-  listNotOffered,
+  listWavePhones,
   markPushed,
-  readCandidates,
+  type WavePhone,
 } from '../../engine/pg/waves.ts';
 import { inZone } from '../../engine/rebuild.ts';
 import { checkOffer } from '../../engine/redis/job-scripts.ts';
@@ -31,12 +30,12 @@ import {
   type Waits,
   waitsFor,
 } from './push-again.ts';
-import { type Outgoing, type Sender, type Sent, suffixOf } from './sender.ts';
+import { type Push, type Receiver, type Sender, type Sent, suffixOf } from './sender.ts';
 
-/** Large enough to be cheap in the queue, small enough to be shared among workers. */
-const CHUNK = 200;
-/** Phones between two looks at the job: what may still go out after a claim. */
-const WINDOW = 50;
+/** Drivers of a task: enough to be cheap in the queue, few enough to be shared among workers. */
+const CHUNK = 250;
+/** Phones between two looks at the job: what may still go out after a claim, for each task that runs. */
+const WINDOW = 100;
 /** An offer is old news after this; Apple need not deliver it later. */
 const OFFER_LIFE_MS = 10 * 60_000;
 /** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */
@@ -79,38 +78,39 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
         if (done.has(from)) continue;
         chunks.push({ job_id, wave, from, count: Math.min(CHUNK, count - from) });
       }
-      if (count === 0) await markPushed(ctx.db, job_id, wave, { from: null, chunks: 0 });
+      if (count === 0) await markPushed(ctx.db, job_id, wave, { from: null, chunkSize: CHUNK });
       return chunks;
     },
 
     async chunk(task, signal) {
       const { job_id, wave, from, count } = task;
-      const candidates = await readCandidates(ctx.db, job_id, wave, from, count);
-      const result = await pushTo(candidates, { jobId: job_id, wave }, signal);
+      const result = await pushTo(task, signal);
       if (!result) return 'no such job';
-      const chunks = Math.ceil((await countCandidates(ctx.db, job_id, wave)) / CHUNK);
-      await markPushed(ctx.db, job_id, wave, { from, chunks });
+      await markPushed(ctx.db, job_id, wave, { from, chunkSize: CHUNK });
       if (result.never.length > 0) throw neverAccepted('job offer', result.never);
       if (result.offer === 'closed') {
         return `${result.phones} phones; the job was taken or closed meanwhile`;
       }
-      return `${result.phones} phones of ${candidates.length} drivers`;
+      return `${result.phones} phones of ${count} drivers`;
     },
   };
 
   /** Pushes those to whom the job is offered by its row, which is read anew when it is reserved. */
   async function pushTo(
-    candidates: readonly string[],
-    { jobId, wave }: { jobId: string; wave: number },
+    { job_id, wave, from, count }: ChunkTask,
     signal: AbortSignal,
   ): Promise<ChunkResult | null> {
     const before: ChunkResult = { offer: 'open', phones: 0, never: [] };
     for (let read = 0; read < READS_MAX; read++) {
-      const job = await findJob(ctx.db, jobId);
+      const job = await findJob(ctx.db, job_id);
       if (!job) return null;
+      const phones = await listWavePhones(ctx.db, job_id, wave, { from, count });
       const reservedFor = reservedDriver(job);
-      const drivers = candidates.filter((id) => reservedFor === null || id === reservedFor);
-      const { due, waiting } = await duePushes(job, wave, drivers);
+      const { due, waiting } = await dueReceivers(
+        job,
+        wave,
+        phones.filter(({ userId }) => reservedFor === null || userId === reservedFor),
+      );
       const again = new PushAgain('job offer').add(waiting);
       const result = await pushAll(job, wave, { due, again }, signal);
       before.phones += result.phones;
@@ -123,9 +123,10 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
   async function pushAll(
     job: JobRow,
     wave: number,
-    { due, again }: { due: readonly Outgoing[]; again: PushAgain },
+    { due, again }: { due: readonly Receiver[]; again: PushAgain },
     signal: AbortSignal,
   ): Promise<ChunkResult> {
+    const push = offerPush(job, wave);
     let phones = 0;
     const never: Sent[] = [];
     for (const window of windowsOf(due)) {
@@ -133,7 +134,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       const offer = await offerOf(job, wave);
       if (offer !== 'open') return { offer, phones, never };
       const sent = await whileOffered(job, wave, (withdrawn) =>
-        sender.send('nearby', window, withdrawn),
+        sender.send(push, window, withdrawn),
       );
       phones += sent.filter((one) => one.outcome === 'sent').length;
       again.add(sent.filter((one) => one.retry).map(waitsFor));
@@ -186,60 +187,51 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     return reservedFor !== null && reservedFor !== reservedDriver(known) ? 'reserved' : 'open';
   }
 
+  function offerPush(job: JobRow, wave: number): Push {
+    return {
+      ...{ lane: 'nearby', app: 'driver', jobId: job.id, wave, kind: 'new_job' },
+      notificationId: null,
+      payload: alertPayload({
+        ...newJobAlert(job.address, job.totalPrice),
+        data: { job_id: job.id, type: 'job:new', version: job.version },
+      }),
+      expiresAt: Math.min(ctx.now() + OFFER_LIFE_MS, job.expiresAt ?? Number.MAX_VALUE),
+    };
+  }
+
   /**
-   * First pushes to drivers who had none in this wave, and others that surely reached nobody; to those
-   * to whom the job is still offered. `waiting`: those whose phone is left alone for a while.
+   * Phones of drivers who had no push in this wave, and those that it surely did not reach. `waiting`:
+   * those that are left alone for a while.
    */
-  async function duePushes(
+  async function dueReceivers(
     job: JobRow,
     wave: number,
-    candidates: readonly string[],
-  ): Promise<{ due: Outgoing[]; waiting: Waits[] }> {
-    const notOffered = await listNotOffered(ctx.db, job.id, candidates);
-    const drivers = candidates.filter((id) => !notOffered.has(id));
-    const payload = alertPayload({
-      ...newJobAlert(job.address, job.totalPrice),
-      data: { job_id: job.id, type: 'job:new', version: job.version },
-    });
-    const expiresAt = Math.min(ctx.now() + OFFER_LIFE_MS, job.expiresAt ?? Number.MAX_VALUE);
-    const devices = await deviceTokensOf(ctx.db, 'driver', drivers);
-    const before = Map.groupBy(
-      await lastAttempts(ctx.db, job.id, wave, drivers),
-      (attempt) => attempt.userId,
-    );
-    const place = new Map(drivers.map((id, i) => [id, i]));
-    const placeOf = ({ userId }: DeviceToken) => place.get(userId) ?? 0;
+    phones: readonly WavePhone[],
+  ): Promise<{ due: Receiver[]; waiting: Waits[] }> {
+    const pushed = new Set(phones.filter((phone) => phone.pushed).map(({ userId }) => userId));
+    const attempts = pushed.size > 0 ? await lastAttempts(ctx.db, job.id, wave, [...pushed]) : [];
+    const before = Map.groupBy(attempts, ({ userId }) => userId);
     const waiting: Waits[] = [];
-    const due = devices
-      .sort((a, b) => placeOf(a) - placeOf(b))
-      .flatMap((device): Outgoing[] => {
-        const own = before.get(device.userId);
-        const failed = own?.find(
-          ({ tokenSuffix, outcome, status, reason }) =>
-            tokenSuffix === suffixOf(device.token) &&
-            (outcome === 'never_processed' ||
-              (outcome === 'rejected' && !isFinal(status ?? 0, reason ?? '', 'nearby'))),
+    const due = phones.flatMap((device): Receiver[] => {
+      if (!device.pushed) return [{ device }];
+      const failed = before
+        .get(device.userId)
+        ?.find(
+          (attempt) => attempt.tokenSuffix === suffixOf(device.token) && reachedNobody(attempt),
         );
-        if (own && !failed) return [];
-        const inMs = failed ? restsUntil([failed]) - ctx.now() : 0;
-        if (failed && inMs > 0) {
-          waiting.push({ why: failed.reason ?? failed.outcome, inMs });
-          return [];
-        }
-        const push: Outgoing = {
-          device,
-          app: 'driver',
-          jobId: job.id,
-          wave,
-          kind: 'new_job',
-          notificationId: null,
-          payload,
-          expiresAt,
-        };
-        return [failed ? { ...push, resendOf: failed.apnsId } : push];
-      });
+      if (!failed) return [];
+      const inMs = restsUntil([failed]) - ctx.now();
+      if (inMs <= 0) return [{ device, resendOf: failed.apnsId }];
+      waiting.push({ why: failed.reason ?? failed.outcome, inMs });
+      return [];
+    });
     return { due, waiting };
   }
+}
+
+function reachedNobody({ outcome, status, reason }: AttemptRow): boolean {
+  if (outcome === 'rejected') return !isFinal(status ?? 0, reason ?? '', 'nearby');
+  return outcome === 'never_processed';
 }
 
 /** Who alone may take the job, while it is reserved. */
@@ -248,9 +240,9 @@ function reservedDriver(job: JobRow): string | null {
 }
 
 /** All phones of a driver are in one window: they are recorded together or not at all. */
-function windowsOf(pushes: readonly Outgoing[]): Outgoing[][] {
-  const windows: Outgoing[][] = [];
-  for (const own of Map.groupBy(pushes, (push) => push.device.userId).values()) {
+function windowsOf(receivers: readonly Receiver[]): Receiver[][] {
+  const windows: Receiver[][] = [];
+  for (const own of Map.groupBy(receivers, ({ device }) => device.userId).values()) {
     const last = windows.at(-1);
     if (last && last.length + own.length <= WINDOW) last.push(...own);
     else windows.push(own);

@@ -10,29 +10,27 @@ import type { Db } from '../../engine/pg/client.ts';
 import { type DeviceToken, removeGoneToken } from '../../engine/pg/device-tokens.ts';
 import {
   type PushAttempt,
+  type Pushed,
   type PushResult,
   recordAttempts,
   recordResults,
 } from '../../engine/pg/push-attempts.ts';
-import type { Lane } from '../queues.ts';
 import type { ApnsPush } from './apns/client.ts';
 import { labelOf, reactionTo } from './apns/reactions.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
 import type { PushMetrics } from './metrics.ts';
 
-/** One push to one phone. */
-export interface Outgoing {
-  device: DeviceToken;
-  app: App;
-  jobId: string;
-  /** 0 for what is not part of a wave. */
-  wave: number;
-  kind: string;
-  notificationId: string | null;
+/** What is pushed, the same to every phone. */
+export interface Push extends Pushed {
   payload: string;
   /** Epoch ms after which Apple need not deliver it any more. */
   expiresAt: number;
-  /** The attempt whose place it takes. */
+}
+
+/** One phone that it goes to. */
+export interface Receiver {
+  device: DeviceToken;
+  /** The attempt whose place this one takes. */
   resendOf?: string;
 }
 
@@ -46,12 +44,12 @@ export interface Sent extends PushResult {
 
 export interface Sender {
   /**
-   * Puts pushes on record, sends them and records what became of them. A nearby push that another
-   * run has made already is left out, also of the result. What waits for a stream when `withdrawn` is
-   * aborted is not sent. What is held back by a pause is no attempt: it is not on record, but in the
-   * result, to be sent again later.
+   * Puts a push on record for each phone, sends it and records what became of it. A nearby one that
+   * another run has made already is left out, also of the result. What waits for a stream when
+   * `withdrawn` is aborted is not sent. What is held back by a pause is no attempt: it is not on
+   * record, but in the result, to be sent again later.
    */
-  send(lane: Lane, pushes: readonly Outgoing[], withdrawn?: AbortSignal): Promise<Sent[]>;
+  send(push: Push, receivers: readonly Receiver[], withdrawn?: AbortSignal): Promise<Sent[]>;
   close(): Promise<void>;
 }
 
@@ -71,32 +69,18 @@ export function createSender(parts: {
   const { db, routes, metrics, log } = parts;
   const told = new Set<string>();
 
-  async function sendOne(
-    lane: Lane,
-    push: Outgoing,
-    apnsId: string,
-    withdrawn: AbortSignal | undefined,
-  ) {
+  async function sendOne(push: Push, device: DeviceToken, request: ApnsPush): Promise<Sent> {
+    const { apnsId } = request;
     const started = performance.now();
-    const request: ApnsPush = {
-      token: push.device.token,
-      topic: routes.topicOf(push.app),
-      payload: push.payload,
-      collapseId: push.jobId,
-      expiration: Math.floor(push.expiresAt / 1000),
-      apnsId,
-      lane,
-      ...(withdrawn && { withdrawn }),
-    };
-    const verdict = await routes.send(push.device.environment, request);
+    const verdict = await routes.send(device.environment, request);
     const took = performance.now() - started;
     const { outcome, status, reason } = verdict;
     const label = outcome === 'rejected' ? labelOf(reason ?? '') : (reason ?? '');
-    metrics.pushed(lane, outcome, label, took / 1000);
+    metrics.pushed(push.lane, outcome, label, took / 1000);
     if (status !== null) tellOurFault(status, reason ?? '', push.kind);
-    if (verdict.goneAt !== undefined) await forget(push.device, verdict.goneAt, reason);
+    if (verdict.goneAt !== undefined) await forget(device, verdict.goneAt, reason);
     return {
-      device: push.device,
+      device,
       apnsId,
       outcome,
       status,
@@ -133,58 +117,52 @@ export function createSender(parts: {
    * Those that a pause holds back, with its reason. All phones of a user go or none, for they are
    * recorded together; when a pause is over one user's go first, and what they meet decides.
    */
-  function heldBack(pushes: readonly Outgoing[]): Map<Outgoing, string> {
-    const held = new Map<Outgoing, string>();
+  function heldBack(app: App, receivers: readonly Receiver[]): Map<Receiver, string> {
+    const held = new Map<Receiver, string>();
     const tried = new Set<string>();
-    for (const own of Map.groupBy(pushes, (push) => push.device.userId).values()) {
-      const reasons = own.map(({ app, device: { environment } }) => {
+    for (const own of Map.groupBy(receivers, ({ device }) => device.userId).values()) {
+      const reasons = own.map(({ device: { environment } }) => {
         const state = routes.stateOf(environment, app);
         if (!state) return null;
-        const where = `${environment} ${app}`;
-        if (!state.over || tried.has(where)) return state.reason;
-        tried.add(where);
+        if (!state.over || tried.has(environment)) return state.reason;
+        tried.add(environment);
         return null;
       });
-      own.forEach((push, i) => {
+      own.forEach((receiver, i) => {
         const reason = reasons[i];
-        if (reason && !reasons.includes(null)) held.set(push, reason);
+        if (reason && !reasons.includes(null)) held.set(receiver, reason);
       });
     }
     return held;
   }
 
   return {
-    async send(lane, pushes, withdrawn) {
-      const held = heldBack(pushes);
-      const due = pushes
-        .filter((push) => !held.has(push))
-        .map((push) => ({ push, apnsId: randomUUID() }));
-      const attempts = due.map(({ push, apnsId }) => attemptOf(lane, push, apnsId));
-      const refused = await recordAttempts(db, attempts);
-      const sent = await Promise.all(
-        due
-          .filter(({ apnsId }) => !refused.has(apnsId))
-          .map(({ push, apnsId }) => sendOne(lane, push, apnsId, withdrawn)),
-      );
+    async send(push, receivers, withdrawn) {
+      const held = heldBack(push.app, receivers);
+      const due = receivers.filter((receiver) => !held.has(receiver));
+      const attempts = due.map(({ device, resendOf }) => {
+        const { userId, token } = device;
+        return { apnsId: randomUUID(), userId, tokenSuffix: suffixOf(token), resendOf };
+      });
+      const refused = await recordAttempts(db, push, attempts);
+      const alike = {
+        topic: routes.topicOf(push.app),
+        payload: push.payload,
+        collapseId: push.jobId,
+        expiration: Math.floor(push.expiresAt / 1000),
+        lane: push.lane,
+        withdrawn,
+      };
+      const sending = due.flatMap(({ device }, i) => {
+        const { apnsId } = attempts[i] as PushAttempt;
+        if (refused.has(apnsId)) return [];
+        return sendOne(push, device, { ...alike, token: device.token, apnsId });
+      });
+      const sent = await Promise.all(sending);
       await recordResults(db, sent);
       return [...sent, ...[...held].map(([{ device }, reason]) => notTried(device, reason))];
     },
     close: () => routes.close(),
-  };
-}
-
-function attemptOf(lane: Lane, push: Outgoing, apnsId: string): PushAttempt {
-  return {
-    apnsId,
-    jobId: push.jobId,
-    wave: push.wave,
-    userId: push.device.userId,
-    app: push.app,
-    lane,
-    kind: push.kind,
-    notificationId: push.notificationId,
-    tokenSuffix: suffixOf(push.device.token),
-    ...(push.resendOf !== undefined && { resendOf: push.resendOf }),
   };
 }
 

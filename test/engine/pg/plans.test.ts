@@ -11,7 +11,7 @@ import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/driv
 import { findJob, findJobs, transitionJob } from '../../../engine/pg/jobs.ts';
 import { markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
 import { lastAttempts, recordAttempts, recordResults } from '../../../engine/pg/push-attempts.ts';
-import { listNotOffered, markDispatched, takeUnpushed } from '../../../engine/pg/waves.ts';
+import { listWavePhones, markDispatched, takeUnpushed } from '../../../engine/pg/waves.ts';
 import { markSettled } from '../../../engine/pg/work-lists.ts';
 import { cleanups } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
@@ -120,26 +120,24 @@ describe('by a plan from when tables were empty, rows are read for', () => {
   const attempts = () =>
     ids('d').map((userId) => ({
       apnsId: `new-${run++}`,
-      jobId: 'j1',
-      wave: 2,
       userId,
-      app: 'driver' as const,
-      lane: 'nearby' as const,
-      kind: 'new_job',
-      notificationId: null,
       tokenSuffix: 'x',
       resendOf: 'p1',
     }));
+  const offer = { jobId: 'j1', wave: 2, app: 'driver', lane: 'nearby', kind: 'new_job' } as const;
   const statements: [string, () => Promise<unknown>][] = [
     ['phones of drivers', () => deviceTokensOf(fresh.db, 'driver', ids('d'))],
     ['what drivers were pushed', () => lastAttempts(fresh.db, 'j1', 1, ids('d'))],
-    ['pushes that begin', () => recordAttempts(fresh.db, attempts())],
+    [
+      'pushes that begin',
+      () => recordAttempts(fresh.db, { ...offer, notificationId: null }, attempts()),
+    ],
     ['pushes that have an outcome', () => recordResults(fresh.db, results)],
     ['where drivers are', () => saveLastSeen(fresh.db, places)],
     ['cards of drivers', () => driverCards(fresh.db, ids('d'))],
     ['jobs', () => findJobs(fresh.db, ids('j'))],
     ['refusals of jobs', () => listRefusals(fresh.db, ids('j'))],
-    ['drivers who are not offered a job', () => listNotOffered(fresh.db, 'j1', ids('d'))],
+    ['phones of a wave', () => listWavePhones(fresh.db, 'j1', 1, { from: MANY / 2, count: BATCH })],
     ['waves to be handed over again', () => takeUnpushed(fresh.db, 0, BATCH)],
   ];
   let fresh: PgClient;
@@ -160,6 +158,10 @@ describe('by a plan from when tables were empty, rows are read for', () => {
     await db.execute(sql`
       insert into job_waves (job_id, wave, radius_km, opened_at, dispatched_at)
       select 'j' || n, 1, 30, now() - interval '2 days', now() - interval '2 days' from ${many}`);
+    await db.execute(sql`
+      update job_waves set candidate_ids = array(select 'd' || n from ${many}) where job_id = 'j1'`);
+    await db.execute(sql`
+      insert into push_marks (job_id, wave, driver_id) select 'j1', 1, 'd' || n from ${many}`);
     await db.execute(sql`
       insert into device_tokens (token, user_id, app, environment)
       select 't' || n, 'd' || n, 'driver', 'sandbox' from ${many}`);

@@ -111,8 +111,8 @@ describe('a job that is reserved', () => {
   });
 
   it('while its pushes go out is pushed to none of those who follow, but to its driver', async () => {
-    // Nearest first, and a window holds 50: he comes in the second, and so do five others.
-    await Promise.all(Array.from({ length: 50 }, () => driver(AWAY)));
+    // Nearest first, and a window holds 100: he comes in the second, and so do five others.
+    await Promise.all(Array.from({ length: 100 }, () => driver(AWAY)));
     const late = await Promise.all(Array.from({ length: 6 }, () => driver(further(AWAY))));
     const [mine, ...others] = late as [string, ...string[]];
     t.simulator.faults.clear();
@@ -124,7 +124,7 @@ describe('a job that is reserved', () => {
     await until(() => pushes(job.id, mine).length === 1);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
     for (const id of others) expect(pushes(job.id, id), id).toHaveLength(0);
-    expect(pushes(job.id)).toHaveLength(51);
+    expect(pushes(job.id)).toHaveLength(101);
     t.simulator.faults.clear();
   });
 });

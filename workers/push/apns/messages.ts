@@ -17,7 +17,7 @@ export interface ApnsPush {
   apnsId: string;
   lane: 'critical' | 'nearby';
   /** When aborted while the push still waits for a stream, it is not sent any more. */
-  withdrawn?: AbortSignal;
+  withdrawn?: AbortSignal | undefined;
 }
 
 /**

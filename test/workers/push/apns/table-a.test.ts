@@ -10,7 +10,12 @@ import { listAttempts } from '../../../../engine/pg/push-attempts.ts';
 import { defaultSettings } from '../../../../scripts/apns-simulator/settings.ts';
 import { type ApnsRoutes, createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../../../workers/push/metrics.ts';
-import { createSender, type Outgoing, type Sender } from '../../../../workers/push/sender.ts';
+import {
+  createSender,
+  type Push,
+  type Receiver,
+  type Sender,
+} from '../../../../workers/push/sender.ts';
 import { cleanups } from '../../../support/engine.ts';
 import { apnsConfig, startTestPush, type TestPush } from '../../../support/push.ts';
 
@@ -97,7 +102,8 @@ beforeEach(() => {
   cleanups.push(() => sender.close());
 });
 
-async function pushTo(user: string): Promise<Outgoing> {
+type ToOne = Omit<Push, 'lane'> & Receiver;
+async function pushTo(user: string): Promise<ToOne> {
   const device = { token: tokenOf(user), userId: user, environment: 'sandbox' } as const;
   await saveDeviceToken(t.ctx.db, { ...device, app: 'customer' });
   return {
@@ -112,8 +118,8 @@ async function pushTo(user: string): Promise<Outgoing> {
   };
 }
 const arrivals = (user: string) => t.simulator.phones.records(user);
-async function sendOne(push: Outgoing, lane: 'critical' | 'nearby' = 'critical') {
-  const [sent] = await sender.send(lane, [push]);
+async function sendOne(push: ToOne, lane: 'critical' | 'nearby' = 'critical') {
+  const [sent] = await sender.send({ ...push, lane }, [push]);
   if (!sent) throw new Error('nothing was sent');
   return sent;
 }
@@ -132,12 +138,12 @@ describe('an answer of APNs', () => {
     const pushes = [await pushTo('tested'), await pushTo('refused')] as const;
     const tooLarge = { status: 413, reason: 'PayloadTooLarge' };
     t.simulator.faults.setAnswer(pushes[1].device.token, tooLarge);
-    const sent = await sender.send('critical', pushes);
-    expect(sent.map(({ status }) => status)).toEqual([200, 413]);
+    expect(await sendOne(pushes[0])).toMatchObject({ status: 200 });
+    expect(await sendOne(pushes[1])).toMatchObject({ status: 413 });
     t.simulator.settings.environment = 'production';
     const real = await pushTo('real');
     expect(await sendOne(real)).toMatchObject({ outcome: 'sent' });
-    const ids = async ({ jobId }: Outgoing) =>
+    const ids = async ({ jobId }: ToOne) =>
       (await listAttempts(t.ctx.db, { jobId })).map((attempt) => attempt.apnsUniqueId);
     expect(await ids(pushes[0])).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)]);
     expect(await ids(pushes[1])).toEqual([null]);
