@@ -4,9 +4,8 @@
  * a claim silences the rest; Postgres decides once for ever who may be pushed, so that a task that
  * runs again, or twice at once, pushes nobody twice, whatever Redis forgot.
  */
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../../engine/context.ts';
-import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
+import type { JobRow } from '../../engine/domain/job.ts';
 import { newJobAlert } from '../../engine/domain/notices.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { type AttemptRow, lastAttempts } from '../../engine/pg/push-attempts.ts';
@@ -17,11 +16,11 @@ import {
   markPushed,
   type WavePhone,
 } from '../../engine/pg/waves.ts';
-import { inZone } from '../../engine/rebuild.ts';
-import { checkOffer } from '../../engine/redis/job-scripts.ts';
 import type { ChunkTask, WaveTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';
+import { createInFlight } from './in-flight.ts';
+import { createOffers, type Offer, onceDecided, reservedDriver } from './offers.ts';
 import {
   isNeverAccepted,
   neverAccepted,
@@ -34,15 +33,12 @@ import { type Push, type Receiver, type Sender, type Sent, suffixOf } from './se
 
 /** Drivers of a task: enough to be cheap in the queue, few enough to be shared among workers. */
 const CHUNK = 250;
-/** Phones between two looks at the job: what may still go out after a claim, for each task that runs. */
+/** Phones between two looks at the job: enough to be cheap for the stores. */
 const WINDOW = 100;
+/** What may still go out after a claim: "at most 200 a worker" (contract section 6). */
+const IN_FLIGHT_MAX = 200;
 /** An offer is old news after this; Apple need not deliver it later. */
 const OFFER_LIFE_MS = 10 * 60_000;
-/** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */
-const CLAIM_POLL_MS = 100;
-/** A window takes less while Apple is well; else its job is looked at so often meanwhile. */
-const OFFER_POLL_MS = 250;
-const CLAIM_POLLS_MAX = 100;
 /** A job is reserved once in a chunk's time; with more, Redis is behind the row: the task runs again later. */
 const READS_MAX = 3;
 
@@ -57,9 +53,6 @@ export interface NearbyLane {
   chunk(task: ChunkTask, signal: AbortSignal): Promise<string>;
 }
 
-/** `reserved`: since the row was read, and for another driver. */
-type Offer = 'open' | 'closed' | 'reserved';
-
 interface ChunkResult {
   offer: Offer;
   /** How many took their push. */
@@ -69,6 +62,8 @@ interface ChunkResult {
 }
 
 export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane {
+  const offers = createOffers(ctx);
+  const inFlight = createInFlight(IN_FLIGHT_MAX);
   return {
     async wave({ job_id, wave }) {
       const count = await countCandidates(ctx.db, job_id, wave);
@@ -130,61 +125,24 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     let phones = 0;
     const never: Sent[] = [];
     for (const window of windowsOf(due)) {
-      signal.throwIfAborted();
-      const offer = await offerOf(job, wave);
-      if (offer !== 'open') return { offer, phones, never };
-      const sent = await whileOffered(job, wave, (withdrawn) =>
-        sender.send(push, window, withdrawn),
+      const { offer, sent } = await onceDecided(() =>
+        inFlight.within(window.length, async () => {
+          signal.throwIfAborted();
+          const offer = await offers.look(job, wave);
+          if (offer !== 'open') return { offer, sent: [] };
+          const work = (withdrawn: AbortSignal) => sender.send(push, window, withdrawn);
+          return { offer, sent: await offers.whileOpen(job, wave, work) };
+        }),
       );
+      if (offer !== 'open') return { offer, phones, never };
       phones += sent.filter((one) => one.outcome === 'sent').length;
       again.add(sent.filter((one) => one.retry).map(waitsFor));
       never.push(...sent.filter(isNeverAccepted));
     }
     if (again.count === 0) return { offer: 'open', phones, never };
-    const offer = await offerOf(job, wave);
+    const { offer } = await onceDecided(async () => ({ offer: await offers.look(job, wave) }));
     if (offer !== 'open') return { offer, phones, never };
     throw again;
-  }
-
-  /** The window's phones that still wait for a stream when the job is taken are not pushed. */
-  async function whileOffered<T>(
-    job: JobRow,
-    wave: number,
-    work: (withdrawn: AbortSignal) => Promise<T>,
-  ): Promise<T> {
-    const offer = { zone: job.zone, jobId: job.id, wave, reservedFor: reservedDriver(job) };
-    const withdrawn = new AbortController();
-    const timer = setInterval(() => {
-      checkOffer(ctx.redis, offer).then(
-        (answer) => answer === 'closed' && withdrawn.abort(),
-        () => {},
-      );
-    }, OFFER_POLL_MS);
-    try {
-      return await work(withdrawn.signal);
-    } finally {
-      clearInterval(timer);
-    }
-  }
-
-  /** Once no claim is being decided. */
-  async function offerOf(job: JobRow, wave: number): Promise<Offer> {
-    const offer = { zone: job.zone, jobId: job.id, wave, reservedFor: reservedDriver(job) };
-    for (let poll = 0; poll < CLAIM_POLLS_MAX; poll++) {
-      const answer = await inZone(ctx, job.zone, () => checkOffer(ctx.redis, offer));
-      if (answer === 'unknown') return offerOfRow(await findJob(ctx.db, job.id), job, wave);
-      if (answer !== 'claiming') return answer;
-      await sleep(CLAIM_POLL_MS);
-    }
-    throw new Error('a claim of this job is not being decided');
-  }
-
-  /** A job that is missing from its zone may be open all the same: a chunk is done with for ever. */
-  function offerOfRow(row: JobRow | null, known: JobRow, wave: number): Offer {
-    const inTime = row !== null && (row.expiresAt === null || row.expiresAt > ctx.now());
-    if (!inTime || !isClaimable(row.status) || row.wave !== wave) return 'closed';
-    const reservedFor = reservedDriver(row);
-    return reservedFor !== null && reservedFor !== reservedDriver(known) ? 'reserved' : 'open';
   }
 
   function offerPush(job: JobRow, wave: number): Push {
@@ -232,11 +190,6 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
 function reachedNobody({ outcome, status, reason }: AttemptRow): boolean {
   if (outcome === 'rejected') return !isFinal(status ?? 0, reason ?? '', 'nearby');
   return outcome === 'never_processed';
-}
-
-/** Who alone may take the job, while it is reserved. */
-function reservedDriver(job: JobRow): string | null {
-  return job.status === 'assigned' ? job.driverId : null;
 }
 
 /** All phones of a driver are in one window: they are recorded together or not at all. */

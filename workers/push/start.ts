@@ -21,8 +21,8 @@ import { createCriticalLane } from './critical.ts';
 import { createNearbyLane } from './nearby.ts';
 import type { Sender } from './sender.ts';
 
-/** With windows of 100 phones: at most 200 nearby pushes of a worker are in flight. */
-const NEARBY_CONCURRENCY = 2;
+/** Many jobs with a few drivers each keep Apple as busy as one with many; the lane limits pushes. */
+const NEARBY_CONCURRENCY = 8;
 /** Most of a task's time is spent waiting for Apple. */
 const CRITICAL_CONCURRENCY = 50;
 /** The tasks of a worker that died are handed on after this, and looked for so often. */

@@ -1,0 +1,35 @@
+/** A limit on what is under way at once, counted in pushes. */
+
+export interface InFlight {
+  /** Runs `work` once there is room for `count` more; who asked first goes first. */
+  within<T>(count: number, work: () => Promise<T>): Promise<T>;
+}
+
+/** `count` may not be more than `max`. */
+export function createInFlight(max: number): InFlight {
+  let free = max;
+  const waiting: { count: number; go: () => void }[] = [];
+
+  function admit(): void {
+    for (let next = waiting[0]; next && next.count <= free; next = waiting[0]) {
+      waiting.shift();
+      free -= next.count;
+      next.go();
+    }
+  }
+
+  return {
+    async within(count, work) {
+      await new Promise<void>((go) => {
+        waiting.push({ count, go });
+        admit();
+      });
+      try {
+        return await work();
+      } finally {
+        free += count;
+        admit();
+      }
+    },
+  };
+}
