@@ -30,24 +30,36 @@ export async function saveDeviceToken(db: Db, device: DeviceToken & { app: App }
       environment = excluded.environment, registered_at = now()`);
 }
 
-export async function deleteDeviceToken(db: Db, userId: string, app: App, token: string) {
+/** Forgets a phone, if it is this user's. */
+export async function deleteDeviceToken(
+  db: Db,
+  userId: string,
+  app: App,
+  token: string,
+): Promise<void> {
   await db.execute(sql`
     delete from device_tokens where token = ${token} and user_id = ${userId} and app = ${app}`);
 }
 
 /**
  * Removes a token that Apple reported as gone, unless the app registered it again after the
- * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms): then false.
+ * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms), or meanwhile for the other
+ * environment: then false.
  */
-export async function removeGoneToken(db: Db, token: string, goneAtMs: number): Promise<boolean> {
+export async function removeGoneToken(
+  db: Db,
+  { token, environment }: Pick<DeviceToken, 'token' | 'environment'>,
+  goneAtMs: number,
+): Promise<boolean> {
   const removed = await db.execute(sql`
     delete from device_tokens
-    where token = ${token}
+    where token = ${token} and environment = ${environment}
       and date_trunc('milliseconds', registered_at) <= to_timestamp(${goneAtMs}::float8 / 1000)
     returning 1`);
   return removed.length > 0;
 }
 
+/** The phones of these users, each user's in the order in which they were registered. */
 export async function deviceTokensOf(
   db: Db,
   app: App,

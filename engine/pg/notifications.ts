@@ -97,13 +97,19 @@ export async function findNotification(db: Db, id: string): Promise<Notification
 }
 
 /** Has its user been pushed something newer about the same job? */
-export async function isOvertaken(db: Db, note: NotificationRow): Promise<boolean> {
+export async function isOvertaken(
+  db: Db,
+  note: Pick<NotificationRow, 'jobId' | 'userId' | 'app' | 'version'>,
+): Promise<boolean> {
   const newer = await db.execute(sql`
-    select 1 from notifications n
-    where n.job_id = ${note.jobId} and n.user_id = ${note.userId} and n.app = ${note.app}
-      and n.version > ${note.version}::int
-      and (n.done_at is not null or exists (
-        select 1 from push_attempts a where a.notification_id = n.id))
+    -- "offset 0": looked up by the job; one user may have had notices of thousands.
+    select 1 from (
+      select * from notifications
+      where job_id = ${note.jobId} and version > ${note.version}::int offset 0) n
+    where n.user_id = ${note.userId} and n.app = ${note.app}
+      and (n.done_at is not null
+        -- Not "exists": that would be a plan of its own, which reads all attempts once.
+        or (select true from push_attempts a where a.notification_id = n.id limit 1))
     limit 1`);
   return newer.length > 0;
 }

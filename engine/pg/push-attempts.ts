@@ -73,6 +73,7 @@ export interface PushResult {
   apnsUniqueId?: string;
 }
 
+/** What became of attempts; may be said twice. */
 export async function recordResults(db: Db, results: readonly PushResult[]): Promise<void> {
   if (results.length === 0) return;
   const own = results.map(({ apnsId, outcome, status, reason, latencyMs, apnsUniqueId }) => {
@@ -96,8 +97,8 @@ export interface AttemptRow
 }
 
 const ATTEMPT_COLUMNS = sql.raw(`
-  apns_id as "apnsId", apns_unique_id as "apnsUniqueId", job_id as "jobId", wave, user_id as "userId", app, lane, kind,
-  notification_id as "notificationId", token_suffix as "tokenSuffix", outcome, status, reason,
+  apns_id as "apnsId", apns_unique_id as "apnsUniqueId", job_id as "jobId", wave,
+  user_id as "userId", app, lane, kind, notification_id as "notificationId", token_suffix as "tokenSuffix", outcome, status, reason,
   latency_ms as "latencyMs", floor(extract(epoch from at) * 1000)::float8 as at`);
 
 /** The attempts of a wave's push to these drivers in whose place no other was made. */

@@ -54,6 +54,9 @@ export async function countCandidates(db: Db, jobId: string, wave: number): Prom
   return row?.count ?? 0;
 }
 
+/** An offer is not pushed later than this after its wave opened. */
+const PUSH_LIFE_S = 600;
+
 export interface WavePhone extends DeviceToken {
   /** Its driver was pushed this wave before. */
   pushed: boolean;
@@ -61,7 +64,7 @@ export interface WavePhone extends DeviceToken {
 
 /**
  * The phones of a wave's candidates `from` … `from + count - 1`, nearest first; none of who is not
- * offered the job any more: he refused it, or may not work.
+ * offered the job any more: he refused it, or may not work. None at all when the wave is old news.
  */
 export async function listWavePhones(
   db: Db,
@@ -79,6 +82,7 @@ export async function listWavePhones(
         select * from device_tokens where user_id = c.id and app = 'driver' offset 0) t
       left join push_marks m on m.job_id = w.job_id and m.wave = w.wave and m.driver_id = c.id
     where w.job_id = ${jobId} and w.wave = ${wave}::int
+      and w.opened_at > now() - make_interval(secs => ${PUSH_LIFE_S}::float8)
       and not exists (select from job_refusals r where r.job_id = w.job_id and r.driver_id = c.id)
       and not exists (select from drivers d where d.id = c.id
         and not (d.online and d.approval_status = 'approved' and not d.is_operator))
@@ -106,7 +110,10 @@ export async function listChunksDone(db: Db, jobId: string, wave: number): Promi
   return new Set(rows[0]?.done ?? []);
 }
 
-/** The chunk that begins at `from` is done with, after the last the wave is; null when it has none. */
+/**
+ * The chunk that begins at `from` is done with, after the last the wave is; null when none is left.
+ * Chunks that were cut otherwise, by another version, do not count.
+ */
 export async function markPushed(
   db: Db,
   jobId: string,
@@ -118,14 +125,12 @@ export async function markPushed(
       select array(select distinct unnest(array_append(chunks_done, ${from}::int))) as all_done
       from job_waves where job_id = ${jobId} and wave = ${wave}::int for update)
     update job_waves set chunks_done = array_remove(done.all_done, null),
-      pushed_at = case when cardinality(array_remove(done.all_done, null))
-          >= ceil(cardinality(candidate_ids)::float8 / ${chunkSize}::int)
+      pushed_at = case when not exists (
+          select from generate_series(0, cardinality(candidate_ids) - 1, ${chunkSize}::int) as start
+          where start <> all (array_remove(done.all_done, null)))
         then coalesce(pushed_at, now()) end
     from done where job_id = ${jobId} and wave = ${wave}::int`);
 }
-
-/** An offer is not pushed later than this after its wave opened. */
-const PUSH_LIFE_S = 600;
 /**
  * One handed over longer ago opened even earlier. Said of the indexed column, so that waves whose push
  * never ended are not read for ever.

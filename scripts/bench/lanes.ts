@@ -9,6 +9,7 @@ import { sql } from 'drizzle-orm';
 import { Redis } from 'ioredis';
 import { createCriticalLane } from '../../workers/push/critical.ts';
 import { createNearbyLane } from '../../workers/push/nearby.ts';
+import { NEARBY_CONCURRENCY } from '../../workers/push/start.ts';
 import {
   type ChunkTask,
   enqueueChunks,
@@ -27,8 +28,6 @@ const NOTICES = 100;
 const NOTICE_EVERY_MS = 10;
 /** How long APNs takes for each push. */
 const APNS_MS = 40;
-/** Tasks that the one lane runs at once: as many as the nearby lane does. */
-const ONE_LANE_CONCURRENCY = 4;
 const POLL_MS = 20;
 
 type Enqueue = (notice: string) => Promise<unknown>;
@@ -147,7 +146,7 @@ function startOneLane({ ctx, sender }: PushPath, { redisUrl }: Stores) {
       if ('from' in data) return nearby.chunk(data, signal);
       return enqueueChunks(queue, await nearby.wave(data));
     },
-    { connection, concurrency: ONE_LANE_CONCURRENCY },
+    { connection, concurrency: NEARBY_CONCURRENCY },
   );
   return {
     async notice(id: string) {

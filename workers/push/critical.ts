@@ -16,15 +16,20 @@ import { type AttemptRow, listAttempts } from '../../engine/pg/push-attempts.ts'
 import type { NotificationTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';
-import { isNeverAccepted, neverAccepted, PushAgain, restsUntil, type Waits } from './push-again.ts';
+import {
+  IN_FLIGHT_MS,
+  isNeverAccepted,
+  neverAccepted,
+  PushAgain,
+  restsUntil,
+  type Waits,
+} from './push-again.ts';
 import { type Sender, type Sent, suffixOf } from './sender.ts';
 
 /** Who is coming is worth knowing for an hour; later the app shows it anyway. */
 const NOTICE_LIFE_MS = 3_600_000;
 /** Contract section 6: a push of which nobody knows is repeated once. */
 const UNKNOWN_MAX = 2;
-/** An attempt without a reason is in flight for so long; then it went down with its worker. */
-const IN_FLIGHT_MS = 13_000;
 
 interface Failed {
   /** To be tried again later. */

@@ -1,8 +1,11 @@
 /** A limit on what is under way at once, counted in pushes. */
 
 export interface InFlight {
-  /** Runs `work` once there is room for `count` more; who asked first goes first. */
-  within<T>(count: number, work: () => Promise<T>): Promise<T>;
+  /**
+   * Works once there is room for `count` more; who asked first goes first. `settled` says that one of
+   * them is over; what is left is over with the work.
+   */
+  within<T>(count: number, work: (settled: () => void) => Promise<T>): Promise<T>;
 }
 
 /** `count` may not be more than `max`. */
@@ -24,11 +27,16 @@ export function createInFlight(max: number): InFlight {
         waiting.push({ count, go });
         admit();
       });
-      try {
-        return await work();
-      } finally {
-        free += count;
+      let left = count;
+      const end = (some: number) => {
+        left -= some;
+        free += some;
         admit();
+      };
+      try {
+        return await work(() => end(Math.min(1, left)));
+      } finally {
+        end(left);
       }
     },
   };

@@ -22,6 +22,7 @@ import { isFinal } from './apns/reactions.ts';
 import { createInFlight } from './in-flight.ts';
 import { createOffers, type Offer, onceDecided, reservedDriver } from './offers.ts';
 import {
+  IN_FLIGHT_MS,
   isNeverAccepted,
   neverAccepted,
   PushAgain,
@@ -73,7 +74,8 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
         if (done.has(from)) continue;
         chunks.push({ job_id, wave, from, count: Math.min(CHUNK, count - from) });
       }
-      if (count === 0) await markPushed(ctx.db, job_id, wave, { from: null, chunkSize: CHUNK });
+      if (chunks.length === 0)
+        await markPushed(ctx.db, job_id, wave, { from: null, chunkSize: CHUNK });
       return chunks;
     },
 
@@ -99,6 +101,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     for (let read = 0; read < READS_MAX; read++) {
       const job = await findJob(ctx.db, job_id);
       if (!job) return null;
+      if (offers.byRow(job, wave) === 'closed') return { ...before, offer: 'closed' };
       const phones = await listWavePhones(ctx.db, job_id, wave, { from, count });
       const reservedFor = reservedDriver(job);
       const { due, waiting } = await dueReceivers(
@@ -126,12 +129,14 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     const never: Sent[] = [];
     for (const window of windowsOf(due)) {
       const { offer, sent } = await onceDecided(() =>
-        inFlight.within(window.length, async () => {
+        inFlight.within(window.length, async (settled) => {
           signal.throwIfAborted();
           const offer = await offers.look(job, wave);
           if (offer !== 'open') return { offer, sent: [] };
-          const work = (withdrawn: AbortSignal) => sender.send(push, window, withdrawn);
-          return { offer, sent: await offers.whileOpen(job, wave, work) };
+          const sent = await offers.whileOpen(job, wave, (withdrawn) =>
+            sender.send(push, window, { withdrawn, settled }),
+          );
+          return { offer, sent };
         }),
       );
       if (offer !== 'open') return { offer, phones, never };
@@ -172,15 +177,16 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     const waiting: Waits[] = [];
     const due = phones.flatMap((device): Receiver[] => {
       if (!device.pushed) return [{ device }];
-      const failed = before
+      const own = before
         .get(device.userId)
-        ?.find(
-          (attempt) => attempt.tokenSuffix === suffixOf(device.token) && reachedNobody(attempt),
-        );
-      if (!failed) return [];
-      const inMs = restsUntil([failed]) - ctx.now();
-      if (inMs <= 0) return [{ device, resendOf: failed.apnsId }];
-      waiting.push({ why: failed.reason ?? failed.outcome, inMs });
+        ?.find(({ tokenSuffix }) => tokenSuffix === suffixOf(device.token));
+      if (!own) return [];
+      const failed = reachedNobody(own);
+      // Another run's, in flight: it may still come back as one that reached nobody.
+      const inFlight = own.outcome === 'unknown' && own.reason === null;
+      const inMs = (failed ? restsUntil([own]) : own.at + IN_FLIGHT_MS) - ctx.now();
+      if (failed && inMs <= 0) return [{ device, resendOf: own.apnsId }];
+      if (inMs > 0 && (failed || inFlight)) waiting.push({ why: own.reason ?? own.outcome, inMs });
       return [];
     });
     return { due, waiting };

@@ -16,6 +16,8 @@ const OFFER_POLL_MS = 250;
 export type Offer = 'open' | 'closed' | 'reserved';
 
 export interface Offers {
+  /** By the row alone, which is ahead of Redis where that is behind. */
+  byRow(job: JobRow, wave: number): 'open' | 'closed';
   /** By Redis; by the row where Redis does not know the job. */
   look(job: JobRow, wave: number): Promise<Offer | 'claiming'>;
   /** Works with a signal that is aborted when the job is taken or closed meanwhile. */
@@ -27,18 +29,25 @@ export function createOffers(ctx: EngineContext): Offers {
     return { zone: job.zone, jobId: job.id, wave, reservedFor: reservedDriver(job) };
   };
 
+  function byRow(job: JobRow, wave: number): 'open' | 'closed' {
+    const inTime = job.expiresAt === null || job.expiresAt > ctx.now();
+    return inTime && isClaimable(job.status) && job.wave === wave ? 'open' : 'closed';
+  }
+
   /** A job that is missing from its zone may be open all the same: a chunk is done with for ever. */
-  function byRow(row: JobRow | null, known: JobRow, wave: number): Offer {
-    const inTime = row !== null && (row.expiresAt === null || row.expiresAt > ctx.now());
-    if (!inTime || !isClaimable(row.status) || row.wave !== wave) return 'closed';
+  async function byRowNow(known: JobRow, wave: number): Promise<Offer> {
+    const row = await findJob(ctx.db, known.id);
+    if (!row || byRow(row, wave) === 'closed') return 'closed';
     const reservedFor = reservedDriver(row);
     return reservedFor !== null && reservedFor !== reservedDriver(known) ? 'reserved' : 'open';
   }
 
   return {
+    byRow,
+
     async look(job, wave) {
       const answer = await inZone(ctx, job.zone, () => checkOffer(ctx.redis, asked(job, wave)));
-      return answer === 'unknown' ? byRow(await findJob(ctx.db, job.id), job, wave) : answer;
+      return answer === 'unknown' ? byRowNow(job, wave) : answer;
     },
 
     async whileOpen(job, wave, work) {

@@ -7,8 +7,15 @@ import type { Sent } from './sender.ts';
 /** Apple throttles a single phone: it is left alone for 5, 10, 20, 40, then 60 s. */
 const THROTTLED_FIRST_MS = 5000;
 const THROTTLED_MAX_MS = 60_000;
+/** After the first 500 to a notice; another connection may be well. */
+const SECOND_TRY_MS = 3000;
 /** Apple asks for it after a 500. */
 const LATE_MS = 15 * 60_000;
+/**
+ * An attempt without a reason is in flight for so long; then it went down with its worker. 10 s for a
+ * stream, 10 s for the answer, 2 s to cancel, and some for the record.
+ */
+export const IN_FLIGHT_MS = 25_000;
 /** Reasons named in the message. */
 const REASONS_MAX = 5;
 
@@ -20,8 +27,11 @@ export function restsUntil(attempts: readonly AttemptRow[]): number {
     const times = attempts.filter(({ reason }) => reason === 'TooManyRequests').length;
     return last.at + Math.min(THROTTLED_MAX_MS, THROTTLED_FIRST_MS * 2 ** (times - 1));
   }
-  const { kind } = reactionTo(last.status ?? 0, last.reason ?? '');
-  return kind === 'retry_late' ? last.at + LATE_MS : 0;
+  const late = attempts.filter(
+    ({ status, reason }) => reactionTo(status ?? 0, reason ?? '').kind === 'retry_late',
+  );
+  if (last !== late.at(-1)) return 0;
+  return last.at + (late.length === 1 ? SECOND_TRY_MS : LATE_MS);
 }
 
 /** A phone that is to be pushed again, why, and in how many ms at the earliest. */

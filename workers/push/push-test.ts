@@ -40,7 +40,7 @@ export function createPushTest(parts: { db: Db; apns: ApnsConfig; log: Logger })
           apnsId: randomUUID(),
           lane: 'critical',
         });
-        if (goneAt !== undefined) await removeGoneToken(parts.db, device.token, goneAt);
+        if (goneAt !== undefined) await removeGoneToken(parts.db, device, goneAt);
         const suffix = suffixOf(device.token);
         return { token_suffix: suffix, status, ...(reason !== null && { reason }) };
       }),

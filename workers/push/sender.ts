@@ -4,6 +4,7 @@
  * throws; who called decides from the outcomes whether to try again.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../engine/context.ts';
 import type { App } from '../../engine/domain/notices.ts';
 import type { Db } from '../../engine/pg/client.ts';
@@ -42,18 +43,27 @@ export interface Sent extends PushResult {
   retryAfterMs?: number;
 }
 
+export interface Meanwhile {
+  /** What waits for a stream when it is aborted is not sent. */
+  withdrawn: AbortSignal;
+  /** Called once for each push that was sent, when its answer is in or will not come. */
+  settled(): void;
+}
+
 export interface Sender {
   /**
    * Puts a push on record for each phone, sends it and records what became of it. A nearby one that
-   * another run has made already is left out, also of the result. What waits for a stream when
-   * `withdrawn` is aborted is not sent. What is held back by a pause is no attempt: it is not on
-   * record, but in the result, to be sent again later.
+   * another run has made already is left out, also of the result. What is held back by a pause is no
+   * attempt: it is not on record, but in the result, to be sent again later.
    */
-  send(push: Push, receivers: readonly Receiver[], withdrawn?: AbortSignal): Promise<Sent[]>;
+  send(push: Push, receivers: readonly Receiver[], meanwhile?: Meanwhile): Promise<Sent[]>;
   close(): Promise<void>;
 }
 
 const NEVER_ACCEPTED = 'APNs never accepts what we sent';
+/** A lock on the table (an index is being made) or a Postgres that starts again takes seconds. */
+const RECORD_TRIES = 4;
+const RECORD_PAUSE_MS = 500;
 /** Apple knows a few dozen reasons. */
 const TOLD_MAX = 100;
 /** Enough to know a phone again in the record, and useless to anybody else. */
@@ -106,7 +116,7 @@ export function createSender(parts: {
   async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
     const details = { user: device.userId, suffix: suffixOf(device.token), reason };
     try {
-      const gone = await removeGoneToken(db, device.token, goneAt);
+      const gone = await removeGoneToken(db, device, goneAt);
       log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
     } catch (error) {
       log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
@@ -136,8 +146,20 @@ export function createSender(parts: {
     return held;
   }
 
+  /** What is not on record nobody knows: it would not be sent again, or a second time. */
+  async function record(sent: readonly Sent[]): Promise<void> {
+    for (let tries = 1; ; tries++) {
+      try {
+        return await recordResults(db, sent);
+      } catch (error) {
+        if (tries >= RECORD_TRIES) throw error;
+        await sleep(RECORD_PAUSE_MS * 2 ** (tries - 1));
+      }
+    }
+  }
+
   return {
-    async send(push, receivers, withdrawn) {
+    async send(push, receivers, meanwhile) {
       const held = heldBack(push.app, receivers);
       const due = receivers.filter((receiver) => !held.has(receiver));
       const attempts = due.map(({ device, resendOf }) => {
@@ -151,15 +173,16 @@ export function createSender(parts: {
         collapseId: push.jobId,
         expiration: Math.floor(push.expiresAt / 1000),
         lane: push.lane,
-        withdrawn,
+        withdrawn: meanwhile?.withdrawn,
       };
       const sending = due.flatMap(({ device }, i) => {
         const { apnsId } = attempts[i] as PushAttempt;
         if (refused.has(apnsId)) return [];
-        return sendOne(push, device, { ...alike, token: device.token, apnsId });
+        const one = sendOne(push, device, { ...alike, token: device.token, apnsId });
+        return one.finally(meanwhile?.settled);
       });
       const sent = await Promise.all(sending);
-      await recordResults(db, sent);
+      await record(sent);
       return [...sent, ...[...held].map(([{ device }, reason]) => notTried(device, reason))];
     },
     close: () => routes.close(),

@@ -22,7 +22,7 @@ import { createNearbyLane } from './nearby.ts';
 import type { Sender } from './sender.ts';
 
 /** Many jobs with a few drivers each keep Apple as busy as one with many; the lane limits pushes. */
-const NEARBY_CONCURRENCY = 8;
+export const NEARBY_CONCURRENCY = 8;
 /** Most of a task's time is spent waiting for Apple. */
 const CRITICAL_CONCURRENCY = 50;
 /** The tasks of a worker that died are handed on after this, and looked for so often. */

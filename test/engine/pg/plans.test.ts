@@ -9,7 +9,7 @@ import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
 import { deviceTokensOf } from '../../../engine/pg/device-tokens.ts';
 import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/drivers.ts';
 import { findJob, findJobs, transitionJob } from '../../../engine/pg/jobs.ts';
-import { markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
+import { isOvertaken, markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
 import { lastAttempts, recordAttempts, recordResults } from '../../../engine/pg/push-attempts.ts';
 import { listWavePhones, markDispatched, takeUnpushed } from '../../../engine/pg/waves.ts';
 import { markSettled } from '../../../engine/pg/work-lists.ts';
@@ -133,6 +133,10 @@ describe('by a plan from when tables were empty, rows are read for', () => {
       () => recordAttempts(fresh.db, { ...offer, notificationId: null }, attempts()),
     ],
     ['pushes that have an outcome', () => recordResults(fresh.db, results)],
+    [
+      'whether a notice is overtaken',
+      () => isOvertaken(fresh.db, { jobId: 'j1', userId: 'c', app: 'customer', version: 0 }),
+    ],
     ['where drivers are', () => saveLastSeen(fresh.db, places)],
     ['cards of drivers', () => driverCards(fresh.db, ids('d'))],
     ['jobs', () => findJobs(fresh.db, ids('j'))],
@@ -162,6 +166,9 @@ describe('by a plan from when tables were empty, rows are read for', () => {
       update job_waves set candidate_ids = array(select 'd' || n from ${many}) where job_id = 'j1'`);
     await db.execute(sql`
       insert into push_marks (job_id, wave, driver_id) select 'j1', 1, 'd' || n from ${many}`);
+    await db.execute(sql`
+      insert into notifications (id, user_id, app, job_id, version, type, title, body, data)
+      select 'n' || n, 'c', 'customer', 'j' || n, 1, 't', '', '', '{}' from ${many}`);
     await db.execute(sql`
       insert into device_tokens (token, user_id, app, environment)
       select 't' || n, 'd' || n, 'driver', 'sandbox' from ${many}`);

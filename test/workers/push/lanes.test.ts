@@ -7,6 +7,7 @@ import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
+import { NEARBY_CONCURRENCY } from '../../../workers/push/start.ts';
 import {
   type ChunkTask,
   enqueueChunks,
@@ -26,8 +27,6 @@ const DRIVERS = 5000;
 const NOTICES = 40;
 /** How long APNs takes for each push. */
 const APNS_MS = 40;
-/** Tasks that the one lane runs at once: as many as the nearby lane does. */
-const ONE_LANE_CONCURRENCY = 4;
 
 describe('the critical lane', () => {
   it('does not queue behind 5 000 drivers', async () => {
@@ -104,7 +103,7 @@ function startOneLane(t: TestPush): void {
       if ('from' in data) return nearby.chunk(data, signal);
       return enqueueChunks(t.queues.byLane.nearby, await nearby.wave(data));
     },
-    { connection, prefix: queuePrefix('nearby'), concurrency: ONE_LANE_CONCURRENCY },
+    { connection, prefix: queuePrefix('nearby'), concurrency: NEARBY_CONCURRENCY },
   );
   cleanups.push(async () => {
     await worker.close();

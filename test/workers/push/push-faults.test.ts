@@ -253,24 +253,31 @@ describe('a notice', () => {
       (error: PushAgain) => error,
     );
 
-  it('that comes late does not replace a newer one on the phone', async () => {
-    const { customer, job, ids } = await notices(1, true);
-    const [older = '', newer = ''] = ids;
-    t.simulator.faults.add({ kind: 'status', count: 1 });
-    expect(await again(older)).toMatchObject({ count: 1 });
-    expect(await notify(newer)).toMatch(/1 phones/);
-    expect(await notify(older)).toMatch(/a newer one about the same job was sent/);
-    expect(await findNotification(t.ctx.db, older)).toMatchObject({ doneAt: expect.any(Number) });
-    const shown = t.simulator.phones.shown(tokenOf(customer));
-    expect(shown).toMatchObject([{ job_id: job.id, version: 3 }]);
-  });
+  it.each([503, 500])(
+    'that met a %i and comes late does not replace a newer one',
+    async (status) => {
+      const { customer, job, ids } = await notices(1, true);
+      const [older = '', newer = ''] = ids;
+      t.simulator.faults.setAnswer(tokenOf(customer), { status });
+      expect(await again(older)).toMatchObject({ count: 1 });
+      t.simulator.faults.clear();
+      expect(await notify(newer)).toMatch(/1 phones/);
+      expect(await notify(older, 6000)).toMatch(/a newer one about the same job was sent/);
+      expect(await findNotification(t.ctx.db, older)).toMatchObject({ doneAt: expect.any(Number) });
+      const shown = t.simulator.phones.shown(tokenOf(customer));
+      expect(shown).toMatchObject([{ job_id: job.id, version: 3 }]);
+    },
+  );
 
-  it('that met a 500 is sent once more at once, then after a quarter of an hour', async () => {
+  it('that met a 500 is sent once more soon, then after a quarter of an hour', async () => {
     const { customer, job, ids } = await notices(1);
     const [id = ''] = ids;
     const broken = { status: 500, reason: 'InternalServerError' };
     t.simulator.faults.setAnswer(tokenOf(customer), broken);
-    const { atLeastMs } = await again(id);
+    expect((await again(id)).atLeastMs).toBeLessThanOrEqual(3000);
+    expect((await again(id)).count).toBe(1);
+    expect(pushes(job.id)).toHaveLength(1);
+    const { atLeastMs } = await again(id, 4000);
     expect(atLeastMs).toBeGreaterThan(14 * 60_000);
     expect(backoffMs(1, '', Object.assign(new Error(), { atLeastMs }))).toBe(atLeastMs);
     expect(pushes(job.id)).toHaveLength(2);
@@ -310,7 +317,7 @@ describe('a notice', () => {
     expect((await again(notificationId)).atLeastMs).toBeGreaterThan(0);
     expect(pushes(job.id)).toEqual([]);
     t.simulator.faults.add({ kind: 'kill', count: 1 });
-    expect(await notify(notificationId, 14_000)).toMatch(/1 phones/);
+    expect(await notify(notificationId, 26_000)).toMatch(/1 phones/);
     const attempts = await listAttempts(t.ctx.db, { notificationId });
     expect(attempts.map(({ reason }) => reason)).toEqual([null, 'connection_lost']);
   });

@@ -46,9 +46,6 @@ const RESERVED = 20;
 const RESENDS_MAX = 20;
 /** One that was refused for its connection's sake moves to another. */
 const MOVES_MAX = 1;
-/** A notice that met a 500 is sent once more after this, on another connection. */
-const SECOND_TRY_FIRST_MS = 2000;
-const SECOND_TRY_SPREAD_MS = 3000;
 const PUMP_MS = 250;
 
 interface Waiting {
@@ -56,8 +53,6 @@ interface Waiting {
   since: number;
   resends: number;
   moves: number;
-  /** Preferably not on this one. */
-  avoid?: ApnsConnection;
   resolve(outcome: ApnsOutcome): void;
 }
 
@@ -70,8 +65,6 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
   const lanes: Record<ApnsPush['lane'], Waiting[]> = { critical: [], nearby: [] };
   const pauses = createPauses(now, log);
   const judge = createBadTokenBreaker(log);
-  /** Those that wait for their second try; each can be given the answer that it has. */
-  const postponed = new Map<NodeJS.Timeout, () => void>();
   let closed = false;
   // Connections become free without an event when their back-off ends.
   const timer = setInterval(() => {
@@ -89,7 +82,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     }
     for (const lane of ['critical', 'nearby'] as const) {
       for (let next = lanes[lane][0]; next; next = lanes[lane][0]) {
-        const connection = pick(lane, next.avoid);
+        const connection = pick(lane);
         if (!connection) break;
         lanes[lane].shift();
         // Unix seconds: nobody would show it any more.
@@ -112,15 +105,17 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     }
   }
 
-  /** The least busy connection that has a stream for this lane; `avoid` only if no other has. */
-  function pick(lane: ApnsPush['lane'], avoid?: ApnsConnection): ApnsConnection | undefined {
+  /** The least busy connection that has a stream for this lane; for a notice one that is well, if any. */
+  function pick(lane: ApnsPush['lane']): ApnsConnection | undefined {
+    const ill = (one: ApnsConnection) => lane === 'critical' && one.ill;
     let best: ApnsConnection | undefined;
     for (const one of connections) {
       const reserved = lane === 'critical' || one.inFlight === 0 ? 0 : RESERVED;
-      if (one === avoid || one.free <= reserved) continue;
-      if (!best || one.inFlight < best.inFlight) best = one;
+      if (one.free <= reserved) continue;
+      const better = !best || (ill(one) === ill(best) ? one.inFlight < best.inFlight : ill(best));
+      if (better) best = one;
     }
-    return best ?? (avoid && pick(lane));
+    return best;
   }
 
   async function transmit(connection: ApnsConnection, waiting: Waiting): Promise<void> {
@@ -130,26 +125,8 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     if (held) handBack();
     if (held || closed) waiting.resolve(outcome);
     else if (belongsElsewhere(outcome, waiting)) lanes[push.lane].unshift(waiting);
-    else if (deservesSecondTry(outcome, waiting)) postpone(waiting, outcome, connection);
     else waiting.resolve(outcome);
     pump();
-  }
-
-  function deservesSecondTry(outcome: ApnsOutcome, { push, moves }: Waiting): boolean {
-    if (outcome.outcome !== 'rejected' || push.lane !== 'critical' || moves >= MOVES_MAX)
-      return false;
-    return reactionTo(outcome.status, outcome.reason).kind === 'retry_late';
-  }
-
-  function postpone(waiting: Waiting, outcome: ApnsOutcome, avoid: ApnsConnection): void {
-    const wait = SECOND_TRY_FIRST_MS + Math.random() * SECOND_TRY_SPREAD_MS;
-    const timer = setTimeout(() => {
-      postponed.delete(timer);
-      const again = { ...waiting, avoid, since: now(), moves: waiting.moves + 1 };
-      lanes[waiting.push.lane].unshift(again);
-      pump();
-    }, wait);
-    postponed.set(timer, () => waiting.resolve(outcome));
   }
 
   function belongsElsewhere(outcome: ApnsOutcome, waiting: Waiting): boolean {
@@ -195,10 +172,6 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
         for (const waiting of lane.splice(0)) {
           waiting.resolve({ outcome: 'never_processed', reason: 'cancelled' });
         }
-      }
-      for (const [timer, giveUp] of postponed) {
-        clearTimeout(timer);
-        giveUp();
       }
       for (const connection of connections) connection.close();
     },

@@ -17,6 +17,8 @@ const CONNECT_DEADLINE_MS = 10_000;
 /** Between two sessions that never worked; doubled up to a minute. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 60_000;
+/** Longer than a notice that met a 500 waits for its second try. */
+const ILL_MS = 10_000;
 
 export interface ConnectionParts {
   url: string;
@@ -41,6 +43,7 @@ export class ApnsConnection {
   #failures = 0;
   /** Epoch ms before which no new session is tried. */
   #blockedUntil = 0;
+  #illUntil = 0;
 
   constructor(parts: ConnectionParts) {
     this.#parts = parts;
@@ -65,6 +68,11 @@ export class ApnsConnection {
     return this.#parts.now() < this.#blockedUntil ? 0 : 1;
   }
 
+  /** It said a moment ago that Apple failed: most often only one connection is ill. */
+  get ill(): boolean {
+    return this.#parts.now() < this.#illUntil;
+  }
+
   /** Sends one push, opening a session for it if there is none; never rejects. */
   async send(push: ApnsPush): Promise<ApnsOutcome> {
     let session = this.#session;
@@ -76,6 +84,9 @@ export class ApnsConnection {
       }
     }
     const outcome = await session.send(push);
+    if (outcome.outcome === 'rejected' && outcome.status === 500) {
+      this.#illUntil = this.#parts.now() + ILL_MS;
+    }
     // One that never works is no better than none: it must not be opened again and again.
     if (outcome.outcome === 'sent') this.#failures = 0;
     else if (!session.proven && !session.usable && session === this.#session) {

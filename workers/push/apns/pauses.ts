@@ -28,7 +28,7 @@ interface Pause {
   probing: boolean;
 }
 
-/** `service`, `key`, or `topic …`; it lasts until a push has succeeded. */
+/** `service`, `key`, or `topic …`; it lasts until a push was let in. */
 export interface Paused {
   scope: string;
   reason: string;
@@ -89,12 +89,14 @@ export function createPauses(now: () => number, log: Logger): Pauses {
       return pause ? { reason: pause.reason, over: now() >= pause.until } : null;
     },
     answered(push, outcome) {
-      if (outcome.outcome === 'sent') {
+      if (outcome.outcome !== 'sent' && outcome.outcome !== 'rejected') return false;
+      // Who is told that a phone is gone was let in with his key and topic.
+      if (outcome.outcome === 'sent' || outcome.status === 410) {
         unavailable = 0;
         freshRefused = 0;
         for (const scope of scopesOf(push.topic)) pauses.delete(scope);
       }
-      if (outcome.outcome !== 'rejected') return false;
+      if (outcome.outcome === 'sent') return false;
       const { status, reason, retryAfterMs = 0 } = outcome;
       const { kind } = reactionTo(status, reason);
       if (status === 503 && kind === 'retry') {

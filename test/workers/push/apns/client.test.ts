@@ -98,6 +98,19 @@ describe('the client', () => {
     expect(await wrong.send(push())).toMatchObject({ status: 403, reason: 'InvalidProviderToken' });
   });
 
+  it('sends a notice over another connection than the one that met a 500', async () => {
+    const own = connect();
+    const notice = () => own.send(push({ lane: 'critical' }));
+    await notice();
+    const before = simulator.connections();
+    await notice();
+    expect(simulator.connections()).toBe(before);
+    simulator.faults.add({ kind: 'status', count: 1, status: 500 });
+    expect(await notice()).toMatchObject({ outcome: 'rejected', status: 500 });
+    expect(await notice()).toEqual({ outcome: 'sent' });
+    expect(simulator.connections()).toBe(before + 1);
+  });
+
   it('loses nothing and repeats nothing over a storm of goodbyes', async () => {
     simulator.faults.add({ kind: 'goaway', count: 20 });
     const burst = Array.from({ length: 500 }, () => push());

@@ -31,6 +31,15 @@ describe('a pause', () => {
     expect(pauses.reasonAgainst(push)).toBeNull();
   });
 
+  it('is over when the one that tries meets a phone that is gone: it was let in', () => {
+    const { clock, pauses } = start();
+    for (let i = 0; i < 3; i++) pauses.answered(push, refused(503, 'ServiceUnavailable'));
+    clock.now += 1001;
+    expect(pauses.reasonAgainst(push)).toBeNull();
+    pauses.answered(push, refused(410, 'Unregistered'));
+    expect(pauses.list()).toEqual([]);
+  });
+
   it('lasts as long as Apple asks for', () => {
     const { clock, pauses } = start();
     const busy = refused(503, 'ServiceUnavailable', { retryAfterMs: 90_000 });

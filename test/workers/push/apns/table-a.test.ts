@@ -69,7 +69,7 @@ const table: [number, string, Row][] = [
   [413, 'PayloadTooLarge', ourFault],
   [429, 'TooManyRequests', { retry: true }],
   [429, 'TooManyProviderTokenUpdates', { retry: true, newConnection: true, alarm: true }],
-  [500, 'InternalServerError', { retry: true, moves: true }],
+  [500, 'InternalServerError', { retry: true }],
   [503, 'ServiceUnavailable', { retry: true }],
   [503, 'Shutdown', moves],
   [418, 'NeverHeardOf', ourFault],
