@@ -239,9 +239,7 @@ export const pushAttempts = pgTable(
   },
   (t) => [
     index('push_attempts_job').on(t.jobId, t.wave, t.userId),
-    index('push_attempts_notification')
-      .on(t.notificationId)
-      .where(sql`${t.notificationId} is not null`),
+    index('push_attempts_notification').on(t.notificationId),
     uniqueIndex('push_attempts_apns_id').on(t.apnsId),
   ],
 );

@@ -74,8 +74,9 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
         if (done.has(from)) continue;
         chunks.push({ job_id, wave, from, count: Math.min(CHUNK, count - from) });
       }
-      if (chunks.length === 0)
+      if (chunks.length === 0) {
         await markPushed(ctx.db, job_id, wave, { from: null, chunkSize: CHUNK });
+      }
       return chunks;
     },
 
