@@ -111,8 +111,10 @@ export function readDatabaseUrl(env: Env): string {
   );
 }
 
+/** A mistyped one must not pass for development, with its conveniences. */
 function readProduction(env: Env): boolean {
-  return env.NODE_ENV === 'production';
+  const modes = ['production', 'development', 'test'];
+  return oneOf(env, 'NODE_ENV', modes, 'development') === 'production';
 }
 
 function readAuth(env: Env, production: boolean): AuthConfig {

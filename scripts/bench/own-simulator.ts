@@ -1,5 +1,6 @@
 /** An APNs simulator in a process of its own, for benchmarks. */
 import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
@@ -20,6 +21,7 @@ export async function onOwnSimulator<T>(work: (simulator: OwnSimulator) => Promi
     return await work(await firstWords(child));
   } finally {
     child.kill('SIGTERM');
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
     rmSync(dir, { recursive: true, force: true });
   }
 }

@@ -23,6 +23,9 @@ export const HERE = { lat: 37.77, lng: -122.41 };
 const RADIUS_KM = 30;
 const SECRET = 's'.repeat(32);
 const TOKEN_TTL_S = 3600;
+const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
+/** What a shell says of a command that Ctrl-C ended. */
+const INTERRUPTED = 130;
 
 export interface Stores {
   databaseUrl: string;
@@ -37,13 +40,19 @@ export async function onOwnStores<T>(
   const dir = temporaryDir(`muster-bench-${name}-`);
   const pg = await startPostgres({ dir: path.join(dir, 'postgres') });
   const redis = await startRedis({ dir: path.join(dir, 'redis') });
+  const stop = async () => {
+    await Promise.all([redis.stop(), pg.stop()]);
+    rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
+  };
+  // They run apart from the terminal and would go on.
+  const interrupted = () => void stop().finally(() => process.exit(INTERRUPTED));
+  for (const signal of INTERRUPTS) process.once(signal, interrupted);
   try {
     await migrate(pg.url);
     return await work({ databaseUrl: pg.url, redisUrl: redis.url });
   } finally {
-    await redis.stop();
-    await pg.stop();
-    rmSync(dir, { recursive: true, force: true });
+    for (const signal of INTERRUPTS) process.off(signal, interrupted);
+    await stop();
   }
 }
 

@@ -52,6 +52,7 @@ describe('readConfig', () => {
     ['too wide a radius', { DISPATCH_RADIUS_KM: '51' }, 'DISPATCH_RADIUS_KM is "51"'],
     ['a broken wave plan', { DISPATCH_WAVES: '5:20' }, 'DISPATCH_WAVES has a wait'],
     ['an unknown level', { LOG_LEVEL: 'loud' }, 'LOG_LEVEL is "loud"'],
+    ['a mode that is none', { NODE_ENV: 'prod' }, 'NODE_ENV is "prod"'],
     ['half of the APNs key', { APNS_KEY_ID: 'ABC' }, 'APNS_KEY_FILE or APNS_KEY, APNS_TEAM_ID'],
     ['a key file that is not there', { APNS_KEY_FILE: '/nowhere.p8' }, 'cannot be read (ENOENT)'],
     ['a key that is none', { APNS_KEY: 'x' }, 'APNS_KEY holds no PEM'],
