@@ -107,6 +107,39 @@ describe('a job that is given back while Redis is frozen', () => {
   });
 });
 
+describe('a push queue that takes nothing', () => {
+  it('holds up nobody who opens a job again: Redis knows, so another may take it', async () => {
+    let away = false;
+    const own = await startTestEngine(
+      {},
+      Date.now,
+      () => {},
+      () => ({
+        enqueueWave: async () => true,
+        async enqueueNotifications(notes) {
+          if (away) throw new Error('the queue is away');
+          return notes.length;
+        },
+      }),
+    );
+    await own.driver('a');
+    await own.driver('b');
+    const [held, reserved] = [await own.post(), await own.post()];
+    expect(await own.engine.claim(held.id, 'a')).toMatchObject({ ok: true });
+    expect(await own.engine.assign(reserved.id, 'a', 'operator:o')).toMatchObject({ ok: true });
+    away = true;
+    expect(await own.engine.release(held.id, 'a', null)).toMatchObject({ ok: true });
+    expect(await own.engine.release(held.id, 'a', null)).toMatchObject({ ok: true });
+    expect(await own.engine.decline(reserved.id, 'a', null)).toEqual({ ok: true });
+    const row = await findJob(own.ctx.db, held.id);
+    expect(row?.settledVersion).toBeLessThan(row?.version ?? 0);
+    for (const { id } of [held, reserved]) {
+      expect(await own.engine.claim(id, 'b')).toMatchObject({ ok: true });
+    }
+    away = false;
+  });
+});
+
 describe('a decline without Redis', () => {
   it('opens the job that was reserved for him, and is known when Redis is back', async () => {
     const job = await t.post();
