@@ -1,8 +1,10 @@
 /** The pool over a network with faults: what fails is an error of the call, never of the process. */
 import net from 'node:net';
+import tls from 'node:tls';
 import { sql } from 'drizzle-orm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { makeCertificate } from '../../../scripts/apns-simulator/certificate.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
@@ -80,6 +82,30 @@ describe('the pool', () => {
         { said: value },
       ]);
     }
+  });
+
+  it('works where TLS begins with the first byte, over as few connections as elsewhere', async () => {
+    const url = new URL(await freshDatabase());
+    const target = { host: url.hostname, port: Number(url.port) };
+    let accepted = 0;
+    const server = tls.createServer({ ...makeCertificate(), ALPNProtocols: ['postgresql'] });
+    server.on('connection', () => accepted++);
+    server.on('secureConnection', (client) => {
+      const upstream = net.connect(target);
+      for (const [from, to] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        from.on('error', () => {});
+        from.pipe(to);
+      }
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => server.close());
+    url.port = String((server.address() as net.AddressInfo).port);
+    const { db } = connectTo(`${url.href}?sslmode=require&sslnegotiation=direct`, 1);
+    expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
+    expect(accepted).toBe(1);
   });
 
   it('gives a half open connection up, and works over a new one', async () => {
