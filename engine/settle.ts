@@ -81,22 +81,20 @@ async function tell(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> 
 
 /**
  * `settleJob` where the answer does not depend on it: after a failure it is repeated behind the
- * answer, then left to the reconciler. False after a failure.
+ * answer, then left to the reconciler.
  */
 export async function trySettle(
   ctx: EngineContext,
   row: JobRow,
   readUnder: string | null = null,
-): Promise<boolean> {
+): Promise<void> {
   try {
     await withDeadline(settleJob(ctx, row, readUnder), ANSWER_WAIT_MS, () => {
       return new Error('settling takes too long');
     });
-    return true;
   } catch (error) {
     ctx.log.warn({ err: error, job: row.id }, 'job not yet settled, will be repeated');
     ctx.background(settleLater(ctx, row));
-    return false;
   }
 }
 
