@@ -65,15 +65,28 @@ describe('the pool', () => {
   });
 
   it('works over a new connection when one closed with a statement half given to it', async () => {
-    const connect = vi.spyOn(net, 'connect');
-    closers.push(() => connect.mockRestore());
+    const sockets: net.Socket[] = [];
+    /** What each connection began with. */
+    const beginnings = new Map<net.Socket, Buffer>();
+    const { connect } = net;
+    const spy = vi.spyOn(net, 'connect').mockImplementation(((port: number, host: string) => {
+      const socket = connect(port, host);
+      const write = socket.write.bind(socket);
+      socket.write = (data: Buffer) => {
+        if (!beginnings.has(socket)) beginnings.set(socket, Buffer.from(data));
+        return write(data);
+      };
+      sockets.push(socket);
+      return socket;
+    }) as typeof net.connect);
+    closers.push(() => spy.mockRestore());
     const { db } = connectTo(await freshDatabase(), 1);
     await db.execute(sql`select 1`);
-    const socket = connect.mock.results.at(-1)?.value as net.Socket;
+    const [socket] = sockets;
     const { promise: lost, resolve, reject } = Promise.withResolvers<unknown>();
     // The socket says that it is closed after this turn's immediates, in which the statement comes.
     setTimeout(() => {
-      socket.destroy();
+      socket?.destroy();
       setImmediate(() => db.execute(sql`select ${'lost'}::text`).then(resolve, reject));
     });
     await expect(lost).rejects.toThrow();
@@ -81,6 +94,12 @@ describe('the pool', () => {
       expect([...(await db.execute(sql`select ${value}::text as said`))]).toEqual([
         { said: value },
       ]);
+    }
+    // The length and the protocol's version: of the statement that was lost nothing is sent before it.
+    expect(beginnings.size).toBeGreaterThan(1);
+    for (const message of beginnings.values()) {
+      expect(message.readUInt32BE(0)).toBe(message.length);
+      expect(message.readUInt32BE(4)).toBe(0x0003_0000);
     }
   });
 
