@@ -24,8 +24,9 @@ const PUTS_AT_ONCE = 64;
 /** What was written in a minute of outage of a busy city; with more, whole zones are compared. */
 const UNSETTLED_MAX = 1000;
 /**
- * Everybody in the zone waits for these rows: a connection to Postgres that does not answer must not hold
- * them up until it is given up. A page, or the ids of a hundred thousand jobs, takes a fraction of it.
+ * Everybody in the zone, or with a driver's feed, waits for these rows: a connection to Postgres that does
+ * not answer must not hold them up until it is given up. A page, or the ids of a hundred thousand jobs,
+ * takes a fraction of it.
  */
 const READ_DEADLINE_MS = 2000;
 /** A zone that is lost again while it is being used is tried so often, then the caller may. */
@@ -85,7 +86,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
  */
 export async function putUnsettled(ctx: EngineContext): Promise<boolean> {
   const run = runIdOf(ctx.redis);
-  const rows = await listUnsettled(ctx.db, 0, UNSETTLED_MAX);
+  const rows = await inTime(listUnsettled(ctx.db, 0, UNSETTLED_MAX));
   const repaired = await putRows(ctx, rows, run, false);
   for (let i = 0; i < repaired; i++) ctx.metrics.reconciled('job_put');
   return rows.length < UNSETTLED_MAX;
@@ -101,11 +102,9 @@ async function putRows(
   run: string,
   rebuilding: boolean,
 ): Promise<number> {
-  const refusals = await inTime(
-    refusalsOf(
-      ctx,
-      rows.map((row) => row.id),
-    ),
+  const refusals = await refusalsOf(
+    ctx,
+    rows.map((row) => row.id),
   );
   let applied = 0;
   for (let i = 0; i < rows.length; i += PUTS_AT_ONCE) {
@@ -144,7 +143,7 @@ export async function putRow(
   );
   if (put !== 'unknown') return put === 'applied' ? put : 'old';
   const run = runIdOf(ctx.redis);
-  const now = await findJobs(ctx.db, [row.id]);
+  const now = await inTime(findJobs(ctx.db, [row.id]));
   return (await putRows(ctx, now, run, false)) > 0 ? 'applied' : 'old';
 }
 
@@ -162,11 +161,8 @@ export async function ensureDrivers(ctx: EngineContext): Promise<void> {
     let afterId = '';
     let count = 0;
     for (;;) {
-      const page = await listDrivers(ctx.db, {
-        afterId,
-        onlineOnly: before === null,
-        limit: DRIVERS_PAGE,
-      });
+      const query = { afterId, onlineOnly: before === null, limit: DRIVERS_PAGE };
+      const page = await inTime(listDrivers(ctx.db, query));
       await Promise.all(page.map((row) => syncDriverRow(ctx, row)));
       count += page.length;
       const last = page.at(-1);
@@ -189,13 +185,13 @@ async function endRebuild(
 }
 
 /** The refusals of some jobs, by job. */
-export async function refusalsOf(
+async function refusalsOf(
   ctx: EngineContext,
   jobIds: readonly string[],
 ): Promise<Map<string, [string, Refusal][]>> {
   const byJob = new Map<string, [string, Refusal][]>();
   if (jobIds.length === 0) return byJob;
-  for (const { jobId, driverId, kind } of await listRefusals(ctx.db, jobIds)) {
+  for (const { jobId, driverId, kind } of await inTime(listRefusals(ctx.db, jobIds))) {
     const list = byJob.get(jobId) ?? [];
     list.push([driverId, kind]);
     byJob.set(jobId, list);

@@ -1,10 +1,13 @@
 /** Redis filled from Postgres: zones of any size, and a Postgres that does not answer meanwhile. */
 import { type SQL, sql } from 'drizzle-orm';
 import { beforeAll, expect, it } from 'vitest';
-import type { EngineContext } from '../../engine/context.ts';
-import { rebuildZone } from '../../engine/rebuild.ts';
+import { type EngineContext, TryAgainError } from '../../engine/context.ts';
+import { connectPg } from '../../engine/pg/client.ts';
+import { findJob } from '../../engine/pg/jobs.ts';
+import { ensureDrivers, putRow, rebuildZone } from '../../engine/rebuild.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { startHoldingProxy } from '../race/support/holding-proxy.ts';
+import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
 
 let t: TestEngine;
 beforeAll(async () => {
@@ -38,4 +41,28 @@ it('a zone of thousands of jobs is read in parts, each of which has its own dead
   expect((await readOpenJobs(t.ctx.redis, zone))?.jobs).toHaveLength(1 + COPIES);
   expect(largest).toBeGreaterThan(0);
   expect(largest).toBeLessThanOrEqual(COPIES / 2);
+});
+
+it('a Postgres that owes an answer is waited for no longer than for a page', async () => {
+  const proxy = await startHoldingProxy(t.databaseUrl);
+  cleanups.push(() => proxy.close());
+  const pg = connectPg(proxy.url);
+  cleanups.push(() => pg.close());
+  await t.driver('d1');
+  const { id, zone } = await t.post();
+  await t.engine.confirm(id, 'operator:o');
+  const row = await findJob(pg.db, id);
+  if (!row) throw new Error('no such job');
+  await t.ctx.redis.flushall();
+  proxy.hold('answers');
+  const ctx = { ...t.ctx, db: pg.db };
+  try {
+    await Promise.all(
+      [ensureDrivers(ctx), putRow(ctx, row), rebuildZone(ctx, zone)].map((filled) =>
+        expect(filled).rejects.toThrow(TryAgainError),
+      ),
+    );
+  } finally {
+    proxy.cut();
+  }
 });
