@@ -5,7 +5,7 @@
  * by the row, never by the order of messages.
  */
 import { sql } from 'drizzle-orm';
-import { type EngineContext, TryAgainError } from './context.ts';
+import { type EngineContext, TryAgainError, withDeadline } from './context.ts';
 import { tryDispatchWave } from './dispatch.ts';
 import {
   isActive,
@@ -20,6 +20,7 @@ import { noticeOf } from './domain/notices.ts';
 import { zoneOfJob } from './domain/zones.ts';
 import { hasReleased } from './pg/drivers.ts';
 import { type Actor, findJob, type Transition, transitionJob } from './pg/jobs.ts';
+import { putRow } from './rebuild.ts';
 import { driverLoadChanged, trySettle } from './settle.ts';
 
 export type ChangeRefusal =
@@ -35,6 +36,8 @@ export type ChangeResult = { ok: true; job: JobRow } | { ok: false; code: Change
 
 /** The row moved on under the change; more often than this in a row the caller may try again. */
 const ATTEMPTS = 5;
+/** Redis answers in milliseconds, or within this has not heard; the caller has waited for it before. */
+const PUT_WAIT_MS = 1000;
 
 /** `pending` → `confirmed`; still claimable. */
 export function confirmJob(ctx: EngineContext, id: string, actor: Actor): Promise<ChangeResult> {
@@ -230,10 +233,14 @@ async function told(ctx: EngineContext, row: JobRow): Promise<ChangeResult> {
 
 /**
  * Redis refuses whoever taps a job by the last it heard of it. So who opened one again is told so only
- * when Redis knows. Throws `TryAgainError` before; asked again, what he did is done.
+ * when Redis knows; whether the people concerned have heard does not matter. Throws `TryAgainError`
+ * before; asked again, what he did is done.
  */
 export async function mustBeKnownOpen(ctx: EngineContext, id: string): Promise<void> {
   const row = await findJob(ctx.db, id);
   if (!row || !isClaimable(row.status) || row.settledVersion >= row.version) return;
-  throw new TryAgainError('Redis has not heard yet that the job is open');
+  const unheard = () => new TryAgainError('Redis has not heard yet that the job is open');
+  await withDeadline(putRow(ctx, row), PUT_WAIT_MS, unheard).catch(() => {
+    throw unheard();
+  });
 }

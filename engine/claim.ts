@@ -206,7 +206,7 @@ export function createClaims(
     });
     ctx.metrics.reconciled('claim_fenced');
     if (row) {
-      background(trySettle(ctx, row).then(() => {}));
+      background(trySettle(ctx, row));
       throw new TryAgainError('the claim could not be made durable in time');
     }
     const now = await findJob(ctx.db, a.id);

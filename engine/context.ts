@@ -46,7 +46,10 @@ export interface EngineContext {
   now: () => number;
 }
 
-/** Nothing is promised and nothing has changed for good: the caller may try again. */
+/**
+ * Nothing is promised: the caller may try again. What he wanted may be done already (a job that is given
+ * back without Redis); asked again, it is not done twice.
+ */
 export class TryAgainError extends Error {
   override name = 'TryAgainError';
   readonly retryAfterMs: number;

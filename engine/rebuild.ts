@@ -17,13 +17,16 @@ import { markReady, markRebuild } from './redis/log-scripts.ts';
 import { putJob } from './redis/open-jobs.ts';
 
 const DRIVERS_PAGE = 500;
+/** Rows of jobs read at once: tens of milliseconds, however many are open in the zone. */
+const JOBS_PAGE = 1000;
 /** Jobs put at once: a zone of thousands is ready in a moment, and no other command waits long. */
 const PUTS_AT_ONCE = 64;
 /** What was written in a minute of outage of a busy city; with more, whole zones are compared. */
 const UNSETTLED_MAX = 1000;
 /**
- * Everybody in the zone waits for these rows: a connection to Postgres that does not answer must not hold
- * them up until it is given up. Thousands of rows take a fraction of it.
+ * Everybody in the zone, or with a driver's feed, waits for these rows: a connection to Postgres that does
+ * not answer must not hold them up until it is given up. A page, or the ids of a hundred thousand jobs,
+ * takes a fraction of it.
  */
 const READ_DEADLINE_MS = 2000;
 /** A zone that is lost again while it is being used is tried so often, then the caller may. */
@@ -59,11 +62,13 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     const token = randomUUID();
     if (rebuilding) await markRebuild(ctx.redis, zoneLog(zone), token);
     const held = await ctx.redis.zrange(keys.openJobs(zone), '0', '-1');
-    const rows = await inTime(listOpenJobs(ctx.db, zone));
-    const open = new Set(rows.map((row) => row.id));
-    const closed = held.filter((id) => !open.has(id));
-    rows.push(...(await inTime(findJobs(ctx.db, closed))));
-    const repaired = await putRows(ctx, rows, run, rebuilding);
+    const open = await inTime(listOpenJobs(ctx.db, zone));
+    const ids = [...new Set([...open, ...held])];
+    let repaired = 0;
+    for (let i = 0; i < ids.length; i += JOBS_PAGE) {
+      const rows = await inTime(findJobs(ctx.db, ids.slice(i, i + JOBS_PAGE)));
+      repaired += await putRows(ctx, rows, run, rebuilding);
+    }
     if (rebuilding) {
       await ctx.redis.sadd(keys.zones, zone);
       await endRebuild(ctx, zoneLog(zone), { token, run });
@@ -71,7 +76,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
     if (repaired === 0) return;
     ctx.metrics.reconciled(rebuilding ? 'zone_rebuilt' : 'zone_swept');
     const found = before === null ? 'emptied' : rebuilding ? 'an older copy' : 'jobs out of date';
-    ctx.log.info({ zone, found, repaired, open: open.size }, 'zone brought to Postgres');
+    ctx.log.info({ zone, found, repaired, open: open.length }, 'zone brought to Postgres');
   });
 }
 
@@ -81,7 +86,7 @@ export function rebuildZone(ctx: EngineContext, zone: Zone): Promise<void> {
  */
 export async function putUnsettled(ctx: EngineContext): Promise<boolean> {
   const run = runIdOf(ctx.redis);
-  const rows = await listUnsettled(ctx.db, 0, UNSETTLED_MAX);
+  const rows = await inTime(listUnsettled(ctx.db, 0, UNSETTLED_MAX));
   const repaired = await putRows(ctx, rows, run, false);
   for (let i = 0; i < repaired; i++) ctx.metrics.reconciled('job_put');
   return rows.length < UNSETTLED_MAX;
@@ -97,11 +102,9 @@ async function putRows(
   run: string,
   rebuilding: boolean,
 ): Promise<number> {
-  const refusals = await inTime(
-    refusalsOf(
-      ctx,
-      rows.map((row) => row.id),
-    ),
+  const refusals = await refusalsOf(
+    ctx,
+    rows.map((row) => row.id),
   );
   let applied = 0;
   for (let i = 0; i < rows.length; i += PUTS_AT_ONCE) {
@@ -140,7 +143,7 @@ export async function putRow(
   );
   if (put !== 'unknown') return put === 'applied' ? put : 'old';
   const run = runIdOf(ctx.redis);
-  const now = await findJobs(ctx.db, [row.id]);
+  const now = await inTime(findJobs(ctx.db, [row.id]));
   return (await putRows(ctx, now, run, false)) > 0 ? 'applied' : 'old';
 }
 
@@ -158,11 +161,8 @@ export async function ensureDrivers(ctx: EngineContext): Promise<void> {
     let afterId = '';
     let count = 0;
     for (;;) {
-      const page = await listDrivers(ctx.db, {
-        afterId,
-        onlineOnly: before === null,
-        limit: DRIVERS_PAGE,
-      });
+      const query = { afterId, onlineOnly: before === null, limit: DRIVERS_PAGE };
+      const page = await inTime(listDrivers(ctx.db, query));
       await Promise.all(page.map((row) => syncDriverRow(ctx, row)));
       count += page.length;
       const last = page.at(-1);
@@ -185,13 +185,13 @@ async function endRebuild(
 }
 
 /** The refusals of some jobs, by job. */
-export async function refusalsOf(
+async function refusalsOf(
   ctx: EngineContext,
   jobIds: readonly string[],
 ): Promise<Map<string, [string, Refusal][]>> {
   const byJob = new Map<string, [string, Refusal][]>();
   if (jobIds.length === 0) return byJob;
-  for (const { jobId, driverId, kind } of await listRefusals(ctx.db, jobIds)) {
+  for (const { jobId, driverId, kind } of await inTime(listRefusals(ctx.db, jobIds))) {
     const list = byJob.get(jobId) ?? [];
     list.push([driverId, kind]);
     byJob.set(jobId, list);

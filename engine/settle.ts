@@ -61,14 +61,12 @@ async function tell(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> 
       rows.flatMap((row) => (isHeld(row.status) && row.driverId !== null ? [row.driverId] : [])),
     ),
   ]);
-  const events = rows.flatMap((row) => {
-    const own = notes.filter((note) => tellsOf(note, row));
-    return userEvents(row, own, cards);
-  });
-  await appendLog(
-    ctx.redis,
-    usersLog,
-    events.map((event) => JSON.stringify(event)),
+  await appendEvents(
+    ctx,
+    rows.flatMap((row) => {
+      const own = notes.filter((note) => tellsOf(note, row));
+      return changeEvents(row, own, cards);
+    }),
   );
   const undone = notes.filter((note) => note.doneAt === null);
   if (undone.length > 0) {
@@ -76,27 +74,36 @@ async function tell(ctx: EngineContext, rows: readonly JobRow[]): Promise<void> 
       undone.map(({ id, title, app, userId }) => ({ id, about: `${title} → ${app} ${userId}` })),
     );
   }
+  // No session drops them as old: were they told before the queue has them, each try would tell them again.
+  await appendEvents(ctx, notes.map(noteEvent));
   await markSettled(ctx.db, rows);
+}
+
+async function appendEvents(ctx: EngineContext, events: readonly UserEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  await appendLog(
+    ctx.redis,
+    usersLog,
+    events.map((event) => JSON.stringify(event)),
+  );
 }
 
 /**
  * `settleJob` where the answer does not depend on it: after a failure it is repeated behind the
- * answer, then left to the reconciler. False after a failure.
+ * answer, then left to the reconciler.
  */
 export async function trySettle(
   ctx: EngineContext,
   row: JobRow,
   readUnder: string | null = null,
-): Promise<boolean> {
+): Promise<void> {
   try {
     await withDeadline(settleJob(ctx, row, readUnder), ANSWER_WAIT_MS, () => {
       return new Error('settling takes too long');
     });
-    return true;
   } catch (error) {
     ctx.log.warn({ err: error, job: row.id }, 'job not yet settled, will be repeated');
     ctx.background(settleLater(ctx, row));
-    return false;
   }
 }
 
@@ -179,7 +186,8 @@ export async function driverLoadChanged(ctx: EngineContext, driverId: string): P
   }
 }
 
-function userEvents(
+/** What the change itself tells: sessions drop it when a later one has overtaken it. */
+function changeEvents(
   row: JobRow,
   notes: readonly NotificationRow[],
   cards: ReadonlyMap<string, DriverCard>,
@@ -211,17 +219,17 @@ function userEvents(
       data: { job_id: row.id, driver },
     });
   }
-  for (const note of notes) {
-    const { id, type, title, body, data } = note;
-    events.push({
-      user: note.userId,
-      app: note.app,
-      job: null,
-      event: 'notification',
-      data: { id, type, title, body, data },
-    });
-  }
   return events;
+}
+
+function noteEvent({ id, userId, app, type, title, body, data }: NotificationRow): UserEvent {
+  return {
+    user: userId,
+    app,
+    job: null,
+    event: 'notification',
+    data: { id, type, title, body, data },
+  };
 }
 
 /** Does the row's driver hold it now? */

@@ -129,7 +129,8 @@ export class DriverSession implements ZoneWatcher {
   onUserEvent({ event, data }: UserEvent): void {
     if (event === 'job:status') {
       const { job_id, version } = data as { job_id: string; version: number };
-      if (version <= this.#own.of(job_id)) return;
+      // Older than what the client holds, by the zone's log: it goes by versions, and still holds it.
+      if (version <= this.#own.of(job_id) || version < (this.#held.get(job_id) ?? 0)) return;
       this.#own.add(job_id, version);
       this.#held.delete(job_id);
     }

@@ -119,11 +119,12 @@ export async function listActiveJobs(db: Db, customerId: string): Promise<JobRow
     order by j.created_at desc, j.id desc`);
 }
 
-/** All open jobs of a zone with who must not see them: what a rebuild puts into Redis. */
-export async function listOpenJobs(db: Db, zone: string): Promise<JobRow[]> {
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j where j.zone = ${zone} and j.status in ${CLAIMABLE_SQL}
-    order by j.created_at`);
+/** The ids of all open jobs of a zone: what a rebuild puts into Redis. */
+export async function listOpenJobs(db: Db, zone: string): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(
+    sql`select id from jobs where zone = ${zone} and status in ${CLAIMABLE_SQL}`,
+  );
+  return rows.map((row) => row.id);
 }
 
 /** A change of a job: what it becomes, why, and who is told. */

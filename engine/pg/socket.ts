@@ -18,6 +18,8 @@ interface Address {
   host: readonly string[];
   port: readonly number[];
   path?: string | undefined | false;
+  /** `direct`: TLS from the first byte on, without asking for it. */
+  sslnegotiation?: string | null | undefined;
 }
 
 /**
@@ -26,10 +28,11 @@ interface Address {
  */
 export function createSockets(): (address: Address) => net.Socket {
   let tries = 0;
-  return ({ host, port, path }) => {
+  return ({ host, port, path, sslnegotiation }) => {
     const i = tries++ % host.length;
     const socket = path ? net.connect(path) : net.connect(port[i] as number, host[i] as string);
-    beginClean(socket);
+    // There TLS speaks first, past the socket's `write`.
+    if (sslnegotiation !== 'direct') beginClean(socket);
     closeWhenSilent(socket);
     return socket;
   };

@@ -19,6 +19,10 @@ export async function putDriver(
   return { applied: applied === 1, zone: zone || null };
 }
 
+/**
+ * He is in `zone` since the fix of `at`. Not `moved` when a later fix has him elsewhere; the rest is what
+ * is known of him, null where it is nothing.
+ */
 export async function moveDriver(
   redis: RedisClient,
   a: { id: string; zone: Zone; at: number },
@@ -37,6 +41,10 @@ export async function moveDriver(
   };
 }
 
+/**
+ * Puts him into a zone, or tells the zone whether he may be found there. False when the zone knows a newer
+ * rev, or with `onlyPresent` when he is not there.
+ */
 export async function indexDriver(
   redis: RedisClient,
   a: {
@@ -94,6 +102,10 @@ export interface TrackAnswer {
   wasStale: boolean;
 }
 
+/**
+ * Takes signs of life in one zone, each driver once; answers in the order of the entries. `absent`: he is
+ * not in this zone, and was not added.
+ */
 export async function track(
   redis: RedisClient,
   zone: Zone,

@@ -34,6 +34,7 @@ export interface PutJobArgs {
  */
 export type PutAnswer = 'applied' | 'old' | 'completed' | 'unknown' | 'not_ready';
 
+/** Copies a job's state into its zone if it is newer than what is there. */
 export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnswer> {
   const { meta, log, live } = zoneLog(a.zone);
   const code = await runScript(
@@ -84,6 +85,10 @@ export type GateAnswer =
   | { kind: 'released' }
   | { kind: 'reserved' };
 
+/**
+ * Asks the gate for a job. `granted` is a lease, which the claim needs to be committed; `mine`: an attempt
+ * of the same driver holds it already.
+ */
 export async function claimJob(
   redis: RedisClient,
   a: { zone: Zone; id: string; driverId: string; token: string; leaseMs: number },
@@ -134,6 +139,7 @@ export async function unclaimJob(
   return code === 1;
 }
 
+/** Hides an open job from one driver. `nothing`: it is closed or not here, or he gave it back before. */
 export async function refuseJob(
   redis: RedisClient,
   a: { zone: Zone; id: string; driverId: string; kind: Refusal },
@@ -178,6 +184,8 @@ export async function readJobs(
   }
   return { ready: ready === '1', last, jobs };
 }
+
+/** What is known of an offer that is about to be pushed. */
 export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'reserved' | 'unknown' | 'not_ready';
 
 /**

@@ -5,6 +5,7 @@
  */
 import { loadScript } from './script-loader.ts';
 
+/** Every script, by the function that calls it. */
 export const SCRIPTS = {
   appendLog: loadScript('append-log'),
   checkOffer: loadScript('check-offer'),

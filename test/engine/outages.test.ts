@@ -2,10 +2,11 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { TryAgainError } from '../../engine/context.ts';
+import { type PushTasks, TryAgainError } from '../../engine/context.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { startReconciler } from '../../engine/reconcile.ts';
-import { settleJob } from '../../engine/settle.ts';
+import { usersLog } from '../../engine/redis/keys.ts';
+import { settleJob, type UserEvent } from '../../engine/settle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
@@ -104,6 +105,72 @@ describe('a job that is given back while Redis is frozen', () => {
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending' });
     await until(async () => (await t.engine.release(job.id, 'a', null)).ok);
     expect(await t.engine.claim(job.id, 'b')).toMatchObject({ ok: true });
+  });
+});
+
+describe('a push queue that takes nothing', () => {
+  let own: TestEngine;
+  let away = false;
+  beforeAll(async () => {
+    const tasks: PushTasks = {
+      enqueueWave: async () => true,
+      async enqueueNotifications(notes) {
+        if (away) throw new Error('the queue is away');
+        return notes.length;
+      },
+    };
+    own = await startTestEngine({}, undefined, undefined, () => tasks);
+    await own.driver('a');
+    await own.driver('b');
+  });
+  /** The events that the users log has of a job. */
+  const told = async (jobId: string) => {
+    const entries = await own.ctx.redis.xrange(usersLog.log, '-', '+');
+    const events = entries.map(([, fields]) => JSON.parse(fields[3] ?? '') as UserEvent);
+    return events.filter((event) => JSON.stringify(event.data).includes(jobId));
+  };
+
+  it('holds up nobody who opens a job again: Redis knows, so another may take it', async () => {
+    const [held, reserved] = [await own.post(), await own.post()];
+    expect(await own.engine.claim(held.id, 'a')).toMatchObject({ ok: true });
+    expect(await own.engine.assign(reserved.id, 'a', 'operator:o')).toMatchObject({ ok: true });
+    away = true;
+    try {
+      expect(await own.engine.release(held.id, 'a', null)).toMatchObject({ ok: true });
+      expect(await own.engine.release(held.id, 'a', null)).toMatchObject({ ok: true });
+      expect(await own.engine.decline(reserved.id, 'a', null)).toEqual({ ok: true });
+      const row = await findJob(own.ctx.db, held.id);
+      expect(row?.settledVersion).toBeLessThan(row?.version ?? 0);
+      for (const { id } of [held, reserved]) {
+        expect(await own.engine.claim(id, 'b')).toMatchObject({ ok: true });
+      }
+    } finally {
+      away = false;
+    }
+  });
+
+  it('has people told of the change at once, and shown its notification once', async () => {
+    const { id } = await own.post();
+    expect(await own.engine.claim(id, 'a')).toMatchObject({ ok: true });
+    const settledAt = (version: number) =>
+      until(async () => (await findJob(own.ctx.db, id))?.settledVersion === version);
+    await settledAt(2);
+    const before = (await told(id)).length;
+    away = true;
+    try {
+      expect(await own.engine.release(id, 'a', null)).toMatchObject({ ok: true });
+      const row = await findJob(own.ctx.db, id);
+      if (!row) throw new Error('no such job');
+      for (let i = 0; i < 3; i++) await expect(settleJob(own.ctx, row)).rejects.toThrow();
+      const news = (await told(id)).slice(before);
+      expect(news.map(({ event }) => event)).toContain('job:status');
+      expect(news.map(({ event }) => event)).not.toContain('notification');
+    } finally {
+      away = false;
+    }
+    await settledAt(3);
+    const news = (await told(id)).slice(before);
+    expect(news.filter(({ event }) => event === 'notification')).toHaveLength(1);
   });
 });
 

@@ -15,6 +15,9 @@ import { cleanups, startTestEngine, type TestEngine } from './engine.ts';
 import { type DeafProxy, startProxy } from './proxy.ts';
 import { until } from './until.ts';
 
+/** Statuses in which a driver keeps a job in his list. */
+const OPEN = ['pending', 'confirmed', 'assigned'];
+
 const SECRET = 's'.repeat(32);
 const auth = createAuth({
   secret: SECRET,
@@ -153,22 +156,28 @@ export class TestClient {
     return this.next('ack', (ack) => ack.ref === ref);
   }
 
-  /** The feed that these frames add up to: job id → version. */
+  /** The feed that these frames add up to, by the rules for apps (docs/driver-apps.md): job id → version. */
   feed(): Map<string, number> {
     const held = new Map<string, number>();
+    /** The lowest version of a job that is news still. */
+    const least = new Map<string, number>();
     for (const { event, data } of this.frames) {
       if (event === 'feed:snapshot') {
         held.clear();
-        for (const job of data.jobs) held.set(job.id, job.version);
-      } else if (event === 'job:new') {
-        held.set(data.id, data.version);
-      } else if (event === 'job:removed') {
-        held.delete(data.job_id);
-      } else if (event === 'job:status') {
-        const open = ['pending', 'confirmed', 'assigned'].includes(data.status);
-        if (!open) held.delete(data.job_id);
-        else if (held.has(data.job_id)) held.set(data.job_id, data.version);
+        least.clear();
+        for (const { id, version } of data.jobs) {
+          held.set(id, version);
+          least.set(id, version);
+        }
       }
+      if (!['job:new', 'job:removed', 'job:status'].includes(event)) continue;
+      const { version } = data;
+      const id = data.id ?? data.job_id;
+      if (version < (least.get(id) ?? 0)) continue;
+      const closed = event === 'job:status' && !OPEN.includes(data.status);
+      least.set(id, closed ? version + 1 : version);
+      if (closed || event === 'job:removed') held.delete(id);
+      else if (event === 'job:new' || held.has(id)) held.set(id, version);
     }
     return held;
   }

@@ -1,8 +1,10 @@
 /** The pool over a network with faults: what fails is an error of the call, never of the process. */
 import net from 'node:net';
+import tls from 'node:tls';
 import { sql } from 'drizzle-orm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { makeCertificate } from '../../../scripts/apns-simulator/certificate.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
@@ -63,15 +65,28 @@ describe('the pool', () => {
   });
 
   it('works over a new connection when one closed with a statement half given to it', async () => {
-    const connect = vi.spyOn(net, 'connect');
-    closers.push(() => connect.mockRestore());
+    const sockets: net.Socket[] = [];
+    /** What each connection began with. */
+    const beginnings = new Map<net.Socket, Buffer>();
+    const { connect } = net;
+    const spy = vi.spyOn(net, 'connect').mockImplementation(((port: number, host: string) => {
+      const socket = connect(port, host);
+      const write = socket.write.bind(socket);
+      socket.write = (data: Buffer) => {
+        if (!beginnings.has(socket)) beginnings.set(socket, Buffer.from(data));
+        return write(data);
+      };
+      sockets.push(socket);
+      return socket;
+    }) as typeof net.connect);
+    closers.push(() => spy.mockRestore());
     const { db } = connectTo(await freshDatabase(), 1);
     await db.execute(sql`select 1`);
-    const socket = connect.mock.results.at(-1)?.value as net.Socket;
+    const [socket] = sockets;
     const { promise: lost, resolve, reject } = Promise.withResolvers<unknown>();
     // The socket says that it is closed after this turn's immediates, in which the statement comes.
     setTimeout(() => {
-      socket.destroy();
+      socket?.destroy();
       setImmediate(() => db.execute(sql`select ${'lost'}::text`).then(resolve, reject));
     });
     await expect(lost).rejects.toThrow();
@@ -80,6 +95,36 @@ describe('the pool', () => {
         { said: value },
       ]);
     }
+    // The length and the protocol's version: of the statement that was lost nothing is sent before it.
+    expect(beginnings.size).toBeGreaterThan(1);
+    for (const message of beginnings.values()) {
+      expect(message.readUInt32BE(0)).toBe(message.length);
+      expect(message.readUInt32BE(4)).toBe(0x0003_0000);
+    }
+  });
+
+  it('works where TLS begins with the first byte, over as few connections as elsewhere', async () => {
+    const url = new URL(await freshDatabase());
+    const target = { host: url.hostname, port: Number(url.port) };
+    let accepted = 0;
+    const server = tls.createServer({ ...makeCertificate(), ALPNProtocols: ['postgresql'] });
+    server.on('connection', () => accepted++);
+    server.on('secureConnection', (client) => {
+      const upstream = net.connect(target);
+      for (const [from, to] of [
+        [client, upstream],
+        [upstream, client],
+      ] as const) {
+        from.on('error', () => {});
+        from.pipe(to);
+      }
+    });
+    await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+    closers.push(() => server.close());
+    url.port = String((server.address() as net.AddressInfo).port);
+    const { db } = connectTo(`${url.href}?sslmode=require&sslnegotiation=direct`, 1);
+    expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
+    expect(accepted).toBe(1);
   });
 
   it('gives a half open connection up, and works over a new one', async () => {
