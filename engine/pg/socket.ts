@@ -31,6 +31,8 @@ export function createSockets(): (address: Address) => net.Socket {
   return ({ host, port, path, sslnegotiation }) => {
     const i = tries++ % host.length;
     const socket = path ? net.connect(path) : net.connect(port[i] as number, host[i] as string);
+    // By it the driver tells TLS which server it wants, and whose certificate to expect.
+    if (!path) Object.assign(socket, { host: host[i] });
     // There TLS speaks first, past the socket's `write`.
     if (sslnegotiation !== 'direct') beginClean(socket);
     closeWhenSilent(socket);

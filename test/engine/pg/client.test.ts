@@ -103,13 +103,15 @@ describe('the pool', () => {
     }
   });
 
-  it('works where TLS begins with the first byte, over as few connections as elsewhere', async () => {
+  it('works where TLS begins with the first byte, over one connection, and names the server', async () => {
     const url = new URL(await freshDatabase());
     const target = { host: url.hostname, port: Number(url.port) };
     let accepted = 0;
     const server = tls.createServer({ ...makeCertificate(), ALPNProtocols: ['postgresql'] });
     server.on('connection', () => accepted++);
+    const asked: unknown[] = [];
     server.on('secureConnection', (client) => {
+      asked.push('servername' in client && client.servername);
       const upstream = net.connect(target);
       for (const [from, to] of [
         [client, upstream],
@@ -121,10 +123,12 @@ describe('the pool', () => {
     });
     await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
     closers.push(() => server.close());
+    url.hostname = 'localhost';
     url.port = String((server.address() as net.AddressInfo).port);
     const { db } = connectTo(`${url.href}?sslmode=require&sslnegotiation=direct`, 1);
     expect([...(await db.execute(sql`select 1 as one`))]).toEqual([{ one: 1 }]);
     expect(accepted).toBe(1);
+    expect(asked).toEqual(['localhost']);
   });
 
   it('gives a half open connection up, and works over a new one', async () => {
