@@ -62,9 +62,9 @@ describe('a worker', () => {
 
   it('pushes several jobs with a few drivers each at once', async () => {
     const jobs: string[] = [];
-    for (let i = 0; i < 6; i++) jobs.push(await postTo(t, CROWD.slice(i * 10, i * 10 + 10)));
+    for (let i = 0; i < 4; i++) jobs.push(await postTo(t, CROWD.slice(i * 10, i * 10 + 10)));
     await push(jobs);
-    await until(() => held() === 60);
+    await until(() => held() === 40);
     t.simulator.faults.release();
     await until(() => jobs.every((id) => pushes(id).length === 10));
   });
