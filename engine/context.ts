@@ -2,8 +2,9 @@
  * What every verb of the engine works with. Made once per process by `createEngine`; tests hand in
  * another clock or other settings.
  */
-import type { DispatchConfig } from './config.ts';
+
 import type { Db } from './pg/client.ts';
+import type { DispatchConfig } from './process/config.ts';
 import type { RedisClient } from './redis/client.ts';
 
 /** The part of a pino logger that the engine uses. */

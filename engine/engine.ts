@@ -2,25 +2,37 @@
  * The engine of one process: its two stores, the verbs bound to them, and the work that goes on
  * after an answer was given. Made once by api and worker processes and by tests.
  */
-import { forgetApproval } from './approvals.ts';
-import { listAvailable } from './available.ts';
-import { type ChangeResult, cancelJob, confirmJob, progressJob, releaseJob } from './change-job.ts';
-import { type Claims, createClaims } from './claim.ts';
-import { createCommitQueue } from './commit-queue.ts';
-import type { DispatchConfig } from './config.ts';
+
 import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
 import type { Job, Progress } from './domain/job.ts';
-import { type AvailabilityResult, changeDriver, knowDriver, setAvailability } from './drivers.ts';
+import { forgetApproval } from './drivers/approval.ts';
+import {
+  type AvailabilityResult,
+  changeDriver,
+  knowDriver,
+  setAvailability,
+} from './drivers/profile.ts';
+import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
+import { listAvailable } from './jobs/available.ts';
+import {
+  type ChangeResult,
+  cancelJob,
+  confirmJob,
+  progressJob,
+  releaseJob,
+} from './jobs/change.ts';
+import { type Claims, createClaims } from './jobs/claim/claim.ts';
+import { createCommitQueue } from './jobs/claim/commit.ts';
+import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
+import { assignJob, declineJob } from './jobs/reserve.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
-import { type PostInput, type PostResult, postJob } from './post-job.ts';
-import { ensureDrivers } from './rebuild.ts';
+import type { DispatchConfig } from './process/config.ts';
+import { ensureDrivers } from './projection/zones.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
-import { assignJob, declineJob } from './reserve-job.ts';
-import { createTracker, type TrackedFix, type Tracker } from './track.ts';
 
 export interface EngineOptions {
   databaseUrl: string;

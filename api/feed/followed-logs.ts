@@ -6,7 +6,7 @@
  */
 import { type EngineContext, withDeadline } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
-import { putUnsettled } from '../../engine/rebuild.ts';
+import { putUnsettled } from '../../engine/projection/zones.ts';
 import { connectSubscriber, type RedisClient, runIdOf } from '../../engine/redis/client.ts';
 import type { LogKeys } from '../../engine/redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';

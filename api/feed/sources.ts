@@ -1,11 +1,11 @@
 /** The two logs that every gateway follows besides zones: changes of drivers, and what users are told. */
-import { forgetApproval } from '../../engine/approvals.ts';
-import { parseDriverEvent } from '../../engine/drivers.ts';
+import { forgetApproval } from '../../engine/drivers/approval.ts';
+import { parseDriverEvent } from '../../engine/drivers/profile.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { ensureDrivers } from '../../engine/rebuild.ts';
+import type { UserEvent } from '../../engine/projection/settler.ts';
+import { ensureDrivers } from '../../engine/projection/zones.ts';
 import { runIdOf } from '../../engine/redis/client.ts';
 import { driversLog, usersLog } from '../../engine/redis/keys.ts';
-import type { UserEvent } from '../../engine/settle.ts';
 import type { DriverWatch } from './driver-watch.ts';
 import type { LogSource } from './log-follower.ts';
 import type { Sessions } from './sessions.ts';

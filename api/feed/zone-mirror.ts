@@ -4,7 +4,7 @@
  */
 import type { EngineContext } from '../../engine/context.ts';
 import type { Zone } from '../../engine/domain/zones.ts';
-import { inZone, rebuildZone } from '../../engine/rebuild.ts';
+import { inZone, rebuildZone } from '../../engine/projection/zones.ts';
 import { zoneLog } from '../../engine/redis/keys.ts';
 import {
   type OfferedJob,

@@ -1,13 +1,13 @@
 /** Jobs as customers, operators and services see them: post, read, confirm, cancel, assign. */
 import type { Static } from 'typebox';
-import type { ChangeResult } from '../../engine/change-job.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { zoneOfJob } from '../../engine/domain/zones.ts';
+import type { ChangeResult } from '../../engine/jobs/change.ts';
+import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
 import { type Actor, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
-import type { PostInput } from '../../engine/post-job.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';

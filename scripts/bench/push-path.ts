@@ -4,12 +4,12 @@
  */
 import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../../engine/context.ts';
-import { createLog } from '../../engine/log.ts';
-import { createRegistry } from '../../engine/metrics.ts';
+import { uuidV7 } from '../../engine/jobs/post.ts';
 import { insertJob } from '../../engine/pg/jobs.ts';
 import { markDispatched, saveCandidates } from '../../engine/pg/waves.ts';
-import { uuidV7 } from '../../engine/post-job.ts';
-import { putRow } from '../../engine/rebuild.ts';
+import { createLog } from '../../engine/process/log.ts';
+import { createRegistry } from '../../engine/process/metrics.ts';
+import { putRow } from '../../engine/projection/zones.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../workers/push/metrics.ts';
 import { createSender, type Sender } from '../../workers/push/sender.ts';

@@ -5,7 +5,7 @@
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import path from 'node:path';
-import { checkoutStateDir } from '../../engine/dev-secret.ts';
+import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { hasApt, unpackPackage } from './debian-packages.ts';
 import type { Log } from './places.ts';
 

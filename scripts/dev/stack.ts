@@ -5,7 +5,7 @@
  */
 import { chmodSync, mkdirSync } from 'node:fs';
 import path from 'node:path';
-import type { Env } from '../../engine/config.ts';
+import type { Env } from '../../engine/process/config.ts';
 import { acquireLock } from './lock.ts';
 import type { ManagedProcess } from './managed-process.ts';
 import { migrateOrSayWhy } from './migration.ts';

@@ -3,7 +3,7 @@
  * when all invariants hold, 1 when one is broken, 2 when it could not be run.
  */
 
-import { checkoutStateDir, readSecret } from '../../engine/dev-secret.ts';
+import { checkoutStateDir, readSecret } from '../../engine/process/dev-secret.ts';
 import { callHttp } from '../client/http.ts';
 import { findRunning } from '../dev/lock.ts';
 import { mintToken } from '../dev/tokens.ts';

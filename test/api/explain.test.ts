@@ -3,7 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
-import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/explain.ts';
+import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
 import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
 import { saveDeliveries } from '../../engine/pg/waves.ts';
 import { until } from '../support/until.ts';

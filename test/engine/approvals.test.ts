@@ -5,7 +5,7 @@ import { createFeedMetrics } from '../../api/feed/metrics.ts';
 import { Sessions } from '../../api/feed/sessions.ts';
 import { driversSource } from '../../api/feed/sources.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { createRegistry } from '../../engine/metrics.ts';
+import { createRegistry } from '../../engine/process/metrics.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
 let t: TestEngine;

@@ -2,13 +2,13 @@
 import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { createClaims } from '../../engine/claim.ts';
+import { TryAgainError } from '../../engine/context.ts';
+import { createClaims } from '../../engine/jobs/claim/claim.ts';
 import {
   type CommitOutcome,
   type CommitQueue,
   createCommitQueue,
-} from '../../engine/commit-queue.ts';
-import { TryAgainError } from '../../engine/context.ts';
+} from '../../engine/jobs/claim/commit.ts';
 import { isServerError } from '../../engine/pg/client.ts';
 import { holdRow } from '../race/support/steps.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';

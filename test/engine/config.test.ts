@@ -1,6 +1,6 @@
 import { generateKeyPairSync } from 'node:crypto';
 import { describe, expect, it } from 'vitest';
-import { ConfigError, readConfig, readDatabaseUrl } from '../../engine/config.ts';
+import { ConfigError, readConfig, readDatabaseUrl } from '../../engine/process/config.ts';
 
 const pemOf = (namedCurve: string, type: 'pkcs8' | 'sec1' = 'pkcs8') =>
   generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'pem', type }).toString();

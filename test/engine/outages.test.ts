@@ -3,10 +3,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type PushTasks, TryAgainError } from '../../engine/context.ts';
+import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { startReconciler } from '../../engine/reconcile.ts';
+import { settleJob, type UserEvent } from '../../engine/projection/settler.ts';
 import { usersLog } from '../../engine/redis/keys.ts';
-import { settleJob, type UserEvent } from '../../engine/settle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 

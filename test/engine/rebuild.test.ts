@@ -4,7 +4,7 @@ import { beforeAll, expect, it } from 'vitest';
 import { type EngineContext, TryAgainError } from '../../engine/context.ts';
 import { connectPg } from '../../engine/pg/client.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { ensureDrivers, putRow, rebuildZone } from '../../engine/rebuild.ts';
+import { ensureDrivers, putRow, rebuildZone } from '../../engine/projection/zones.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { startHoldingProxy } from '../race/support/holding-proxy.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';

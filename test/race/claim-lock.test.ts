@@ -5,11 +5,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { commitClaims } from '../../engine/pg/claims.ts';
-import { startReconciler } from '../../engine/reconcile.ts';
+import { settleJob } from '../../engine/projection/settler.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
 import { claimJob as askGate, unclaimJob } from '../../engine/redis/job-scripts.ts';
-import { settleJob } from '../../engine/settle.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';

@@ -4,9 +4,9 @@
  */
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
-import { startReconciler } from '../../engine/reconcile.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';

@@ -5,10 +5,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { rebuildZone } from '../../engine/rebuild.ts';
+import { settleJob } from '../../engine/projection/settler.ts';
+import { rebuildZone } from '../../engine/projection/zones.ts';
 import { keys, zoneLog } from '../../engine/redis/keys.ts';
 import { parseZoneEvent, readOpenJobs } from '../../engine/redis/open-jobs.ts';
-import { settleJob } from '../../engine/settle.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 import { ROWS_READ, startHoldingProxy } from './support/holding-proxy.ts';

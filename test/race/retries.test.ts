@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TryAgainError } from '../../engine/context.ts';
-import type { PostInput } from '../../engine/post-job.ts';
+import type { PostInput } from '../../engine/jobs/post.ts';
 import { keys } from '../../engine/redis/keys.ts';
 import { cleanups, HERE } from '../support/engine.ts';
 import { until } from '../support/until.ts';

@@ -1,12 +1,12 @@
 /** A real engine on the test file's own database and Redis; only the push lanes are written down. */
 import { afterAll } from 'vitest';
-import { type DispatchConfig, readConfig } from '../../engine/config.ts';
 import type { EngineContext, Logger, PushTasks } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
+import type { TrackedFix } from '../../engine/drivers/track.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
-import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
-import type { PostInput } from '../../engine/post-job.ts';
-import type { TrackedFix } from '../../engine/track.ts';
+import type { PostInput } from '../../engine/jobs/post.ts';
+import { type DispatchConfig, readConfig } from '../../engine/process/config.ts';
+import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
 import type { RedisServer } from '../../scripts/dev/redis.ts';
 import { freshDatabase, freshRedis } from './servers.ts';
 

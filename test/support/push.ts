@@ -2,8 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { ApnsConfig } from '../../engine/config.ts';
-import { createRegistry } from '../../engine/metrics.ts';
+import type { ApnsConfig } from '../../engine/process/config.ts';
+import { createRegistry } from '../../engine/process/metrics.ts';
 import { type Simulator, startSimulator } from '../../scripts/apns-simulator/simulator.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../workers/push/metrics.ts';

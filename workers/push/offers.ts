@@ -3,7 +3,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../../engine/context.ts';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { inZone } from '../../engine/rebuild.ts';
+import { inZone } from '../../engine/projection/zones.ts';
 import { checkOffer } from '../../engine/redis/job-scripts.ts';
 
 /** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */

@@ -2,9 +2,9 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims } from '../../../engine/pg/claims.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
+import { settleJob } from '../../../engine/projection/settler.ts';
 import { usersLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
-import { settleJob } from '../../../engine/settle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
 import { until } from '../../support/until.ts';

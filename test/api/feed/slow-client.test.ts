@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { CLOSE, Connection } from '../../../api/feed/connection.ts';
 import { textFrame } from '../../../api/feed/frame.ts';
 import { createFeedMetrics } from '../../../api/feed/metrics.ts';
-import { createRegistry } from '../../../engine/metrics.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
 import { until } from '../../support/until.ts';

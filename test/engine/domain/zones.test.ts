@@ -2,7 +2,7 @@ import fc from 'fast-check';
 import { latLngToCell } from 'h3-js';
 import { describe, expect, it } from 'vitest';
 import { toJobId, WORLD, zoneOf, zoneOfJob, zonesWithin } from '../../../engine/domain/zones.ts';
-import { uuidV7 } from '../../../engine/post-job.ts';
+import { uuidV7 } from '../../../engine/jobs/post.ts';
 
 /** A point `km` away from another in some direction, on the engine's sphere. */
 function pointAt(from: { lat: number; lng: number }, km: number, bearing: number) {

@@ -3,14 +3,14 @@
  * no, and a look at what became of a job in Postgres, in Redis and in what people were told.
  */
 import postgres from 'postgres';
-import { expireJob } from '../../../engine/change-job.ts';
-import type { DispatchConfig } from '../../../engine/config.ts';
 import { isClaimable, type JobRow } from '../../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../../engine/engine.ts';
-import { createEngineMetrics, createRegistry } from '../../../engine/metrics.ts';
+import { expireJob } from '../../../engine/jobs/change.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { listNotifications } from '../../../engine/pg/notifications.ts';
 import { listExpired } from '../../../engine/pg/work-lists.ts';
+import type { DispatchConfig } from '../../../engine/process/config.ts';
+import { createEngineMetrics, createRegistry } from '../../../engine/process/metrics.ts';
 import { readOpenJobs } from '../../../engine/redis/open-jobs.ts';
 import { cleanups, silentLog, startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';

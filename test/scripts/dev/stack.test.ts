@@ -1,7 +1,7 @@
 import { existsSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
-import { ConfigError } from '../../../engine/config.ts';
+import { ConfigError } from '../../../engine/process/config.ts';
 import { findRunning } from '../../../scripts/dev/lock.ts';
 import { isAlive, signal } from '../../../scripts/dev/process-table.ts';
 import { type Stack, type StackOptions, startStack } from '../../../scripts/dev/stack.ts';

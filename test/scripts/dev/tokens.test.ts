@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { jwtVerify } from 'jose';
 import { expect, inject, test } from 'vitest';
 import { createAuth } from '../../../api/auth.ts';
-import { ensureSecret, readSecret } from '../../../engine/dev-secret.ts';
+import { ensureSecret, readSecret } from '../../../engine/process/dev-secret.ts';
 import { mintToken } from '../../../scripts/dev/tokens.ts';
 
 const run = promisify(execFile);

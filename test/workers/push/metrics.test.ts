@@ -1,6 +1,6 @@
 /** What operators see of a lane that does not get on. */
 import { expect, it } from 'vitest';
-import { createRegistry } from '../../../engine/metrics.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
 import { createPushMetrics, measureTrouble } from '../../../workers/push/metrics.ts';
 import { startTestPush } from '../../support/push.ts';
 

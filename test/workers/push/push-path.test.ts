@@ -1,9 +1,9 @@
 /** From the row to the phone: who is pushed what, how often, and what is on record. */
 import { beforeAll, describe, expect, it } from 'vitest';
+import { startReconciler } from '../../../engine/maintenance/reconcile.ts';
 import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
 import { takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
-import { startReconciler } from '../../../engine/reconcile.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { until } from '../../support/until.ts';

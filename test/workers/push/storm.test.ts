@@ -4,8 +4,8 @@
  */
 import { sql } from 'drizzle-orm';
 import { describe, expect, it } from 'vitest';
+import { startReconciler } from '../../../engine/maintenance/reconcile.ts';
 import { takeUndone } from '../../../engine/pg/notifications.ts';
-import { startReconciler } from '../../../engine/reconcile.ts';
 import type { Fault } from '../../../scripts/apns-simulator/faults.ts';
 import { startTestPush } from '../../support/push.ts';
 import { addNotices, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';

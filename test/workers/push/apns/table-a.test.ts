@@ -4,9 +4,9 @@
  */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Logger } from '../../../../engine/context.ts';
-import { createRegistry } from '../../../../engine/metrics.ts';
 import { deviceTokensOf, saveDeviceToken } from '../../../../engine/pg/device-tokens.ts';
 import { listAttempts } from '../../../../engine/pg/push-attempts.ts';
+import { createRegistry } from '../../../../engine/process/metrics.ts';
 import { defaultSettings } from '../../../../scripts/apns-simulator/settings.ts';
 import { type ApnsRoutes, createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../../../workers/push/metrics.ts';

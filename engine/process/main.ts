@@ -3,9 +3,10 @@
  * and exit code 1; SIGTERM, SIGINT, or the end of the parent that started it, stop it once, in
  * order and within a limit.
  */
+
+import type { Logger } from '../context.ts';
+import { OldSchemaError } from '../engine.ts';
 import { ConfigError } from './config.ts';
-import type { Logger } from './context.ts';
-import { OldSchemaError } from './engine.ts';
 
 /** Starts; what the person at the keyboard can mend is said in one line, without a stack. */
 export async function runProcess(name: string, start: () => Promise<void>): Promise<void> {

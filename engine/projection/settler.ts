@@ -3,17 +3,17 @@
  * the row is marked as settled. Safe to repeat; whatever a crash leaves undone the reconciler does.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type EngineContext, withDeadline } from './context.ts';
-import { type DriverCard, isClaimable, isHeld, type JobRow } from './domain/job.ts';
-import type { App } from './domain/notices.ts';
-import { syncDriver } from './drivers.ts';
-import { driverCards } from './pg/drivers.ts';
-import { findJob } from './pg/jobs.ts';
-import { type NotificationRow, notificationsOf, tellsOf } from './pg/notifications.ts';
-import { markSettled } from './pg/work-lists.ts';
-import { putRow } from './rebuild.ts';
-import { usersLog } from './redis/keys.ts';
-import { appendLog } from './redis/log-scripts.ts';
+import { type EngineContext, withDeadline } from '../context.ts';
+import { type DriverCard, isClaimable, isHeld, type JobRow } from '../domain/job.ts';
+import type { App } from '../domain/notices.ts';
+import { syncDriver } from '../drivers/profile.ts';
+import { driverCards } from '../pg/drivers.ts';
+import { findJob } from '../pg/jobs.ts';
+import { type NotificationRow, notificationsOf, tellsOf } from '../pg/notifications.ts';
+import { markSettled } from '../pg/work-lists.ts';
+import { usersLog } from '../redis/keys.ts';
+import { appendLog } from '../redis/log-scripts.ts';
+import { putRow } from './zones.ts';
 
 /** A frame for one user, as the users log carries it. */
 export interface UserEvent {

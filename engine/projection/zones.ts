@@ -3,18 +3,18 @@
  * once in several processes and beside live traffic: everything it writes is ordered by version.
  */
 import { randomUUID } from 'node:crypto';
-import { type EngineContext, TryAgainError, withDeadline } from './context.ts';
-import { isClaimable, type JobRow } from './domain/job.ts';
-import type { Refusal } from './domain/visibility.ts';
-import type { Zone } from './domain/zones.ts';
-import { syncDriverRow } from './drivers.ts';
-import { listDrivers, listRefusals } from './pg/drivers.ts';
-import { findJobs, listOpenJobs } from './pg/jobs.ts';
-import { listUnsettled } from './pg/work-lists.ts';
-import { runIdOf } from './redis/client.ts';
-import { driversLog, keys, type LogKeys, usersLog, zoneLog } from './redis/keys.ts';
-import { markReady, markRebuild } from './redis/log-scripts.ts';
-import { putJob } from './redis/open-jobs.ts';
+import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
+import { isClaimable, type JobRow } from '../domain/job.ts';
+import type { Refusal } from '../domain/visibility.ts';
+import type { Zone } from '../domain/zones.ts';
+import { syncDriverRow } from '../drivers/profile.ts';
+import { listDrivers, listRefusals } from '../pg/drivers.ts';
+import { findJobs, listOpenJobs } from '../pg/jobs.ts';
+import { listUnsettled } from '../pg/work-lists.ts';
+import { runIdOf } from '../redis/client.ts';
+import { driversLog, keys, type LogKeys, usersLog, zoneLog } from '../redis/keys.ts';
+import { markReady, markRebuild } from '../redis/log-scripts.ts';
+import { putJob } from '../redis/open-jobs.ts';
 
 const DRIVERS_PAGE = 500;
 /** Rows of jobs read at once: tens of milliseconds, however many are open in the zone. */

@@ -3,21 +3,21 @@
  * opens it again, the others have it hidden.
  */
 import { sql } from 'drizzle-orm';
+import type { EngineContext } from '../context.ts';
+import { isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
+import { zoneOfJob } from '../domain/zones.ts';
+import { findDriver, insertDecline } from '../pg/drivers.ts';
+import type { Actor } from '../pg/jobs.ts';
+import { inZone } from '../projection/zones.ts';
+import { refuseJob } from '../redis/job-scripts.ts';
 import {
   type ChangeRefusal,
   type ChangeResult,
   change,
   firstWaveAgain,
   mustBeKnownOpen,
-} from './change-job.ts';
-import type { EngineContext } from './context.ts';
+} from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
-import { isClaimable, type JobRow, refusalOf } from './domain/job.ts';
-import { zoneOfJob } from './domain/zones.ts';
-import { findDriver, insertDecline } from './pg/drivers.ts';
-import type { Actor } from './pg/jobs.ts';
-import { inZone } from './rebuild.ts';
-import { refuseJob } from './redis/job-scripts.ts';
 
 /**
  * Reserves an open job for one driver: only he may accept; his decline reopens it. No wave opens

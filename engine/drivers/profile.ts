@@ -4,8 +4,8 @@
  * where he can be found, and to the drivers log that every gateway follows. What does not arrive
  * is repeated by the reconciler.
  */
-import type { EngineContext } from './context.ts';
-import { WORLD, type Zone, zoneOf } from './domain/zones.ts';
+import type { EngineContext } from '../context.ts';
+import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
 import {
   type DriverChange,
   type DriverRow,
@@ -13,8 +13,8 @@ import {
   markSynced,
   setOnline,
   upsertDriver,
-} from './pg/drivers.ts';
-import { indexDriver, leaveZone, moveDriver, putDriver } from './redis/driver-scripts.ts';
+} from '../pg/drivers.ts';
+import { indexDriver, leaveZone, moveDriver, putDriver } from '../redis/driver-scripts.ts';
 import {
   type DriverFacts,
   type Fix,
@@ -23,9 +23,9 @@ import {
   parseFix,
   readDriver,
   toKnownDriver,
-} from './redis/drivers.ts';
-import { driversLog, keys } from './redis/keys.ts';
-import { appendLog } from './redis/log-scripts.ts';
+} from '../redis/drivers.ts';
+import { driversLog, keys } from '../redis/keys.ts';
+import { appendLog } from '../redis/log-scripts.ts';
 
 /** What the drivers log says: all that is known of one driver. */
 export interface DriverEvent {

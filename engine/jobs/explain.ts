@@ -3,12 +3,12 @@
  * deliveries, pushes and refusals, and asks the one rule of visibility about each driver as he is
  * known now. For operators, live and after the fact; changes nothing.
  */
-import type { EngineContext } from './context.ts';
-import { type Because, because, distanceFrom, positionOf, roundKm } from './domain/because.ts';
-import { type Job, type JobRow, toOwnersJob, toTime } from './domain/job.ts';
-import type { DriverState } from './domain/visibility.ts';
-import { zoneOfJob } from './domain/zones.ts';
-import { type DriverRow, findDrivers } from './pg/drivers.ts';
+import type { EngineContext } from '../context.ts';
+import { type Because, because, distanceFrom, positionOf, roundKm } from '../domain/because.ts';
+import { type Job, type JobRow, toOwnersJob, toTime } from '../domain/job.ts';
+import type { DriverState } from '../domain/visibility.ts';
+import { zoneOfJob } from '../domain/zones.ts';
+import { type DriverRow, findDrivers } from '../pg/drivers.ts';
 import {
   firstDeliveries,
   listNearest,
@@ -16,10 +16,10 @@ import {
   type RefusalRow,
   refusalsOf,
   type WaveRow,
-} from './pg/explain.ts';
-import { findJob } from './pg/jobs.ts';
-import { type AttemptRow, listAttempts } from './pg/push-attempts.ts';
-import { readDriver } from './redis/drivers.ts';
+} from '../pg/explain.ts';
+import { findJob } from '../pg/jobs.ts';
+import { type AttemptRow, listAttempts } from '../pg/push-attempts.ts';
+import { readDriver } from '../redis/drivers.ts';
 
 /** Drivers who had to do with the job are told of up to here, in the order of the waves. */
 export const CONSIDERED_MAX = 1000;

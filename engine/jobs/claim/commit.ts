@@ -3,10 +3,10 @@
  * next one, without a timer. One poisoned or locked row never fails or stalls the others: rows that
  * were skipped, and all rows of a batch that the server refused, run again singly, beside the batches.
  */
-import { type EngineContext, TryAgainError } from './context.ts';
-import type { JobRow } from './domain/job.ts';
-import { type ClaimIntent, commitClaims } from './pg/claims.ts';
-import { isServerError } from './pg/client.ts';
+import { type EngineContext, TryAgainError } from '../../context.ts';
+import type { JobRow } from '../../domain/job.ts';
+import { type ClaimIntent, commitClaims } from '../../pg/claims.ts';
+import { isServerError } from '../../pg/client.ts';
 
 /** `won` with the row, or `not_won`: the row in Postgres says why. Throws when nobody knows. */
 export type CommitOutcome = { kind: 'won'; row: JobRow } | { kind: 'not_won' };

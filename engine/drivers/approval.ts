@@ -1,7 +1,7 @@
 /** Whether a driver may take jobs, asked once for a burst of taps. */
-import type { EngineContext } from './context.ts';
-import { knowDriver } from './drivers.ts';
-import { findDriver } from './pg/drivers.ts';
+import type { EngineContext } from '../context.ts';
+import { findDriver } from '../pg/drivers.ts';
+import { knowDriver } from './profile.ts';
 
 /** A burst of taps by one driver asks once whether he is approved. */
 const APPROVED_MS = 1000;

@@ -5,8 +5,7 @@
  * by the row, never by the order of messages.
  */
 import { sql } from 'drizzle-orm';
-import { type EngineContext, TryAgainError, withDeadline } from './context.ts';
-import { tryDispatchWave } from './dispatch.ts';
+import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
 import {
   isActive,
   isClaimable,
@@ -15,13 +14,14 @@ import {
   mayProgress,
   type Progress,
   refusalOf,
-} from './domain/job.ts';
-import { noticeOf } from './domain/notices.ts';
-import { zoneOfJob } from './domain/zones.ts';
-import { hasReleased } from './pg/drivers.ts';
-import { type Actor, findJob, type Transition, transitionJob } from './pg/jobs.ts';
-import { putRow } from './rebuild.ts';
-import { driverLoadChanged, trySettle } from './settle.ts';
+} from '../domain/job.ts';
+import { noticeOf } from '../domain/notices.ts';
+import { zoneOfJob } from '../domain/zones.ts';
+import { hasReleased } from '../pg/drivers.ts';
+import { type Actor, findJob, type Transition, transitionJob } from '../pg/jobs.ts';
+import { driverLoadChanged, trySettle } from '../projection/settler.ts';
+import { putRow } from '../projection/zones.ts';
+import { tryDispatchWave } from './dispatch.ts';
 
 export type ChangeRefusal =
   | 'job_not_found'

@@ -10,7 +10,7 @@ import { fileURLToPath } from 'node:url';
 import { ConfigError, type Env } from './config.ts';
 
 /** What survives between two starts of one checkout. */
-export const checkoutStateDir = fileURLToPath(new URL('../.muster', import.meta.url));
+export const checkoutStateDir = fileURLToPath(new URL('../../.muster', import.meta.url));
 
 /** The environment with a secret: the configured one, or outside production the kept one. */
 export function withDevSecret(env: Env, stateDir: string): Env {

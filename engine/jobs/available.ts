@@ -1,15 +1,15 @@
 /** The list of jobs a driver is offered now: what his feed must equal. */
 
-import { RADIUS_KM_MAX } from './config.ts';
-import type { EngineContext } from './context.ts';
-import { roundKm } from './domain/because.ts';
-import { distanceKm } from './domain/distance.ts';
-import type { Job } from './domain/job.ts';
-import { unavailableReason, visible } from './domain/visibility.ts';
-import { WORLD, zonesWithin } from './domain/zones.ts';
-import { inZone } from './rebuild.ts';
-import type { KnownDriver } from './redis/drivers.ts';
-import { type OfferedJob, readOpenJobs } from './redis/open-jobs.ts';
+import type { EngineContext } from '../context.ts';
+import { roundKm } from '../domain/because.ts';
+import { distanceKm } from '../domain/distance.ts';
+import type { Job } from '../domain/job.ts';
+import { unavailableReason, visible } from '../domain/visibility.ts';
+import { WORLD, zonesWithin } from '../domain/zones.ts';
+import { RADIUS_KM_MAX } from '../process/config.ts';
+import { inZone } from '../projection/zones.ts';
+import type { KnownDriver } from '../redis/drivers.ts';
+import { type OfferedJob, readOpenJobs } from '../redis/open-jobs.ts';
 
 /** Redis rounds positions by up to a metre; the exact rule decides afterwards. */
 const SEARCH_KM = RADIUS_KM_MAX * 1.01;

@@ -5,7 +5,7 @@
  */
 import { createPrivateKey, X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import { parseWavePlan, type WaveStep } from './domain/waves.ts';
+import { parseWavePlan, type WaveStep } from '../domain/waves.ts';
 
 export interface ApnsConfig {
   /** Base URL that serves every device token, or undefined: chosen by the token's environment. */

@@ -5,24 +5,24 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { createApprovals } from './approvals.ts';
-import { expireJob } from './change-job.ts';
-import type { CommitOutcome, CommitQueue } from './commit-queue.ts';
-import { type EngineContext, TryAgainError, withDeadline } from './context.ts';
+import { type EngineContext, TryAgainError, withDeadline } from '../../context.ts';
 import {
   type ClaimRefusal,
   isClaimable,
   type JobRow,
   type JobStatus,
   refusalOf,
-} from './domain/job.ts';
-import { zoneOfJob } from './domain/zones.ts';
-import { claimObstacle, fenceJob } from './pg/claims.ts';
-import { isServerError } from './pg/client.ts';
-import { findJob } from './pg/jobs.ts';
-import { inZone, putRow } from './rebuild.ts';
-import { claimJob as askGate, type GateAnswer, unclaimJob } from './redis/job-scripts.ts';
-import { createSettler, driverLoadChanged, holds, trySettle } from './settle.ts';
+} from '../../domain/job.ts';
+import { zoneOfJob } from '../../domain/zones.ts';
+import { createApprovals } from '../../drivers/approval.ts';
+import { claimObstacle, fenceJob } from '../../pg/claims.ts';
+import { isServerError } from '../../pg/client.ts';
+import { findJob } from '../../pg/jobs.ts';
+import { createSettler, driverLoadChanged, holds, trySettle } from '../../projection/settler.ts';
+import { inZone, putRow } from '../../projection/zones.ts';
+import { claimJob as askGate, type GateAnswer, unclaimJob } from '../../redis/job-scripts.ts';
+import { expireJob } from '../change.ts';
+import type { CommitOutcome, CommitQueue } from './commit.ts';
 import { fenceLater, withdraw } from './undecided.ts';
 
 export type ClaimResult =

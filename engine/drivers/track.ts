@@ -3,13 +3,13 @@
  * most 50 ms, then one script call per zone takes all of them; what was taken goes out on the
  * zone's live channel and, in batches, to Postgres.
  */
-import { type EngineContext, TryAgainError } from './context.ts';
-import { WORLD, type Zone, zoneOf } from './domain/zones.ts';
-import { announceDriver, enterZone } from './drivers.ts';
-import { type LastSeen, saveLastSeen } from './pg/drivers.ts';
-import { type TrackEntry, track } from './redis/driver-scripts.ts';
-import { type Fix, formatFix, type KnownDriver } from './redis/drivers.ts';
-import { zoneLog } from './redis/keys.ts';
+import { type EngineContext, TryAgainError } from '../context.ts';
+import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
+import { type LastSeen, saveLastSeen } from '../pg/drivers.ts';
+import { type TrackEntry, track } from '../redis/driver-scripts.ts';
+import { type Fix, formatFix, type KnownDriver } from '../redis/drivers.ts';
+import { zoneLog } from '../redis/keys.ts';
+import { announceDriver, enterZone } from './profile.ts';
 
 /** A fix waits no longer than this for others to share its script call. */
 const FLUSH_MS = 50;

@@ -3,15 +3,15 @@
  * A repeated call with the same `Idempotency-Key` answers with the first job.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { EngineContext } from './context.ts';
+import type { EngineContext } from '../context.ts';
+import type { JobRow } from '../domain/job.ts';
+import { toJobId, WORLD, zoneOf } from '../domain/zones.ts';
+import { isUniqueViolation } from '../pg/client.ts';
+import { findIdempotent } from '../pg/idempotency.ts';
+import { type Actor, findJob, insertJob } from '../pg/jobs.ts';
+import { trySettle } from '../projection/settler.ts';
+import { runIdOf } from '../redis/client.ts';
 import { tryDispatchWave } from './dispatch.ts';
-import type { JobRow } from './domain/job.ts';
-import { toJobId, WORLD, zoneOf } from './domain/zones.ts';
-import { isUniqueViolation } from './pg/client.ts';
-import { findIdempotent } from './pg/idempotency.ts';
-import { type Actor, findJob, insertJob } from './pg/jobs.ts';
-import { runIdOf } from './redis/client.ts';
-import { trySettle } from './settle.ts';
 
 export interface PostInput {
   customerId: string;

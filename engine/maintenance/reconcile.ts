@@ -4,22 +4,22 @@
  * are no alarms elsewhere: no delayed task is ever the truth.
  */
 import { randomUUID } from 'node:crypto';
-import { expireJob, openNextWave } from './change-job.ts';
-import type { EngineContext } from './context.ts';
-import { dispatchWave } from './dispatch.ts';
-import { isClaimable, type JobRow } from './domain/job.ts';
-import { syncDriver } from './drivers.ts';
-import { fenceJob } from './pg/claims.ts';
-import { listUnsynced } from './pg/drivers.ts';
-import { forgetIdempotencyKeys } from './pg/idempotency.ts';
-import { findJob } from './pg/jobs.ts';
-import { dropLease, takeLease } from './pg/leases.ts';
-import { takeUndone } from './pg/notifications.ts';
-import { listUndispatched, takeUnpushed } from './pg/waves.ts';
-import { listDueWaves, listExpired, listOpenZones, listUnsettled } from './pg/work-lists.ts';
-import { rebuildZone } from './rebuild.ts';
-import { keys } from './redis/keys.ts';
-import { settleJob } from './settle.ts';
+import type { EngineContext } from '../context.ts';
+import { isClaimable, type JobRow } from '../domain/job.ts';
+import { syncDriver } from '../drivers/profile.ts';
+import { expireJob, openNextWave } from '../jobs/change.ts';
+import { dispatchWave } from '../jobs/dispatch.ts';
+import { fenceJob } from '../pg/claims.ts';
+import { listUnsynced } from '../pg/drivers.ts';
+import { forgetIdempotencyKeys } from '../pg/idempotency.ts';
+import { findJob } from '../pg/jobs.ts';
+import { dropLease, takeLease } from '../pg/leases.ts';
+import { takeUndone } from '../pg/notifications.ts';
+import { listUndispatched, takeUnpushed } from '../pg/waves.ts';
+import { listDueWaves, listExpired, listOpenZones, listUnsettled } from '../pg/work-lists.ts';
+import { settleJob } from '../projection/settler.ts';
+import { rebuildZone } from '../projection/zones.ts';
+import { keys } from '../redis/keys.ts';
 
 const LEASE = 'reconciler';
 /** The holder renews it every tick; with the others' ticks a dead one is replaced within 4 s. */

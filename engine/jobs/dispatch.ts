@@ -3,14 +3,14 @@
  * lane. Sockets need no list: gateways filter by the same rule. Safe to repeat: candidates are
  * frozen once, and a second push task for the same wave pushes no driver twice.
  */
-import type { EngineContext } from './context.ts';
-import { distanceKm } from './domain/distance.ts';
-import type { JobRow } from './domain/job.ts';
-import { WORLD, zonesWithin } from './domain/zones.ts';
-import { listRefusals } from './pg/drivers.ts';
-import { type Candidate, findWave, markDispatched, saveCandidates } from './pg/waves.ts';
-import { ensureDrivers } from './rebuild.ts';
-import { findCandidates } from './redis/driver-scripts.ts';
+import type { EngineContext } from '../context.ts';
+import { distanceKm } from '../domain/distance.ts';
+import type { JobRow } from '../domain/job.ts';
+import { WORLD, zonesWithin } from '../domain/zones.ts';
+import { listRefusals } from '../pg/drivers.ts';
+import { type Candidate, findWave, markDispatched, saveCandidates } from '../pg/waves.ts';
+import { ensureDrivers } from '../projection/zones.ts';
+import { findCandidates } from '../redis/driver-scripts.ts';
 
 /** The first ring; a plain search of the whole circle costs time with every driver in the city. */
 const FIRST_RING_KM = 2;

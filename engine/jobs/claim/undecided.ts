@@ -3,11 +3,11 @@
  * does, so that the job need not wait for its lease. What fails here the reconciler does later.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { EngineContext } from './context.ts';
-import { fenceJob } from './pg/claims.ts';
-import { findJob } from './pg/jobs.ts';
-import { unclaimJob } from './redis/job-scripts.ts';
-import { trySettle } from './settle.ts';
+import type { EngineContext } from '../../context.ts';
+import { fenceJob } from '../../pg/claims.ts';
+import { findJob } from '../../pg/jobs.ts';
+import { trySettle } from '../../projection/settler.ts';
+import { unclaimJob } from '../../redis/job-scripts.ts';
 
 const RETRY_MS = 200;
 /** What is not ended by then the reconciler ends, with the claim's lease. */

@@ -3,7 +3,7 @@
  * `/metrics`. Each part of a process adds its own to the same registry.
  */
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';
-import type { EngineMetrics } from './context.ts';
+import type { EngineMetrics } from '../context.ts';
 
 /** From half a millisecond to ten seconds: what a person or a phone notices. */
 export const LATENCY_BUCKETS = [
