@@ -37,8 +37,8 @@ export class UnauthorizedError extends Error {
   override name = 'UnauthorizedError';
 }
 
-/** What a user id may be (contract section 3). */
-export const USER_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** What a user id may be (contract section 3); `me` means the caller, in addresses. */
+export const USER_ID = /^(?!me$)[A-Za-z0-9_-]{1,64}$/;
 
 /** About 20 MB; the oldest is forgotten and simply verified again. */
 const REMEMBERED_MAX = 50_000;

@@ -144,7 +144,8 @@ function readFrame(session: Session, text: string): Frame | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return broken('frame', 'must be an object with event and data');
   }
-  const { event, data = {}, ref, ...rest } = value as Record<string, unknown>;
+  const { event, data: given, ref, ...rest } = value as Record<string, unknown>;
+  const data = given ?? {};
   if (ref !== undefined && !isRef(ref)) {
     return broken('ref', `must be a string of 1 to ${REF_MAX} characters`);
   }

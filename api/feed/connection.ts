@@ -5,23 +5,11 @@
  */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { Identity } from '../auth.ts';
 import { eventFrame, PING, pongFrame } from './frame.ts';
 import type { FeedMetrics } from './metrics.ts';
 import { type FrameList, openList } from './outbox.ts';
-
-/** Contract section 5. */
-export const CLOSE = {
-  deploy: 1012,
-  overload: 1013,
-  badFrame: 4000,
-  tokenExpired: 4001,
-  silent: 4003,
-  tooSlow: 4008,
-  tooFast: 4029,
-  suspended: 4501,
-  replaced: 4509,
-} as const;
 
 /** About 400 jobs: a client that is this far behind is better served by a snapshot. */
 const BUFFERED_MAX = 256 * 1024;
@@ -109,6 +97,15 @@ export class Connection {
     this.flush();
     this.closed = true;
     this.#ws.close(status, code);
+    setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  /** Closes a client whose frame was too large, as `ws` itself does: without an `error`. */
+  tooBig(): void {
+    if (this.closed) return;
+    this.flush();
+    this.closed = true;
+    this.#ws.close(CLOSE.tooBig);
     setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
   }
 

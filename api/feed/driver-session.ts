@@ -3,6 +3,7 @@
  * current quickly; whenever one may have been missed it is computed again and sent as a snapshot.
  */
 
+import { CLOSE } from '../../engine/domain/close-codes.ts';
 import {
   type HiddenReason,
   hiddenReason,
@@ -13,7 +14,7 @@ import { WORLD, type Zone, zonesWithin } from '../../engine/domain/zones.ts';
 import { RADIUS_KM_MAX } from '../../engine/process/config.ts';
 import type { UserEvent } from '../../engine/projection/settler.ts';
 import type { Fix, KnownDriver } from '../../engine/redis/drivers.ts';
-import { CLOSE, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { Deliveries } from './deliveries.ts';
 import { eventFrame, textFrame } from './frame.ts';
 import { MARGIN_MAX_KM, Margin } from './margin.ts';

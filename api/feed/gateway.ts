@@ -9,14 +9,16 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { type WebSocket, WebSocketServer } from 'ws';
+import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { TrackedFix } from '../../engine/drivers/track.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { listActiveJobs } from '../../engine/pg/jobs.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { type Auth, type Identity, UnauthorizedError } from '../auth.ts';
 import { jobViews } from '../views.ts';
+import { AUTH_FRAME_MAX, isTooBig } from './client-frames.ts';
 import { type Commands, createCommands } from './commands.ts';
-import { CLOSE, Connection } from './connection.ts';
+import { Connection } from './connection.ts';
 import { CustomerSession, type CustomerSessionHost } from './customer-session.ts';
 import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { DriverSession, type DriverSessionHost } from './driver-session.ts';
@@ -44,8 +46,6 @@ export interface GatewayOptions {
 const HEARTBEAT_MS = 25_000;
 /** Silent for so many heartbeats: the phone is gone. */
 const SILENT_HEARTBEATS = 2;
-/** Contract section 5: frames over 4 KiB close with 1009. */
-const FRAME_MAX = 4096;
 /** A process with more sockets than this has no memory left for their bursts. */
 const SESSIONS_MAX = 50_000;
 /** How often sessions are looked at for what makes no event. */
@@ -73,7 +73,7 @@ export class Gateway {
   readonly #wss = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    maxPayload: FRAME_MAX,
+    maxPayload: AUTH_FRAME_MAX,
     perMessageDeflate: false,
     // Pings count as frames, and are answered with the tick's other frames.
     autoPong: false,
@@ -211,6 +211,7 @@ export class Gateway {
     ws.on('message', (data: Buffer, binary) => {
       if (connection.closed || !connection.admit(this.#engine.ctx.now())) return;
       this.#heard(member);
+      if (isTooBig(data)) return connection.tooBig();
       if (binary) {
         connection.badFrame(undefined, 'invalid_request', 'Frames must be text', {});
         return;

@@ -1,6 +1,7 @@
 /** Who is connected to this gateway, by connection and by user. */
+import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { Session } from './commands.ts';
-import { CLOSE, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { FeedMetrics } from './metrics.ts';
 
 /** Contract section 5: connections of one user. */

@@ -5,6 +5,7 @@
  */
 import type { DriverCard, Job, JobStatus } from '../../engine/domain/job.ts';
 
+export { CLOSE, isTerminalClose } from '../../engine/domain/close-codes.ts';
 export type { DriverCard, Job, JobStatus };
 
 export const SUBPROTOCOL = 'muster.v1';
@@ -99,11 +100,6 @@ export function encodeFrame<E extends keyof ClientEvents>(
   ref?: string,
 ): string {
   return JSON.stringify(ref === undefined ? { event, data } : { event, data, ref });
-}
-
-/** Close codes 4500–4999 tell a client not to come back (contract section 5). */
-export function isTerminalClose(code: number): boolean {
-  return code >= 4500 && code <= 4999;
 }
 
 /** Refusals that promise nothing and say: ask again (contract section 4). */

@@ -218,6 +218,27 @@ describe('frames', () => {
     await client.close();
   });
 
+  it('with what a phone does not know count, and do not close', async () => {
+    const { client } = await driver();
+    const unknown = { heading: null, speed: -1, accuracy_m: null, recorded_at: null };
+    for (let i = 0; i < 12; i++) {
+      expect(await client.ask('location', { lat: 1, lng: 2, ...unknown })).toMatchObject({ ok: true });
+    }
+    client.ws.send('{"event":"heartbeat","data":null,"ref":"none"}');
+    expect(await client.next('ack', ({ ref }) => ref === 'none')).toMatchObject({ ok: true });
+    expect(client.closed).toBeNull();
+    await client.close();
+  });
+
+  it('may hold 16 KiB to refresh a token', async () => {
+    const { client } = await driver();
+    const large = { token: 'x'.repeat(15_000) };
+    expect(await client.ask('auth', large)).toMatchObject({ ok: false, code: 'unauthorized' });
+    expect(client.closed).toBeNull();
+    client.send('auth', { token: 'x'.repeat(16_384) });
+    expect(await closeCode(client)).toBe(1009);
+  });
+
   it('over 4 KiB close with 1009, one of 4 KiB does not', async () => {
     const { client } = await driver();
     const frame = (size: number) => `"${'x'.repeat(size - 2)}"`;
