@@ -7,6 +7,7 @@ import {
   OTHERS_MAX,
 } from '../../engine/jobs/explain.ts';
 import { ExplainAnswer } from '../answers.ts';
+import { READERS } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
@@ -16,7 +17,7 @@ export function explainRoute(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/ops/jobs/:id/explain',
-    config: { roles: ['operator'] },
+    config: { roles: READERS },
     schema: describeRoute({
       tag: 'operators',
       summary: 'Who was offered a job, and why the others were not',

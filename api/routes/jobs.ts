@@ -9,7 +9,7 @@ import { findIdempotent } from '../../engine/pg/idempotency.ts';
 import { type Actor, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
-import type { Identity } from '../auth.ts';
+import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
@@ -101,7 +101,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs',
-    config: { roles: ['customer', 'driver', 'operator'] },
+    config: { roles: ['customer', 'driver', ...READERS] },
     schema: describeRoute({
       tag,
       summary: 'Jobs, newest first',
@@ -126,7 +126,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs/:id',
-    config: { roles: ['customer', 'driver', 'operator'] },
+    config: { roles: ['customer', 'driver', ...READERS] },
     schema: describeRoute({
       tag,
       summary: 'One job',
@@ -142,7 +142,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs/:id/timeline',
-    config: { roles: ['customer', 'operator'] },
+    config: { roles: ['customer', ...READERS] },
     schema: describeRoute({
       tag,
       summary: 'What happened to a job, oldest first',
@@ -156,7 +156,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const { id } = await readJob(db, (request.params as Id).id, identity);
       const [transitions, attempts] = await Promise.all([
         listEvents(db, id),
-        identity.role === 'operator' ? listAttempts(db, { jobId: id }) : [],
+        readsAll(identity.role) ? listAttempts(db, { jobId: id }) : [],
       ]);
       return { events: timelineView(transitions, attempts) };
     },
@@ -244,5 +244,6 @@ function changed(result: ChangeResult): JobRow {
 }
 
 function actorOf({ role, sub }: Identity): Actor {
+  if (role === 'viewer') throw new ApiError('forbidden');
   return `${role}:${sub}`;
 }

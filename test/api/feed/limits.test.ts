@@ -222,7 +222,9 @@ describe('frames', () => {
     const { client } = await driver();
     const unknown = { heading: null, speed: -1, accuracy_m: null, recorded_at: null };
     for (let i = 0; i < 12; i++) {
-      expect(await client.ask('location', { lat: 1, lng: 2, ...unknown })).toMatchObject({ ok: true });
+      expect(await client.ask('location', { lat: 1, lng: 2, ...unknown })).toMatchObject({
+        ok: true,
+      });
     }
     client.ws.send('{"event":"heartbeat","data":null,"ref":"none"}');
     expect(await client.next('ack', ({ ref }) => ref === 'none')).toMatchObject({ ok: true });
