@@ -224,6 +224,8 @@ export const ExplainAnswer = Type.Object(
   closed,
 );
 
+export const UserAnswer = Type.Object({ id: Type.String(), blocked: Type.Boolean() }, closed);
+
 const state = Type.Enum(['ok', 'failed']);
 export const ReadinessAnswer = Type.Object(
   {

@@ -25,6 +25,7 @@ import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { notificationRoutes } from './routes/notifications.ts';
 import { pushRoutes } from './routes/push.ts';
+import { userRoutes } from './routes/users.ts';
 
 export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
   log: FastifyBaseLogger;
@@ -86,6 +87,7 @@ function addRoutes(app: FastifyInstance, options: AppOptions): void {
   explainRoute(app, deps);
   notificationRoutes(app, deps);
   pushRoutes(app, deps);
+  userRoutes(app, deps);
   healthRoutes(app, deps);
 }
 

@@ -33,7 +33,7 @@ export interface RouteText {
   open?: boolean;
 }
 
-const WITH_TOKEN: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
+const WITH_TOKEN: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'blocked', 'rate_limited'];
 const WITH_BODY: readonly ErrorCode[] = [
   'invalid_json',
   'body_too_large',

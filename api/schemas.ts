@@ -128,6 +128,7 @@ export const IdempotencyHeaders = Type.Object({
     Type.String({ pattern: '^[\\x20-\\x7e]{1,255}$', description: 'Yours; kept for a day' }),
   ),
 });
+export const BlockBody = Type.Object({ blocked: Type.Boolean() }, like({ blocked: true }));
 export const AssignBody = Type.Object({ driver_id: UserId }, like({ driver_id: 'd1' }));
 
 export const TokenBody = Type.Object(
@@ -138,7 +139,7 @@ export const TokenBody = Type.Object(
   like({ token: '1f'.repeat(32) }),
 );
 export const TokenParams = Type.Object({ token: TokenBody.properties.token }, closed);
-export const DriverParams = Type.Object({ id: UserId }, closed);
+export const UserParams = Type.Object({ id: UserId }, closed);
 export const IdParams = Type.Object({ id: AnyId }, closed);
 
 const PageFields = {

@@ -33,6 +33,7 @@ import type { DispatchConfig } from './process/config.ts';
 import { ensureDrivers } from './projection/zones.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
+import { createUsers, type Users } from './users/blocked.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -61,6 +62,7 @@ export interface Engine {
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
+  users: Users;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -84,12 +86,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
   const { background, drain } = createBackground(log);
   const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  let users: Users;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
     }
     await whenReady(redis, REDIS_START_MS);
     await ensureDrivers(ctx);
+    users = await createUsers(ctx);
   } catch (error) {
     redis.disconnect();
     await pg.close();
@@ -99,6 +103,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     ctx,
     tracker,
+    users,
     post: (input) => postJob(ctx, input),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),

@@ -120,7 +120,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (identity.sub !== connection.identity.sub || identity.role !== connection.identity.role) {
       throw new UnauthorizedError('The token is of another user');
     }
-    connection.expiresAt = identity.expiresAt;
+    connection.renew(identity);
     return { ok: true };
   }
 }

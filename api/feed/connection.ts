@@ -25,7 +25,8 @@ const CLOSE_TIMEOUT_MS = 3000;
 
 export class Connection {
   readonly id: string;
-  readonly identity: Identity;
+  /** As the newest token says. */
+  identity: Identity;
   /** Epoch ms of the last frame or pong. */
   heardAt: number;
   /** Epoch ms; a refreshed token moves it. */
@@ -98,6 +99,12 @@ export class Connection {
     this.closed = true;
     this.#ws.close(status, code);
     setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  /** A fresh token of the same user. */
+  renew(identity: Identity): void {
+    this.identity = identity;
+    this.expiresAt = identity.expiresAt;
   }
 
   /** Closes a client whose frame was too large, as `ws` itself does: without an `error`. */

@@ -15,6 +15,7 @@ import type { Engine } from '../../engine/engine.ts';
 import { listActiveJobs } from '../../engine/pg/jobs.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { type Auth, type Identity, UnauthorizedError } from '../auth.ts';
+import { limitUpgrades } from '../rate-limit.ts';
 import { jobViews } from '../views.ts';
 import { AUTH_FRAME_MAX, isTooBig } from './client-frames.ts';
 import { type Commands, createCommands } from './commands.ts';
@@ -79,6 +80,7 @@ export class Gateway {
     autoPong: false,
     handleProtocols: (offered) => (offered.has('muster.v1') ? 'muster.v1' : false),
   });
+  readonly #upgrades = limitUpgrades();
   readonly #sessions: Sessions;
   readonly #zones: FollowedZones;
   readonly #timer: NodeJS.Timeout;
@@ -136,9 +138,14 @@ export class Gateway {
       if (error instanceof UnauthorizedError) return refuseUpgrade(socket, 401, 'unauthorized');
       return refuseUpgrade(socket, 503, 'try_again');
     }
+    if (await this.#engine.users.isBlocked(identity.sub)) {
+      return refuseUpgrade(socket, 403, 'blocked');
+    }
     if (identity.role !== 'driver' && identity.role !== 'customer') {
       return refuseUpgrade(socket, 403, 'forbidden');
     }
+    const waitMs = this.#upgrades.take(`${identity.role}:${identity.sub}`, performance.now());
+    if (waitMs > 0) return refuseUpgrade(socket, 429, 'rate_limited', waitMs);
     if (socket.destroyed) return;
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
       socket.off('error', ignore);
@@ -255,6 +262,10 @@ export class Gateway {
       if (connection.closed) continue;
       if (now >= connection.expiresAt) {
         connection.close(CLOSE.tokenExpired, 'token_expired', 'The token has expired');
+      } else if (this.#engine.users.isKnownBlocked(connection.identity.sub)) {
+        connection.close(CLOSE.suspended, 'blocked', 'An operator has blocked this user');
+      } else if (!this.#auth.isCurrent(connection.identity)) {
+        connection.close(CLOSE.tokenExpired, 'unauthorized', 'The key of the token was withdrawn');
       } else if (now - connection.heardAt > SILENT_HEARTBEATS * this.#heartbeatMs) {
         connection.close(CLOSE.silent, 'silent', 'No frame and no pong for two heartbeats');
       } else {

@@ -8,6 +8,8 @@ const SENTENCES = {
   not_found: 'There is nothing here; the feed is at /ws',
   unauthorized: 'A valid token is needed',
   forbidden: 'The feed is for drivers and customers',
+  blocked: 'An operator has blocked this user',
+  rate_limited: 'Too many connections, please slow down',
   try_again: 'This server cannot take a connection now',
 };
 
@@ -22,13 +24,20 @@ export function tokenOf(request: IncomingMessage): string | null {
  * Answers with an HTTP error instead of switching protocols, and lets go of the socket once that
  * is written: HTTP sockets may stay half open, and this one has nobody left who watches it.
  */
-export function refuseUpgrade(socket: Duplex, status: number, code: keyof typeof SENTENCES): void {
-  const body = JSON.stringify({ error: SENTENCES[code], code });
+export function refuseUpgrade(
+  socket: Duplex,
+  status: number,
+  code: keyof typeof SENTENCES,
+  retryAfterMs?: number,
+): void {
+  const retry = retryAfterMs !== undefined && { retry_after_ms: retryAfterMs };
+  const body = JSON.stringify({ error: SENTENCES[code], code, ...retry });
   socket.once('finish', () => socket.destroy());
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       'Connection: close',
+      ...(retryAfterMs === undefined ? [] : [`Retry-After: ${Math.ceil(retryAfterMs / 1000)}`]),
       'Content-Type: application/json; charset=utf-8',
       `Content-Length: ${Buffer.byteLength(body)}`,
       '',

@@ -6,6 +6,7 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, claimAnswer } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
 import { jobView } from '../views.ts';
 
@@ -22,7 +23,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/jobs/available',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'The jobs you are offered now, nearest first',

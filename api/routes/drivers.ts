@@ -13,13 +13,14 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import {
   AvailabilityBody,
   DriverBody,
-  DriverParams,
   LocationBody,
   ProfileBody,
   toFix,
+  UserParams,
 } from '../schemas.ts';
 import { driverView } from '../views.ts';
 
@@ -72,7 +73,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/me',
-    config: driver,
+    config: { ...driver, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Your profile, availability, last position and counters',
@@ -105,12 +106,12 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       tag: 'operators',
       summary: 'Create, change, approve or suspend a driver',
       description: 'Fields left out keep their values. Takes effect on live sockets at once.',
-      params: DriverParams,
+      params: UserParams,
       body: DriverBody,
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof DriverParams>;
+      const { id } = request.params as Static<typeof UserParams>;
       return driverView(await saveDriver(engine, id, request.body as Static<typeof DriverBody>));
     },
   });

@@ -14,6 +14,7 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import {
   AssignBody,
   CancelBody,
@@ -101,7 +102,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs',
-    config: { roles: ['customer', 'driver', ...READERS] },
+    config: { roles: ['customer', 'driver', ...READERS], cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Jobs, newest first',
@@ -142,7 +143,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs/:id/timeline',
-    config: { roles: ['customer', ...READERS] },
+    config: { roles: ['customer', ...READERS], cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'What happened to a job, oldest first',

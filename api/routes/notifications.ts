@@ -8,6 +8,7 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import { IdParams, NoBody, PageQuery, pageOf } from '../schemas.ts';
 import { notificationView } from '../views.ts';
 
@@ -21,7 +22,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/notifications',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',

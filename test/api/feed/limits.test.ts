@@ -67,6 +67,28 @@ describe('the upgrade', () => {
     expect((await status('/ws', {}, ['muster.v1', 'bearer.x'])).answer).toBe(401);
   });
 
+  it('of one user is refused with 429 when he connects more than ten times a second', async () => {
+    const headers = { authorization: `Bearer ${await tokenFor('customer', 'eager')}` };
+    const answers = await Promise.all(Array.from({ length: 25 }, () => status('/ws', headers)));
+    const refused = answers.filter(({ answer }) => answer === 429);
+    expect(refused.length).toBeGreaterThan(10);
+    expect(answers.filter(({ answer }) => answer === 101).length).toBeGreaterThanOrEqual(10);
+    const other = { authorization: `Bearer ${await tokenFor('customer', 'calm')}` };
+    expect((await status('/ws', other)).answer).toBe(101);
+  });
+
+  it('is refused to a blocked user, whose open feeds close with 4501 at every gateway', async () => {
+    const { id, client } = await driver();
+    const other = await TestClient.connect(t.gateways[1].url, 'driver', id);
+    await t.engine.users.setBlocked(id, true, 'operator:op');
+    const headers = { authorization: `Bearer ${await tokenFor('driver', id)}` };
+    expect((await status('/ws', headers)).answer).toBe(403);
+    for (const closing of [client, other]) {
+      expect(await closeCode(closing)).toBe(4501);
+      expect(closing.of('error').at(-1)).toMatchObject({ code: 'blocked' });
+    }
+  });
+
   it('is tried again later while the identity provider is away', async () => {
     const away = { secret: undefined, issuer: undefined, audience: undefined };
     const auth = createAuth({ ...away, jwksUrl: 'http://127.0.0.1:9/jwks.json' });
