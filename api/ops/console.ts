@@ -9,12 +9,13 @@ import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Static } from 'typebox';
 import type { Engine } from '../../engine/engine.ts';
 import type { Auth } from '../auth.ts';
-import { toApiError } from '../errors.ts';
+import { ApiError, toApiError } from '../errors.ts';
 import type { Refuse } from '../refuse.ts';
 import { IdParams, LoginQuery } from '../schemas.ts';
 import { DASHBOARD_PATH, type Dashboard } from './dashboard.ts';
 import { createEntry, type Entry } from './entry.ts';
-import { consolePage, homePage, asksForHtml, signInPage } from './page.ts';
+import { jobOfNotification, jobPage } from './job-page.ts';
+import { asksForHtml, consolePage, homePage, signInPage } from './page.ts';
 
 const PATH = '/ops';
 const HTML = 'text/html; charset=utf-8';
@@ -52,6 +53,7 @@ export async function consoleRoutes(app: FastifyInstance, options: ConsoleOption
     return reply.type(HTML).send(homePage(base));
   });
   startRoute(app, options, entry);
+  jobPageRoutes(app, options, entry);
   if (!dashboard) return;
   await app.register(
     async (guarded) => {
@@ -67,7 +69,7 @@ export async function consoleRoutes(app: FastifyInstance, options: ConsoleOption
           return reply;
         }
       });
-      await guarded.register(dashboard.plugin(base));
+      await guarded.register(dashboard(base, refuse));
     },
     { prefix: DASHBOARD_PATH },
   );
@@ -93,6 +95,31 @@ function startRoute(app: FastifyInstance, options: ConsoleOptions, entry: Entry)
         return turnAway(error, request, reply, options);
       }
     },
+  });
+}
+
+function jobPageRoutes(app: FastifyInstance, options: ConsoleOptions, entry: Entry): void {
+  const { base, engine } = options;
+  const guard = async (request: FastifyRequest, reply: FastifyReply) => {
+    reply.header('cache-control', 'no-store');
+    try {
+      await entry.visitorOf(request);
+    } catch (error) {
+      return turnAway(error, request, reply, options);
+    }
+    return undefined;
+  };
+  const shared = { schema: { hide: true, params: IdParams }, onRequest: guard };
+  app.get(`${PATH}/jobs/:id`, shared, async (request, reply) => {
+    const page = await jobPage(engine, base, (request.params as Static<typeof IdParams>).id);
+    if (page === null) throw new ApiError('job_not_found');
+    return reply.type(HTML).send(page);
+  });
+  app.get(`${PATH}/notifications/:id`, shared, async (request, reply) => {
+    const { id } = request.params as Static<typeof IdParams>;
+    const jobId = await jobOfNotification(engine, id);
+    if (jobId === null) throw new ApiError('notification_not_found');
+    return reply.redirect(`${base}${PATH}/jobs/${jobId}`, 303);
   });
 }
 

@@ -40,7 +40,9 @@ export function createEntry({ auth, engine }: { auth: Auth; engine: Engine }, pa
       const identity = await admit(token);
       if (READING.has(request.method)) return identity;
       if (given === null && !isFromHere(request)) {
-        throw new ApiError('forbidden', { message: 'This was asked for by a page of another site' });
+        throw new ApiError('forbidden', {
+          message: 'This was asked for by a page of another site',
+        });
       }
       if (identity.role === 'viewer') throw new ApiError('forbidden');
       return identity;
@@ -49,11 +51,11 @@ export function createEntry({ auth, engine }: { auth: Auth; engine: Engine }, pa
       const { expiresAt } = await admit(token);
       const expires = new Date(Math.min(expiresAt, Date.now() + COOKIE_MAX_MS));
       const attributes = {
-        ...{ path, httpOnly: true, sameSite: 'lax', expires } as const,
+        ...({ path, httpOnly: true, sameSite: 'lax', expires } as const),
         secure: request.protocol === 'https',
       };
       const parts = splitToken(token);
-      parts.forEach((part, i) => reply.setCookie(nameOf(i), part, attributes));
+      for (const [i, part] of parts.entries()) reply.setCookie(nameOf(i), part, attributes);
       for (let i = parts.length; request.cookies[nameOf(i)] !== undefined; i++) {
         reply.clearCookie(nameOf(i), attributes);
       }

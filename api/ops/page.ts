@@ -10,7 +10,7 @@ export function asksForHtml({ headers }: FastifyRequest): boolean {
 }
 
 /** Text that is safe inside of an element or an attribute. */
-export function escape(text: string): string {
+export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
 
@@ -21,13 +21,13 @@ export function htmlPage(base: string, title: string, body: string): string {
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>${escape(title)}</title>
+<title>${escapeHtml(title)}</title>
 <link rel="icon" href="${base}/ops/static/icon.svg">
 <link rel="stylesheet" href="${base}/ops/static/style.css">
 </head>
 <body>
 <main>
-<h1>${escape(title)}</h1>
+<h1>${escapeHtml(title)}</h1>
 ${body}
 </main>
 </body>
@@ -66,7 +66,7 @@ export function signInPage(base: string, why: string): string {
   return htmlPage(
     base,
     'Sign in',
-    `<p role="alert">${escape(why)}.</p>
+    `<p role="alert">${escapeHtml(why)}.</p>
 <p>The console opens with a link that carries a token of an operator or a viewer:
 <code>${base}/ops?token=…</code>. Who runs this deployment has such links; with a development setup
 <code>npm run token -- --role operator --sub you</code> prints a token.</p>
@@ -82,7 +82,7 @@ export const errorPage = (base: string, sentence: string, code: string): string 
   htmlPage(
     base,
     sentence,
-    `<p class="quiet"><code>${escape(code)}</code></p><p><a href="${base}/">Start page</a></p>`,
+    `<p class="quiet"><code>${escapeHtml(code)}</code></p><p><a href="${base}/">Start page</a></p>`,
   );
 
 function linkList(base: string, links: readonly Link[]): string {

@@ -38,6 +38,7 @@ const CALLS = [
   ...['DELETE /api/push/tokens/{token}', 'POST /api/push/test', 'GET /api/notifications'],
   ...['POST /api/notifications/{id}/read', 'PUT /api/drivers/{id}'],
   ...[
+    'PUT /api/ops/users/{id}',
     'POST /api/ops/jobs/{id}/assign',
     'GET /api/ops/jobs/{id}/explain',
     'GET /healthz',

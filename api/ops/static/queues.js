@@ -2,7 +2,9 @@
 const PERIOD_MS = 2000;
 const answersUrl = new URL('answers', document.baseURI);
 const alertBox = document.createElement('div');
-alertBox.className = 'muster-alert';
+alertBox.style.cssText =
+  'position: fixed; z-index: 9999; inset: 0 0 auto; padding: 0.7rem 1rem; text-align: center; ' +
+  'background: #b42318; color: #fff';
 alertBox.setAttribute('role', 'alert');
 alertBox.hidden = true;
 document.body.append(alertBox);
