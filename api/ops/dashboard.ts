@@ -21,6 +21,11 @@ const ASK_EVERY_MS = 500;
 /** The board's own page fetches its fonts from elsewhere, which our policy forbids. */
 const FOREIGN_FONTS = /<link href="https:\/\/fonts\.googleapis\.com[^>]*>\s*/;
 
+/** The board hides its links in a menu. */
+const WAY_BACK =
+  'position: fixed; z-index: 9000; right: 1rem; bottom: 1rem; padding: 0.4rem 0.8rem; ' +
+  'border-radius: 0.4rem; background: #1f6feb; color: #fff; text-decoration: none';
+
 /** Makes the dashboard; `base` is the path under which a proxy serves everything. */
 export type Dashboard = (base: string, refuse: Refuse) => FastifyPluginAsync;
 
@@ -54,9 +59,11 @@ function tellTheTruth(app: FastifyInstance, answers: () => Promise<boolean>, ref
   });
 }
 
-/** Our script in the board's page, and in its answers that viewers may only read. */
+/** A way back and our script in the board's page, and in its answers that viewers may only read. */
 function addOurs(app: FastifyInstance, base: string): void {
-  const ours = `<script defer src="${base}/ops/static/queues.js"></script>`;
+  const ours =
+    `<a href="${base}/ops" style="${WAY_BACK}">Console</a>` +
+    `<script defer src="${base}/ops/static/queues.js"></script>`;
   app.addHook('preSerialization', async (request, _reply, payload) => {
     if (request.identity?.role !== 'viewer') return payload;
     const { queues, ...rest } = payload as { queues?: object[] };
@@ -79,7 +86,6 @@ function uiConfig(base: string) {
     boardTitle: 'Muster queues',
     boardLogo: { path: icon, width: 24, height: 24 },
     favIcon: { default: icon, alternative: icon },
-    miscLinks: [{ text: 'Console', url: `${base}/ops` }],
     hideDocsLink: true,
     theme: {
       light: { ...plain, primary: '#1f6feb' },
