@@ -20,6 +20,7 @@ import { explainRoute } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { notificationRoutes } from './routes/notifications.ts';
+import { opsJobRoutes } from './routes/ops-jobs.ts';
 import { pushRoutes } from './routes/push.ts';
 import { userRoutes } from './routes/users.ts';
 
@@ -80,6 +81,7 @@ function addRoutes(app: FastifyInstance, options: AppOptions): void {
   driverRoutes(app, deps);
   driverJobRoutes(app, deps);
   jobRoutes(app, deps);
+  opsJobRoutes(app, deps);
   explainRoute(app, deps);
   notificationRoutes(app, deps);
   pushRoutes(app, deps);

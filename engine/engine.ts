@@ -5,7 +5,7 @@
 
 import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
 import type { Job, Progress } from './domain/job.ts';
-import { forgetApproval } from './drivers/approval.ts';
+import { createApprovals, forgetApproval } from './drivers/approval.ts';
 import {
   type AvailabilityResult,
   changeDriver,
@@ -14,6 +14,7 @@ import {
 } from './drivers/profile.ts';
 import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
 import { listAvailable } from './jobs/available.ts';
+import { dispatchAgain, releaseAllOf, releaseByOperator } from './jobs/by-operator.ts';
 import {
   type ChangeResult,
   cancelJob,
@@ -23,8 +24,8 @@ import {
 } from './jobs/change.ts';
 import { type Claims, createClaims } from './jobs/claim/claim.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
-import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
-import { assignJob, declineJob } from './jobs/reserve.ts';
+import { createPosts, type PostInput, type PostResult } from './jobs/post.ts';
+import { assignJob, type DeclineResult, declineJob } from './jobs/reserve.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
@@ -56,7 +57,12 @@ export interface Engine {
   release(id: string, driverId: string, reason: string | null): Promise<ChangeResult>;
   cancel(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
   assign(id: string, driverId: string, actor: Actor): Promise<ChangeResult>;
-  decline(id: string, driverId: string, reason: string | null): Promise<{ ok: boolean }>;
+  decline(id: string, driverId: string, reason: string | null): Promise<DeclineResult>;
+  releaseByOperator(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
+  /** Gives back every job that a driver holds. */
+  releaseAllOf(driverId: string, actor: Actor): Promise<void>;
+  /** Opens a new wave of an open job now. */
+  dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
   available(driver: KnownDriver): Promise<Job[]>;
   knowDriver(id: string): Promise<KnownDriver | null>;
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
@@ -72,6 +78,8 @@ export class OldSchemaError extends Error {
   override name = 'OldSchemaError';
 }
 
+/** The gate of every verb by which a driver works on jobs. */
+const NOT_APPROVED = { ok: false, code: 'not_approved' } as const;
 /** How long a start waits for Redis before it says that it cannot be reached. */
 const REDIS_START_MS = 10_000;
 /** How long `close` waits for settling and dispatching; the reconciler does the rest. */
@@ -99,19 +107,27 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await pg.close();
     throw error;
   }
+  const isApproved = createApprovals(ctx);
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
   return {
     ctx,
     tracker,
     users,
-    post: (input) => postJob(ctx, input),
+    post: createPosts(ctx),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),
-    progress: (id, driverId, status) => progressJob(ctx, id, driverId, status),
+    progress: async (id, driverId, status) => {
+      return (await isApproved(driverId)) ? progressJob(ctx, id, driverId, status) : NOT_APPROVED;
+    },
     release: (id, driverId, reason) => releaseJob(ctx, id, driverId, reason),
     cancel: (id, actor, reason) => cancelJob(ctx, id, actor, reason),
     assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
-    decline: (id, driverId, reason) => declineJob(ctx, id, driverId, reason),
+    decline: async (id, driverId, reason) => {
+      return (await isApproved(driverId)) ? declineJob(ctx, id, driverId, reason) : NOT_APPROVED;
+    },
+    releaseByOperator: (id, actor, reason) => releaseByOperator(ctx, id, actor, reason),
+    releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
+    dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
     available: (driver) => listAvailable(ctx, driver),
     knowDriver: (id) => knowDriver(ctx, id),
     async changeDriver(id, change) {

@@ -2,21 +2,19 @@
 import type { Static } from 'typebox';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { zoneOfJob } from '../../engine/domain/zones.ts';
-import type { ChangeResult } from '../../engine/jobs/change.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { type Actor, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
+import { findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import {
-  AssignBody,
   CancelBody,
   expiryRules,
   IdempotencyHeaders,
@@ -27,7 +25,7 @@ import {
   pageOf,
   postRules,
 } from '../schemas.ts';
-import { jobView, jobViews, maySee, timelineView } from '../views.ts';
+import { changed, jobView, jobViews, maySee, timelineView } from '../views.ts';
 
 const tag = 'jobs';
 type Id = Static<typeof IdParams>;
@@ -52,7 +50,7 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       headers: IdempotencyHeaders,
       body: PostJobBody,
       answers: { 201: PostAnswer, 200: PostAnswer },
-      errors: ['idempotency_mismatch'],
+      errors: ['idempotency_mismatch', 'too_many_open_jobs'],
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
@@ -203,28 +201,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { id } = await readJob(db, (request.params as Id).id, identity);
       const { reason } = request.body as Static<typeof CancelBody>;
-      const result = await engine.cancel(id, actorOf(identity), reason ?? null);
-      return jobView(db, changed(result), identity);
-    },
-  });
-  app.route({
-    method: 'POST',
-    url: '/api/ops/jobs/:id/assign',
-    config: { roles: ['operator'] },
-    schema: describeRoute({
-      tag: 'operators',
-      summary: 'Reserve an open job for one driver',
-      description: 'Only he may accept it; his decline reopens it.',
-      params: IdParams,
-      body: AssignBody,
-      answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'driver_not_found', 'not_approved', ...SETTLED],
-    }),
-    handler: async (request) => {
-      const identity = identityOf(request);
-      const { driver_id } = request.body as Static<typeof AssignBody>;
-      const { id } = request.params as Id;
-      const result = await engine.assign(id, driver_id, actorOf(identity));
+      const result = await engine.cancel(id, actorOf(identity), reason || null);
       return jobView(db, changed(result), identity);
     },
   });
@@ -237,14 +214,4 @@ async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> 
   const row = zoneOfJob(id) === null ? null : await findJob(db, id);
   if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');
   return row;
-}
-
-function changed(result: ChangeResult): JobRow {
-  if (!result.ok) throw new ApiError(result.code);
-  return result.job;
-}
-
-function actorOf({ role, sub }: Identity): Actor {
-  if (role === 'viewer') throw new ApiError('forbidden');
-  return `${role}:${sub}`;
 }

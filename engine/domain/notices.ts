@@ -8,7 +8,8 @@ export type NoticeType =
   | 'job_released'
   | 'job_expired'
   | 'job_completed'
-  | 'job_cancelled';
+  | 'job_cancelled'
+  | 'job_withdrawn';
 
 /** A notification to be stored with the change that causes it. */
 export interface Notice {
@@ -39,6 +40,10 @@ const TEXTS: Record<NoticeType, { title: string; body: (address: string) => stri
   job_cancelled: {
     title: 'Job Cancelled',
     body: (address) => `${address} was cancelled.`,
+  },
+  job_withdrawn: {
+    title: 'Job Withdrawn',
+    body: (address) => `${address} was given back and is no longer yours.`,
   },
 };
 

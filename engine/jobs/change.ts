@@ -97,26 +97,35 @@ export async function releaseJob(
       return done ? { done: row } : { refuse: 'job_not_found' };
     }
     if (!isHeld(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
-    return {
-      from: row,
-      status: 'pending',
-      event: 'job.released',
-      actor: `driver:${driverId}`,
-      reason,
-      driverId: null,
-      eventDriverId: driverId,
-      set: sql`accepted_at = null`,
-      wave: firstWaveAgain(ctx, row),
-      refusal: { driverId, kind: 'released' },
-      freed: limited(ctx, driverId),
-      notices: [noticeOf('job_released', 'customer', row.customerId, row.address)],
-    };
+    return givenBack(ctx, row, { driverId, actor: `driver:${driverId}`, reason });
   });
   if (!result.ok) return result;
   await driverLoadChanged(ctx, driverId);
   if (isClaimable(result.job.status)) ctx.background(tryDispatchWave(ctx, result.job));
   await mustBeKnownOpen(ctx, id);
   return result;
+}
+
+/** A held job is open again for everybody but its driver, and its customer is told. */
+export function givenBack(
+  ctx: EngineContext,
+  row: JobRow,
+  { driverId, actor, reason }: { driverId: string; actor: Actor; reason: string | null },
+): Transition {
+  return {
+    from: row,
+    status: 'pending',
+    event: 'job.released',
+    actor,
+    reason,
+    driverId: null,
+    eventDriverId: driverId,
+    set: sql`accepted_at = null`,
+    wave: firstWaveAgain(ctx, row),
+    refusal: { driverId, kind: 'released' },
+    freed: limited(ctx, driverId),
+    notices: [noticeOf('job_released', 'customer', row.customerId, row.address)],
+  };
 }
 
 /** Whoever has an open job back is offered it as if it were new, in a wave of its own. */

@@ -48,6 +48,8 @@ export async function assignJob(
   });
 }
 
+export type DeclineResult = { ok: true } | { ok: false; code: 'not_approved' | 'job_not_found' };
+
 /**
  * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
  * the driver for whom it is reserved reopens the job. Unknown and settled jobs are no error.
@@ -57,10 +59,10 @@ export async function declineJob(
   id: string,
   driverId: string,
   reason: string | null,
-): Promise<{ ok: boolean }> {
+): Promise<DeclineResult> {
   const zone = zoneOfJob(id);
   const { job, reopened } = await reopenReserved(ctx, id, driverId, reason);
-  if (!job || !zone) return { ok: false };
+  if (!job || !zone) return { ok: false, code: 'job_not_found' };
   if (reopened || !isClaimable(job.status)) return { ok: true };
   await insertDecline(ctx.db, id, driverId, reason);
   try {

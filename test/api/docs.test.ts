@@ -40,6 +40,8 @@ const CALLS = [
   ...[
     'PUT /api/ops/users/{id}',
     'POST /api/ops/jobs/{id}/assign',
+    'POST /api/ops/jobs/{id}/release',
+    'POST /api/ops/jobs/{id}/dispatch',
     'GET /api/ops/jobs/{id}/explain',
     'GET /healthz',
     'GET /readyz',
