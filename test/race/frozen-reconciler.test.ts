@@ -1,13 +1,13 @@
 /**
- * A reconciler that freezes in the middle of a repair, is replaced, and goes on as if nothing had
+ * A maintenance that freezes in the middle of a repair, is replaced, and goes on as if nothing had
  * happened: what it still sends is fenced by the version that it read, so nobody is told twice.
  */
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { startMaintenance } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';
 import { engineVia } from './support/muster.ts';
@@ -28,12 +28,12 @@ beforeAll(async () => {
 
 async function holderOf(): Promise<string | undefined> {
   const [row] = await t.ctx.db.execute<{ holder: string }>(
-    sql`select holder from leases where name = 'reconciler'`,
+    sql`select holder from leases where name = 'maintenance'`,
   );
   return row?.holder;
 }
 
-describe('a reconciler that freezes and goes on after it was replaced', () => {
+describe('a maintenance that freezes and goes on after it was replaced', () => {
   it.each([
     ['job.expired', sql`expires_at = now()`],
     ['job.wave_opened', sql`next_wave_at = now()`],
@@ -45,7 +45,7 @@ describe('a reconciler that freezes and goes on after it was replaced', () => {
     for (const { id } of jobs) {
       await t.ctx.db.execute(sql`update jobs set ${due} where id = ${id}`);
     }
-    const frozen = startReconciler(ctx);
+    const frozen = startMaintenance(t, ctx);
     cleanups.push(() => frozen.close());
     // It has read that both are due; its first repair, and all that follows, is on its way.
     proxy.hold('requests', event);
@@ -53,7 +53,7 @@ describe('a reconciler that freezes and goes on after it was replaced', () => {
     await until(() => proxy.holding);
     const before = await holderOf();
 
-    const successor = startReconciler(t.ctx);
+    const successor = startMaintenance(t);
     cleanups.push(() => successor.close());
     const happened = async (id: string) =>
       (await listEvents(t.ctx.db, id)).filter((one) => one.type === event).length;

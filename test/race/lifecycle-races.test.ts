@@ -230,7 +230,7 @@ describe('assign against decline', () => {
     const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
     const found = await scenario(muster, async (job, meanwhile) => {
       proxy.hold('answers', ROWS_READ);
-      const declined = slow.decline(job, 'd1', null);
+      const declined = slow.jobs.decline(job, 'd1', null);
       await until(() => proxy.holding);
       await meanwhile();
       proxy.release();

@@ -73,7 +73,7 @@ async function readyWorker(change?: NodeJS.ProcessEnv): Promise<WorkerProcess> {
 /** A customer is told that a driver comes. */
 async function assign(customerId: string): Promise<string> {
   const job = await t.post({ customerId });
-  expect(await t.engine.claim(job.id, 'd')).toMatchObject({ ok: true });
+  expect(await t.engine.jobs.claim(job.id, 'd')).toMatchObject({ ok: true });
   return job.id;
 }
 const pushed = (user: string) =>

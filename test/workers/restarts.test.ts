@@ -43,7 +43,7 @@ async function lease(): Promise<Lease | undefined> {
   const [row] = await t.ctx.db.execute<Lease & Record<string, unknown>>(sql`
     select holder, extract(epoch from expires_at)::float8 * 1000 as "expiresAt",
       extract(epoch from expires_at - now())::float8 * 1000 as "leftMs"
-    from leases where name = 'reconciler'`);
+    from leases where name = 'maintenance'`);
   return row;
 }
 

@@ -5,7 +5,7 @@
 import postgres from 'postgres';
 import { isClaimable, type JobRow } from '../../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../../engine/engine.ts';
-import { expireJob } from '../../../engine/jobs/change.ts';
+import { expireJob } from '../../../engine/jobs/expire.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { listNotifications } from '../../../engine/pg/notifications.ts';
 import { listExpired } from '../../../engine/pg/work-lists.ts';
@@ -94,9 +94,9 @@ export async function startRaces(
       return (await t.post({ expiresAt })).id;
     },
     accept: (job, driver) => decided(other, job, driver),
-    cancel: async (job) => (await t.engine.cancel(job, 'customer:c1', null)).ok,
-    release: async (job, driver) => (await t.engine.release(job, driver, null)).ok,
-    assign: async (job, driver) => (await t.engine.assign(job, driver, 'operator:o')).ok,
+    cancel: async (job) => (await t.engine.jobs.cancel(job, 'customer:c1', null)).ok,
+    release: async (job, driver) => (await t.engine.jobs.release(job, driver, null)).ok,
+    assign: async (job, driver) => (await t.engine.jobs.assign(job, driver, 'operator:o')).ok,
     async expire(job) {
       const due = await until(async () => {
         const rows = await listExpired(t.ctx.db, 1000);
@@ -131,7 +131,7 @@ export async function decided(engine: Engine, job: string, driver: string): Prom
 /** The refusal's code, or null when the driver won. */
 export function answerOf(engine: Engine, job: string, driver: string) {
   return until(async () => {
-    const result = await engine.claim(job, driver);
+    const result = await engine.jobs.claim(job, driver);
     if (result.ok) return { code: null };
     return result.code !== 'try_again' && { code: result.code };
   });
