@@ -203,6 +203,7 @@ describe('afterwards', () => {
     const heard = t.notifications.length;
     const [before] = await t.ctx.redis.xrevrange(usersLog.log, '+', '-', 'COUNT', 1);
     await t.engine.jobs.progress(job.id, 'near', 'en_route');
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 3);
     const entries = await t.ctx.redis.xrange(usersLog.log, `(${before?.[0]}`, '+');
     const frames = entries.map(([, fields]) => JSON.parse(fields[3] ?? '') as UserEvent);
     expect(frames.filter(({ app }) => app === 'customer').map(({ event }) => event)).toEqual([
@@ -211,8 +212,8 @@ describe('afterwards', () => {
       'notification',
     ]);
     expect(t.notifications.length).toBe(heard + 1);
-    expect(await findJob(t.ctx.db, job.id)).toMatchObject({ version: 3, settledVersion: 3 });
     await t.engine.jobs.progress(job.id, 'near', 'arrived');
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 4);
     expect(t.notifications.length).toBe(heard + 1);
   });
 

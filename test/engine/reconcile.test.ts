@@ -60,6 +60,7 @@ describe('the reconciler', () => {
   it('dispatches no wave of a reserved job', async () => {
     const [reserved, open] = [await t.post(), await t.post()];
     await t.engine.jobs.assign(reserved.id, 'far', 'operator:o');
+    await until(() => [reserved, open].every(({ id }) => t.waves.some((w) => w.jobId === id)));
     const ids = async () => (await listUndispatched(t.ctx.db, 0, 100)).map((w) => w.jobId);
     await t.ctx.db.execute(sql`
       update job_waves set dispatched_at = null where job_id in (${reserved.id}, ${open.id})`);
@@ -146,7 +147,10 @@ describe('the reconciler', () => {
     await t.ctx.db.execute(sql`
       update jobs set status = 'cancelled', version = version + 1, settled_version = version + 1
       where status in ('pending', 'confirmed', 'assigned')`);
-    await until(async () => !(await sees('near', job.id)));
+    await until(async () => {
+      await maintenance.tick();
+      return !(await sees('near', job.id));
+    });
   });
 
   it('forgets idempotency keys after a day, and no younger ones', async () => {

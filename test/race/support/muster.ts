@@ -43,6 +43,8 @@ export interface JobSystem {
 
 export interface Races extends JobSystem {
   t: TestEngine;
+  /** How long a job may be taken, where jobs expire. */
+  expiryMs: number;
   /** The second process. */
   other: Engine;
   sql: postgres.Sql;
@@ -53,7 +55,7 @@ export interface Races extends JobSystem {
 }
 
 const DRIVERS = ['d1', 'd2', 'd3'];
-/** Long enough that a claim begins before it ends; ends while it is held. */
+/** Long enough that a claim mostly begins before it ends; ends while it is held. */
 const EXPIRY_MS = 150;
 
 /** Two engines and three approved drivers, `d1` to `d3`. Accepts run in the second engine. */
@@ -82,15 +84,16 @@ export async function startRaces(
     const held = await readOpenJobs(t.ctx.redis, zone);
     return held?.jobs.some((one) => one.id === job) ?? false;
   };
-  return {
+  const races: Races = {
     t,
+    expiryMs: EXPIRY_MS,
     other,
     sql,
     row,
     settled,
     isOpen,
     async post() {
-      const expiresAt = options.expiring ? Date.now() + EXPIRY_MS : null;
+      const expiresAt = options.expiring ? Date.now() + races.expiryMs : null;
       return (await t.post({ expiresAt })).id;
     },
     accept: (job, driver) => decided(other, job, driver),
@@ -120,6 +123,7 @@ export async function startRaces(
       return { status, driverId, open: await isOpen(job), told: told.flat() };
     },
   };
+  return races;
 }
 
 /** Taps as a driver's app does: again after every 503, until it is decided. */
