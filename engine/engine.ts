@@ -1,11 +1,11 @@
 /**
- * The engine of one process: its two stores, the verbs bound to them, and the work that goes on
- * after an answer was given. Made once by api and worker processes and by tests.
+ * The engine of one process: its two stores and the systems over them. Nobody outside `engine/` touches a
+ * store. Made once by api and worker processes and by tests.
  */
-
-import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
-import type { Job, Progress } from './domain/job.ts';
+import { createBackground } from './background.ts';
+import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from './context.ts';
 import { forgetApproval } from './drivers/approval.ts';
+import { ensureDrivers } from './drivers/ensure.ts';
 import {
   type AvailabilityResult,
   changeDriver,
@@ -13,24 +13,15 @@ import {
   setAvailability,
 } from './drivers/profile.ts';
 import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
-import { listAvailable } from './jobs/available.ts';
-import {
-  type ChangeResult,
-  cancelJob,
-  confirmJob,
-  progressJob,
-  releaseJob,
-} from './jobs/change.ts';
-import { type Claims, createClaims } from './jobs/claim/claim.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
-import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
-import { assignJob, declineJob } from './jobs/reserve.ts';
+import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
-import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
-import { ensureDrivers } from './projection/zones.ts';
+import { createProjection } from './projection/projection.ts';
+import { createSettler } from './projection/settler.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
 
@@ -48,15 +39,8 @@ export interface EngineOptions {
 
 export interface Engine {
   ctx: EngineContext;
-  post(input: PostInput): Promise<PostResult>;
-  claim: Claims;
-  confirm(id: string, actor: Actor): Promise<ChangeResult>;
-  progress(id: string, driverId: string, status: Progress): Promise<ChangeResult>;
-  release(id: string, driverId: string, reason: string | null): Promise<ChangeResult>;
-  cancel(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
-  assign(id: string, driverId: string, actor: Actor): Promise<ChangeResult>;
-  decline(id: string, driverId: string, reason: string | null): Promise<{ ok: boolean }>;
-  available(driver: KnownDriver): Promise<Job[]>;
+  jobs: Jobs;
+  maintenance: Maintenance;
   knowDriver(id: string): Promise<KnownDriver | null>;
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
@@ -72,8 +56,6 @@ export class OldSchemaError extends Error {
 
 /** How long a start waits for Redis before it says that it cannot be reached. */
 const REDIS_START_MS = 10_000;
-/** How long `close` waits for settling and dispatching; the reconciler does the rest. */
-const DRAIN_MS = 5000;
 /** A lost connection fails many times a second; one line a second is enough to see it. */
 const OUTAGE_LOG_MS = 1000;
 
@@ -82,8 +64,21 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, now = Date.now } = options;
   const pg = connectPg(options.databaseUrl);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
-  const { background, drain } = createBackground(log);
-  const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  const background = createBackground(log);
+  const resources: Resources = {
+    db: pg.db,
+    redis,
+    settings,
+    push,
+    metrics,
+    log,
+    background: background.add,
+    now,
+  };
+  const projection = createProjection(resources);
+  const commits = createCommitQueue(resources);
+  const settler = createSettler(resources, projection, () => commits.idle());
+  const ctx: EngineContext = { ...resources, projection, settler };
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -99,15 +94,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     ctx,
     tracker,
-    post: (input) => postJob(ctx, input),
-    claim: createClaims(ctx, createCommitQueue(ctx), background),
-    confirm: (id, actor) => confirmJob(ctx, id, actor),
-    progress: (id, driverId, status) => progressJob(ctx, id, driverId, status),
-    release: (id, driverId, reason) => releaseJob(ctx, id, driverId, reason),
-    cancel: (id, actor, reason) => cancelJob(ctx, id, actor, reason),
-    assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
-    decline: (id, driverId, reason) => declineJob(ctx, id, driverId, reason),
-    available: (driver) => listAvailable(ctx, driver),
+    jobs: createJobs(ctx, commits),
+    maintenance: createMaintenance(ctx, options.databaseUrl),
     knowDriver: (id) => knowDriver(ctx, id),
     async changeDriver(id, change) {
       const row = await changeDriver(ctx, id, change);
@@ -117,32 +105,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
       await tracker.close();
-      await drain();
+      background.add(settler.idle());
+      await background.drain();
       redis.disconnect();
       await pg.close();
-    },
-  };
-}
-
-/** Work that nobody waits for: kept track of, so that a process that stops lets it finish. */
-function createBackground(log: Logger) {
-  const running = new Set<Promise<void>>();
-  return {
-    background(work: Promise<void>): void {
-      const tracked = work
-        .catch((error: unknown) => log.warn({ err: error }, 'background work failed'))
-        .finally(() => running.delete(tracked));
-      running.add(tracked);
-    },
-    async drain(): Promise<void> {
-      let late = false;
-      const timeout = new Promise<void>((resolve) => {
-        setTimeout(resolve, DRAIN_MS).unref();
-      }).then(() => {
-        late = true;
-      });
-      // What is running may leave more behind.
-      while (running.size > 0 && !late) await Promise.race([Promise.all(running), timeout]);
     },
   };
 }

@@ -1,10 +1,8 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { createEngine } from '../engine/engine.ts';
-import { startReconciler } from '../engine/maintenance/reconcile.ts';
 import { countUndone } from '../engine/pg/notifications.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
@@ -42,13 +40,11 @@ await runProcess('workers', async () => {
   measureTrouble(registry, routes.paused, () => countUndone(ctx.db, UNDONE_MS));
   const sender = createSender({ db: ctx.db, routes, metrics, log });
   const workers = startPushWorkers({ ctx, redisUrl: config.redisUrl, queues, sender });
-  const reconciler = startReconciler(ctx);
+  const leader = engine.maintenance.start();
   const health = await serveHealth(config.workerPort, config.host, registry);
   stopOnSignal(log, STOP_LIMIT_MS, async () => {
     const cut = setTimeout(() => void sender.close(), DRAIN_MS);
-    // A round that hangs on Postgres is left: what it repairs is found again.
-    const round = Promise.race([reconciler.close(), sleep(DRAIN_MS, undefined, { ref: false })]);
-    await Promise.all([round, workers.close()]);
+    await Promise.all([leader.close(), workers.close()]);
     clearTimeout(cut);
     await sender.close();
     await engine.close();

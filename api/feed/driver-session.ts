@@ -11,7 +11,7 @@ import {
 } from '../../engine/domain/visibility.ts';
 import { WORLD, type Zone, zonesWithin } from '../../engine/domain/zones.ts';
 import { RADIUS_KM_MAX } from '../../engine/process/config.ts';
-import type { UserEvent } from '../../engine/projection/settler.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import type { Fix, KnownDriver } from '../../engine/redis/drivers.ts';
 import { CLOSE, type Connection } from './connection.ts';
 import type { Deliveries } from './deliveries.ts';

@@ -1,6 +1,6 @@
 /** In-app notifications of drivers and customers. */
 import type { Static } from 'typebox';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import { listNotifications, markRead } from '../../engine/pg/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';

@@ -3,7 +3,7 @@
  * record.
  */
 import { sql } from 'drizzle-orm';
-import type { App, NoticeType } from '../domain/notices.ts';
+import type { App, NotificationType } from '../domain/notifications.ts';
 import type { Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 
@@ -13,7 +13,7 @@ export interface NotificationRow {
   app: App;
   jobId: string;
   version: number;
-  type: NoticeType;
+  type: NotificationType;
   title: string;
   body: string;
   data: { job_id: string; type: string; version: number };

@@ -1,6 +1,6 @@
 /** Push attempts in Postgres: on record before they are sent, with their outcome afterwards. */
 import { sql } from 'drizzle-orm';
-import type { App } from '../domain/notices.ts';
+import type { App } from '../domain/notifications.ts';
 import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 

@@ -124,6 +124,26 @@ export async function claimJob(
   }
 }
 
+/** Jobs of these zones that are being claimed under a lease that is over, on the clock of Redis. */
+export async function listEndedLeases(
+  redis: RedisClient,
+  zones: readonly Zone[],
+  limitPerZone: number,
+): Promise<string[]> {
+  if (zones.length === 0) return [];
+  const [seconds] = await redis.time();
+  const until = Number(seconds) * 1000;
+  const pipeline = redis.pipeline();
+  for (const zone of zones) {
+    pipeline.zrangebyscore(keys.claims(zone), 0, until, 'LIMIT', 0, limitPerZone);
+  }
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.flatMap(([error, ids]) => {
+    if (error) throw error;
+    return ids as string[];
+  });
+}
+
 /** True when this attempt was ended and the job is open again. */
 export async function unclaimJob(
   redis: RedisClient,

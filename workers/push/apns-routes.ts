@@ -4,7 +4,7 @@
  */
 
 import type { Logger } from '../../engine/context.ts';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import type { DeviceToken } from '../../engine/pg/device-tokens.ts';
 import type { PushOutcome } from '../../engine/pg/push-attempts.ts';
 import type { ApnsConfig } from '../../engine/process/config.ts';

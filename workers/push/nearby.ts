@@ -6,7 +6,7 @@
  */
 import type { EngineContext } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
-import { newJobAlert } from '../../engine/domain/notices.ts';
+import { newJobAlert } from '../../engine/domain/notifications.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { type AttemptRow, lastAttempts } from '../../engine/pg/push-attempts.ts';
 import {

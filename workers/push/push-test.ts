@@ -1,7 +1,7 @@
 /** `POST /api/push/test`: one push to each phone of a user, at once, to see whether it arrives. */
 import { randomUUID } from 'node:crypto';
 import type { Logger } from '../../engine/context.ts';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { deviceTokensOf, removeGoneToken } from '../../engine/pg/device-tokens.ts';
 import type { ApnsConfig } from '../../engine/process/config.ts';

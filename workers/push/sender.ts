@@ -6,7 +6,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../../engine/context.ts';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { type DeviceToken, removeGoneToken } from '../../engine/pg/device-tokens.ts';
 import {
