@@ -4,6 +4,7 @@
  */
 
 import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
+import { createDevices, type Devices } from './devices/devices.ts';
 import type { Job, Progress } from './domain/job.ts';
 import { forgetApproval } from './drivers/approval.ts';
 import {
@@ -25,14 +26,25 @@ import { type Claims, createClaims } from './jobs/claim/claim.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
 import { assignJob, declineJob } from './jobs/reserve.ts';
+import { createNotifications, type Notifications } from './notifications/notifications.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { ensureDrivers } from './projection/zones.ts';
+import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
+import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
+
+export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Devices } from './devices/devices.ts';
+export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { Deliveries } from './pushes/deliveries.ts';
+export type { Offer } from './pushes/offers.ts';
+export { onceDecided, reservedDriver } from './pushes/offers.ts';
+export type { Pushes, WavePhone } from './pushes/pushes.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -61,6 +73,13 @@ export interface Engine {
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
+  notifications: Notifications;
+  devices: Devices;
+  pushes: Pushes;
+  deliveries: Deliveries;
+  /** Epoch ms. */
+  now: () => number;
+  log: Logger;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -96,9 +115,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     throw error;
   }
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
+  const deliveries = createDeliveries(ctx);
   return {
     ctx,
     tracker,
+    notifications: createNotifications(ctx),
+    devices: createDevices(ctx),
+    pushes: createPushes(ctx),
+    deliveries,
+    now,
+    log,
     post: (input) => postJob(ctx, input),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),
@@ -117,6 +143,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
       await tracker.close();
+      await deliveries.close();
       await drain();
       redis.disconnect();
       await pg.close();
