@@ -10,12 +10,12 @@ import {
   toOwnersJob,
   toTime,
 } from '../engine/domain/job.ts';
+import type { AttemptRow } from '../engine/domain/push.ts';
+import type { NotificationRow } from '../engine/engine.ts';
 import type { ChangeResult } from '../engine/jobs/change.ts';
 import type { Db } from '../engine/pg/client.ts';
 import { type ApprovalStatus, type DriverRow, driverCards } from '../engine/pg/drivers.ts';
 import type { JobEventRow } from '../engine/pg/jobs.ts';
-import type { NotificationRow } from '../engine/pg/notifications.ts';
-import type { AttemptRow } from '../engine/pg/push-attempts.ts';
 import type { Identity } from './auth.ts';
 import { ApiError } from './errors.ts';
 

@@ -1,11 +1,13 @@
 /**
- * The engine of one process: its two stores, the verbs bound to them, and the work that goes on
- * after an answer was given. Made once by api and worker processes and by tests.
+ * The engine of one process: its two stores and the systems over them. Nobody outside `engine/` touches a
+ * store. Made once by api and worker processes and by tests.
  */
+import { createBackground } from './background.ts';
+import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from './context.ts';
 
-import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
-import type { Job, Progress } from './domain/job.ts';
-import { createApprovals, forgetApproval } from './drivers/approval.ts';
+import { createDevices, type Devices } from './devices/devices.ts';
+import { forgetApproval } from './drivers/approval.ts';
+import { ensureDrivers } from './drivers/ensure.ts';
 import {
   type AvailabilityResult,
   changeDriver,
@@ -13,28 +15,29 @@ import {
   setAvailability,
 } from './drivers/profile.ts';
 import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
-import { listAvailable } from './jobs/available.ts';
-import { dispatchAgain, releaseAllOf, releaseByOperator } from './jobs/by-operator.ts';
-import {
-  type ChangeResult,
-  cancelJob,
-  confirmJob,
-  progressJob,
-  releaseJob,
-} from './jobs/change.ts';
-import { type Claims, createClaims } from './jobs/claim/claim.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
-import { createPosts, type PostInput, type PostResult } from './jobs/post.ts';
-import { assignJob, type DeclineResult, declineJob } from './jobs/reserve.ts';
+import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
+import { createNotifications, type Notifications } from './notifications/notifications.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
-import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
-import { ensureDrivers } from './projection/zones.ts';
+import { createProjection } from './projection/projection.ts';
+import { createSettler } from './projection/settler.ts';
+import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
+import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
 import { createUsers, type Users } from './users/blocked.ts';
+
+export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Devices } from './devices/devices.ts';
+export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { Deliveries } from './pushes/deliveries.ts';
+export type { Offer } from './pushes/offers.ts';
+export { onceDecided, reservedDriver } from './pushes/offers.ts';
+export type { Pushes, WavePhone } from './pushes/pushes.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -50,25 +53,20 @@ export interface EngineOptions {
 
 export interface Engine {
   ctx: EngineContext;
-  post(input: PostInput): Promise<PostResult>;
-  claim: Claims;
-  confirm(id: string, actor: Actor): Promise<ChangeResult>;
-  progress(id: string, driverId: string, status: Progress): Promise<ChangeResult>;
-  release(id: string, driverId: string, reason: string | null): Promise<ChangeResult>;
-  cancel(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
-  assign(id: string, driverId: string, actor: Actor): Promise<ChangeResult>;
-  decline(id: string, driverId: string, reason: string | null): Promise<DeclineResult>;
-  releaseByOperator(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
-  /** Gives back every job that a driver holds. */
-  releaseAllOf(driverId: string, actor: Actor): Promise<void>;
-  /** Opens a new wave of an open job now. */
-  dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
-  available(driver: KnownDriver): Promise<Job[]>;
+  jobs: Jobs;
+  maintenance: Maintenance;
   knowDriver(id: string): Promise<KnownDriver | null>;
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
+  notifications: Notifications;
+  devices: Devices;
+  pushes: Pushes;
+  deliveries: Deliveries;
   users: Users;
+  /** Epoch ms. */
+  now: () => number;
+  log: Logger;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -78,12 +76,8 @@ export class OldSchemaError extends Error {
   override name = 'OldSchemaError';
 }
 
-/** The gate of every verb by which a driver works on jobs. */
-const NOT_APPROVED = { ok: false, code: 'not_approved' } as const;
 /** How long a start waits for Redis before it says that it cannot be reached. */
 const REDIS_START_MS = 10_000;
-/** How long `close` waits for settling and dispatching; the reconciler does the rest. */
-const DRAIN_MS = 5000;
 /** A lost connection fails many times a second; one line a second is enough to see it. */
 const OUTAGE_LOG_MS = 1000;
 
@@ -92,8 +86,21 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, now = Date.now } = options;
   const pg = connectPg(options.databaseUrl);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
-  const { background, drain } = createBackground(log);
-  const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  const background = createBackground(log);
+  const resources: Resources = {
+    db: pg.db,
+    redis,
+    settings,
+    push,
+    metrics,
+    log,
+    background: background.add,
+    now,
+  };
+  const projection = createProjection(resources);
+  const commits = createCommitQueue(resources);
+  const settler = createSettler(resources, projection, () => commits.idle());
+  const ctx: EngineContext = { ...resources, projection, settler };
   let users: Users;
   try {
     if (!(await isCurrentSchema(pg.db))) {
@@ -107,28 +114,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await pg.close();
     throw error;
   }
-  const isApproved = createApprovals(ctx);
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
+  const deliveries = createDeliveries(ctx);
   return {
     ctx,
     tracker,
+    jobs: createJobs(ctx, commits),
+    maintenance: createMaintenance(ctx, options.databaseUrl),
+    notifications: createNotifications(ctx),
+    devices: createDevices(ctx),
+    pushes: createPushes(ctx),
+    deliveries,
     users,
-    post: createPosts(ctx),
-    claim: createClaims(ctx, createCommitQueue(ctx), background),
-    confirm: (id, actor) => confirmJob(ctx, id, actor),
-    progress: async (id, driverId, status) => {
-      return (await isApproved(driverId)) ? progressJob(ctx, id, driverId, status) : NOT_APPROVED;
-    },
-    release: (id, driverId, reason) => releaseJob(ctx, id, driverId, reason),
-    cancel: (id, actor, reason) => cancelJob(ctx, id, actor, reason),
-    assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
-    decline: async (id, driverId, reason) => {
-      return (await isApproved(driverId)) ? declineJob(ctx, id, driverId, reason) : NOT_APPROVED;
-    },
-    releaseByOperator: (id, actor, reason) => releaseByOperator(ctx, id, actor, reason),
-    releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
-    dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
-    available: (driver) => listAvailable(ctx, driver),
+    now,
+    log,
     knowDriver: (id) => knowDriver(ctx, id),
     async changeDriver(id, change) {
       const row = await changeDriver(ctx, id, change);
@@ -138,32 +137,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
       await tracker.close();
-      await drain();
+      await deliveries.close();
+      background.add(settler.idle());
+      await background.drain();
       redis.disconnect();
       await pg.close();
-    },
-  };
-}
-
-/** Work that nobody waits for: kept track of, so that a process that stops lets it finish. */
-function createBackground(log: Logger) {
-  const running = new Set<Promise<void>>();
-  return {
-    background(work: Promise<void>): void {
-      const tracked = work
-        .catch((error: unknown) => log.warn({ err: error }, 'background work failed'))
-        .finally(() => running.delete(tracked));
-      running.add(tracked);
-    },
-    async drain(): Promise<void> {
-      let late = false;
-      const timeout = new Promise<void>((resolve) => {
-        setTimeout(resolve, DRAIN_MS).unref();
-      }).then(() => {
-        late = true;
-      });
-      // What is running may leave more behind.
-      while (running.size > 0 && !late) await Promise.race([Promise.all(running), timeout]);
     },
   };
 }

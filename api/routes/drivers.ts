@@ -124,7 +124,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       }
       const row = await saveDriver(engine, id, body);
       // Nothing is his any more that he could not take again: he cannot claim since the row says so.
-      if (body.release_jobs) await engine.releaseAllOf(id, actorOf(identityOf(request)));
+      if (body.release_jobs) await engine.jobs.releaseAllOf(id, actorOf(identityOf(request)));
       return driverView(row);
     },
   });

@@ -31,7 +31,7 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { driver_id } = request.body as Static<typeof AssignBody>;
       const { id } = request.params as Id;
-      const result = await engine.assign(id, driver_id, actorOf(identity));
+      const result = await engine.jobs.assign(id, driver_id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
   });
@@ -55,7 +55,7 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { id } = request.params as Id;
       const { reason } = request.body as Static<typeof ReleaseBody>;
-      const result = await engine.releaseByOperator(id, actorOf(identity), reason || null);
+      const result = await engine.jobs.releaseByOperator(id, actorOf(identity), reason || null);
       return jobView(db, changed(result), identity);
     },
   });
@@ -76,7 +76,7 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const identity = identityOf(request);
       const { id } = request.params as Id;
-      const result = await engine.dispatchAgain(id, actorOf(identity));
+      const result = await engine.jobs.dispatchAgain(id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
   });

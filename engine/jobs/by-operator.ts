@@ -2,52 +2,62 @@
  * What operators do when a job is stuck: give it back in its driver's place, one or all that he
  * holds, and offer an open one again.
  */
+import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../context.ts';
-import { isClaimable, isHeld, type JobRow, refusalOf } from '../domain/job.ts';
-import { noticeOf } from '../domain/notices.ts';
-import { type Actor, listHeldJobs, type Transition } from '../pg/jobs.ts';
-import { driverLoadChanged } from '../projection/settler.ts';
+import { type Actor, isClaimable, isHeld, type JobRow, refusalOf } from '../domain/job.ts';
+import { listHeldJobs } from '../pg/jobs.ts';
 import {
   type ChangeRefusal,
   type ChangeResult,
   change,
-  firstWaveAgain,
-  givenBack,
+  type Decision,
+  loadChanged,
   mustBeKnownOpen,
 } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
+import { firstWaveAgain, givenBack } from './release.ts';
+import { openWave } from './transition.ts';
 
 /** Jobs of a suspended driver given back at once: more would only wait for connections. */
 const AT_ONCE = 8;
 
+/** Who gives a job back, and why. */
+interface By {
+  actor: Actor;
+  reason: string | null;
+}
+
 /**
  * As if its driver had given it back, and he is told. A job that is reserved is open to all again.
- * Refused when no driver has it.
+ * Refused when no driver has it. Throws `TryAgainError` while Redis does not know.
  */
 export async function releaseByOperator(
   ctx: EngineContext,
   id: string,
-  actor: Actor,
-  reason: string | null,
+  by: By,
 ): Promise<ChangeResult> {
-  let freed: string | null = null;
-  const result = await change(ctx, id, (row) => {
-    freed = null;
-    if (row.status === 'assigned') return unreserved(ctx, row, actor, reason);
-    if (!isHeld(row.status) || row.driverId === null) {
-      const open = isClaimable(row.status);
-      return { refuse: open ? 'invalid_transition' : (refusalOf(row.status) as ChangeRefusal) };
-    }
-    freed = row.driverId;
-    const back = givenBack(ctx, row, { driverId: row.driverId, actor, reason });
-    const told = noticeOf('job_withdrawn', 'driver', row.driverId, row.address);
-    return { ...back, notices: [...(back.notices ?? []), told] };
-  });
-  if (!result.ok) return result;
-  if (freed !== null) await driverLoadChanged(ctx, freed);
-  if (isClaimable(result.job.status)) ctx.background(tryDispatchWave(ctx, result.job));
-  await mustBeKnownOpen(ctx, id);
-  return result;
+  const changed = await change(ctx, id, (row) => decideRelease(ctx, row, by));
+  if (!changed.result.ok) return changed.result;
+  await loadChanged(ctx, changed.before?.driverId ?? null);
+  ctx.background(tryDispatchWave(ctx, changed.result.job));
+  return mustBeKnownOpen(changed);
+}
+
+function decideRelease(ctx: EngineContext, row: JobRow, by: By): Decision {
+  if (row.status === 'assigned') {
+    return {
+      set: [sql`status = 'pending', driver_id = null`, ...firstWaveAgain(ctx)],
+      event: { type: 'job.released', driver: 'before', ...by },
+      opensWave: true,
+    };
+  }
+  if (isHeld(row.status)) {
+    const { notifications = [], ...back } = givenBack(ctx, by);
+    const told = { type: 'job_withdrawn', app: 'driver' } as const;
+    return { ...back, notifications: [...notifications, told] };
+  }
+  const isOpen = isClaimable(row.status);
+  return { refuse: isOpen ? 'invalid_transition' : (refusalOf(row.status) as ChangeRefusal) };
 }
 
 /** Gives back every job that a driver holds or that is reserved for him. Safe to repeat. */
@@ -57,9 +67,10 @@ export async function releaseAllOf(
   actor: Actor,
 ): Promise<void> {
   const ids = await listHeldJobs(ctx.db, driverId);
+  const reason = 'The driver was suspended';
   const next = async (): Promise<void> => {
     for (let id = ids.pop(); id !== undefined; id = ids.pop()) {
-      await releaseByOperator(ctx, id, actor, 'The driver was suspended');
+      await releaseByOperator(ctx, id, { actor, reason });
     }
   };
   await Promise.all(Array.from({ length: AT_ONCE }, next));
@@ -74,44 +85,22 @@ export async function dispatchAgain(
   id: string,
   actor: Actor,
 ): Promise<ChangeResult> {
-  const result = await change(ctx, id, (row) => {
+  const { waves, radiusKm } = ctx.settings;
+  const { result } = await change(ctx, id, (row) => {
     if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
     if (row.status === 'assigned') return { refuse: 'invalid_transition' };
-    const { waves, radiusKm } = ctx.settings;
     const step = Math.max(0, Math.min(row.waveStep + 1, waves.length - 1));
-    const planned = waves[step]?.radiusKm ?? radiusKm;
+    const plannedKm = waves[step]?.radiusKm ?? radiusKm;
     return {
-      from: row,
-      status: row.status,
-      event: 'job.wave_opened',
-      actor,
-      wave: {
-        wave: row.wave + 1,
+      set: openWave({
         step,
-        radiusKm: Math.max(row.radiusKm, planned),
+        radiusKm: Math.max(row.radiusKm, plannedKm),
         nextWaveS: waves[step]?.waitS ?? null,
-      },
+      }),
+      event: { type: 'job.wave_opened', actor },
+      opensWave: true,
     };
   });
   if (result.ok) ctx.background(tryDispatchWave(ctx, result.job));
   return result;
-}
-
-/** Open again to everybody, as by the decline of him for whom it was reserved. */
-function unreserved(
-  ctx: EngineContext,
-  row: JobRow,
-  actor: Actor,
-  reason: string | null,
-): Transition {
-  return {
-    from: row,
-    status: 'pending',
-    event: 'job.released',
-    actor,
-    reason,
-    driverId: null,
-    eventDriverId: row.driverId,
-    wave: firstWaveAgain(ctx, row),
-  };
 }

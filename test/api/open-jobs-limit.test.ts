@@ -28,7 +28,7 @@ const body = { address: '1 Market St', total_price: 1 };
 test('of many posts at once, in two processes, exactly so many are taken', async () => {
   const customer = api.as('customer', 'eager');
   const elsewhere = () =>
-    other.post({
+    other.jobs.post({
       ...{ customerId: 'eager', address: 'x', position: null, totalPrice: 1 },
       ...{ truckType: null, notes: null, expiresAt: null, idempotency: null },
       actor: 'customer:eager',
