@@ -14,6 +14,7 @@ import {
   type AcceptBody,
   type AuthBody,
   CLIENT_FRAMES,
+  type ClientEvent,
   type DeclineFrame,
 } from './client-frames.ts';
 import type { Connection } from './connection.ts';
@@ -26,7 +27,6 @@ export type Session = DriverSession | CustomerSession;
 const REF_MAX = 64;
 /** Counted in characters, as the schemas count. */
 const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
-type ClientEvent = keyof typeof CLIENT_FRAMES;
 /** What only drivers may say. */
 const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
 

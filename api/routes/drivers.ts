@@ -41,7 +41,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['not_approved'],
     }),
     handler: async (request) => {
-      const { online } = request.body as Static<typeof AvailabilityBody>;
+      const { online } = request.body;
       const result = await engine.setAvailability(identityOf(request).sub, online);
       if (!result.ok) throw new ApiError(result.code);
       return driverView(result.driver);
@@ -64,7 +64,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
       if (!known) throw new ApiError('driver_not_found');
       // His positions go to nobody.
       if (known.suspended) return reply.code(204).send();
-      const fix = toFix(request.body as Static<typeof LocationBody>, engine.ctx.now());
+      const fix = toFix(request.body, engine.ctx.now());
       await engine.tracker.add(known, fix);
       return reply.code(204).send();
     },
@@ -96,7 +96,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const body = request.body as Static<typeof ProfileBody>;
+      const body = request.body;
       return driverView(await saveDriver(engine, identityOf(request).sub, body));
     },
   });
@@ -116,8 +116,8 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof UserParams>;
-      const body = request.body as Static<typeof DriverBody>;
+      const { id } = request.params;
+      const body = request.body;
       if (body.release_jobs && body.approval_status !== 'suspended') {
         const rule = 'comes with approval_status suspended only';
         throw invalid([{ field: 'release_jobs', rule }]);

@@ -1,5 +1,4 @@
 /** For operators: why a driver got an offer, or none. */
-import type { Static } from 'typebox';
 import {
   CONSIDERED_MAX,
   type Explanation,
@@ -32,8 +31,8 @@ export function explainRoute(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'driver_not_found'],
     }),
     handler: async (request): Promise<Explanation> => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { driver_id } = request.query as Static<typeof ExplainQuery>;
+      const { id } = request.params;
+      const { driver_id } = request.query;
       const result = await explainJob(engine.ctx, id, driver_id);
       if (!result.ok) throw new ApiError(result.code);
       return result.explanation;
