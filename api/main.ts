@@ -11,6 +11,7 @@ import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
 import { createAuth } from './auth.ts';
+import { withoutBase } from './base-path.ts';
 import { Gateway } from './feed/gateway.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
@@ -54,6 +55,7 @@ await runProcess('api', async () => {
     pushTest: createPushTest({ devices: engine.devices, apns: config.apns, log }),
   });
   app.server.on('upgrade', (request, socket, head) => {
+    request.url = withoutBase(request.url ?? '/', config.basePath);
     void feed.handleUpgrade(request, socket, head);
   });
   stopOnSignal(log, STOP_LIMIT_MS, async () => {
