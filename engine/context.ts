@@ -3,6 +3,7 @@
  * another clock or other settings.
  */
 
+import type { Drivers } from './drivers/drivers.ts';
 import type { Db } from './pg/client.ts';
 import type { DispatchConfig } from './process/config.ts';
 import type { RedisClient } from './redis/client.ts';
@@ -43,8 +44,9 @@ export interface EngineContext {
   log: Logger;
   /** Takes work that goes on after the answer; a process that stops lets it finish. */
   background: (work: Promise<void>) => void;
-  /** Epoch ms. */
+  /** Epoch ms by the clock of Redis: whatever was stamped there may be compared with it. */
   now: () => number;
+  drivers: Drivers;
 }
 
 /**

@@ -5,14 +5,8 @@
 
 import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
 import type { Job, Progress } from './domain/job.ts';
-import { forgetApproval } from './drivers/approval.ts';
-import {
-  type AvailabilityResult,
-  changeDriver,
-  knowDriver,
-  setAvailability,
-} from './drivers/profile.ts';
-import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
+import { createDrivers, type Drivers } from './drivers/drivers.ts';
+import type { TrackedFix } from './drivers/parts.ts';
 import { listAvailable } from './jobs/available.ts';
 import {
   type ChangeResult,
@@ -26,12 +20,11 @@ import { createCommitQueue } from './jobs/claim/commit.ts';
 import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
 import { assignJob, declineJob } from './jobs/reserve.ts';
 import { connectPg } from './pg/client.ts';
-import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
-import { ensureDrivers } from './projection/zones.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
+import { createRedisClock } from './redis/clock.ts';
 import type { KnownDriver } from './redis/drivers.ts';
 
 export interface EngineOptions {
@@ -41,7 +34,8 @@ export interface EngineOptions {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
-  now?: () => number;
+  /** A clock of this process, ms, of which only differences count. */
+  elapsed?: () => number;
   /** Hears where drivers are, as far as this process took it in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
 }
@@ -57,10 +51,7 @@ export interface Engine {
   assign(id: string, driverId: string, actor: Actor): Promise<ChangeResult>;
   decline(id: string, driverId: string, reason: string | null): Promise<{ ok: boolean }>;
   available(driver: KnownDriver): Promise<Job[]>;
-  knowDriver(id: string): Promise<KnownDriver | null>;
-  changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
-  setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
-  tracker: Tracker;
+  drivers: Drivers;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -79,26 +70,32 @@ const OUTAGE_LOG_MS = 1000;
 
 /** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { settings, push, metrics, log, now = Date.now } = options;
+  const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
   const pg = connectPg(options.databaseUrl);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
   const { background, drain } = createBackground(log);
-  const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  const clock = createRedisClock(redis, elapsed);
+  const { now } = clock;
+  const onTracked = options.onTracked ?? (() => {});
+  const drivers = createDrivers({ db: pg.db, redis, settings, metrics, log, now, onTracked });
+  const resources = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  const ctx: EngineContext = { ...resources, drivers };
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
     }
     await whenReady(redis, REDIS_START_MS);
-    await ensureDrivers(ctx);
+    await clock.measure();
+    await drivers.ensure();
   } catch (error) {
+    clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
-  const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
   return {
     ctx,
-    tracker,
+    drivers,
     post: (input) => postJob(ctx, input),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),
@@ -108,16 +105,10 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
     decline: (id, driverId, reason) => declineJob(ctx, id, driverId, reason),
     available: (driver) => listAvailable(ctx, driver),
-    knowDriver: (id) => knowDriver(ctx, id),
-    async changeDriver(id, change) {
-      const row = await changeDriver(ctx, id, change);
-      forgetApproval(ctx, id);
-      return row;
-    },
-    setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
-      await tracker.close();
+      await drivers.close();
       await drain();
+      clock.close();
       redis.disconnect();
       await pg.close();
     },

@@ -6,7 +6,6 @@
 import { randomUUID } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
-import { syncDriver } from '../drivers/profile.ts';
 import { expireJob, openNextWave } from '../jobs/change.ts';
 import { dispatchWave } from '../jobs/dispatch.ts';
 import { fenceJob } from '../pg/claims.ts';
@@ -106,7 +105,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
     ctx.push.enqueueWave(w.jobId, w.wave),
   );
   await repair(ctx, 'driver_synced', await listUnsynced(ctx.db, GRACE_MS, BATCH), (id) =>
-    syncDriver(ctx, id),
+    ctx.drivers.sync(id),
   );
   await repair(
     ctx,
@@ -126,6 +125,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
 /** Compares every zone with Postgres, and forgets what nobody may ask for any more. */
 async function sweep(ctx: EngineContext): Promise<void> {
   for (const zone of await knownZones(ctx)) await rebuildZone(ctx, zone);
+  await ctx.drivers.sweep();
   await forgetIdempotencyKeys(ctx.db, BATCH * 10);
 }
 

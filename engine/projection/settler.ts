@@ -6,7 +6,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, withDeadline } from '../context.ts';
 import { type DriverCard, isClaimable, isHeld, type JobRow } from '../domain/job.ts';
 import type { App } from '../domain/notices.ts';
-import { syncDriver } from '../drivers/profile.ts';
 import { driverCards } from '../pg/drivers.ts';
 import { findJob } from '../pg/jobs.ts';
 import { type NotificationRow, notificationsOf, tellsOf } from '../pg/notifications.ts';
@@ -180,7 +179,7 @@ export function createSettler(
 export async function driverLoadChanged(ctx: EngineContext, driverId: string): Promise<void> {
   if (ctx.settings.driverMaxActiveJobs === 0) return;
   try {
-    await syncDriver(ctx, driverId);
+    await ctx.drivers.sync(driverId);
   } catch (error) {
     ctx.log.warn({ err: error, driver: driverId }, 'driver not yet in Redis, will be repeated');
   }

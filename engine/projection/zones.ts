@@ -1,34 +1,27 @@
 /**
- * Fills an empty Redis from Postgres: a zone's open jobs, or the drivers. Safe to run twice, at
- * once in several processes and beside live traffic: everything it writes is ordered by version.
+ * Fills an empty Redis from Postgres with a zone's open jobs. Safe to run twice, at once in several
+ * processes and beside live traffic: everything it writes is ordered by version.
  */
 import { randomUUID } from 'node:crypto';
-import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
+import { type EngineContext, TryAgainError } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
-import { syncDriverRow } from '../drivers/profile.ts';
-import { listDrivers, listRefusals } from '../pg/drivers.ts';
+import { listRefusals } from '../pg/drivers.ts';
 import { findJobs, listOpenJobs } from '../pg/jobs.ts';
 import { listUnsettled } from '../pg/work-lists.ts';
 import { runIdOf } from '../redis/client.ts';
-import { driversLog, keys, type LogKeys, usersLog, zoneLog } from '../redis/keys.ts';
+import { keys, type LogKeys, zoneLog } from '../redis/keys.ts';
 import { markReady, markRebuild } from '../redis/log-scripts.ts';
 import { putJob } from '../redis/open-jobs.ts';
+import { inTime } from './in-time.ts';
 
-const DRIVERS_PAGE = 500;
 /** Rows of jobs read at once: tens of milliseconds, however many are open in the zone. */
 const JOBS_PAGE = 1000;
 /** Jobs put at once: a zone of thousands is ready in a moment, and no other command waits long. */
 const PUTS_AT_ONCE = 64;
 /** What was written in a minute of outage of a busy city; with more, whole zones are compared. */
 const UNSETTLED_MAX = 1000;
-/**
- * Everybody in the zone, or with a driver's feed, waits for these rows: a connection to Postgres that does
- * not answer must not hold them up until it is given up. A page, or the ids of a hundred thousand jobs,
- * takes a fraction of it.
- */
-const READ_DEADLINE_MS = 2000;
 /** A zone that is lost again while it is being used is tried so often, then the caller may. */
 const ATTEMPTS = 3;
 
@@ -147,36 +140,9 @@ export async function putRow(
   return (await putRows(ctx, now, run, false)) > 0 ? 'applied' : 'old';
 }
 
-/**
- * Makes sure that Redis knows the drivers. After a loss all online ones are put back; an older copy
- * may hold as online who is not any more, so there all are gone through.
- */
-export async function ensureDrivers(ctx: EngineContext): Promise<void> {
-  const run = runIdOf(ctx.redis);
-  const before = await ctx.redis.hget(driversLog.meta, 'ready');
-  if (before === run) return;
-  await once(ctx, driversLog.meta, async () => {
-    const token = randomUUID();
-    await markRebuild(ctx.redis, driversLog, token);
-    let afterId = '';
-    let count = 0;
-    for (;;) {
-      const query = { afterId, onlineOnly: before === null, limit: DRIVERS_PAGE };
-      const page = await inTime(listDrivers(ctx.db, query));
-      await Promise.all(page.map((row) => syncDriverRow(ctx, row)));
-      count += page.length;
-      const last = page.at(-1);
-      if (!last || page.length < DRIVERS_PAGE) break;
-      afterId = last.id;
-    }
-    await ctx.redis.hset(usersLog.meta, 'ready', run);
-    await endRebuild(ctx, driversLog, { token, run });
-    if (count > 0) ctx.log.info({ drivers: count }, 'drivers filled from Postgres');
-  });
-}
-
-async function endRebuild(
-  ctx: EngineContext,
+/** What was filled counts from now on. Throws `TryAgainError` when Redis was emptied meanwhile. */
+export async function endRebuild(
+  ctx: Pick<EngineContext, 'redis'>,
   log: LogKeys,
   rebuild: { token: string; run: string },
 ): Promise<void> {
@@ -197,10 +163,6 @@ async function refusalsOf(
     byJob.set(jobId, list);
   }
   return byJob;
-}
-
-function inTime<T>(rows: Promise<T>): Promise<T> {
-  return withDeadline(rows, READ_DEADLINE_MS, () => new TryAgainError('Postgres is too slow'));
 }
 
 /** One rebuild of a thing at a time in this process; who comes meanwhile waits for the same one. */

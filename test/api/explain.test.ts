@@ -193,7 +193,7 @@ test('the nearest of many others, and that there are more', async () => {
   const { id } = await postJob(customer, { truck_type: 'crane' });
   await chosen(id);
   for (let i = 0; i < 100; i++) {
-    await api.engine.changeDriver(`many${i}`, { name: 'M', approvalStatus: 'approved' });
+    await api.engine.drivers.change(`many${i}`, { name: 'M', approvalStatus: 'approved' });
   }
   const answer = await explain(id);
   expect(answer.others).toHaveLength(100);

@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const tap = (driverId: string) => t.engine.claim(taken, driverId);
 const suspend = (engine: Engine, id: string) =>
-  engine.changeDriver(id, { approvalStatus: 'suspended' });
+  engine.drivers.change(id, { approvalStatus: 'suspended' });
 
 it('by this process', async () => {
   expect(await tap('here')).toMatchObject({ code: 'already_accepted' });
@@ -42,7 +42,7 @@ it('by another one, whose word the gateway hears', async () => {
     },
   });
   const sessions = new Sessions(createFeedMetrics(createRegistry()));
-  const known = await t.engine.knowDriver('elsewhere');
+  const known = await t.engine.drivers.know('elsewhere');
   const { zone, fix, seenAt, position: _, ...facts } = known ?? (await unheard());
   const event = JSON.stringify({ facts, zone, fix, seenAt });
   driversSource(t.engine, sessions, watch).apply(event);

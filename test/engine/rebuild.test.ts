@@ -2,9 +2,10 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { beforeAll, expect, it } from 'vitest';
 import { type EngineContext, TryAgainError } from '../../engine/context.ts';
+import { createDrivers } from '../../engine/drivers/drivers.ts';
 import { connectPg } from '../../engine/pg/client.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { ensureDrivers, putRow, rebuildZone } from '../../engine/projection/zones.ts';
+import { putRow, rebuildZone } from '../../engine/projection/zones.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { startHoldingProxy } from '../race/support/holding-proxy.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -56,9 +57,10 @@ it('a Postgres that owes an answer is waited for no longer than for a page', asy
   await t.ctx.redis.flushall();
   proxy.hold('answers');
   const ctx = { ...t.ctx, db: pg.db };
+  const drivers = createDrivers({ ...ctx, onTracked: () => {} });
   try {
     await Promise.all(
-      [ensureDrivers(ctx), putRow(ctx, row), rebuildZone(ctx, zone)].map((filled) =>
+      [drivers.ensure(), putRow(ctx, row), rebuildZone(ctx, zone)].map((filled) =>
         expect(filled).rejects.toThrow(TryAgainError),
       ),
     );

@@ -90,7 +90,7 @@ describe('one driver, two jobs at once', () => {
     const reconciler = startReconciler(limit.other.ctx);
     await until(async () => {
       await reconciler.tick();
-      const driver = await limit.other.knowDriver('freed');
+      const driver = await limit.other.drivers.know('freed');
       return driver && (await limit.other.available(driver)).some(({ id }) => id === next);
     });
     await reconciler.close();

@@ -14,7 +14,6 @@ import {
   refusalOf,
 } from '../../domain/job.ts';
 import { zoneOfJob } from '../../domain/zones.ts';
-import { createApprovals } from '../../drivers/approval.ts';
 import { claimObstacle, fenceJob } from '../../pg/claims.ts';
 import { isServerError } from '../../pg/client.ts';
 import { findJob } from '../../pg/jobs.ts';
@@ -74,7 +73,7 @@ export function createClaims(
 ): Claims {
   /** Of all taps on a job in this process one leads, the others wait for what it learns. */
   const leading = new Map<string, Promise<Settled | null>>();
-  const isApproved = createApprovals(ctx);
+  const { isApproved } = ctx.drivers;
   const settle = createSettler(ctx, () => commits.idle());
 
   return async function claimJob(jobId, driverId) {
