@@ -18,18 +18,14 @@ const EVERY_MS = 5000;
 
 /** `elapsed`: a clock of this process of which only differences count, ms. */
 export function createRedisClock(redis: RedisClient, elapsed: () => number): RedisClock {
-  let ahead = Date.now() - elapsed();
-  let measured = false;
+  let measured: number | null = null;
+  const assumed = Date.now() - elapsed();
 
   async function measure(): Promise<void> {
     const sent = elapsed();
     const [seconds, micros] = await redis.time();
-    const received = elapsed();
     const time = Number(seconds) * 1000 + Number(micros) / 1000;
-    // It was read somewhere in between: a slow answer says little, and moves the clock little.
-    const [least, most] = [time - received, time - sent];
-    ahead = measured ? Math.min(Math.max(ahead, least), most) : (least + most) / 2;
-    measured = true;
+    measured = offsetAfter(measured, { sent, received: elapsed(), time });
   }
 
   const tryMeasure = () => void measure().catch(() => {});
@@ -38,11 +34,24 @@ export function createRedisClock(redis: RedisClient, elapsed: () => number): Red
   // It may be another server, with a clock of its own.
   redis.on('ready', tryMeasure);
   return {
-    now: () => Math.floor(elapsed() + ahead),
+    now: () => Math.floor(elapsed() + (measured ?? assumed)),
     measure,
     close() {
       clearInterval(timer);
       redis.off('ready', tryMeasure);
     },
   };
+}
+
+/**
+ * How far Redis is ahead of this process's clock, after one more question. Its time was read somewhere
+ * between `sent` and `received`: a slow answer says little, and moves what was known before only as far
+ * as it must.
+ */
+export function offsetAfter(
+  before: number | null,
+  { sent, received, time }: { sent: number; received: number; time: number },
+): number {
+  const [least, most] = [time - received, time - sent];
+  return before === null ? (least + most) / 2 : Math.min(Math.max(before, least), most);
 }

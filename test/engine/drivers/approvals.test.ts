@@ -1,12 +1,12 @@
 /** A driver who is suspended hears so at once, whatever was known of him a moment ago. */
 import { beforeAll, expect, it } from 'vitest';
-import { DriverWatch } from '../../api/feed/driver-watch.ts';
-import { createFeedMetrics } from '../../api/feed/metrics.ts';
-import { Sessions } from '../../api/feed/sessions.ts';
-import { driversSource } from '../../api/feed/sources.ts';
-import type { Engine } from '../../engine/engine.ts';
-import { createRegistry } from '../../engine/process/metrics.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { DriverWatch } from '../../../api/feed/driver-watch.ts';
+import { createFeedMetrics } from '../../../api/feed/metrics.ts';
+import { Sessions } from '../../../api/feed/sessions.ts';
+import { driversSource } from '../../../api/feed/sources.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
+import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 
 let t: TestEngine;
 let taken: string;

@@ -1,11 +1,11 @@
 /** How many fixes may be under way and waiting, and what becomes of those that wait. */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { findDriver } from '../../engine/pg/drivers.ts';
-import type { KnownDriver } from '../../engine/redis/drivers.ts';
-import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
-import { until } from '../support/until.ts';
+import { findDriver } from '../../../engine/pg/drivers.ts';
+import type { KnownDriver } from '../../../engine/redis/drivers.ts';
+import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { until } from '../../support/until.ts';
 
-/** As engine/track.ts: four flushes of a thousand, and twenty thousand that wait. */
+/** As engine/drivers/track.ts: four flushes of a thousand, and twenty thousand that wait. */
 const UNDER_WAY = 4 * 1000;
 const WAITING = 20_000;
 
