@@ -16,8 +16,8 @@ export function createSignOfLife(engine: Engine): SignOfLife {
   const everyMs = Math.min(EVERY_MS, ctx.settings.driverStaleMs / 10);
   const heardAt = new Map<string, number>();
   return (driverId) => {
-    const now = ctx.now();
-    if (now - (heardAt.get(driverId) ?? 0) < everyMs) return;
+    const now = performance.now();
+    if (now - (heardAt.get(driverId) ?? Number.NEGATIVE_INFINITY) < everyMs) return;
     heardAt.delete(driverId);
     heardAt.set(driverId, now);
     if (heardAt.size > DRIVERS_MAX) {

@@ -34,7 +34,7 @@ export interface EngineOptions {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
-  /** A clock of this process, ms, of which only differences count. */
+  /** A clock of this process that never jumps, ms; only differences count. */
   elapsed?: () => number;
   /** Hears where drivers are, as far as this process took it in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
@@ -77,8 +77,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const clock = createRedisClock(redis, elapsed);
   const { now } = clock;
   const onTracked = options.onTracked ?? (() => {});
-  const drivers = createDrivers({ db: pg.db, redis, settings, metrics, log, now, onTracked });
   const resources = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  const drivers = createDrivers({ ...resources, elapsed, onTracked });
   const ctx: EngineContext = { ...resources, drivers };
   try {
     if (!(await isCurrentSchema(pg.db))) {

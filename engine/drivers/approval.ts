@@ -19,7 +19,7 @@ export interface Approvals {
 /** `ask` finds out whether a driver is approved now. */
 export function createApprovals(parts: {
   ask(driverId: string): Promise<boolean>;
-  now(): number;
+  elapsed(): number;
 }): Approvals {
   /** When each was found to be approved. */
   const approvedAt = new Map<string, number>();
@@ -31,7 +31,7 @@ export function createApprovals(parts: {
       .then((approved) => {
         if (!approved) return false;
         if (approvedAt.size >= APPROVED_MAX) approvedAt.clear();
-        if (asking.get(driverId) === answer) approvedAt.set(driverId, parts.now());
+        if (asking.get(driverId) === answer) approvedAt.set(driverId, parts.elapsed());
         return true;
       })
       .finally(() => {
@@ -43,7 +43,8 @@ export function createApprovals(parts: {
 
   return {
     isApproved(driverId) {
-      if (parts.now() - (approvedAt.get(driverId) ?? 0) < APPROVED_MS) return true;
+      if (parts.elapsed() - (approvedAt.get(driverId) ?? Number.NEGATIVE_INFINITY) < APPROVED_MS)
+        return true;
       return asking.get(driverId) ?? ask(driverId);
     },
     forget(driverId) {

@@ -63,7 +63,7 @@ export function createDrivers(parts: DriverParts): Drivers {
   }
 
   const approvals = createApprovals({
-    now: parts.now,
+    elapsed: parts.elapsed,
     async ask(id) {
       if ((await know(id))?.approved) return true;
       // Redis may not have heard yet that he is: a no is asked of his row.

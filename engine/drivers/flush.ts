@@ -26,6 +26,7 @@ const WORLD_MS = 5000;
 const ASK_ROW_MS = 10_000;
 /** Where a driver who is not at work is goes to Postgres at once, but not more often than this. */
 const ASIDE_MS = 4000;
+const NEVER = Number.NEGATIVE_INFINITY;
 
 /** A sign of life, with a fix where there is one. */
 export interface Heard {
@@ -33,41 +34,56 @@ export interface Heard {
   fix: Fix | null;
 }
 
-export interface Flusher {
-  /** Each driver at most once in a batch. Rejects when a store did not take it. */
-  flush(batch: readonly Heard[]): Promise<void>;
-  /** The last fix of a driver who was not at work when he sent it, a moment ago. */
-  asideFix(driverId: string): Fix | null;
-  /** Forgets what is past. */
-  prune(): void;
-}
-
-export function createFlusher(parts: DriverParts, saver: PositionSaver): Flusher {
-  const { redis, settings, metrics, log, onTracked } = parts;
-  const worldMs = Math.min(WORLD_MS, settings.driverStaleMs / 4);
+export class Flusher {
+  readonly #parts: DriverParts;
+  readonly #saver: PositionSaver;
+  readonly #worldMs: number;
   /** Driver → when `world` last heard of him. */
-  const inWorld = new Map<string, number>();
+  readonly #inWorld = new Map<string, number>();
   /** Driver → when his row was last asked whether he is at work. */
-  const askedAt = new Map<string, number>();
+  readonly #askedAt = new Map<string, number>();
   /** Driver who is not at work → his last fix, and when one was saved at once. */
-  const aside = new Map<string, { fix: Fix; savedAt: number }>();
+  readonly #aside = new Map<string, { fix: Fix; savedAt: number }>();
 
-  async function flush(batch: readonly Heard[]): Promise<void> {
-    for (const { driver } of batch) if (driver.approved && !driver.online) askRow(driver.id);
+  constructor(parts: DriverParts, saver: PositionSaver) {
+    this.#parts = parts;
+    this.#saver = saver;
+    this.#worldMs = Math.min(WORLD_MS, parts.settings.driverStaleMs / 4);
+  }
+
+  /** Each driver at most once in a batch. Rejects when a store did not take it. */
+  async flush(batch: readonly Heard[]): Promise<void> {
+    for (const { driver } of batch) if (driver.approved && !driver.online) this.#askRow(driver.id);
     const atWork = batch.filter(({ driver }) => isAtWork(driver));
+    const others = batch.filter(({ driver }) => !isAtWork(driver));
     const calls: Promise<TrackedFix[]>[] = [];
     for (const [zone, members] of Map.groupBy(atWork, zoneFor)) {
       for (let i = 0; i < members.length; i += SCRIPT_BATCH) {
-        calls.push(flushZone(zone, members.slice(i, i + SCRIPT_BATCH)));
+        calls.push(this.#flushZone(zone, members.slice(i, i + SCRIPT_BATCH)));
       }
     }
-    const others = batch.filter(({ driver }) => !isAtWork(driver));
-    const [tracked] = await Promise.all([Promise.all(calls), setAside(others)]);
-    publish(tracked.flat());
+    const [tracked] = await Promise.all([Promise.all(calls), this.#setAside(others)]);
+    this.#publish(tracked.flat());
   }
 
-  function publish(tracked: readonly TrackedFix[]): void {
+  /** The last fix of a driver who was not at work when he sent it, a moment ago. */
+  asideFix(driverId: string): Fix | null {
+    return this.#aside.get(driverId)?.fix ?? null;
+  }
+
+  /** Forgets what is past. */
+  prune(): void {
+    const now = this.#parts.elapsed();
+    for (const [id, at] of this.#inWorld) if (now - at >= this.#worldMs) this.#inWorld.delete(id);
+    for (const [id, at] of this.#askedAt) if (now - at >= ASK_ROW_MS) this.#askedAt.delete(id);
+    for (const [id, { savedAt }] of this.#aside) {
+      if (now - savedAt >= ASIDE_MS) this.#aside.delete(id);
+    }
+  }
+
+  #publish(tracked: readonly TrackedFix[]): void {
     if (tracked.length === 0) return;
+    const { redis, log, onTracked } = this.#parts;
     onTracked(tracked);
     for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
       // Nobody waits for it: the positions are in Redis, and the next ones tell others as well.
@@ -80,83 +96,88 @@ export function createFlusher(parts: DriverParts, saver: PositionSaver): Flusher
   }
 
   /** One script call for the zone and one for the world, then whomever they did not know. */
-  async function flushZone(zone: Zone, part: readonly Heard[]): Promise<TrackedFix[]> {
-    const now = parts.now();
+  async #flushZone(zone: Zone, part: readonly Heard[]): Promise<TrackedFix[]> {
+    const { redis, settings, metrics } = this.#parts;
+    const now = this.#parts.elapsed();
     const stale = settings.driverStaleMs;
-    const due = part.filter(({ driver }) => now - (inWorld.get(driver.id) ?? 0) >= worldMs);
+    const isDue = (id: string) => now - (this.#inWorld.get(id) ?? NEVER) >= this.#worldMs;
+    const due = part.filter(({ driver }) => isDue(driver.id));
     const [here, world] = await Promise.all([
       zone === WORLD ? null : track(redis, zone, stale, part.map(entryOf)),
       due.length === 0 ? null : track(redis, WORLD, stale, due.map(signOfLife)),
     ]);
-    const inWorldNow = new Map(due.map(({ driver }, i) => [driver.id, world?.answers[i]]));
-    for (const id of inWorldNow.keys()) inWorld.set(id, now);
+    const inWorld = new Map(due.map(({ driver }, i) => [driver.id, world?.answers[i]]));
+    for (const id of inWorld.keys()) this.#inWorld.set(id, now);
     const tracked: TrackedFix[] = [];
-    const unknown: { heard: Heard; toWorld: boolean }[] = [];
+    const unknown: Unknown[] = [];
     const back: string[] = [];
     for (const [i, heard] of part.entries()) {
       const { id } = heard.driver;
-      const [answer, everywhere] = [here?.answers[i], inWorldNow.get(id)];
+      const [answer, everywhere] = [here?.answers[i], inWorld.get(id)];
       const fix = heard.fix && here && { ...heard.fix, at: Math.min(heard.fix.at, here.at) };
-      saver.remember(id, fix, now);
-      if (fix && answer) metrics.location(answer.kind === 'ignored' ? 'ignored' : 'taken');
-      if (fix && answer && answer.kind !== 'ignored') {
-        tracked.push({ id, zone, fix, seenAt: here.at });
+      this.#saver.remember(id, fix);
+      if (fix && answer) {
+        metrics.location(answer.kind === 'ignored' ? 'ignored' : 'taken');
+        if (answer.kind !== 'ignored') tracked.push({ id, zone, fix, seenAt: here.at });
       }
+      const toZone = answer?.kind === 'absent';
       const toWorld = everywhere?.kind === 'absent';
-      if (answer?.kind === 'absent' || toWorld) {
-        unknown.push({ heard: { ...heard, fix: answer?.kind === 'absent' ? fix : null }, toWorld });
-      } else if (answer?.wasStale || everywhere?.wasStale) back.push(id);
+      if (toZone || toWorld) unknown.push({ id, fix: toZone ? fix : null, toWorld });
+      else if (answer?.wasStale || everywhere?.wasStale) back.push(id);
     }
-    // Who is new in a zone may stand still from now on, and no later fix would make up for a lost one.
-    const entering = unknown.filter(({ heard }) => heard.fix).map(({ heard }) => heard.driver.id);
-    if (entering.length > 0) void saver.save(entering);
-    await Promise.all(unknown.map(({ heard, toWorld }) => bringIn(heard, toWorld)));
+    await this.#bringIn(unknown);
     // Heard of again after a silence that had hidden every job from them: gateways must know.
-    for (const id of back) await announceDriver(parts, id);
+    for (const id of back) await announceDriver(this.#parts, id);
     return tracked;
   }
 
-  async function bringIn({ driver, fix }: Heard, toWorld: boolean): Promise<void> {
-    if (toWorld || !fix) await syncDriver(parts, driver.id);
-    if (!fix) return;
-    await enterOrSync(parts, driver.id, fix, 0);
-    await announceDriver(parts, driver.id);
+  async #bringIn(unknown: readonly Unknown[]): Promise<void> {
+    // Who is new in a zone may stand still from now on, and no later fix would make up for a lost one.
+    const entering = unknown.filter(({ fix }) => fix).map(({ id }) => id);
+    if (entering.length > 0) void this.#saver.save(entering);
+    await Promise.all(
+      unknown.map(async ({ id, fix, toWorld }) => {
+        if (toWorld || !fix) await syncDriver(this.#parts, id);
+        if (!fix) return;
+        await enterOrSync(this.#parts, id, fix, 0);
+        await announceDriver(this.#parts, id);
+      }),
+    );
   }
 
-  async function setAside(others: readonly Heard[]): Promise<void> {
-    const now = parts.now();
+  async #setAside(others: readonly Heard[]): Promise<void> {
+    const [now, time] = [this.#parts.elapsed(), this.#parts.now()];
     const due: string[] = [];
     for (const { driver, fix: said } of others) {
       const { id } = driver;
-      const fix = said && { ...said, at: Math.min(said.at, now) };
-      saver.remember(id, fix, now);
+      const fix = said && { ...said, at: Math.min(said.at, time) };
+      this.#saver.remember(id, fix);
       if (!fix) continue;
-      metrics.location('taken');
-      const savedAt = aside.get(id)?.savedAt ?? 0;
+      this.#parts.metrics.location('taken');
+      const savedAt = this.#aside.get(id)?.savedAt ?? NEVER;
       const isDue = now - savedAt >= ASIDE_MS;
-      aside.set(id, { fix, savedAt: isDue ? now : savedAt });
+      this.#aside.set(id, { fix, savedAt: isDue ? now : savedAt });
       if (isDue) due.push(id);
     }
-    if (due.length > 0) await saver.save(due);
+    if (due.length > 0) await this.#saver.save(due);
   }
 
-  function askRow(id: string): void {
-    const now = parts.now();
-    if (now - (askedAt.get(id) ?? 0) < ASK_ROW_MS) return;
-    askedAt.set(id, now);
-    syncDriver(parts, id).catch((error: unknown) => {
-      log.warn({ err: error, driver: id }, 'driver not yet in Redis, will be repeated');
+  #askRow(id: string): void {
+    const now = this.#parts.elapsed();
+    if (now - (this.#askedAt.get(id) ?? NEVER) < ASK_ROW_MS) return;
+    this.#askedAt.set(id, now);
+    syncDriver(this.#parts, id).catch((error: unknown) => {
+      const text = 'driver not yet in Redis, will be repeated';
+      this.#parts.log.warn({ err: error, driver: id }, text);
     });
   }
+}
 
-  function prune(): void {
-    const now = parts.now();
-    for (const [id, at] of inWorld) if (now - at >= worldMs) inWorld.delete(id);
-    for (const [id, at] of askedAt) if (now - at >= ASK_ROW_MS) askedAt.delete(id);
-    for (const [id, { savedAt }] of aside) if (now - savedAt >= ASIDE_MS) aside.delete(id);
-  }
-
-  return { flush, prune, asideFix: (driverId) => aside.get(driverId)?.fix ?? null };
+/** A driver whom his zone or `world` did not know; `fix` where it was his zone. */
+interface Unknown {
+  id: string;
+  fix: Fix | null;
+  toWorld: boolean;
 }
 
 /** Where a sign of life belongs: the zone of the fix, else where the driver was. */

@@ -4,13 +4,13 @@
  */
 import { saveLastSeen } from '../pg/drivers.ts';
 import type { Fix } from '../redis/drivers.ts';
-import type { DriverStores } from './parts.ts';
+import type { DriverParts } from './parts.ts';
 
 const SAVE_BATCH = 1000;
 
 export interface PositionSaver {
-  /** A sign of life heard at `heardAt` (Redis's clock), with a fix where there is one. */
-  remember(id: string, fix: Fix | null, heardAt: number): void;
+  /** A sign of life heard now, with a fix where there is one. */
+  remember(id: string, fix: Fix | null): void;
   /** His newest fix that is not in Postgres yet. */
   unsavedFix(id: string): Fix | null;
   /** Writes what is remembered of these drivers. Never rejects: what failed is remembered still. */
@@ -20,10 +20,11 @@ export interface PositionSaver {
 
 interface Unsaved {
   fix: Fix | null;
+  /** By this process's clock. */
   heardAt: number;
 }
 
-export function createPositionSaver(parts: DriverStores): PositionSaver {
+export function createPositionSaver(parts: DriverParts): PositionSaver {
   const unsaved = new Map<string, Unsaved>();
   let saving: Promise<void> = Promise.resolve();
 
@@ -47,24 +48,24 @@ export function createPositionSaver(parts: DriverStores): PositionSaver {
 
   async function write(batch: readonly (readonly [string, Unsaved])[]): Promise<void> {
     for (let i = 0; i < batch.length; i += SAVE_BATCH) {
-      const now = parts.now();
+      const now = parts.elapsed();
       const rows = batch.slice(i, i + SAVE_BATCH).map(([id, { fix, heardAt }]) => ({
         id,
         lat: fix?.lat ?? null,
         lng: fix?.lng ?? null,
         at: fix?.at ?? null,
-        seenAgeMs: Math.max(0, now - heardAt),
+        seenAgeMs: now - heardAt,
       }));
       await saveLastSeen(parts.db, rows);
     }
   }
 
   return {
-    remember(id, fix, heardAt) {
+    remember(id, fix) {
       const before = unsaved.get(id)?.fix ?? null;
       // A late fix does not replace a newer one that is not saved yet.
       const newest = fix && (!before || fix.at >= before.at) ? fix : before;
-      unsaved.set(id, { fix: newest, heardAt });
+      unsaved.set(id, { fix: newest, heardAt: parts.elapsed() });
     },
     unsavedFix: (id) => unsaved.get(id)?.fix ?? null,
     save,

@@ -5,7 +5,7 @@
  */
 import { TryAgainError } from '../context.ts';
 import type { Fix, KnownDriver } from '../redis/drivers.ts';
-import { createFlusher, type Heard } from './flush.ts';
+import { Flusher, type Heard } from './flush.ts';
 import type { DriverParts } from './parts.ts';
 import type { PositionSaver } from './save.ts';
 
@@ -38,7 +38,7 @@ interface Batch {
 }
 
 export function createTracker(parts: DriverParts, saver: PositionSaver): Tracker {
-  const flusher = createFlusher(parts, saver);
+  const flusher = new Flusher(parts, saver);
   let pending = newBatch();
   const underWay = new Set<Promise<void>>();
   /** A flush is due that had to wait for those under way. */
@@ -85,7 +85,7 @@ export function createTracker(parts: DriverParts, saver: PositionSaver): Tracker
       else timer ??= setTimeout(flush, FLUSH_MS);
       return done.promise;
     },
-    asideFix: flusher.asideFix,
+    asideFix: (driverId) => flusher.asideFix(driverId),
     async close() {
       clearInterval(rounds);
       flush();

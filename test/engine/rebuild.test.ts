@@ -57,7 +57,7 @@ it('a Postgres that owes an answer is waited for no longer than for a page', asy
   await t.ctx.redis.flushall();
   proxy.hold('answers');
   const ctx = { ...t.ctx, db: pg.db };
-  const drivers = createDrivers({ ...ctx, onTracked: () => {} });
+  const drivers = createDrivers({ ...ctx, elapsed: () => performance.now(), onTracked: () => {} });
   try {
     await Promise.all(
       [drivers.ensure(), putRow(ctx, row), rebuildZone(ctx, zone)].map((filled) =>
