@@ -5,12 +5,13 @@
  */
 import { isAtWork } from '../domain/visibility.ts';
 import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
+import { findDrivers } from '../pg/drivers.ts';
 import { type TrackEntry, track } from '../redis/driver-scripts.ts';
 import { type Fix, formatFix, type KnownDriver } from '../redis/drivers.ts';
 import { zoneLog } from '../redis/keys.ts';
 import type { DriverParts, TrackedFix } from './parts.ts';
 import type { PositionSaver } from './save.ts';
-import { announceDriver, enterOrSync, syncDriver } from './sync.ts';
+import { announceDriver, enterOrSync, syncDriver, syncDriverRow } from './sync.ts';
 
 /** One script call stays short: others wait behind it. */
 const SCRIPT_BATCH = 250;
@@ -135,9 +136,12 @@ export class Flusher {
     // Who is new in a zone may stand still from now on, and no later fix would make up for a lost one.
     const entering = unknown.filter(({ fix }) => fix).map(({ id }) => id);
     if (entering.length > 0) void this.#saver.save(entering);
+    // What only rows can tell is asked once for all: after a loss it is everybody.
+    const lost = unknown.filter(({ fix, toWorld }) => toWorld || !fix).map(({ id }) => id);
+    const rows = lost.length === 0 ? [] : await findDrivers(this.#parts.db, lost);
+    await Promise.all(rows.map((row) => syncDriverRow(this.#parts, row)));
     await Promise.all(
-      unknown.map(async ({ id, fix, toWorld }) => {
-        if (toWorld || !fix) await syncDriver(this.#parts, id);
+      unknown.map(async ({ id, fix }) => {
         if (!fix) return;
         await enterOrSync(this.#parts, id, fix, 0);
         await announceDriver(this.#parts, id);
