@@ -1,6 +1,6 @@
 /** The two logs that every gateway follows besides zones: changes of drivers, and what users are told. */
 import type { Engine } from '../../engine/engine.ts';
-import type { UserEvent } from '../../engine/projection/settler.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import { runIdOf } from '../../engine/redis/client.ts';
 import { driversLog, usersLog } from '../../engine/redis/keys.ts';
 import type { DriverWatch } from './driver-watch.ts';

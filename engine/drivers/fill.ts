@@ -4,11 +4,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { listDrivers } from '../pg/drivers.ts';
-import { inTime } from '../projection/in-time.ts';
-import { endRebuild } from '../projection/zones.ts';
+import { inTime } from '../projection/put.ts';
 import { runIdOf } from '../redis/client.ts';
 import { driversLog, usersLog } from '../redis/keys.ts';
-import { markRebuild } from '../redis/log-scripts.ts';
+import { endRebuild, markRebuild } from '../redis/log-scripts.ts';
 import type { DriverStores } from './parts.ts';
 import { syncDriverRow } from './sync.ts';
 
@@ -46,6 +45,6 @@ async function fill(parts: DriverStores, run: string, onlyAtWork: boolean): Prom
     afterId = last.id;
   }
   await parts.redis.hset(usersLog.meta, 'ready', run);
-  await endRebuild(parts, driversLog, { token, run });
+  await endRebuild(parts.redis, driversLog, { token, run });
   if (count > 0) parts.log.info({ drivers: count }, 'drivers filled from Postgres');
 }

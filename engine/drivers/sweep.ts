@@ -40,8 +40,6 @@ export function createSweep(parts: DriverStores): (signal?: AbortSignal) => Prom
       if (signal?.aborted || zone === null) continue;
       repaired += await sweepMembers(parts, zone, placed);
     }
-    for (let i = 0; i < repaired; i++) parts.metrics.reconciled('driver_indexed');
-    if (repaired > 0) parts.log.info({ drivers: repaired }, 'drivers in Redis brought to Postgres');
     return repaired;
   };
 }

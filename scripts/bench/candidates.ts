@@ -2,6 +2,7 @@
  * `bench -- candidates`: who is offered a job, by the engine's rule (available, fresh, nearest first,
  * up to the cap), beside one plain search of the whole circle that knows nothing about drivers.
  */
+
 import { chooseCandidates } from '../../engine/jobs/dispatch.ts';
 import { listDrivers } from '../../engine/pg/drivers.ts';
 import { findJob } from '../../engine/pg/jobs.ts';

@@ -75,14 +75,14 @@ describe('a driver who may not work', () => {
   it('is followed while he holds a job, though he is offline', async () => {
     await t.driver('busy');
     const job = await t.post();
-    expect(await t.engine.claim(job.id, 'busy')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'busy')).toMatchObject({ ok: true });
     await t.engine.drivers.setAvailability('busy', false);
     tracked.length = 0;
     await report('busy', northOf(3));
     expect(tracked).toMatchObject([{ id: 'busy', fix: northOf(3) }]);
     expect(await t.ctx.redis.zscore(keys.candidates(zoneOf(HERE), null), 'busy')).toBeNull();
     for (const status of ['en_route', 'completed'] as const) {
-      expect(await t.engine.progress(job.id, 'busy', status)).toMatchObject({ ok: true });
+      expect(await t.engine.jobs.progress(job.id, 'busy', status)).toMatchObject({ ok: true });
     }
     await t.engine.drivers.sweep();
     tracked.length = 0;
@@ -93,7 +93,7 @@ describe('a driver who may not work', () => {
   it('is found to hold a job that he took while he was offline', async () => {
     await t.engine.drivers.change('taker', { name: 'Taker', approvalStatus: 'approved' });
     const job = await t.post();
-    expect(await t.engine.claim(job.id, 'taker')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'taker')).toMatchObject({ ok: true });
     tracked.length = 0;
     await until(async () => {
       await report('taker', northOf(3));

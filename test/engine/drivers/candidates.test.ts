@@ -102,11 +102,11 @@ it('candidates and lists equal brute force, over borders, poles and the antimeri
       );
       const sees = drivers.map(async (_driver, i) => {
         const known = await t.engine.drivers.know(`p${i}`);
-        const jobs = known ? await t.engine.available(known) : [];
+        const jobs = known ? await t.engine.jobs.available(known) : [];
         return jobs.some(({ id }) => id === row.id) ? [`p${i}`] : [];
       });
       expect((await Promise.all(sees)).flat().sort()).toEqual(expected.sort());
-      await t.engine.cancel(row.id, 'operator:o', null);
+      await t.engine.jobs.cancel(row.id, 'operator:o', null);
     }),
     { numRuns: 60 },
   );

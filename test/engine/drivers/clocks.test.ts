@@ -138,7 +138,7 @@ describe('hosts whose clocks differ by five minutes', () => {
             unavailableReason(await known(other, id), other.ctx.now(), settings);
           expect(await reason('awake')).toBeNull();
           expect(await reason('asleep')).toBe('stale');
-          const offered = await other.available(await known(other, 'awake'));
+          const offered = await other.jobs.available(await known(other, 'awake'));
           expect(offered.map(({ id }) => id)).toContain(job.id);
           const explained = await explainJob(other.ctx, job.id, 'awake');
           expect(explained).toMatchObject({
