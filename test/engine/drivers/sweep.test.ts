@@ -5,6 +5,7 @@ import { WORLD, zoneOf } from '../../../engine/domain/zones.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { candidatesOf } from '../../support/candidates.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { startMaintenance } from '../../support/maintenance.ts';
 import { until } from '../../support/until.ts';
 
 const ZONE = zoneOf(HERE);
@@ -77,5 +78,13 @@ describe('the sweep of drivers', () => {
     expect(await redis.hkeys(keys.roster(neighbour))).toEqual(['c']);
     expect(await redis.zrange(keys.candidates(neighbour, null), '0', '-1')).toEqual(['c']);
     await t.engine.drivers.setAvailability('c', false);
+  });
+
+  it('is a duty of the maintenance', async () => {
+    await t.ctx.redis.del(keys.candidates(ZONE, null));
+    const maintenance = startMaintenance(t);
+    await maintenance.tick();
+    await maintenance.close();
+    expect(await offered(null)).toEqual(IDS);
   });
 });
