@@ -26,6 +26,7 @@
 -- Returns 1 applied, 0 old news, 3 old news but for refusals that were missing here, -1 the zone is
 -- not ready or the row was read under another run, 2 unknown here and maybe old news: read it again.
 -- @include lib/append.lua
+-- @include lib/meridian.lua
 local meta, log, jobs, job, declined, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local live, maxlen, id, version = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
@@ -63,7 +64,7 @@ redis.call('ZREM', claims, id)
 redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver)
 if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
-  redis.call('GEOADD', jobs, lng, lat, id)
+  redis.call('GEOADD', jobs, west(lng), lat, id)
   for i = 17, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
   -- Whom an operator assigns the job has it offered again, whatever he said before.
   if status == 'assigned' then redis.call('HDEL', declined, driver) end

@@ -88,7 +88,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
     if (event === 'availability') {
       const { online } = data as Static<typeof AvailabilityBody>;
-      const result = await engine.setAvailability(driverId, online);
+      const result = await engine.drivers.setAvailability(driverId, online);
       if (!result.ok) throw new ApiError(result.code);
       return { ok: true, data: driverView(result.driver) };
     }
@@ -107,9 +107,9 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     session: DriverSession,
     body: Static<typeof LocationBody>,
   ): Promise<Answer> {
-    const driver = session.driver ?? (await engine.knowDriver(session.connection.identity.sub));
+    const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
-    await engine.tracker.add(driver, toFix(body, engine.ctx.now()));
+    await engine.drivers.track(driver, toFix(body, engine.ctx.now()));
     return { ok: true };
   }
 

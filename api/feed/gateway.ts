@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { TrackedFix } from '../../engine/drivers/track.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { listActiveJobs } from '../../engine/pg/jobs.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
@@ -102,7 +102,7 @@ export class Gateway {
     });
     this.#zones = new FollowedZones(engine.ctx, this.#logs);
     this.#watch = new DriverWatch({
-      knowDriver: (id) => engine.knowDriver(id),
+      knowDriver: (id) => engine.drivers.know(id),
       acquireZone: (zone) => this.#zones.acquire(zone),
       releaseZone: (mirror) => this.#zones.release(mirror),
     });
@@ -239,7 +239,7 @@ export class Gateway {
     if (session.role !== 'driver' || !session.driver) return;
     if (now - member.aliveAt < Math.min(ALIVE_MS, this.#pingMs / 2)) return;
     member.aliveAt = now;
-    void this.#engine.tracker.add(session.driver, null);
+    void this.#engine.drivers.track(session.driver, null);
   }
 
   #tick(): void {
@@ -274,7 +274,7 @@ export class Gateway {
       deliveries: this.#engine.deliveries,
       metrics: this.#metrics,
       now: this.#engine.ctx.now,
-      loadDriver: (id) => this.#engine.knowDriver(id),
+      loadDriver: (id) => this.#engine.drivers.know(id),
       acquireZone: (zone) => this.#zones.acquire(zone),
       releaseZone: (mirror) => this.#zones.release(mirror),
     };

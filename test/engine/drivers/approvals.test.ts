@@ -1,12 +1,12 @@
 /** A driver who is suspended hears so at once, whatever was known of him a moment ago. */
 import { beforeAll, expect, it } from 'vitest';
-import { DriverWatch } from '../../api/feed/driver-watch.ts';
-import { createFeedMetrics } from '../../api/feed/metrics.ts';
-import { Sessions } from '../../api/feed/sessions.ts';
-import { driversSource } from '../../api/feed/sources.ts';
-import type { Engine } from '../../engine/engine.ts';
-import { createRegistry } from '../../engine/process/metrics.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { DriverWatch } from '../../../api/feed/driver-watch.ts';
+import { createFeedMetrics } from '../../../api/feed/metrics.ts';
+import { Sessions } from '../../../api/feed/sessions.ts';
+import { driversSource } from '../../../api/feed/sources.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
+import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 
 let t: TestEngine;
 let taken: string;
@@ -21,7 +21,7 @@ beforeAll(async () => {
 
 const tap = (driverId: string) => t.engine.jobs.claim(taken, driverId);
 const suspend = (engine: Engine, id: string) =>
-  engine.changeDriver(id, { approvalStatus: 'suspended' });
+  engine.drivers.change(id, { approvalStatus: 'suspended' });
 
 it('by this process', async () => {
   expect(await tap('here')).toMatchObject({ code: 'already_accepted' });
@@ -42,7 +42,7 @@ it('by another one, whose word the gateway hears', async () => {
     },
   });
   const sessions = new Sessions(createFeedMetrics(createRegistry()));
-  const known = await t.engine.knowDriver('elsewhere');
+  const known = await t.engine.drivers.know('elsewhere');
   const { zone, fix, seenAt, position: _, ...facts } = known ?? (await unheard());
   const event = JSON.stringify({ facts, zone, fix, seenAt });
   driversSource(t.engine, sessions, watch).apply(event);
