@@ -15,7 +15,9 @@ import {
 import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
+import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
@@ -25,6 +27,14 @@ import { createSettler } from './projection/settler.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
 
+export type { TrackedFix } from './drivers/track.ts';
+export type { FeedListener, LogFeed } from './logs/logs.ts';
+export type { ZoneFollower } from './logs/zone-log.ts';
+export { onceEachOutage } from './outage-log.ts';
+export type { UserEvent } from './projection/tell.ts';
+export type { Fix, KnownDriver } from './redis/drivers.ts';
+export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
+
 export interface EngineOptions {
   databaseUrl: string;
   redisUrl: string;
@@ -33,6 +43,8 @@ export interface EngineOptions {
   metrics: EngineMetrics;
   log: Logger;
   now?: () => number;
+  /** Where the channels are heard, if not at `redisUrl`: tests put a faulty network between. */
+  subscriberUrl?: string;
   /** Hears where drivers are, as far as this process took it in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
 }
@@ -41,6 +53,11 @@ export interface Engine {
   ctx: EngineContext;
   jobs: Jobs;
   maintenance: Maintenance;
+  logs: Logs;
+  settings: DispatchConfig;
+  log: Logger;
+  /** Epoch ms. */
+  now(): number;
   knowDriver(id: string): Promise<KnownDriver | null>;
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
@@ -56,8 +73,6 @@ export class OldSchemaError extends Error {
 
 /** How long a start waits for Redis before it says that it cannot be reached. */
 const REDIS_START_MS = 10_000;
-/** A lost connection fails many times a second; one line a second is enough to see it. */
-const OUTAGE_LOG_MS = 1000;
 
 /** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -93,9 +108,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
   return {
     ctx,
+    settings,
+    log,
+    now,
     tracker,
     jobs: createJobs(ctx, commits),
     maintenance: createMaintenance(ctx, options.databaseUrl),
+    logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
     knowDriver: (id) => knowDriver(ctx, id),
     async changeDriver(id, change) {
       const row = await changeDriver(ctx, id, change);
@@ -110,15 +129,5 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       redis.disconnect();
       await pg.close();
     },
-  };
-}
-
-/** An error listener that writes one line per moment of an outage. */
-export function onceEachOutage(log: Logger): (error: Error) => void {
-  let last = 0;
-  return (error) => {
-    if (Date.now() - last < OUTAGE_LOG_MS) return;
-    last = Date.now();
-    log.warn({ err: error }, 'Redis connection lost, reconnecting');
   };
 }
