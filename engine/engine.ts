@@ -4,6 +4,8 @@
  */
 import { createBackground } from './background.ts';
 import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from './context.ts';
+
+import { createDevices, type Devices } from './devices/devices.ts';
 import { forgetApproval } from './drivers/approval.ts';
 import { ensureDrivers } from './drivers/ensure.ts';
 import {
@@ -17,6 +19,7 @@ import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
+import { createNotifications, type Notifications } from './notifications/notifications.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
@@ -24,14 +27,23 @@ import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
+import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
+import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
 
+export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/track.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
+export type { NotificationRow, Notifications } from './notifications/notifications.ts';
 export { onceEachOutage } from './outage-log.ts';
 export type { UserEvent } from './projection/tell.ts';
+export type { Deliveries } from './pushes/deliveries.ts';
+export type { Offer } from './pushes/offers.ts';
+export { onceDecided, reservedDriver } from './pushes/offers.ts';
+export type { Pushes, WavePhone } from './pushes/pushes.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
 
@@ -55,13 +67,17 @@ export interface Engine {
   maintenance: Maintenance;
   logs: Logs;
   settings: DispatchConfig;
-  log: Logger;
-  /** Epoch ms. */
-  now(): number;
   knowDriver(id: string): Promise<KnownDriver | null>;
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
+  notifications: Notifications;
+  devices: Devices;
+  pushes: Pushes;
+  deliveries: Deliveries;
+  /** Epoch ms. */
+  now: () => number;
+  log: Logger;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -106,15 +122,20 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     throw error;
   }
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
+  const deliveries = createDeliveries(ctx);
   return {
     ctx,
     settings,
-    log,
-    now,
     tracker,
     jobs: createJobs(ctx, commits),
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
+    notifications: createNotifications(ctx),
+    devices: createDevices(ctx),
+    pushes: createPushes(ctx),
+    deliveries,
+    now,
+    log,
     knowDriver: (id) => knowDriver(ctx, id),
     async changeDriver(id, change) {
       const row = await changeDriver(ctx, id, change);
@@ -124,6 +145,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
       await tracker.close();
+      await deliveries.close();
       background.add(settler.idle());
       await background.drain();
       redis.disconnect();

@@ -3,7 +3,6 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { Registry } from 'prom-client';
 import { createEngine } from '../engine/engine.ts';
-import { countUndone } from '../engine/pg/notifications.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
 import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
@@ -18,7 +17,7 @@ import { createPushQueues } from './queues.ts';
 const STOP_LIMIT_MS = 15_000;
 /** Answers of APNs are waited for this long; the rest of the limit is for their record. */
 const DRAIN_MS = 9000;
-/** A notice that has no outcome after this is worth an operator's look. */
+/** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;
 
 await runProcess('workers', async () => {
@@ -34,12 +33,11 @@ await runProcess('workers', async () => {
     metrics: createEngineMetrics(registry),
     log,
   });
-  const { ctx } = engine;
-  const metrics = createPushMetrics(registry, queues.byLane, ctx.now);
+  const metrics = createPushMetrics(registry, queues.byLane, engine.now);
   const routes = createApnsRoutes(config.apns, log);
-  measureTrouble(registry, routes.paused, () => countUndone(ctx.db, UNDONE_MS));
-  const sender = createSender({ db: ctx.db, routes, metrics, log });
-  const workers = startPushWorkers({ ctx, redisUrl: config.redisUrl, queues, sender });
+  measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
+  const sender = createSender({ engine, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl: config.redisUrl, queues, sender });
   const leader = engine.maintenance.start();
   const health = await serveHealth(config.workerPort, config.host, registry);
   stopOnSignal(log, STOP_LIMIT_MS, async () => {

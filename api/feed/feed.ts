@@ -7,7 +7,6 @@ import type { Engine, KnownDriver, LogFeed, TrackedFix } from '../../engine/engi
 import type { Session } from './commands.ts';
 import type { Connection } from './connection.ts';
 import { CustomerSession, type CustomerSessionHost } from './customer-session.ts';
-import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { DriverSession, type DriverSessionHost } from './driver-session.ts';
 import { DriverWatch, type DriverWatchHost } from './driver-watch.ts';
 import { FollowedZones } from './followed-zones.ts';
@@ -22,7 +21,6 @@ export class Feed {
   readonly sessions: Sessions;
   readonly #engine: Engine;
   readonly #elapsed: () => number;
-  readonly #deliveries: Deliveries;
   readonly #logs: LogFeed;
   readonly #zones: FollowedZones;
   readonly #watch: DriverWatch;
@@ -35,7 +33,6 @@ export class Feed {
     this.#elapsed = elapsed;
     this.metrics = createFeedMetrics(registry);
     this.sessions = new Sessions(this.metrics);
-    this.#deliveries = createDeliveries(engine.ctx);
     this.#logs = this.#follow();
     this.#zones = new FollowedZones(this.#logs);
     const watchHost = this.#hostOfWatch();
@@ -78,10 +75,9 @@ export class Feed {
     this.#watch.tick();
   }
 
-  /** Stops following, and finishes what is owed to Postgres. */
-  async close(): Promise<void> {
+  /** Stops following. */
+  close(): void {
     this.#logs.close();
-    await this.#deliveries.close();
   }
 
   #follow(): LogFeed {
@@ -138,7 +134,7 @@ export class Feed {
       ...watchHost,
       hasZone: (zone) => this.#zones.has(zone),
       rules: this.#engine.settings,
-      deliveries: this.#deliveries,
+      deliveries: this.#engine.deliveries,
       snapshots: createSnapshotFrames(),
       turns: createTurns(),
       metrics: this.metrics,

@@ -110,7 +110,7 @@ export class Gateway {
     this.#feed.onTracked(fixes);
   }
 
-  /** Closes every session, in slices, and stops following. Finishes what it owes Postgres. */
+  /** Closes every session, in slices, and stops following. */
   async drain(): Promise<void> {
     this.#draining = true;
     const connections = [...this.#feed.sessions.members()].map(({ session }) => session.connection);
@@ -121,7 +121,7 @@ export class Gateway {
       await sleep(DRAIN_PAUSE_MS);
     }
     clearInterval(this.#timer);
-    await this.#feed.close();
+    this.#feed.close();
   }
 
   #connect(ws: WebSocket, socket: Duplex, identity: Identity): Connection {

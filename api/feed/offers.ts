@@ -7,9 +7,8 @@ import {
   hiddenReason,
   type VisibilityRules,
 } from '../../engine/domain/visibility.ts';
-import type { Fix, KnownDriver } from '../../engine/engine.ts';
+import type { Deliveries, Fix, KnownDriver } from '../../engine/engine.ts';
 import type { Connection } from './connection.ts';
-import type { Deliveries } from './deliveries.ts';
 import type { SnapshotReason } from './driver-session.ts';
 import { eventFrame } from './frame.ts';
 import { Margin } from './margin.ts';

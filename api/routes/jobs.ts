@@ -7,7 +7,6 @@ import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
 import { findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
-import { listAttempts } from '../../engine/pg/push-attempts.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -156,7 +155,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const { id } = await readJob(db, (request.params as Id).id, identity);
       const [transitions, attempts] = await Promise.all([
         listEvents(db, id),
-        identity.role === 'operator' ? listAttempts(db, { jobId: id }) : [],
+        identity.role === 'operator' ? engine.pushes.attemptsOf(id) : [],
       ]);
       return { events: timelineView(transitions, attempts) };
     },

@@ -102,7 +102,7 @@ export async function isOvertaken(
   note: Pick<NotificationRow, 'jobId' | 'userId' | 'app' | 'version'>,
 ): Promise<boolean> {
   const newer = await db.execute(sql`
-    -- "offset 0": looked up by the job; one user may have had notices of thousands.
+    -- "offset 0": looked up by the job; one user may have had notifications of thousands.
     select 1 from (
       select * from notifications
       where job_id = ${note.jobId} and version > ${note.version}::int offset 0) n

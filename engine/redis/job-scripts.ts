@@ -228,27 +228,3 @@ async function readPage(
   }
   return { ready: ready === '1', last, beyond, jobs };
 }
-
-/** What is known of an offer that is about to be pushed. */
-export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'reserved' | 'unknown' | 'not_ready';
-
-/**
- * May a wave of this job still be pushed? `reserved`: for another driver than `reservedFor`, by news that
- * the caller has not. `unknown`: it is not here, only the row can tell.
- */
-export async function checkOffer(
-  redis: RedisClient,
-  a: { zone: Zone; jobId: string; wave: number; reservedFor: string | null },
-): Promise<OfferAnswer> {
-  const code = await runScript(
-    redis,
-    SCRIPTS.checkOffer,
-    [zoneLog(a.zone).meta, keys.job(a.zone, a.jobId)],
-    [a.wave, a.reservedFor ?? '', runIdOf(redis)],
-  );
-  if (code === 1) return 'open';
-  if (code === 2) return 'claiming';
-  if (code === 3) return 'unknown';
-  if (code === 4) return 'reserved';
-  return code === 0 ? 'closed' : 'not_ready';
-}

@@ -4,6 +4,7 @@
  */
 import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../../engine/context.ts';
+import type { Engine } from '../../engine/engine.ts';
 import { uuidV7 } from '../../engine/jobs/post.ts';
 import { insertJob } from '../../engine/pg/jobs.ts';
 import { markDispatched, saveCandidates } from '../../engine/pg/waves.ts';
@@ -22,6 +23,7 @@ const DONE_POLL_MS = 100;
 
 export interface PushPath {
   ctx: EngineContext;
+  engine: Engine;
   queues: PushQueues;
   sender: Sender;
   /** An open job with a wave to everybody, not handed over yet; returns its id. */
@@ -63,8 +65,8 @@ export async function startPushPath(
     log,
   );
   const metrics = createPushMetrics(createRegistry(), queues.byLane, ctx.now);
-  const sender = createSender({ db: ctx.db, routes, metrics, log });
-  const workers = startPushWorkers({ ctx, redisUrl: stores.redisUrl, queues, sender });
+  const sender = createSender({ engine, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, queues, sender });
   await workers.ready();
 
   async function post(): Promise<string> {
@@ -86,6 +88,7 @@ export async function startPushPath(
 
   return {
     ctx,
+    engine,
     queues,
     sender,
     post,

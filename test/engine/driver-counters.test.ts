@@ -1,8 +1,9 @@
 /** The counters of `GET /api/drivers/me`: what was never delivered or was withdrawn hurts nobody. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
+import type { PushOutcome } from '../../engine/domain/push.ts';
 import { driverCounters } from '../../engine/pg/drivers.ts';
-import { type PushOutcome, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
+import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
 import { saveDeliveries } from '../../engine/pg/waves.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';

@@ -3,6 +3,7 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { suffixOf } from '../../../engine/domain/push.ts';
 import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
 import { findNotification, takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts, recordAttempts } from '../../../engine/pg/push-attempts.ts';
@@ -11,7 +12,6 @@ import { keys } from '../../../engine/redis/keys.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
 import type { PushAgain } from '../../../workers/push/push-again.ts';
-import { suffixOf } from '../../../workers/push/sender.ts';
 import { backoffMs } from '../../../workers/queues.ts';
 import { startMaintenance } from '../../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
@@ -43,7 +43,7 @@ async function postUnpushed(count = 200) {
   const job = await t.post();
   await until(async () => (await findWave(t.ctx.db, job.id, 1))?.chosen);
   const task = { job_id: job.id, wave: 1, from: 0, count };
-  return { job, task, lane: createNearbyLane(t.ctx, t.sender) };
+  return { job, task, lane: createNearbyLane(t.engine, t.sender) };
 }
 const running = () => new AbortController().signal;
 const pushes = (jobId: string) => t.simulator.phones.records(jobId);
@@ -111,8 +111,8 @@ describe('a notification', () => {
     const busy = { status: 503, reason: 'ServiceUnavailable' };
     t.simulator.faults.setAnswer(tokenOf('bob'), busy);
     const notify = (afterMs: number) => {
-      const ctx = { ...t.ctx, now: () => Date.now() + afterMs };
-      return createCriticalLane(ctx, t.sender).notify({ notification_id: note });
+      const engine = { ...t.engine, now: () => Date.now() + afterMs };
+      return createCriticalLane(engine, t.sender).notify({ notification_id: note });
     };
     const doneAt = async () => (await findNotification(t.ctx.db, note))?.doneAt;
     for (const minutes of [0, 10, 59]) {
@@ -244,7 +244,7 @@ describe('a notice', () => {
     return { customer, job, ids: rows.map((row) => row.id) };
   }
   const notify = (id: string, afterMs = 0) =>
-    createCriticalLane({ ...t.ctx, now: () => Date.now() + afterMs }, t.sender).notify({
+    createCriticalLane({ ...t.engine, now: () => Date.now() + afterMs }, t.sender).notify({
       notification_id: id,
     });
   const again = (id: string, afterMs = 0) =>
