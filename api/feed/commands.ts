@@ -56,7 +56,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       const answer = await inTurn(session, frame).catch((error: unknown) => {
         const body = errorBody(error);
         const what = { err: error, event: frame.event };
-        if (body.code === 'internal') engine.ctx.log.error(what, 'a frame failed');
+        if (body.code === 'internal') engine.log.error(what, 'a frame failed');
         return failed(body);
       });
       const { connection } = session;
@@ -109,7 +109,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
   ): Promise<Answer> {
     const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
-    await engine.drivers.track(driver, toFix(body, engine.ctx.now()));
+    await engine.drivers.track(driver, toFix(body, engine.now()));
     return { ok: true };
   }
 

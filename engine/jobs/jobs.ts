@@ -2,6 +2,7 @@
 import type { EngineContext } from '../context.ts';
 import type { Actor, Job, Progress } from '../domain/job.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
+import { listActive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { cancelJob } from './cancel.ts';
 import type { ChangeResult } from './change.ts';
@@ -24,6 +25,8 @@ export interface Jobs {
   decline(id: string, driverId: string, reason: string | null): Promise<{ ok: boolean }>;
   /** What a driver is offered now, nearest first: what his feed must equal. */
   available(driver: KnownDriver): Promise<Job[]>;
+  /** A customer's jobs that are not over, as the customer sees them. */
+  active(customerId: string): Promise<Job[]>;
   explain(id: string, driverId?: string): Promise<ExplainResult>;
 }
 
@@ -38,6 +41,7 @@ export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
     assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
     decline: (id, driverId, reason) => declineJob(ctx, id, driverId, reason),
     available: (driver) => listAvailable(ctx, driver),
+    active: (customerId) => listActive(ctx, customerId),
     explain: (id, driverId) => explainJob(ctx, id, driverId),
   };
 }
