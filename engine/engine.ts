@@ -23,6 +23,7 @@ import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
+import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
@@ -38,6 +39,7 @@ export { onceDecided, reservedDriver } from './pushes/offers.ts';
 export type { Pushes, WavePhone } from './pushes/pushes.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
+export type { Users } from './users/blocked.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -65,6 +67,7 @@ export interface Engine {
   devices: Devices;
   pushes: Pushes;
   deliveries: Deliveries;
+  users: Users;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -104,6 +107,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
+  let users: Users;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -111,6 +115,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await whenReady(redis, REDIS_START_MS);
     await clock.measure();
     await drivers.ensure();
+    users = await createUsers(ctx);
   } catch (error) {
     clock.close();
     redis.disconnect();
@@ -129,6 +134,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
+    users,
     now,
     log,
     async close() {
