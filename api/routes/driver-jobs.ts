@@ -29,7 +29,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
-      const known = await engine.knowDriver(identityOf(request).sub);
+      const known = await engine.drivers.know(identityOf(request).sub);
       // This very call is a sign of life.
       const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.ctx.now() }) : [];
       return { jobs };

@@ -1,8 +1,8 @@
 /** The verbs of jobs, bound to the engine's systems: what api and workers may do with a job. */
 import type { EngineContext } from '../context.ts';
 import type { Actor, Job, Progress } from '../domain/job.ts';
-import { createApprovals } from '../drivers/approval.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
+import { listActive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
 import { cancelJob } from './cancel.ts';
@@ -32,6 +32,8 @@ export interface Jobs {
   dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
   /** What a driver is offered now, nearest first: what his feed must equal. */
   available(driver: KnownDriver): Promise<Job[]>;
+  /** A customer's jobs that are not over, as the customer sees them. */
+  active(customerId: string): Promise<Job[]>;
   explain(id: string, driverId?: string): Promise<ExplainResult>;
 }
 
@@ -39,7 +41,7 @@ export interface Jobs {
 const NOT_APPROVED = { ok: false, code: 'not_approved' } as const;
 
 export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
-  const isApproved = createApprovals(ctx);
+  const { isApproved } = ctx.drivers;
   return {
     post: createPosts(ctx),
     claim: createClaims(ctx, commits),
@@ -57,6 +59,7 @@ export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
     releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
     dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
     available: (driver) => listAvailable(ctx, driver),
+    active: (customerId) => listActive(ctx, customerId),
     explain: (id, driverId) => explainJob(ctx, id, driverId),
   };
 }
