@@ -1,8 +1,9 @@
 /** The verbs of jobs, bound to the engine's systems: what api and workers may do with a job. */
 import type { EngineContext } from '../context.ts';
-import type { Actor, Job, Progress } from '../domain/job.ts';
+import type { Actor, Job, JobRow, Progress } from '../domain/job.ts';
+import { findIdempotent } from '../pg/idempotency.ts';
+import { type JobEventRow, listEvents } from '../pg/jobs.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
-import { listActive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
 import { cancelJob } from './cancel.ts';
@@ -12,6 +13,7 @@ import { type Claims, createClaims } from './claim/gate.ts';
 import { type ExplainResult, explainJob } from './explain.ts';
 import { createPosts, type PostInput, type PostResult } from './post.ts';
 import { confirmJob, progressJob } from './progress.ts';
+import { listActive, type Reader, readJob, viewOfOne, viewsOf } from './read.ts';
 import { releaseJob } from './release.ts';
 import { assignJob, type DeclineResult, declineJob } from './reserve.ts';
 
@@ -30,6 +32,15 @@ export interface Jobs {
   releaseAllOf(driverId: string, actor: Actor): Promise<void>;
   /** Opens a new wave of an open job now. */
   dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
+  /** Null when there is no such job. */
+  find(id: string): Promise<JobRow | null>;
+  /** What a reader sees of a row, with the card of the driver who has accepted it. */
+  view(row: JobRow, reader: Reader): Promise<Job>;
+  views(rows: readonly JobRow[], reader: Reader): Promise<Job[]>;
+  /** What happened to a job, oldest first. */
+  events(id: string): Promise<JobEventRow[]>;
+  /** Has this user posted with this key before? */
+  wasPosted(sub: string, key: string): Promise<boolean>;
   /** What a driver is offered now, nearest first: what his feed must equal. */
   available(driver: KnownDriver): Promise<Job[]>;
   /** A customer's jobs that are not over, as the customer sees them. */
@@ -58,6 +69,11 @@ export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
     releaseByOperator: (id, actor, reason) => releaseByOperator(ctx, id, { actor, reason }),
     releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
     dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
+    find: (id) => readJob(ctx, id),
+    view: (row, reader) => viewOfOne(ctx, row, reader),
+    views: (rows, reader) => viewsOf(ctx, rows, reader),
+    events: (id) => listEvents(ctx.db, id),
+    wasPosted: async (sub, key) => (await findIdempotent(ctx.db, sub, key)) !== null,
     available: (driver) => listAvailable(ctx, driver),
     active: (customerId) => listActive(ctx, customerId),
     explain: (id, driverId) => explainJob(ctx, id, driverId),
