@@ -21,11 +21,11 @@ await runProcess('api', async () => {
   const config = readConfig(withDevSecret(process.env, checkoutStateDir));
   const log = createLog('muster-api', config.logLevel);
   const registry = createRegistry();
-  const queues = createPushQueues(config.redisUrl, log);
+  const queues = createPushQueues(config.redis, log);
   let gateway: Gateway | undefined;
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
+    redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,
     metrics: createEngineMetrics(registry),
@@ -36,7 +36,7 @@ await runProcess('api', async () => {
   const feed = new Gateway({
     engine,
     auth,
-    redisUrl: config.redisUrl,
+    redisUrl: config.redis,
     settings: config.dispatch,
     registry,
   });

@@ -31,12 +31,12 @@ import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { ensureDrivers } from './projection/zones.ts';
-import { connectRedis, whenReady } from './redis/client.ts';
+import { connectRedis, type RedisTarget, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
-  redisUrl: string;
+  redisUrl: RedisTarget;
   settings: DispatchConfig;
   push: PushTasks;
   metrics: EngineMetrics;

@@ -27,10 +27,10 @@ await runProcess('workers', async () => {
   const config = readConfig(process.env);
   const log = createLog('muster-workers', config.logLevel);
   const registry = createRegistry();
-  const queues = createPushQueues(config.redisUrl, log);
+  const queues = createPushQueues(config.redis, log);
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
+    redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,
     metrics: createEngineMetrics(registry),
@@ -41,7 +41,7 @@ await runProcess('workers', async () => {
   const routes = createApnsRoutes(config.apns, log);
   measureTrouble(registry, routes.paused, () => countUndone(ctx.db, UNDONE_MS));
   const sender = createSender({ db: ctx.db, routes, metrics, log });
-  const workers = startPushWorkers({ ctx, redisUrl: config.redisUrl, queues, sender });
+  const workers = startPushWorkers({ ctx, redisUrl: config.redis, queues, sender });
   const reconciler = startReconciler(ctx);
   const health = await serveHealth(config.workerPort, config.host, registry);
   stopOnSignal(log, STOP_LIMIT_MS, async () => {

@@ -5,10 +5,10 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
-import { Redis } from 'ioredis';
 import { type Static, Type } from 'typebox';
 import type { Logger, PushTasks } from '../engine/context.ts';
 import { onceEachOutage } from '../engine/engine.ts';
+import { connectProducer, type RedisTarget } from '../engine/redis/client.ts';
 
 /** `critical`: one notification a task. `nearby`: a wave, then its chunks. */
 export const LANES = ['critical', 'nearby'] as const;
@@ -28,8 +28,6 @@ export const ChunkTask = Type.Object(
 );
 export type ChunkTask = Static<typeof ChunkTask>;
 
-/** Short commands; a producer would rather fail (and be repeated) than wait for Redis. */
-const COMMAND_TIMEOUT_MS = 900;
 /** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
@@ -74,13 +72,8 @@ export function backoffMs(failures: number, _type?: string, error?: Error & Wait
 }
 
 /** The queues as producers see them. Handing a task over rejects when Redis is away. */
-export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
-  const connection = new Redis(redisUrl, {
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: null,
-  });
-  connection.on('error', onceEachOutage(log));
+export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
+  const connection = connectProducer(redis, onceEachOutage(log));
   const open = (lane: Lane) => {
     const queue = new Queue(queueName(lane), {
       connection,

@@ -7,7 +7,13 @@
 import { type EngineContext, withDeadline } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
 import { putUnsettled } from '../../engine/projection/zones.ts';
-import { connectSubscriber, type RedisClient, runIdOf } from '../../engine/redis/client.ts';
+import {
+  channelOn,
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  runIdOf,
+} from '../../engine/redis/client.ts';
 import type { LogKeys } from '../../engine/redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
@@ -40,10 +46,10 @@ export class FollowedLogs {
   #renewing = false;
   #closed = false;
 
-  constructor(ctx: EngineContext, redisUrl: string, listener: LogListener) {
+  constructor(ctx: EngineContext, redis: RedisTarget, listener: LogListener) {
     this.#ctx = ctx;
     this.#listener = listener;
-    this.#subscriber = connectSubscriber(redisUrl, onceEachOutage(ctx.log));
+    this.#subscriber = connectSubscriber(redis, onceEachOutage(ctx.log));
     this.#subscriber.on('smessage', (channel: string, message: string) => {
       this.#onMessage(channel, message);
     });
@@ -62,21 +68,25 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(source.keys.live, follower);
+    this.#byChannel.set(this.#channelOf(source), follower);
     // Not awaited: without the channel we are slower, not wrong.
-    this.#subscriber.ssubscribe(source.keys.live).catch(() => {});
+    this.#subscriber.ssubscribe(this.#channelOf(source)).catch(() => {});
     follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(source.keys.live);
-    this.#subscriber.sunsubscribe(source.keys.live).catch(() => {});
+    this.#byChannel.delete(this.#channelOf(source));
+    this.#subscriber.sunsubscribe(this.#channelOf(source)).catch(() => {});
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#subscriber.disconnect();
+  }
+
+  #channelOf({ keys }: LogSource): string {
+    return channelOn(this.#subscriber, keys.live);
   }
 
   #onMessage(channel: string, message: string): void {

@@ -13,6 +13,7 @@ import type { TrackedFix } from '../../engine/drivers/track.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { listActiveJobs } from '../../engine/pg/jobs.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
+import type { RedisTarget } from '../../engine/redis/client.ts';
 import { type Auth, type Identity, UnauthorizedError } from '../auth.ts';
 import { jobViews } from '../views.ts';
 import { type Commands, createCommands } from './commands.ts';
@@ -32,7 +33,7 @@ import { refuseUpgrade, tokenOf } from './upgrade.ts';
 export interface GatewayOptions {
   engine: Engine;
   auth: Auth;
-  redisUrl: string;
+  redisUrl: RedisTarget;
   settings: DispatchConfig;
   registry: Registry;
   /** Contract section 5; tests shorten it. */

@@ -6,6 +6,7 @@
 import { type EngineContext, TryAgainError } from '../context.ts';
 import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
 import { type LastSeen, saveLastSeen } from '../pg/drivers.ts';
+import { channelOn } from '../redis/client.ts';
 import { type TrackEntry, track } from '../redis/driver-scripts.ts';
 import { type Fix, formatFix, type KnownDriver } from '../redis/drivers.ts';
 import { zoneLog } from '../redis/keys.ts';
@@ -110,7 +111,7 @@ export function createTracker(
     for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
       // Nobody waits for it: the positions are in Redis, and the next ones tell others as well.
       ctx.redis
-        .spublish(zoneLog(zone).live, `fixes ${JSON.stringify(fixes)}`)
+        .spublish(channelOn(ctx.redis, zoneLog(zone).live), `fixes ${JSON.stringify(fixes)}`)
         .catch((error: unknown) => {
           ctx.log.warn({ err: error, drivers: fixes.length }, 'positions not told to others');
         });

@@ -35,7 +35,7 @@ describe('readConfig', () => {
       retentionDays: 90,
       positionHistoryS: 60,
     });
-    expect(config).toMatchObject({ databasePoolSize: 20, redisCa: undefined });
+    expect(config).toMatchObject({ databasePoolSize: 20, redisUrl: base.REDIS_URL });
     expect(config).toMatchObject({ trustedProxies: [], basePath: '', opsTilesUrl: undefined });
     expect(config.shutdownDelayMs).toBe(0);
   });
@@ -51,7 +51,13 @@ describe('readConfig', () => {
     ['a short secret', { AUTH_JWT_SECRET: 'é'.repeat(15) }, 'AUTH_JWT_SECRET is 30 bytes'],
     ['a wrong database', { DATABASE_URL: 'mysql://x' }, 'DATABASE_URL is not a postgres://'],
     ['a wrong redis', { REDIS_URL: 'http://x' }, 'REDIS_URL is not a redis://'],
-    ['a wrong node of a cluster', { REDIS_URL: 'redis://a:1,b' }, 'REDIS_URL is not'],
+    ['a wrong node of a cluster', { REDIS_URL: 'redis://a:1,http://b' }, 'REDIS_URL is not'],
+    ['a # in a password', { REDIS_URL: 'redis://:a#b@h:1' }, 'REDIS_URL is not a redis://'],
+    ['a % in a password', { REDIS_URL: 'redis://:a%b@h:1' }, 'REDIS_URL has a % that begins no'],
+    ['a named database', { REDIS_URL: 'redis://h:1/main' }, 'REDIS_URL has a database that is no'],
+    ['a Cluster with a database', { REDIS_URL: 'redis://h:1/2,redis://i:1/2' }, 'only db 0'],
+    ['half of TLS', { REDIS_URL: 'rediss://h:1,redis://i:1' }, 'REDIS_URL has nodes with TLS and'],
+    ['Sentinels of nobody', { REDIS_URL: 'redis-sentinel://h:1,i:2' }, 'names no primary'],
     ['a port that is none', { PORT: '99999' }, 'PORT is "99999"'],
     ['half a port', { PORT: '80.5' }, 'PORT is "80.5", expected a whole number'],
     ['a word for a number', { DRIVER_STALE_S: 'soon' }, 'DRIVER_STALE_S is "soon"'],

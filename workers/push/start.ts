@@ -1,11 +1,11 @@
 /** Starts the lanes of a worker process: which task goes where, and how many run at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as Task, UnrecoverableError, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
 import type { Static, TSchema } from 'typebox';
 import { Check } from 'typebox/value';
 import type { EngineContext } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
+import { connectConsumer, type RedisTarget } from '../../engine/redis/client.ts';
 import {
   backoffMs,
   ChunkTask,
@@ -31,6 +31,8 @@ const CRITICAL_CONCURRENCY = 50;
 /** The tasks of a worker that died are handed on after this, and looked for so often. */
 const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5000;
+/** After an answer that was an error; a failover is over within seconds, and so should this be. */
+const RETRY_MS = 1000;
 /** A task that runs again pushes nobody twice, so a few dead workers in a row do not end it. */
 const STALLED_MAX = 10;
 /** At a stop, Redis is given this long to hear of the last tasks; without it they are handed on. */
@@ -44,7 +46,7 @@ export interface PushWorkers {
 
 export function startPushWorkers(parts: {
   ctx: EngineContext;
-  redisUrl: string;
+  redisUrl: RedisTarget;
   queues: PushQueues;
   sender: Sender;
 }): PushWorkers {
@@ -66,10 +68,8 @@ export function startPushWorkers(parts: {
   ];
 
   function start(lane: Lane, concurrency: number, work: (task: Task<unknown>) => Promise<string>) {
-    // BullMQ waits for Redis on this connection for as long as it takes.
-    const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
     const quiet = onceEachOutage(ctx.log);
-    connection.on('error', quiet);
+    const connection = connectConsumer(redisUrl, quiet);
     const worker = new Worker<unknown, string>(queueName(lane), (task) => track(work(task)), {
       connection,
       prefix: queuePrefix(lane),
@@ -78,6 +78,7 @@ export function startPushWorkers(parts: {
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_CHECK_MS,
       maxStalledCount: STALLED_MAX,
+      runRetryDelay: RETRY_MS,
       settings: { backoffStrategy: backoffMs },
     });
     worker.on('error', quiet);

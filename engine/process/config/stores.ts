@@ -1,13 +1,15 @@
 /** Where the two stores are. Used by `config.ts` and by what needs the database alone. */
-import { type Env, readCertificates, readNumber, readUrl } from './env.ts';
+import { parseRedisUrl } from '../../redis/address.ts';
+import type { RedisTarget } from '../../redis/client.ts';
+import { ConfigError, type Env, readCertificates, readNumber, readUrl } from './env.ts';
 
 export interface StoresConfig {
   databaseUrl: string;
   /** Connections to Postgres that a process opens at most. */
   databasePoolSize: number;
   redisUrl: string;
-  /** Certificates that TLS to Redis trusts besides the well-known ones, as PEM. */
-  redisCa: string | undefined;
+  /** The same with what TLS to it trusts: what connections are made to. */
+  redis: RedisTarget;
 }
 
 /** The pool has to leave room for more processes under a server's `max_connections`. */
@@ -15,11 +17,12 @@ const POOL_SIZE = { min: 1, max: 1000, integer: true };
 
 /** Throws `ConfigError`. */
 export function readStores(env: Env): StoresConfig {
+  const redisUrl = readRedisUrl(env);
   return {
     databaseUrl: readDatabaseUrl(env),
     databasePoolSize: readNumber(env, 'DATABASE_POOL_SIZE', 20, POOL_SIZE),
-    redisUrl: readRedisUrl(env),
-    redisCa: readCertificates(env, 'REDIS_CA_FILE'),
+    redisUrl,
+    redis: { url: redisUrl, ca: readCertificates(env, 'REDIS_CA_FILE') },
   };
 }
 
@@ -34,8 +37,13 @@ export function readDatabaseUrl(env: Env): string {
 }
 
 function readRedisUrl(env: Env): string {
-  for (const part of (env.REDIS_URL ?? '').split(',')) {
-    readUrl({ REDIS_URL: part }, 'REDIS_URL', ['redis:', 'rediss:'], 'redis://127.0.0.1:6379');
+  const example = 'REDIS_URL=redis://127.0.0.1:6379';
+  const url = env.REDIS_URL;
+  if (!url) throw new ConfigError(`REDIS_URL is not set, e.g. ${example}`);
+  try {
+    parseRedisUrl(url);
+  } catch (error) {
+    throw new ConfigError(`REDIS_URL ${(error as Error).message}, e.g. ${example}`);
   }
-  return env.REDIS_URL ?? '';
+  return url;
 }
