@@ -1,7 +1,8 @@
 /** Where the two stores are. Used by `config.ts` and by what needs the database alone. */
+import { parsePgUrl } from '../../pg/address.ts';
 import { parseRedisUrl } from '../../redis/address.ts';
 import type { RedisTarget } from '../../redis/client.ts';
-import { ConfigError, type Env, readCertificates, readNumber, readUrl } from './env.ts';
+import { ConfigError, type Env, readCertificates, readNumber } from './env.ts';
 
 export interface StoresConfig {
   databaseUrl: string;
@@ -28,12 +29,15 @@ export function readStores(env: Env): StoresConfig {
 
 /** `DATABASE_URL` alone: what `npm run migrate` needs. Throws `ConfigError`. */
 export function readDatabaseUrl(env: Env): string {
-  return readUrl(
-    env,
-    'DATABASE_URL',
-    ['postgres:', 'postgresql:'],
-    'postgres://user:password@127.0.0.1:5432/muster',
-  );
+  const example = 'DATABASE_URL=postgres://user:password@127.0.0.1:5432/muster';
+  const url = env.DATABASE_URL;
+  if (!url) throw new ConfigError(`DATABASE_URL is not set, e.g. ${example}`);
+  try {
+    parsePgUrl(url);
+  } catch (error) {
+    throw new ConfigError(`DATABASE_URL ${(error as Error).message}, e.g. ${example}`);
+  }
+  return url;
 }
 
 function readRedisUrl(env: Env): string {
