@@ -34,6 +34,7 @@ const CONNECT_TIMEOUT_S = 5;
 /** A burst is over, and the server's connections are others' as well. */
 const IDLE_S = 60;
 const LEAVE_MS = 1000;
+const ANSWER_ENDS_MS = 50;
 /** Object ids of types in `pg_type`. */
 const BOOLEAN = 16;
 const BYTEA = 17;
@@ -156,7 +157,8 @@ function leaveReadOnly(sockets: Sockets): (error: unknown) => void {
   return (error) => {
     if (sqlState(error) !== '25006' || performance.now() - leftAt < LEAVE_MS) return;
     leftAt = performance.now();
-    sockets.leaveAll();
+    // The driver would wait for the end of this answer when the pool is closed.
+    setTimeout(() => sockets.leaveAll(), ANSWER_ENDS_MS).unref();
   };
 }
 
