@@ -29,6 +29,8 @@ import { pushRoutes } from './routes/push.ts';
 export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
   log: FastifyBaseLogger;
   pushTest?: RouteDeps['pushTest'];
+  /** Aborted when the process was told to stop: clients then take their next call elsewhere. */
+  stopping?: AbortSignal;
   /** The queues' pages, shown to operators under /ops/queues. */
   dashboard?: FastifyPluginAsync;
 }
@@ -65,6 +67,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   readBodiesStrictly(app);
   measureRequests(app, options.registry);
   await app.register(helmet, { contentSecurityPolicy: { directives: PAGES } });
+  app.addHook('onRequest', async (_request, reply) => {
+    if (options.stopping?.aborted) reply.header('connection', 'close');
+  });
   app.addHook('onRequest', createGuard(options.auth, options.engine));
   await describeApp(app);
   const refuseOtherMethods = watchMethods(app);

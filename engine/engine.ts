@@ -3,7 +3,13 @@
  * after an answer was given. Made once by api and worker processes and by tests.
  */
 
-import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
+import {
+  type EngineContext,
+  type EngineMetrics,
+  type Logger,
+  type PushTasks,
+  withDeadline,
+} from './context.ts';
 import type { Job, Progress } from './domain/job.ts';
 import { forgetApproval } from './drivers/approval.ts';
 import {
@@ -13,6 +19,7 @@ import {
   setAvailability,
 } from './drivers/profile.ts';
 import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
+import { type Health, startHealth } from './health.ts';
 import { listAvailable } from './jobs/available.ts';
 import {
   type ChangeResult,
@@ -25,17 +32,22 @@ import { type Claims, createClaims } from './jobs/claim/claim.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
 import { assignJob, declineJob } from './jobs/reserve.ts';
-import { connectPg } from './pg/client.ts';
+import { connectPg, type Db, isHopeless as isHopelessPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
-import { isCurrentSchema } from './pg/migrate.ts';
+import { isCurrentSchema, isStandby } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
+import { StartError } from './process/start-error.ts';
 import { ensureDrivers } from './projection/zones.ts';
-import { connectRedis, type RedisTarget, whenReady } from './redis/client.ts';
+import { reach } from './reach.ts';
+import { connectRedis, type RedisClient, type RedisTarget, whenReady } from './redis/client.ts';
 import type { KnownDriver } from './redis/drivers.ts';
+import { isHopeless as isHopelessRedis } from './redis/wrong-server.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
+  /** Connections to Postgres at most; 20 unless it is given. */
+  databasePoolSize?: number;
   redisUrl: RedisTarget;
   settings: DispatchConfig;
   push: PushTasks;
@@ -61,35 +73,30 @@ export interface Engine {
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
+  health: Health;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
 
-/** An older schema; the message is one line for the person who starts the process. */
-export class OldSchemaError extends Error {
-  override name = 'OldSchemaError';
-}
-
-/** How long a start waits for Redis before it says that it cannot be reached. */
-const REDIS_START_MS = 10_000;
+/** One try of a start to reach a store; it is made again. */
+const REACH_MS = 2000;
 /** How long `close` waits for settling and dispatching; the reconciler does the rest. */
 const DRAIN_MS = 5000;
 /** A lost connection fails many times a second; one line a second is enough to see it. */
 const OUTAGE_LOG_MS = 1000;
 
-/** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
+/** Waits for both stores and connects them. Throws `StartError`, one line that says why it cannot. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, now = Date.now } = options;
-  const pg = connectPg(options.databaseUrl);
+  const pg = connectPg(options.databaseUrl, options.databasePoolSize);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
   const { background, drain } = createBackground(log);
   const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  let health: Health;
   try {
-    if (!(await isCurrentSchema(pg.db))) {
-      throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
-    }
-    await whenReady(redis, REDIS_START_MS);
+    await Promise.all([reachPg(pg.db, log), reachRedis(redis, log)]);
     await ensureDrivers(ctx);
+    health = await startHealth({ db: pg.db, redis, log });
   } catch (error) {
     redis.disconnect();
     await pg.close();
@@ -99,6 +106,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     ctx,
     tracker,
+    health,
     post: (input) => postJob(ctx, input),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),
@@ -116,12 +124,33 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
+      health.close();
       await tracker.close();
       await drain();
       redis.disconnect();
       await pg.close();
     },
   };
+}
+
+function reachPg(db: Db, log: Logger): Promise<void> {
+  const attempt = async () => {
+    if (await isStandby(db)) {
+      throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
+    }
+    if (await isCurrentSchema(db)) return;
+    throw new StartError('the database has an older schema: run `npm run migrate` first');
+  };
+  const inTime = () =>
+    withDeadline(attempt(), REACH_MS, () => new Error('PostgreSQL does not answer in time'));
+  const store = { name: 'PostgreSQL', variable: 'DATABASE_URL' } as const;
+  return reach({ ...store, attempt: inTime, isHopeless: isHopelessPg }, log);
+}
+
+function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
+  const attempt = () => whenReady(redis, REACH_MS);
+  const store = { name: 'Redis', variable: 'REDIS_URL' } as const;
+  return reach({ ...store, attempt, isHopeless: isHopelessRedis }, log);
 }
 
 /** Work that nobody waits for: kept track of, so that a process that stops lets it finish. */

@@ -52,6 +52,8 @@ export interface PushQueues {
   tasks: PushTasks;
   queues: Queue[];
   byLane: Record<Lane, Queue>;
+  /** Is there a connection on which tasks can be handed over? */
+  ready(): boolean;
   close(): Promise<void>;
 }
 
@@ -111,6 +113,7 @@ export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
         return added.filter((task, i) => task.id === tasks[i]?.opts.jobId).length;
       },
     },
+    ready: () => connection.status === 'ready',
     async close() {
       await Promise.all(LANES.map((lane) => byLane[lane].close()));
       connection.disconnect();

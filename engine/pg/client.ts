@@ -182,6 +182,16 @@ export function isServerError(error: unknown): boolean {
   return sqlState(error) !== undefined && !CONNECTION_STATES.has(sqlState(error) ?? '');
 }
 
+/**
+ * Will the server refuse the next connection as well, until somebody changes the configuration? A wrong
+ * password or certificate, no such database, a parameter that it or a pooler does not know.
+ */
+export function isHopeless(error: Error & { code?: string }): boolean {
+  return /^(28...|3D000|42501|42704|08P01|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
+    error.code ?? '',
+  );
+}
+
 /** Another row has the key: the SQLSTATE of a unique violation. */
 export function isUniqueViolation(error: unknown): boolean {
   return sqlState(error) === '23505';

@@ -122,6 +122,32 @@ describe('readConfig', () => {
     expect(readConfig({ ...production, SHUTDOWN_DELAY_S: '0.5' }).shutdownDelayMs).toBe(500);
   });
 
+  it.each([
+    ['DRIVER_STALE', 'did you mean DRIVER_STALE_S? e.g. DRIVER_STALE_S=120'],
+    ['driver_stale_s', 'did you mean DRIVER_STALE_S?'],
+    ['RETENTION_DAY', 'did you mean RETENTION_DAYS?'],
+    ['DATABASE_POOLSIZE', 'did you mean DATABASE_POOL_SIZE?'],
+    ['CLAIM_TIMEOUT', 'changes nothing: see the table'],
+  ])('warns of %s, which looks like ours', (name, line) => {
+    const { warnings } = readConfig({ ...base, [name]: '60' });
+    expect(warnings).toEqual([expect.stringContaining(`${name} is no variable of Muster`)]);
+    expect(warnings[0]).toContain(line);
+  });
+
+  it('warns of what DATABASE_URL says to other clients, and of nothing that is not for us', () => {
+    const url = { DATABASE_URL: `${base.DATABASE_URL}?channel_binding=require` };
+    expect(readConfig({ ...base, ...url }).warnings[0]).toMatch(/DATABASE_URL .*channel_binding/);
+    const others = {
+      REDIS_HOST: 'r',
+      PGPASSWORD: 'x',
+      POST: '1',
+      HOME: '/',
+      JOB_NAME: 'ci',
+      PATH: '',
+    };
+    expect(readConfig({ ...base, ...others }).warnings).toEqual([]);
+  });
+
   it('migrate needs the database alone, whatever HOST and PORT say', () => {
     expect(readDatabaseUrl({ DATABASE_URL: base.DATABASE_URL, PORT: 'x' })).toBe(base.DATABASE_URL);
   });

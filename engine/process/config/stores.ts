@@ -40,6 +40,15 @@ export function readDatabaseUrl(env: Env): string {
   return url;
 }
 
+/** Parameters of `DATABASE_URL` that are for other clients. */
+export function warnOfIgnored(env: Env): string[] {
+  const { ignored } = parsePgUrl(readDatabaseUrl(env));
+  if (ignored.length === 0) return [];
+  return [
+    `DATABASE_URL has parameters that change nothing here (${ignored.join(', ')}), e.g. sslmode=verify-full is understood`,
+  ];
+}
+
 function readRedisUrl(env: Env): string {
   const example = 'REDIS_URL=redis://127.0.0.1:6379';
   const url = env.REDIS_URL;
