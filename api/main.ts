@@ -36,16 +36,10 @@ await runService('api', async (service) => {
     onTracked: (fixes) => gateway?.onTracked(fixes),
   });
   const auth = createAuth(config.auth);
-  const feed = new Gateway({
-    engine,
-    auth,
-    redisUrl: config.redis,
-    settings: config.dispatch,
-    registry,
-  });
+  const feed = new Gateway({ engine, auth, registry });
   gateway = feed;
   // Workers count the pushes; how long tasks wait is seen from here as well.
-  createPushMetrics(registry, queues.byLane, engine.ctx.now);
+  createPushMetrics(registry, queues.byLane, engine.now);
   const app = await createApp({
     config,
     engine,
@@ -55,7 +49,7 @@ await runService('api', async (service) => {
     feed: { ready: () => feed.ready() && !service.stopping.aborted },
     stopping: service.stopping,
     dashboard: createDashboard(queues.queues),
-    pushTest: createPushTest({ db: engine.ctx.db, apns: config.apns, log }),
+    pushTest: createPushTest({ devices: engine.devices, apns: config.apns, log }),
   });
   app.server.on('upgrade', (request, socket, head) => {
     void feed.handleUpgrade(request, socket, head);

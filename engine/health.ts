@@ -9,7 +9,7 @@ import type { Db } from './pg/client.ts';
 
 import { type RedisClient, runIdOf } from './redis/client.ts';
 import { canaryLog } from './redis/keys.ts';
-import { markReady, markRebuild } from './redis/log-scripts.ts';
+import { endRebuild, markRebuild } from './redis/log-scripts.ts';
 import { loadMissingScripts } from './redis/script-loader.ts';
 import { scripts } from './redis/scripts.ts';
 
@@ -36,6 +36,9 @@ const PROBE_EVERY_MS = 1000;
 /** With the pause in between, a loss is known within 3 s. */
 const CHECK_MS = 1000;
 const CANARY = 'canary';
+const SCRIPT_CANARY = 'script';
+/** Nothing of it stays where nobody probes any more. */
+const CANARY_S = 60;
 
 /** Probes once, then for as long as the engine lives. */
 export async function startHealth(parts: {
@@ -99,5 +102,6 @@ async function writeToPg(db: Db): Promise<void> {
 /** A Redis that was emptied or replaced is given the scripts; one of them is run. */
 async function runScripts(redis: RedisClient): Promise<void> {
   await loadMissingScripts(redis, scripts);
-  await markReady(redis, canaryLog, { token: CANARY, run: runIdOf(redis) });
+  await markRebuild(redis, canaryLog, SCRIPT_CANARY);
+  await endRebuild(redis, canaryLog, { token: SCRIPT_CANARY, run: runIdOf(redis), ttlS: CANARY_S });
 }

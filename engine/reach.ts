@@ -3,15 +3,21 @@
  * what waiting cannot mend.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from './context.ts';
+import { type Logger, withDeadline } from './context.ts';
+import { type Db, isHopeless as isHopelessPg } from './pg/client.ts';
+import { isCurrentSchema, isStandby } from './pg/migrate.ts';
 import { StartError } from './process/start-error.ts';
+import { type RedisClient, whenReady } from './redis/client.ts';
+import { isHopeless as isHopelessRedis } from './redis/wrong-server.ts';
 
 /** Longer than a restart or a failover of either store takes. */
 const PATIENCE_MS = 30_000;
 const SAY_EVERY_MS = 5000;
 const PAUSE_MS = 250;
+/** One try of a start to reach a store; it is made again. */
+const TRY_MS = 2000;
 
-export interface Store {
+interface Store {
   name: 'Redis' | 'PostgreSQL';
   variable: 'REDIS_URL' | 'DATABASE_URL';
   /** Resolves when the store can be used. Throws `StartError` for what is to be said as it is. */
@@ -20,8 +26,39 @@ export interface Store {
   isHopeless: (error: Error) => boolean;
 }
 
-/** Resolves when the store can be used. Throws `StartError`, one line that names the variable. */
-export async function reach(store: Store, log: Logger): Promise<void> {
+/** Resolves when both can be used. Throws `StartError`, one line that names the variable. */
+export async function reachStores(db: Db, redis: RedisClient, log: Logger): Promise<void> {
+  const usePg = async () => {
+    if (await isStandby(db)) {
+      throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
+    }
+    if (await isCurrentSchema(db)) return;
+    throw new StartError('the database has an older schema: run `npm run migrate` first');
+  };
+  const late = () => new Error('PostgreSQL does not answer in time');
+  await Promise.all([
+    reach(
+      {
+        name: 'PostgreSQL',
+        variable: 'DATABASE_URL',
+        attempt: () => withDeadline(usePg(), TRY_MS, late),
+        isHopeless: isHopelessPg,
+      },
+      log,
+    ),
+    reach(
+      {
+        name: 'Redis',
+        variable: 'REDIS_URL',
+        attempt: () => whenReady(redis, TRY_MS),
+        isHopeless: isHopelessRedis,
+      },
+      log,
+    ),
+  ]);
+}
+
+async function reach(store: Store, log: Logger): Promise<void> {
   const { name, variable, attempt, isHopeless } = store;
   const began = performance.now();
   let said = began;

@@ -1,8 +1,5 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
-import { setTimeout as sleep } from 'node:timers/promises';
 import { createEngine } from '../engine/engine.ts';
-import { startReconciler } from '../engine/maintenance/reconcile.ts';
-import { countUndone } from '../engine/pg/notifications.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
@@ -18,7 +15,7 @@ import { createPushQueues } from './queues.ts';
 const STOP_LIMIT_MS = 15_000;
 /** Answers of APNs are waited for this long; the rest of the limit is for their record. */
 const DRAIN_MS = 9000;
-/** A notice that has no outcome after this is worth an operator's look. */
+/** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;
 
 await runService('workers', async (service) => {
@@ -36,28 +33,25 @@ await runService('workers', async (service) => {
     metrics: createEngineMetrics(registry),
     log,
   });
-  const { ctx } = engine;
-  const metrics = createPushMetrics(registry, queues.byLane, ctx.now);
+  const metrics = createPushMetrics(registry, queues.byLane, engine.now);
   const routes = createApnsRoutes(config.apns, log);
-  measureTrouble(registry, routes.paused, () => countUndone(ctx.db, UNDONE_MS));
-  const sender = createSender({ db: ctx.db, routes, metrics, log });
+  measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
+  const sender = createSender({ engine, routes, metrics, log });
   const health = await serveHealth({
     ...config,
     registry,
     ready: () => ({ ...engine.health.state(), queues: queues.ready() ? 'ok' : 'failed' }),
     stopping: service.stopping,
   });
-  const workers = startPushWorkers({ ctx, redisUrl: config.redis, queues, sender });
-  const reconciler = startReconciler(ctx);
+  const workers = startPushWorkers({ engine, redisUrl: config.redis, queues, sender });
+  const leader = engine.maintenance.start();
   service.endWith({
     log,
     delayMs: config.shutdownDelayMs,
     limitMs: STOP_LIMIT_MS,
     async stop() {
       const cut = setTimeout(() => void sender.close(), DRAIN_MS);
-      // A round that hangs on Postgres is left: what it repairs is found again.
-      const round = Promise.race([reconciler.close(), sleep(DRAIN_MS, undefined, { ref: false })]);
-      await Promise.all([round, workers.close()]);
+      await Promise.all([leader.close(), workers.close()]);
       clearTimeout(cut);
       await sender.close();
       await engine.close();

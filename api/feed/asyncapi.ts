@@ -4,21 +4,10 @@
  * the standard and are listed as `x-close-codes`.
  */
 import { type TSchema, Type } from 'typebox';
+import { CLOSE_MEANINGS } from '../../engine/domain/close-codes.ts';
 import { CLIENT_FRAMES } from './client-frames.ts';
 import { SERVER_FRAMES } from './server-frames.ts';
 
-const CLOSE_CODES = {
-  1009: 'A frame over 4 KiB',
-  1012: 'Deploy: reconnect',
-  1013: 'Overload: reconnect later',
-  4000: 'Ten invalid frames in a row: reconnect',
-  4001: 'The token has expired: reconnect with a new one',
-  4003: 'No frame and no pong for two heartbeats: reconnect',
-  4008: 'The client does not read fast enough: reconnect',
-  4029: 'More than 200 frames a second or 500 at once: reconnect later',
-  4501: 'Suspended or revoked: do not reconnect',
-  4509: 'Replaced by a newer connection of the same user: do not reconnect',
-};
 /** Either will do. */
 const SECURITY = {
   bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
@@ -60,7 +49,7 @@ export function asyncApi(): object {
       send: operation('receive', Object.keys(fromClient), 'What a client may send'),
     },
     components: { securitySchemes: SECURITY },
-    'x-close-codes': CLOSE_CODES,
+    'x-close-codes': CLOSE_MEANINGS,
   };
 }
 

@@ -6,6 +6,7 @@
 import type { EngineContext } from '../context.ts';
 import { type Because, because, distanceFrom, positionOf, roundKm } from '../domain/because.ts';
 import { type Job, type JobRow, toOwnersJob, toTime } from '../domain/job.ts';
+import type { AttemptRow } from '../domain/push.ts';
 import type { DriverState } from '../domain/visibility.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { type DriverRow, findDrivers } from '../pg/drivers.ts';
@@ -18,7 +19,7 @@ import {
   type WaveRow,
 } from '../pg/explain.ts';
 import { findJob } from '../pg/jobs.ts';
-import { type AttemptRow, listAttempts } from '../pg/push-attempts.ts';
+import { listAttempts } from '../pg/push-attempts.ts';
 import { readDriver } from '../redis/drivers.ts';
 
 /** Drivers who had to do with the job are told of up to here, in the order of the waves. */
@@ -143,7 +144,7 @@ function consideredIn({ waves, deliveries, pushes, refusals }: Records): Set<str
 
 /** His row for who he is, and Redis for where he is now; without Redis his row says that as well. */
 async function stateOf(
-  { redis }: EngineContext,
+  { redis, now }: EngineContext,
   row: DriverRow,
 ): Promise<{ driver: DriverRow; state: DriverState }> {
   const known = await readDriver(redis, row.id).catch(() => null);
@@ -156,7 +157,7 @@ async function stateOf(
     truckType: row.truckType,
     activeJobs: row.activeJobs,
     position: known?.position ?? positionOf(row),
-    seenAt: Math.max(known?.seenAt ?? 0, row.seenAt ?? 0),
+    seenAt: Math.max(known?.seenAt ?? 0, row.seenAgeMs === null ? 0 : now() - row.seenAgeMs),
   };
   return { driver: row, state };
 }
