@@ -28,6 +28,8 @@ import { userRoutes } from './routes/users.ts';
 export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
   log: FastifyBaseLogger;
   pushTest?: RouteDeps['pushTest'];
+  /** Aborted when the process was told to stop: clients then take their next call elsewhere. */
+  stopping?: AbortSignal;
   /** The queues' pages, shown to operators under /ops/queues. */
   dashboard?: Dashboard;
 }
@@ -71,6 +73,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   readBodiesStrictly(app);
   measureRequests(app, options.registry);
   await app.register(helmet, { contentSecurityPolicy: { directives: PAGES } });
+  app.addHook('onRequest', async (_request, reply) => {
+    if (options.stopping?.aborted) reply.header('connection', 'close');
+  });
   app.addHook('onRequest', createGuard(options.auth, options.engine));
   await describeApp(app, basePath);
   const refuseOtherMethods = watchMethods(app);

@@ -7,7 +7,13 @@
 import { type EngineContext, withDeadline } from '../context.ts';
 import type { TrackedFix } from '../drivers/parts.ts';
 import { onceEachOutage } from '../outage-log.ts';
-import { connectSubscriber, type RedisClient, runIdOf } from '../redis/client.ts';
+import {
+  channelOn,
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  runIdOf,
+} from '../redis/client.ts';
 import type { LogKeys } from '../redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
@@ -40,7 +46,7 @@ export class FollowedLogs {
   #renewing = false;
   #closed = false;
 
-  constructor(ctx: EngineContext, subscriberUrl: string, listener: StateListener) {
+  constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
     this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
@@ -62,21 +68,25 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(source.keys.live, follower);
+    this.#byChannel.set(this.#channelOf(source), follower);
     // Not awaited: without the channel we are slower, not wrong.
-    this.#subscriber.ssubscribe(source.keys.live).catch(() => {});
+    this.#subscriber.ssubscribe(this.#channelOf(source)).catch(() => {});
     follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(source.keys.live);
-    this.#subscriber.sunsubscribe(source.keys.live).catch(() => {});
+    this.#byChannel.delete(this.#channelOf(source));
+    this.#subscriber.sunsubscribe(this.#channelOf(source)).catch(() => {});
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#subscriber.disconnect();
+  }
+
+  #channelOf({ keys }: LogSource): string {
+    return channelOn(this.#subscriber, keys.live);
   }
 
   #onMessage(channel: string, message: string): void {
