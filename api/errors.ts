@@ -5,9 +5,8 @@
 
 import { toJob } from '../engine/domain/job.ts';
 import { TryAgainError } from '../engine/domain/try-again.ts';
-import type { ClaimResult } from '../engine/engine.ts';
+import { type ClaimResult, isOutage } from '../engine/engine.ts';
 import { UnauthorizedError } from './auth.ts';
-import { isOutage } from './outage.ts';
 
 export const ERRORS = {
   invalid_json: [400, 'The body is not valid JSON'],

@@ -37,6 +37,7 @@ export type { Reader } from './jobs/read.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
 export type { DriverChange, DriverRow } from './pg/drivers.ts';
 export type { JobEventRow } from './pg/jobs.ts';

@@ -1,6 +1,6 @@
 /**
  * Is an error the fault of a store that is away, slow or overloaded? Then the caller is told to try
- * again; everything else is a bug. Used by `errors.ts` alone.
+ * again; everything else is a bug.
  */
 import postgres from 'postgres';
 
