@@ -56,6 +56,19 @@ const driverFields = {
 };
 export const DriverAnswer = Type.Object(driverFields, closed);
 
+export const CountersAnswer = Type.Object(
+  {
+    offered: count,
+    delivered: count,
+    accepted: count,
+    declined: count,
+    ignored: count,
+    withdrawn: count,
+    acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
+  },
+  { ...closed, description: 'Of the last 30 days; each job counts once' },
+);
+
 export const MeAnswer = Type.Object(
   {
     ...driverFields,
@@ -63,18 +76,7 @@ export const MeAnswer = Type.Object(
       Type.Object({ lat: Type.Number(), lng: Type.Number(), recorded_at: time }, closed),
     ),
     total_jobs: count,
-    counters: Type.Object(
-      {
-        offered: count,
-        delivered: count,
-        accepted: count,
-        declined: count,
-        ignored: count,
-        withdrawn: count,
-        acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
-      },
-      { ...closed, description: 'Of the last 30 days; each job counts once' },
-    ),
+    counters: CountersAnswer,
   },
   closed,
 );
@@ -128,10 +130,16 @@ const PushAttempt = Type.Object(
 
 export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: JobAnswer }, closed);
 export const PostAnswer = Type.Object({ job: JobAnswer }, closed);
-export const JobsAnswer = Type.Object({ jobs: Type.Array(JobAnswer) }, closed);
+/** Of `available`, which is short and changes all the time. */
+export const AvailableAnswer = Type.Object({ jobs: Type.Array(JobAnswer) }, closed);
+export const nextCursor = maybe(Type.String({ description: 'Asks for the next page' }));
+export const JobsAnswer = Type.Object(
+  { jobs: Type.Array(JobAnswer), next_cursor: nextCursor },
+  closed,
+);
 export const ReadAnswer = NotificationAnswer;
 export const NotificationsAnswer = Type.Object(
-  { notifications: Type.Array(NotificationAnswer) },
+  { notifications: Type.Array(NotificationAnswer), next_cursor: nextCursor },
   closed,
 );
 export const TimelineAnswer = Type.Object(

@@ -24,6 +24,7 @@ import { explainRoute } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { notificationRoutes } from './routes/notifications.ts';
+import { opsRoutes } from './routes/ops.ts';
 import { pushRoutes } from './routes/push.ts';
 import { userRoutes } from './routes/users.ts';
 
@@ -85,6 +86,7 @@ function addRoutes(app: FastifyInstance, options: AppOptions): void {
   driverJobRoutes(app, deps);
   jobRoutes(app, deps);
   explainRoute(app, deps);
+  opsRoutes(app, deps);
   notificationRoutes(app, deps);
   pushRoutes(app, deps);
   userRoutes(app, deps);

@@ -4,6 +4,7 @@
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine } from '../engine/engine.ts';
+import type { Actor } from '../engine/pg/jobs.ts';
 import { type Auth, bearer, type Identity, type Role, UnauthorizedError } from './auth.ts';
 import { ApiError } from './errors.ts';
 import { limitCalls } from './rate-limit.ts';
@@ -49,4 +50,10 @@ export function createGuard(auth: Auth, engine: Engine): Guard {
 export function identityOf(request: FastifyRequest): Identity {
   if (!request.identity) throw new Error('a route without roles asks who calls');
   return request.identity;
+}
+
+/** The caller as the timeline names him. A viewer changes nothing. */
+export function actorOf({ role, sub }: Identity): Actor {
+  if (role === 'viewer') throw new ApiError('forbidden');
+  return `${role}:${sub}`;
 }

@@ -13,6 +13,7 @@ import {
   setAvailability,
 } from './drivers/profile.ts';
 import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
+import { type Counters, createCounters } from './history/counters.ts';
 import { listAvailable } from './jobs/available.ts';
 import {
   type ChangeResult,
@@ -23,12 +24,18 @@ import {
 } from './jobs/change.ts';
 import { type Claims, createClaims } from './jobs/claim/claim.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
+import { createJobLists, type JobLists } from './jobs/list.ts';
 import { type PostInput, type PostResult, postJob } from './jobs/post.ts';
 import { assignJob, declineJob } from './jobs/reserve.ts';
+import { createCursors } from './lists/cursors.ts';
+import { createInbox, type Inbox } from './notifications/inbox.ts';
+import { createHealth } from './ops/health.ts';
+import { createOps, type Ops } from './ops/ops.ts';
 import { connectPg } from './pg/client.ts';
 import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
+import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { ensureDrivers } from './projection/zones.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
@@ -63,6 +70,10 @@ export interface Engine {
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
   users: Users;
+  jobLists: JobLists;
+  inbox: Inbox;
+  counters: Counters;
+  ops: Ops;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -87,6 +98,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { background, drain } = createBackground(log);
   const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
   let users: Users;
+  let cursorKey: Buffer;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -94,16 +106,24 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await whenReady(redis, REDIS_START_MS);
     await ensureDrivers(ctx);
     users = await createUsers(ctx);
+    cursorKey = await readSecret(pg.db, 'cursors');
   } catch (error) {
     redis.disconnect();
     await pg.close();
     throw error;
   }
+  const cursors = createCursors(cursorKey);
+  const counters = createCounters(ctx);
+  const health = createHealth(ctx);
   const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
   return {
     ctx,
     tracker,
     users,
+    jobLists: createJobLists(ctx, cursors),
+    inbox: createInbox(ctx, cursors),
+    counters,
+    ops: createOps(ctx, { cursors, counters, health }),
     post: (input) => postJob(ctx, input),
     claim: createClaims(ctx, createCommitQueue(ctx), background),
     confirm: (id, actor) => confirmJob(ctx, id, actor),
@@ -121,6 +141,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     },
     setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
+      health.close();
       await tracker.close();
       await drain();
       redis.disconnect();

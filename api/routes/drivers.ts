@@ -2,17 +2,13 @@
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
-import {
-  type DriverChange,
-  type DriverRow,
-  driverCounters,
-  findDriver,
-} from '../../engine/pg/drivers.ts';
+import { type DriverChange, type DriverRow, findDriver } from '../../engine/pg/drivers.ts';
 import { DriverAnswer, MeAnswer } from '../answers.ts';
+import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import {
   AvailabilityBody,
@@ -95,7 +91,9 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
     }),
     handler: async (request) => {
       const body = request.body as Static<typeof ProfileBody>;
-      return driverView(await saveDriver(engine, identityOf(request).sub, body));
+      return driverView(
+        await saveDriver(engine, identityOf(request).sub, body, identityOf(request)),
+      );
     },
   });
   app.route({
@@ -112,7 +110,8 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
     }),
     handler: async (request) => {
       const { id } = request.params as Static<typeof UserParams>;
-      return driverView(await saveDriver(engine, id, request.body as Static<typeof DriverBody>));
+      const body = request.body as Static<typeof DriverBody>;
+      return driverView(await saveDriver(engine, id, body, identityOf(request)));
     },
   });
 }
@@ -121,10 +120,12 @@ async function saveDriver(
   engine: Engine,
   id: string,
   body: Static<typeof DriverBody>,
+  by: Identity,
 ): Promise<DriverRow> {
   const isNew = body.name === undefined && !(await findDriver(engine.ctx.db, id));
   if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
+    by: actorOf(by),
     ...(body.name !== undefined && { name: body.name }),
     ...(body.truck_type !== undefined && { truckType: body.truck_type }),
     ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
@@ -137,7 +138,7 @@ async function readMe(engine: Engine, id: string): Promise<Static<typeof MeAnswe
   const { db } = engine.ctx;
   const [row, counters, known] = await Promise.all([
     findDriver(db, id),
-    driverCounters(db, id),
+    engine.counters.of(id),
     // Redis has the newest position; without it the one in Postgres is at most 10 s behind.
     engine.knowDriver(id).catch(() => null),
   ]);

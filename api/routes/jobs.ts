@@ -6,14 +6,15 @@ import type { ChangeResult } from '../../engine/jobs/change.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { type Actor, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
+import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
+import { JobsQuery, pageOf, shown, statusesOf } from '../lists.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import {
   AssignBody,
@@ -21,10 +22,8 @@ import {
   expiryRules,
   IdempotencyHeaders,
   IdParams,
-  JobsQuery,
   NoBody,
   PostJobBody,
-  pageOf,
   postRules,
 } from '../schemas.ts';
 import { jobView, jobViews, maySee, timelineView } from '../views.ts';
@@ -108,20 +107,21 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
       summary: 'Jobs, newest first',
       description:
         'A customer sees his, a driver those he holds or held, an operator all. The next page is ' +
-        'asked for with `before`, the id of the last job of this one.',
+        'asked for with the `next_cursor` of this one; it is null on the last.',
       query: JobsQuery,
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
       const query = request.query as Static<typeof JobsQuery>;
-      const rows = await listJobs(db, {
-        ...pageOf(query),
-        ...(query.status !== undefined && { status: query.status }),
-        ...(identity.role === 'customer' && { customerId: identity.sub }),
-        ...(identity.role === 'driver' && { driverId: identity.sub }),
-      });
-      return { jobs: await jobViews(db, rows, identity) };
+      const { sub, role } = identity;
+      const filter = {
+        statuses: statusesOf(query.status),
+        ...(role === 'customer' && { customerId: sub }),
+        ...(role === 'driver' && { driverId: sub }),
+      };
+      const page = shown(await engine.jobLists.list(`${role}:${sub}`, filter, pageOf(query)));
+      return { jobs: await jobViews(db, page.rows, identity), next_cursor: page.nextCursor };
     },
   });
   app.route({
@@ -242,9 +242,4 @@ async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> 
 function changed(result: ChangeResult): JobRow {
   if (!result.ok) throw new ApiError(result.code);
   return result.job;
-}
-
-function actorOf({ role, sub }: Identity): Actor {
-  if (role === 'viewer') throw new ApiError('forbidden');
-  return `${role}:${sub}`;
 }

@@ -1,15 +1,15 @@
 /** In-app notifications of drivers and customers. */
 import type { Static } from 'typebox';
 import type { App } from '../../engine/domain/notices.ts';
-import { listNotifications, markRead } from '../../engine/pg/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { PageQuery, pageOf, shown } from '../lists.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
-import { IdParams, NoBody, PageQuery, pageOf } from '../schemas.ts';
+import { IdParams, NoBody } from '../schemas.ts';
 import { notificationView } from '../views.ts';
 
 const tag = 'push';
@@ -18,7 +18,6 @@ const config = { roles: ['driver', 'customer'] } as const;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
   app.route({
     method: 'GET',
     url: '/api/notifications',
@@ -26,15 +25,15 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',
-      description: 'The next page is asked for with `before`, the id of the last one of this one.',
+      description: 'The next page is asked for with the `next_cursor` of this one; null: the last.',
       query: PageQuery,
       answers: { 200: NotificationsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const page = pageOf(request.query as Static<typeof PageQuery>);
-      const rows = await listNotifications(db, identity.sub, appOf(identity), page);
-      return { notifications: rows.map(notificationView) };
+      const query = pageOf(request.query as Static<typeof PageQuery>);
+      const page = shown(await engine.inbox.list(identity.sub, appOf(identity), query));
+      return { notifications: page.rows.map(notificationView), next_cursor: page.nextCursor };
     },
   });
   app.route({
@@ -53,7 +52,9 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const identity = identityOf(request);
       const { id } = request.params as Static<typeof IdParams>;
-      const row = ID.test(id) ? await markRead(db, identity.sub, appOf(identity), id) : null;
+      const row = ID.test(id)
+        ? await engine.inbox.markRead(identity.sub, appOf(identity), id)
+        : null;
       if (!row) throw new ApiError('notification_not_found');
       return notificationView(row);
     },

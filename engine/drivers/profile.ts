@@ -6,14 +6,8 @@
  */
 import type { EngineContext } from '../context.ts';
 import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
-import {
-  type DriverChange,
-  type DriverRow,
-  findDriver,
-  markSynced,
-  setOnline,
-  upsertDriver,
-} from '../pg/drivers.ts';
+import { setOnline, upsertDriver } from '../pg/driver-changes.ts';
+import { type DriverChange, type DriverRow, findDriver, markSynced } from '../pg/drivers.ts';
 import { indexDriver, leaveZone, moveDriver, putDriver } from '../redis/driver-scripts.ts';
 import {
   type DriverFacts,
@@ -58,7 +52,11 @@ export async function setAvailability(
 ): Promise<AvailabilityResult> {
   const before = await findDriver(ctx.db, id);
   if (before?.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
-  const row = await setOnline(ctx.db, id, online);
+  const row = await setOnline(ctx.db, id, online, {
+    by: `driver:${id}`,
+    staleMs: ctx.settings.driverStaleMs,
+    keepPosition: ctx.settings.positionHistoryS > 0,
+  });
   if (!row) return { ok: false, code: 'not_approved' };
   await trySync(ctx, row);
   return { ok: true, driver: row };

@@ -5,6 +5,7 @@
  */
 import { type EngineContext, TryAgainError } from '../context.ts';
 import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
+import { createSamples } from '../history/samples.ts';
 import { type LastSeen, saveLastSeen } from '../pg/drivers.ts';
 import { type TrackEntry, track } from '../redis/driver-scripts.ts';
 import { type Fix, formatFix, type KnownDriver } from '../redis/drivers.ts';
@@ -74,6 +75,7 @@ export function createTracker(
   let due = false;
   let timer: NodeJS.Timeout | null = null;
   let saving: Promise<void> = Promise.resolve();
+  const samples = createSamples(ctx);
   const saver = setInterval(() => void saveAll(), SAVE_MS);
   saver.unref();
 
@@ -180,8 +182,9 @@ export function createTracker(
     saving = saving
       .then(async () => {
         for (let i = 0; i < batch.length; i += SAVE_BATCH) {
-          await saveLastSeen(ctx.db, batch.slice(i, i + SAVE_BATCH));
+          await saveLastSeen(ctx.db, batch.slice(i, i + SAVE_BATCH), ctx.settings.driverStaleMs);
         }
+        await samples.take(batch);
       })
       .catch((error: unknown) => {
         // What was not saved is saved with the next fix of the same driver, or goes with it.

@@ -3,7 +3,7 @@
  * statement on (version, status) that writes the row, its event and its notifications together.
  */
 import { type SQL, sql } from 'drizzle-orm';
-import { CLAIMABLE, HELD, type JobRow, type JobStatus } from '../domain/job.ts';
+import { CLAIMABLE, HELD, type JobRow, type JobStatus, OVER } from '../domain/job.ts';
 import type { Notice } from '../domain/notices.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import { anyOf, type Db } from './client.ts';
@@ -12,6 +12,8 @@ import { anyOf, type Db } from './client.ts';
 const listOf = (statuses: readonly JobStatus[]) => sql.raw(`('${statuses.join("', '")}')`);
 export const CLAIMABLE_SQL = listOf(CLAIMABLE);
 export const HELD_SQL = listOf(HELD);
+export const OVER_SQL = listOf(OVER);
+const ALIVE_SQL = listOf([...CLAIMABLE, ...HELD]);
 
 /** The columns of a `JobRow`, from a table or CTE called `j`; times in epoch milliseconds. */
 export const JOB_COLUMNS = sql.raw(`
@@ -86,36 +88,11 @@ export async function findJobs(db: Db, ids: readonly string[]): Promise<JobRow[]
     where j.id = ${anyOf(ids)}`);
 }
 
-/** A page of jobs, newest first; each filter is optional. */
-export async function listJobs(
-  db: Db,
-  filter: {
-    customerId?: string;
-    driverId?: string;
-    status?: JobStatus;
-    before?: string;
-    limit: number;
-  },
-): Promise<JobRow[]> {
-  const where: SQL[] = [sql`true`];
-  if (filter.customerId !== undefined) where.push(sql`j.customer_id = ${filter.customerId}`);
-  if (filter.driverId !== undefined) where.push(sql`j.driver_id = ${filter.driverId}`);
-  if (filter.status !== undefined) where.push(sql`j.status = ${filter.status}`);
-  if (filter.before !== undefined) {
-    where.push(
-      sql`(j.created_at, j.id) < (select b.created_at, b.id from jobs b where b.id = ${filter.before})`,
-    );
-  }
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j where ${sql.join(where, sql` and `)}
-    order by j.created_at desc, j.id desc limit ${filter.limit}::int`);
-}
-
 /** A customer's jobs that still go on, for the snapshot of his feed. */
 export async function listActiveJobs(db: Db, customerId: string): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(sql`
     select ${JOB_COLUMNS} from jobs j
-    where j.customer_id = ${customerId} and (j.status in ${CLAIMABLE_SQL} or j.status in ${HELD_SQL})
+    where j.customer_id = ${customerId} and j.status in ${ALIVE_SQL}
     order by j.created_at desc, j.id desc`);
 }
 

@@ -22,3 +22,11 @@ export async function takeLease(
 export async function dropLease(db: Db, name: string, holder: string): Promise<void> {
   await db.execute(sql`delete from leases where name = ${name} and holder = ${holder}`);
 }
+
+/** How long ago the last lease ran out, 0 while one is held; null when none ever was. */
+export async function secondsWithoutLease(db: Db): Promise<number | null> {
+  const [row] = await db.execute<{ seconds: number | null }>(sql`
+    select greatest(0, extract(epoch from now() - max(expires_at)))::float8 as seconds
+    from leases`);
+  return row?.seconds ?? null;
+}

@@ -33,6 +33,8 @@ export interface DispatchConfig {
   driverMaxActiveJobs: number;
   jobDefaultTtlS: number;
   claimLeaseMs: number;
+  /** How often a moving, available driver's position is kept; 0: not at all. */
+  positionHistoryS: number;
 }
 
 export interface Config {
@@ -97,6 +99,7 @@ export function readConfig(env: Env): Config {
         max: 60_000,
         integer: true,
       }),
+      positionHistoryS: readNumber(env, 'POSITION_HISTORY_S', 60, { min: 0, max: 86_400 }),
     },
   };
 }

@@ -1,7 +1,6 @@
 /** The counters of `GET /api/drivers/me`: what was never delivered or was withdrawn hurts nobody. */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { driverCounters } from '../../engine/pg/drivers.ts';
 import { type PushOutcome, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
 import { saveDeliveries } from '../../engine/pg/waves.ts';
 import { candidatesOf } from '../support/candidates.ts';
@@ -40,7 +39,7 @@ async function offered(
   ]);
   return id;
 }
-const counters = () => driverCounters(t.ctx.db, 'dan');
+const counters = () => t.engine.counters.of('dan');
 
 describe('the counters of a driver', () => {
   it('say nothing of one who was offered nothing', async () => {

@@ -168,12 +168,16 @@ describe('an older copy of the index', () => {
     }
     const putBack = await copyOf(t.ctx.redis);
     const seenAt = now() + 1000;
-    await saveLastSeen(t.ctx.db, [
-      { id: 'walker', ...kmNorth(farSouth, -10), at: seenAt, seenAt },
-      { id: 'traveller', ...NORTH, at: seenAt, seenAt },
-      // What is older in Postgres than in Redis changes nothing.
-      { id: 'stayer', ...NORTH, at: 1000, seenAt },
-    ]);
+    await saveLastSeen(
+      t.ctx.db,
+      [
+        { id: 'walker', ...kmNorth(farSouth, -10), at: seenAt, seenAt },
+        { id: 'traveller', ...NORTH, at: seenAt, seenAt },
+        // What is older in Postgres than in Redis changes nothing.
+        { id: 'stayer', ...NORTH, at: 1000, seenAt },
+      ],
+      t.ctx.settings.driverStaleMs,
+    );
     await putBack();
     await t.ctx.redis.hset(driversLog.meta, 'ready', 'another run');
     expect(await muster.nearest(farSouth)).toEqual(['stayer']);
