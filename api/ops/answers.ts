@@ -10,8 +10,10 @@ const time = Type.String({ format: 'date-time' });
 const maybe = (schema: Parameters<typeof Type.Union>[0][number]) =>
   Type.Union([schema, Type.Null()]);
 
-const countsOf = (names: readonly string[], description: string) =>
-  Type.Object(Object.fromEntries(names.map((name) => [name, count])), { ...closed, description });
+const countsOf = <Name extends string>(names: readonly Name[], description: string) => {
+  const fields = Object.fromEntries(names.map((name) => [name, count]));
+  return Type.Object(fields as Record<Name, typeof count>, { ...closed, description });
+};
 
 const OpsJob = Type.Object(
   {

@@ -7,13 +7,14 @@ import { randomUUID } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
 import { syncDriver } from '../drivers/profile.ts';
+import { createCounters } from '../history/counters.ts';
 import { expireJob, openNextWave } from '../jobs/change.ts';
 import { dispatchWave } from '../jobs/dispatch.ts';
 import { fenceJob } from '../pg/claims.ts';
 import { listUnsynced } from '../pg/drivers.ts';
 import { forgetIdempotencyKeys } from '../pg/idempotency.ts';
 import { findJob } from '../pg/jobs.ts';
-import { dropLease, takeLease } from '../pg/leases.ts';
+import { dropLease, RECONCILER_LEASE, takeLease } from '../pg/leases.ts';
 import { takeUndone } from '../pg/notifications.ts';
 import { listUndispatched, takeUnpushed } from '../pg/waves.ts';
 import { listDueWaves, listExpired, listOpenZones, listUnsettled } from '../pg/work-lists.ts';
@@ -21,7 +22,6 @@ import { settleJob } from '../projection/settler.ts';
 import { rebuildZone } from '../projection/zones.ts';
 import { keys } from '../redis/keys.ts';
 
-const LEASE = 'reconciler';
 /** The holder renews it every tick; with the others' ticks a dead one is replaced within 4 s. */
 const LEASE_MS = 2500;
 const TICK_MS = 1000;
@@ -55,7 +55,7 @@ export function startReconciler(ctx: EngineContext): Reconciler {
 
   async function tick(): Promise<void> {
     try {
-      if (!(await takeLease(ctx.db, LEASE, holder, LEASE_MS))) return;
+      if (!(await takeLease(ctx.db, RECONCILER_LEASE, holder, LEASE_MS))) return;
       await repairAll(ctx);
       if (performance.now() - sweptAt < SWEEP_MS) return;
       sweptAt = performance.now();
@@ -80,7 +80,7 @@ export function startReconciler(ctx: EngineContext): Reconciler {
       closed = true;
       clearTimeout(timer);
       await running;
-      await dropLease(ctx.db, LEASE, holder).catch(() => {});
+      await dropLease(ctx.db, RECONCILER_LEASE, holder).catch(() => {});
     },
   };
 }
@@ -127,6 +127,7 @@ async function repairAll(ctx: EngineContext): Promise<void> {
 async function sweep(ctx: EngineContext): Promise<void> {
   for (const zone of await knownZones(ctx)) await rebuildZone(ctx, zone);
   await forgetIdempotencyKeys(ctx.db, BATCH * 10);
+  await createCounters(ctx).fold();
 }
 
 /** Zones with open jobs, and those of which Redis may hold something still. */

@@ -9,7 +9,7 @@ export type Reading = Readonly<Record<string, number>>;
 
 export interface Alarm {
   name: string;
-  /** The same for Prometheus. */
+  /** The same for Prometheus, as the table spells it. */
   expression: string;
   whatToDo: string;
   /** A value beyond it is an alarm. */
@@ -28,7 +28,7 @@ const REPAIRS = /^(lease_ended|job_settled|driver_synced)$/;
 export const ALARMS: readonly Alarm[] = [
   {
     name: 'claims fail',
-    expression: 'rate(muster_claims_total{outcome="try_again"}[1m]) > 1',
+    expression: '`rate(muster_claims_total{outcome="try_again"}[1m]) > 1`',
     whatToDo:
       'see Postgres first: `/readyz`, locks, disk; drivers are told to try again and nothing is lost',
     limit: 1,
@@ -36,7 +36,7 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'feed behind',
-    expression: 'histogram_quantile(0.99, rate(muster_feed_lag_seconds_bucket[1m])) > 1',
+    expression: '`histogram_quantile(0.99, rate(muster_feed_lag_seconds_bucket[1m])) > 1`',
     whatToDo: 'see Redis latency, then the CPU of the api processes',
     limit: 1,
     measure: (window) => window.buckets('muster_feed_lag_seconds', 60),
@@ -44,14 +44,14 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'feeds start over',
-    expression: 'rate(muster_feed_resyncs_total[5m]) > 1',
+    expression: '`rate(muster_feed_resyncs_total[5m]) > 1`',
     whatToDo: 'Redis loses connections or memory; see its log',
     limit: 1,
     ...rateOf('muster_feed_resyncs_total', 300),
   },
   {
     name: 'pushes wait',
-    expression: 'muster_push_oldest_waiting_seconds{lane="critical"} > 60',
+    expression: '`muster_push_oldest_waiting_seconds{lane="critical"} > 60`',
     whatToDo:
       'are workers running? does Apple answer? `/ops/queues` shows the tasks and why they failed',
     limit: 60,
@@ -60,7 +60,7 @@ export const ALARMS: readonly Alarm[] = [
   {
     name: 'pushes fail',
     expression:
-      'sum by (lane) (rate(muster_push_total{outcome!="sent"}[5m])) > 0.1 * sum by (lane) (rate(muster_push_total[5m]))',
+      '`sum by (lane) (rate(muster_push_total{outcome!="sent"}[5m])) > 0.1 * sum by (lane) (rate(muster_push_total[5m]))`',
     whatToDo: 'by `reason`: see the table below',
     limit: FAILING_MAX,
     measure(window) {
@@ -87,7 +87,7 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'pushes held back',
-    expression: 'max by (scope, reason) (muster_push_paused) > 0` for 1 min',
+    expression: '`max by (scope, reason) (muster_push_paused) > 0` for 1 min',
     whatToDo:
       '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason below',
     limit: 0,
@@ -96,14 +96,14 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'notices not done',
-    expression: 'max(muster_push_undone_notices) > 10',
+    expression: '`max(muster_push_undone_notices) > 10`',
     whatToDo: 'customers wait: the alarms above say why',
     limit: 10,
     ...gaugeOf('muster_push_undone_notices'),
   },
   {
     name: 'tasks failed for good',
-    expression: 'delta(muster_push_tasks{state="failed"}[15m]) > 0',
+    expression: '`delta(muster_push_tasks{state="failed"}[15m]) > 0`',
     whatToDo: '`/ops/queues` shows which and why; "retry" there pushes no driver twice',
     limit: 0,
     // Every worker sees all of them.
@@ -113,7 +113,7 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'token changed too soon',
-    expression: 'increase(muster_push_total{reason="TooManyProviderTokenUpdates"}[1h]) > 0',
+    expression: '`increase(muster_push_total{reason="TooManyProviderTokenUpdates"}[1h]) > 0`',
     whatToDo:
       'more than one program uses the connection of a worker (a proxy?), or its clock jumps: see NTP',
     limit: 0,
@@ -130,7 +130,7 @@ export const ALARMS: readonly Alarm[] = [
   {
     name: 'repairs',
     expression:
-      'rate(muster_reconciled_total{kind=~"lease_ended\\|job_settled\\|driver_synced"}[5m]) > 0.1',
+      '`rate(muster_reconciled_total{kind=~"lease_ended\\|job_settled\\|driver_synced"}[5m]) > 0.1`',
     whatToDo:
       'processes die or Redis is unreachable: the repairs work, find out why they are needed',
     limit: 0.1,

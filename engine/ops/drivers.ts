@@ -20,7 +20,7 @@ export interface FleetQuery extends FleetFilter, PageQuery {}
 
 export interface FleetPage extends Page<FleetDriver> {
   /** Of all that fit, whatever states were asked for. */
-  counts: Partial<Record<DriverWord, number>>;
+  counts: Record<DriverWord, number>;
 }
 
 type Parts = Pick<EngineContext, 'db' | 'redis' | 'settings' | 'now'>;

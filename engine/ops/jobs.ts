@@ -17,7 +17,7 @@ export interface OpsJobsQuery extends JobFilter, PageQuery {
 
 export interface OpsJobsPage extends Page<OpsJob> {
   /** Whatever statuses were asked for; of what is over only the last 30 days. */
-  counts: Partial<Record<JobStatus, number>>;
+  counts: Record<JobStatus, number>;
 }
 
 const NONE: Reach = { offered: 0, delivered: 0, pushed: 0 };

@@ -1,6 +1,7 @@
 /**
  * Changes of a driver that decide what he is offered. What has changed goes on record in the same
- * statement, with who did it: what he was at any moment can be told for ever after.
+ * statement, with who did it: what he was at any moment can be told for ever after. Its time is taken
+ * while the row is locked, since a transaction may have waited for another that began later.
  */
 import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
@@ -30,8 +31,8 @@ export async function upsertDriver(db: Db, id: string, change: DriverChange): Pr
         rev = old.rev + 1, updated_at = now()
       returning *),
     event as (
-      insert into driver_events (driver_id, what, was, became, actor, reason)
-      select d.id, change.what, change.was, change.became, ${change.by ?? 'muster'},
+      insert into driver_events (driver_id, at, what, was, became, actor, reason)
+      select d.id, clock_timestamp(), change.what, change.was, change.became, ${change.by ?? 'muster'},
         ${change.reason ?? null}
       from d left join before b on b.id = d.id
         cross join lateral (values
@@ -66,8 +67,8 @@ export async function setOnline(
         seen_at = greatest(drivers.seen_at, now())
       from before where drivers.id = before.id returning drivers.*),
     event as (
-      insert into driver_events (driver_id, what, was, became, actor)
-      select d.id, 'online', case when b.online then 'online' else 'offline' end,
+      insert into driver_events (driver_id, at, what, was, became, actor)
+      select d.id, clock_timestamp(), 'online', case when b.online then 'online' else 'offline' end,
         case when d.online then 'online' else 'offline' end, ${record.by}
       from d join before b on b.id = d.id where b.online <> d.online),
     silence as (${insertSilence(

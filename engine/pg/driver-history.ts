@@ -59,8 +59,8 @@ export async function insertPositions(db: Db, samples: readonly PositionSample[]
  */
 export function insertSilence(heard: SQL, staleMs: number): SQL {
   return sql`
-    insert into driver_events (driver_id, what, was, became, actor)
-    select id, 'heard', ${timeText('was_seen_at')}, ${timeText('seen_at')}, 'muster'
+    insert into driver_events (driver_id, at, what, was, became, actor)
+    select id, clock_timestamp(), 'heard', ${timeText('was_seen_at')}, ${timeText('seen_at')}, 'muster'
     from (${heard}) heard
     where online and was_seen_at < seen_at - make_interval(secs => ${staleMs}::float8 / 1000)`;
 }

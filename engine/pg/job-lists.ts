@@ -8,6 +8,7 @@ import { CLAIMABLE, HELD, JOB_STATUSES, type JobRow, type JobStatus, OVER } from
 import type { Place } from '../lists/cursors.ts';
 import type { Db } from './client.ts';
 import { JOB_COLUMNS, OVER_SQL, type RowOf } from './jobs.ts';
+import { contains } from './text-search.ts';
 
 export interface JobFilter {
   customerId?: string | undefined;
@@ -65,10 +66,7 @@ export async function listJobs(
  * How many jobs there are of each status, whatever statuses the filter names: of those that are over
  * only the last 30 days. Without a filter the latter are added up already, day by day.
  */
-export async function countJobs(
-  db: Db,
-  filter: JobFilter,
-): Promise<Partial<Record<JobStatus, number>>> {
+export async function countJobs(db: Db, filter: JobFilter): Promise<Record<JobStatus, number>> {
   const conditions = [...conditionsOf(filter)];
   const isFiltered = conditions.length > 0 || filter.text !== undefined;
   const [alive, over] = await Promise.all([
@@ -77,8 +75,9 @@ export async function countJobs(
       ? countRows(db, filter, OVER, [...conditions, sql`j.created_at > now() - ${LATELY}`])
       : countOver(db),
   ]);
-  const counted = [...alive, ...over].filter(({ count }) => count > 0);
-  return Object.fromEntries(counted.map(({ status, count }) => [status, count]));
+  const counts = Object.fromEntries(JOB_STATUSES.map((status) => [status, 0]));
+  for (const { status, count } of [...alive, ...over]) counts[status] = count;
+  return counts as Record<JobStatus, number>;
 }
 
 interface StatusCount extends Record<string, unknown> {
@@ -125,7 +124,7 @@ function statusesOf(statuses: readonly JobStatus[]): SQL {
 }
 
 function matches(text: string): SQL {
-  return sql`(j.id = ${text} or strpos(lower(j.address), lower(${text})) > 0)`;
+  return sql`(j.id = ${text} or ${contains(sql`j.address`, text)})`;
 }
 
 function* conditionsOf(filter: JobFilter): Generator<SQL> {

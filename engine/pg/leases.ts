@@ -2,6 +2,9 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 
+/** Held by the one process that repairs what others left. */
+export const RECONCILER_LEASE = 'reconciler';
+
 /** Takes or renews the lease for `ttlMs`; false while another holds it. */
 export async function takeLease(
   db: Db,
@@ -23,10 +26,10 @@ export async function dropLease(db: Db, name: string, holder: string): Promise<v
   await db.execute(sql`delete from leases where name = ${name} and holder = ${holder}`);
 }
 
-/** How long ago the last lease ran out, 0 while one is held; null when none ever was. */
-export async function secondsWithoutLease(db: Db): Promise<number | null> {
-  const [row] = await db.execute<{ seconds: number | null }>(sql`
-    select greatest(0, extract(epoch from now() - max(expires_at)))::float8 as seconds
-    from leases`);
+/** How long ago the lease ran out, 0 while somebody holds it; null when nobody ever did. */
+export async function secondsWithoutLease(db: Db, name: string): Promise<number | null> {
+  const [row] = await db.execute<{ seconds: number }>(sql`
+    select greatest(0, extract(epoch from now() - expires_at))::float8 as seconds
+    from leases where name = ${name}`);
   return row?.seconds ?? null;
 }

@@ -7,6 +7,7 @@ import type { Position } from '../domain/distance.ts';
 import type { Place } from '../lists/cursors.ts';
 import { anyOf, type Db } from './client.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
+import { contains } from './text-search.ts';
 
 /** The first that applies, from the last to the first; an operator's own account is never offered work. */
 export const DRIVER_STATES = [
@@ -100,17 +101,19 @@ export async function countFleet(
   db: Db,
   rules: FleetRules,
   filter: FleetFilter,
-): Promise<Partial<Record<DriverWord, number>>> {
+): Promise<Record<DriverWord, number>> {
   const rows = await db.execute<{ state: DriverWord; count: number }>(sql`
     select state, count(*)::int as count
     from (select ${stateOf(rules)} as state from drivers d where ${searchOf(filter)}) fleet
     group by state`);
-  return Object.fromEntries(rows.map(({ state, count }) => [state, count]));
+  const counts = Object.fromEntries(DRIVER_STATES.map((state) => [state, 0]));
+  for (const { state, count } of rows) counts[state] = count;
+  return counts as Record<DriverWord, number>;
 }
 
 function searchOf({ text }: FleetFilter): SQL {
   if (text === undefined) return sql`true`;
-  return sql`(d.id = ${text} or strpos(lower(d.name), lower(${text})) > 0)`;
+  return sql`(d.id = ${text} or ${contains(sql`d.name`, text)})`;
 }
 
 /** One driver as the fleet shows him; null when there is no such driver. */

@@ -40,6 +40,11 @@ const CALLS = [
   ...[
     'POST /api/ops/jobs/{id}/assign',
     'GET /api/ops/jobs/{id}/explain',
+    'GET /api/ops/jobs',
+    'GET /api/ops/drivers',
+    'GET /api/ops/drivers/{id}',
+    'GET /api/ops/health',
+    'PUT /api/ops/users/{id}',
     'GET /healthz',
     'GET /readyz',
     'GET /metrics',
