@@ -5,7 +5,7 @@
 
 import { TryAgainError } from '../engine/context.ts';
 import { toJob } from '../engine/domain/job.ts';
-import type { ClaimResult } from '../engine/jobs/claim/claim.ts';
+import type { ClaimResult } from '../engine/jobs/claim/gate.ts';
 import { UnauthorizedError } from './auth.ts';
 import { isOutage } from './outage.ts';
 

@@ -3,8 +3,8 @@
  * A route names its roles in its config; one without roles is open to anyone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Actor } from '../engine/domain/job.ts';
 import type { Engine } from '../engine/engine.ts';
-import type { Actor } from '../engine/pg/jobs.ts';
 import { type Auth, bearer, type Identity, type Role, UnauthorizedError } from './auth.ts';
 import { ApiError } from './errors.ts';
 import { limitCalls } from './rate-limit.ts';

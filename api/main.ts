@@ -42,7 +42,7 @@ await runProcess('api', async () => {
   });
   gateway = feed;
   // Workers count the pushes; how long tasks wait is seen from here as well.
-  createPushMetrics(registry, queues.byLane, engine.ctx.now);
+  createPushMetrics(registry, queues.byLane, engine.now);
   const app = await createApp({
     config,
     engine,
@@ -51,7 +51,7 @@ await runProcess('api', async () => {
     log,
     feed,
     dashboard: createDashboard(queues.queues),
-    pushTest: createPushTest({ db: engine.ctx.db, apns: config.apns, log }),
+    pushTest: createPushTest({ devices: engine.devices, apns: config.apns, log }),
   });
   app.server.on('upgrade', (request, socket, head) => {
     void feed.handleUpgrade(request, socket, head);

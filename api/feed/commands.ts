@@ -94,11 +94,11 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     }
     if (event === 'accept') {
       const { job_id } = data as Static<typeof AcceptBody>;
-      const { status, body } = claimAnswer(await engine.claim(job_id, driverId));
+      const { status, body } = claimAnswer(await engine.jobs.claim(job_id, driverId));
       return status === 200 ? { ok: true, data: body } : failed(body);
     }
     const { job_id, reason } = data as Static<typeof DeclineFrame>;
-    const declined = await engine.decline(job_id, driverId, reason ?? null);
+    const declined = await engine.jobs.decline(job_id, driverId, reason ?? null);
     if (!declined.ok) throw new ApiError('job_not_found');
     return { ok: true };
   }

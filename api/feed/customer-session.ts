@@ -3,7 +3,7 @@
  * driver is who holds one.
  */
 import { isHeld, type Job, type JobStatus, toTime } from '../../engine/domain/job.ts';
-import type { UserEvent } from '../../engine/projection/settler.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import type { Fix } from '../../engine/redis/drivers.ts';
 import type { Identity } from '../auth.ts';
 import type { Connection } from './connection.ts';

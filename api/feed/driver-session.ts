@@ -12,10 +12,10 @@ import {
 } from '../../engine/domain/visibility.ts';
 import { WORLD, type Zone, zonesWithin } from '../../engine/domain/zones.ts';
 import { RADIUS_KM_MAX } from '../../engine/process/config.ts';
-import type { UserEvent } from '../../engine/projection/settler.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
+import type { Deliveries } from '../../engine/pushes/deliveries.ts';
 import type { Fix, KnownDriver } from '../../engine/redis/drivers.ts';
 import type { Connection } from './connection.ts';
-import type { Deliveries } from './deliveries.ts';
 import { eventFrame, textFrame } from './frame.ts';
 import { MARGIN_MAX_KM, Margin } from './margin.ts';
 import type { FeedMetrics } from './metrics.ts';

@@ -21,7 +21,6 @@ import { AUTH_FRAME_MAX, isTooBig } from './client-frames.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { Connection } from './connection.ts';
 import { CustomerSession, type CustomerSessionHost } from './customer-session.ts';
-import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { DriverSession, type DriverSessionHost } from './driver-session.ts';
 import { DriverWatch } from './driver-watch.ts';
 import { FollowedLogs } from './followed-logs.ts';
@@ -66,7 +65,6 @@ export class Gateway {
   readonly #sessionsMax: number;
   readonly #pingMs: number;
   readonly #metrics: FeedMetrics;
-  readonly #deliveries: Deliveries;
   readonly #commands: Commands;
   readonly #logs: FollowedLogs;
   readonly #watch: DriverWatch;
@@ -96,7 +94,6 @@ export class Gateway {
     // With a short DRIVER_STALE_S a pong must come often enough to keep a connected driver fresh.
     this.#pingMs = Math.min(this.#heartbeatMs, settings.driverStaleMs / 3);
     this.#metrics = createFeedMetrics(registry);
-    this.#deliveries = createDeliveries(engine.ctx);
     this.#commands = createCommands(engine, auth);
     this.#sessions = new Sessions(this.#metrics);
     this.#logs = new FollowedLogs(engine.ctx, redisUrl, {
@@ -176,7 +173,6 @@ export class Gateway {
     }
     clearInterval(this.#timer);
     this.#logs.close();
-    await this.#deliveries.close();
   }
 
   /** Says why and closes: a client that reads close codes backs off, one refused by HTTP may not. */
@@ -287,7 +283,7 @@ export class Gateway {
   get #driverHost(): DriverSessionHost {
     return {
       rules: this.#settings,
-      deliveries: this.#deliveries,
+      deliveries: this.#engine.deliveries,
       metrics: this.#metrics,
       now: this.#engine.ctx.now,
       loadDriver: (id) => this.#engine.knowDriver(id),

@@ -1,9 +1,9 @@
 /** The two logs that every gateway follows besides zones: changes of drivers, and what users are told. */
 import { forgetApproval } from '../../engine/drivers/approval.ts';
+import { ensureDrivers } from '../../engine/drivers/ensure.ts';
 import { parseDriverEvent } from '../../engine/drivers/profile.ts';
 import type { Engine } from '../../engine/engine.ts';
-import type { UserEvent } from '../../engine/projection/settler.ts';
-import { ensureDrivers } from '../../engine/projection/zones.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import { runIdOf } from '../../engine/redis/client.ts';
 import { driversLog, usersLog } from '../../engine/redis/keys.ts';
 import type { DriverWatch } from './driver-watch.ts';

@@ -1,6 +1,6 @@
 /** In-app notifications of drivers and customers. */
 import type { Static } from 'typebox';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -18,6 +18,7 @@ const config = { roles: ['driver', 'customer'] } as const;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  const { notifications } = engine;
   app.route({
     method: 'GET',
     url: '/api/notifications',
@@ -32,7 +33,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const identity = identityOf(request);
       const query = pageOf(request.query as Static<typeof PageQuery>);
-      const page = shown(await engine.inbox.list(identity.sub, appOf(identity), query));
+      const page = shown(await notifications.list(identity.sub, appOf(identity), query));
       return { notifications: page.rows.map(notificationView), next_cursor: page.nextCursor };
     },
   });
@@ -53,7 +54,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { id } = request.params as Static<typeof IdParams>;
       const row = ID.test(id)
-        ? await engine.inbox.markRead(identity.sub, appOf(identity), id)
+        ? await notifications.markRead(identity.sub, appOf(identity), id)
         : null;
       if (!row) throw new ApiError('notification_not_found');
       return notificationView(row);

@@ -7,9 +7,9 @@ import type { EngineContext } from '../context.ts';
 import { distanceKm } from '../domain/distance.ts';
 import type { JobRow } from '../domain/job.ts';
 import { WORLD, zonesWithin } from '../domain/zones.ts';
+import { ensureDrivers } from '../drivers/ensure.ts';
 import { listRefusals } from '../pg/drivers.ts';
 import { type Candidate, findWave, markDispatched, saveCandidates } from '../pg/waves.ts';
-import { ensureDrivers } from '../projection/zones.ts';
 import { findCandidates } from '../redis/driver-scripts.ts';
 
 /** The first ring; a plain search of the whole circle costs time with every driver in the city. */

@@ -6,6 +6,7 @@
 import type { EngineContext } from '../context.ts';
 import { type Because, because, distanceFrom, positionOf, roundKm } from '../domain/because.ts';
 import { type Job, type JobRow, toOwnersJob, toTime } from '../domain/job.ts';
+import type { AttemptRow } from '../domain/push.ts';
 import type { DriverState } from '../domain/visibility.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { type DriverRow, findDrivers } from '../pg/drivers.ts';
@@ -18,7 +19,7 @@ import {
   type WaveRow,
 } from '../pg/explain.ts';
 import { findJob } from '../pg/jobs.ts';
-import { type AttemptRow, listAttempts } from '../pg/push-attempts.ts';
+import { listAttempts } from '../pg/push-attempts.ts';
 import { readDriver } from '../redis/drivers.ts';
 
 /** Drivers who had to do with the job are told of up to here, in the order of the waves. */

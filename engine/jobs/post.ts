@@ -4,13 +4,13 @@
  */
 import { createHash, randomBytes } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
-import type { JobRow } from '../domain/job.ts';
+import type { Actor, JobRow } from '../domain/job.ts';
 import { toJobId, WORLD, zoneOf } from '../domain/zones.ts';
 import { isUniqueViolation } from '../pg/client.ts';
 import { findIdempotent } from '../pg/idempotency.ts';
-import { type Actor, findJob, insertJob } from '../pg/jobs.ts';
-import { trySettle } from '../projection/settler.ts';
+import { findJob, insertJob } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
+import { publish } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
 
 export interface PostInput {
@@ -54,7 +54,7 @@ export async function postJob(ctx: EngineContext, input: PostInput): Promise<Pos
     if (earlier) return earlier;
     throw error;
   }
-  await trySettle(ctx, row, run);
+  await publish(ctx, row, run);
   ctx.background(tryDispatchWave(ctx, row));
   return { ok: true, created: true, job: row };
 }
@@ -97,7 +97,7 @@ async function earlierPost(
   const job = await findJob(ctx.db, earlier.jobId);
   if (!job) return null;
   // The call that posted it may have failed before anybody was told.
-  if (job.settledVersion < job.version) await trySettle(ctx, job);
+  if (job.settledVersion < job.version) await publish(ctx, job);
   return { ok: true, created: false, job };
 }
 

@@ -30,6 +30,9 @@ export interface InvalidCursor {
   code: 'invalid_cursor';
 }
 
+/** A page, or the refusal of its cursor. */
+export type Listed<Row> = ({ ok: true } & Page<Row>) | InvalidCursor;
+
 export interface Cursors {
   /**
    * One page: `read` is given the place after which it begins and how many rows to read, one more
@@ -39,7 +42,7 @@ export interface Cursors {
     list: string,
     query: PageQuery,
     read: (after: Place | null, limit: number) => Promise<Row[]>,
-  ): Promise<({ ok: true } & Page<Row>) | InvalidCursor>;
+  ): Promise<Listed<Row>>;
 }
 
 /** Half of a SHA-256 is as hard to guess and keeps cursors short. */

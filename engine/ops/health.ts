@@ -4,7 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
-import { RECONCILER_LEASE, secondsWithoutLease } from '../pg/leases.ts';
+import { MAINTENANCE_LEASE, secondsWithoutLease } from '../pg/leases.ts';
 import { keys } from '../redis/keys.ts';
 import { ALARMS, NOBODY_RECONCILES, type Reading } from './alarms.ts';
 import { createWindow } from './window.ts';
@@ -82,7 +82,7 @@ export function createHealth(ctx: EngineContext): Health {
     async alarms() {
       const [all, unled] = await Promise.all([
         readAll(),
-        secondsWithoutLease(db, RECONCILER_LEASE),
+        secondsWithoutLease(db, MAINTENANCE_LEASE),
       ]);
       const states = ALARMS.map((alarm) => {
         const readings = all.flatMap(({ readings: { [alarm.name]: reading } }) =>

@@ -4,10 +4,11 @@
  * while the row is locked, since a transaction may have waited for another that began later.
  */
 import { sql } from 'drizzle-orm';
+import type { Actor } from '../domain/job.ts';
 import type { Db } from './client.ts';
 import { insertSilence } from './driver-history.ts';
 import { DRIVER_COLUMNS, type DriverChange, type DriverRow } from './drivers.ts';
-import { type Actor, one, type RowOf } from './jobs.ts';
+import { one, type RowOf } from './jobs.ts';
 
 /**
  * Creates the driver (as `pending`) or changes the given fields. `before` is read first, or

@@ -3,11 +3,11 @@
  * Every change that decides what a driver is offered bumps `rev`; what Redis knows follows it.
  */
 import { sql } from 'drizzle-orm';
-import type { DriverCard } from '../domain/job.ts';
+import type { Actor, DriverCard } from '../domain/job.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import { anyOf, type Db } from './client.ts';
 import { insertSilence } from './driver-history.ts';
-import type { Actor, RowOf } from './jobs.ts';
+import type { RowOf } from './jobs.ts';
 
 export type ApprovalStatus = 'pending' | 'approved' | 'suspended';
 

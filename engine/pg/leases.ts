@@ -2,8 +2,8 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 
-/** Held by the one process that repairs what others left. */
-export const RECONCILER_LEASE = 'reconciler';
+/** Held by the one process that sees to the duties. */
+export const MAINTENANCE_LEASE = 'maintenance';
 
 /** Takes or renews the lease for `ttlMs`; false while another holds it. */
 export async function takeLease(

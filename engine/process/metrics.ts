@@ -72,7 +72,7 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
       candidates.observe(count);
     },
     location: (outcome) => locations.inc({ outcome }),
-    reconciled: (kind) => reconciled.inc({ kind }),
+    reconciled: (kind, count = 1) => reconciled.inc({ kind }, count),
     async read(name) {
       const metric = registry.getSingleMetric(name);
       if (!metric) return null;

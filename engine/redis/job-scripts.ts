@@ -124,6 +124,26 @@ export async function claimJob(
   }
 }
 
+/** Jobs of these zones that are being claimed under a lease that is over, on the clock of Redis. */
+export async function listEndedLeases(
+  redis: RedisClient,
+  zones: readonly Zone[],
+  limitPerZone: number,
+): Promise<string[]> {
+  if (zones.length === 0) return [];
+  const [seconds] = await redis.time();
+  const until = Number(seconds) * 1000;
+  const pipeline = redis.pipeline();
+  for (const zone of zones) {
+    pipeline.zrangebyscore(keys.claims(zone), 0, until, 'LIMIT', 0, limitPerZone);
+  }
+  const replies = (await pipeline.exec()) ?? [];
+  return replies.flatMap(([error, ids]) => {
+    if (error) throw error;
+    return ids as string[];
+  });
+}
+
 /** True when this attempt was ended and the job is open again. */
 export async function unclaimJob(
   redis: RedisClient,
@@ -183,28 +203,4 @@ export async function readJobs(
     jobs.push({ payload: rest[i] as string, refused: rest[i + 1] as string[] });
   }
   return { ready: ready === '1', last, jobs };
-}
-
-/** What is known of an offer that is about to be pushed. */
-export type OfferAnswer = 'open' | 'closed' | 'claiming' | 'reserved' | 'unknown' | 'not_ready';
-
-/**
- * May a wave of this job still be pushed? `reserved`: for another driver than `reservedFor`, by news that
- * the caller has not. `unknown`: it is not here, only the row can tell.
- */
-export async function checkOffer(
-  redis: RedisClient,
-  a: { zone: Zone; jobId: string; wave: number; reservedFor: string | null },
-): Promise<OfferAnswer> {
-  const code = await runScript(
-    redis,
-    SCRIPTS.checkOffer,
-    [zoneLog(a.zone).meta, keys.job(a.zone, a.jobId)],
-    [a.wave, a.reservedFor ?? '', runIdOf(redis)],
-  );
-  if (code === 1) return 'open';
-  if (code === 2) return 'claiming';
-  if (code === 3) return 'unknown';
-  if (code === 4) return 'reserved';
-  return code === 0 ? 'closed' : 'not_ready';
 }

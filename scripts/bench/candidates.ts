@@ -2,10 +2,11 @@
  * `bench -- candidates`: who is offered a job, by the engine's rule (available, fresh, nearest first,
  * up to the cap), beside one plain search of the whole circle that knows nothing about drivers.
  */
+
+import { ensureDrivers } from '../../engine/drivers/ensure.ts';
 import { chooseCandidates } from '../../engine/jobs/dispatch.ts';
 import { listDrivers } from '../../engine/pg/drivers.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { ensureDrivers } from '../../engine/projection/zones.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 import { addDrivers, HERE, onOwnStores, postJob, type Stores, startEngine } from './stack.ts';

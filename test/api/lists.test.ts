@@ -128,7 +128,7 @@ test('a cursor is good for its owner and its list, in every process, and nothing
   });
   const filter = { customerId: 'owner' };
   const query = { limit: 5, cursor: next ?? '' };
-  const there = await another.jobLists.list('customer:owner', filter, query);
+  const there = await another.jobs.list('customer:owner', filter, query);
   await another.close();
   expect(there).toMatchObject({ ok: true, rows: [{}, {}], nextCursor: null });
 });

@@ -276,7 +276,7 @@ describe('GET /api/ops/health', () => {
     await health.publish();
     expect((await alarms()).get('nobody reconciles')).toMatchObject({ value: null, ok: false });
     await api.engine.ctx.db.execute(sql`
-      insert into leases (name, holder, expires_at) values ('reconciler', 'y', now())`);
+      insert into leases (name, holder, expires_at) values ('maintenance', 'y', now())`);
     expect((await alarms()).get('nobody reconciles')).toMatchObject({ limit: 10, ok: true });
     expect((await alarms()).get('claims fail')).toMatchObject({ value: 0, limit: 1, ok: true });
     expect((await alarms()).get('pushes wait')).toMatchObject({ value: null, ok: true });

@@ -16,10 +16,10 @@ beforeAll(async () => {
   t = await startTestEngine({}, () => now);
   for (const id of ['winner', 'here', 'elsewhere']) await t.driver(id);
   taken = (await t.post()).id;
-  expect(await t.engine.claim(taken, 'winner')).toMatchObject({ ok: true });
+  expect(await t.engine.jobs.claim(taken, 'winner')).toMatchObject({ ok: true });
 });
 
-const tap = (driverId: string) => t.engine.claim(taken, driverId);
+const tap = (driverId: string) => t.engine.jobs.claim(taken, driverId);
 const suspend = (engine: Engine, id: string) =>
   engine.changeDriver(id, { approvalStatus: 'suspended' });
 

@@ -113,7 +113,7 @@ export async function startTestEngine(
       await engine.tracker.add(known, { ...at, at: now(), heading: null });
     },
     async post(input = {}) {
-      const result = await engine.post({
+      const result = await engine.jobs.post({
         customerId: 'c1',
         address: '1 Main St',
         position: HERE,

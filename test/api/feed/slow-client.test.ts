@@ -122,7 +122,7 @@ describe('a driver who does not read while his feed changes', () => {
       await drive(HERE);
     }
     const gone = jobs[0]?.id ?? '';
-    await t.engine.cancel(gone, 'operator:o1', null);
+    await t.engine.jobs.cancel(gone, 'operator:o1', null);
     client.ws.resume();
     await client.next('feed:snapshot', ({ jobs: held }) => held.length === JOBS - 1);
     expect(client.of('job:new').length).toBeLessThan((RETURNS * JOBS) / 2);

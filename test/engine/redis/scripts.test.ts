@@ -15,7 +15,6 @@ import {
   track,
 } from '../../../engine/redis/driver-scripts.ts';
 import {
-  checkOffer,
   claimJob,
   type PutJobArgs,
   putJob,
@@ -25,6 +24,7 @@ import {
 } from '../../../engine/redis/job-scripts.ts';
 import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
+import { checkOffer } from '../../../engine/redis/offer-script.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
 import { freshRedis } from '../../support/servers.ts';
 

@@ -98,7 +98,7 @@ beforeEach(() => {
   // A client without a past: what an answer does to it is seen from the first push on.
   routes = createApnsRoutes(apnsConfig(t.simulator), log);
   const metrics = createPushMetrics(createRegistry(), t.queues.byLane, Date.now);
-  sender = createSender({ db: t.ctx.db, routes, metrics, log });
+  sender = createSender({ engine: t.engine, routes, metrics, log });
   cleanups.push(() => sender.close());
 });
 

@@ -1,10 +1,9 @@
 /**
- * A reconciler that freezes in the middle of a repair, is replaced, and goes on as if nothing had
+ * A maintenance that freezes in the middle of a repair, is replaced, and goes on as if nothing had
  * happened: what it still sends is fenced by the version that it read, so nobody is told twice.
  */
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -12,7 +11,8 @@ import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';
 import { engineVia } from './support/muster.ts';
 
-const PATIENCE_MS = 30_000;
+const PATIENCE_MS = 25_000;
+const TIMES = { leaseMs: 800, heartbeatMs: 200 };
 
 let t: TestEngine;
 beforeAll(async () => {
@@ -28,32 +28,32 @@ beforeAll(async () => {
 
 async function holderOf(): Promise<string | undefined> {
   const [row] = await t.ctx.db.execute<{ holder: string }>(
-    sql`select holder from leases where name = 'reconciler'`,
+    sql`select holder from leases where name = 'maintenance'`,
   );
   return row?.holder;
 }
 
-describe('a reconciler that freezes and goes on after it was replaced', () => {
+describe('a leader that freezes and goes on after it was replaced', () => {
   it.each([
     ['job.expired', sql`expires_at = now()`],
     ['job.wave_opened', sql`next_wave_at = now()`],
   ])('repeats no %s that its successor has done', async (event, due) => {
     const proxy = await startHoldingProxy(t.databaseUrl);
     cleanups.push(() => proxy.close());
-    const { ctx } = await engineVia(t, { databaseUrl: proxy.url });
+    const engine = await engineVia(t, { databaseUrl: proxy.url });
     const jobs = [await t.post(), await t.post()];
+    // Its duty has read what is due and is about to write: that, and all that follows, is on its way.
+    const frozen = engine.maintenance.start(TIMES);
+    cleanups.push(() => frozen.close());
+    await until(() => frozen.leads());
+    proxy.hold('requests', event);
     for (const { id } of jobs) {
       await t.ctx.db.execute(sql`update jobs set ${due} where id = ${id}`);
     }
-    const frozen = startReconciler(ctx);
-    cleanups.push(() => frozen.close());
-    // It has read that both are due; its first repair, and all that follows, is on its way.
-    proxy.hold('requests', event);
-    const round = frozen.tick();
     await until(() => proxy.holding);
     const before = await holderOf();
 
-    const successor = startReconciler(t.ctx);
+    const successor = t.engine.maintenance.start(TIMES);
     cleanups.push(() => successor.close());
     const happened = async (id: string) =>
       (await listEvents(t.ctx.db, id)).filter((one) => one.type === event).length;
@@ -68,9 +68,9 @@ describe('a reconciler that freezes and goes on after it was replaced', () => {
     const wavesBefore = waves();
 
     proxy.release();
-    await round;
-    // Later rounds leave it to the successor.
-    await frozen.tick();
+    // What it had sent has been answered, and it knows that it no longer leads.
+    await until(() => !frozen.leads());
+    await frozen.runAll();
     expect(await holderOf()).toBe(holder);
     for (const [i, { id }] of jobs.entries()) {
       expect(await happened(id)).toBe(1);

@@ -1,9 +1,9 @@
 import { describe, expect, it } from 'vitest';
-import { newJobAlert, noticeOf } from '../../../engine/domain/notices.ts';
+import { newJobAlert, textOf } from '../../../engine/domain/notifications.ts';
 
 describe('what people are told', () => {
   it('is word for word what the contract says', () => {
-    expect(noticeOf('driver_assigned', 'customer', 'c1', '1 Main St')).toMatchObject({
+    expect(textOf('driver_assigned')).toMatchObject({
       title: 'Driver Assigned',
       body: 'A driver has accepted your job!',
     });

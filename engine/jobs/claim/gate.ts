@@ -1,29 +1,22 @@
 /**
  * The claim: gate in Redis, fenced group commit in Postgres, then the projection.
  * What is promised: 200 and 409 are only ever said of what is in Postgres; nobody is assigned
- * twice; a 503 promises nothing, and the driver's next try gets the truth.
+ * twice; a 503 promises nothing, and the driver's next try gets the truth. A commit that is late is not
+ * undone: it goes on under its lease, and its driver is told by name.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, TryAgainError, withDeadline } from '../../context.ts';
-import {
-  type ClaimRefusal,
-  isClaimable,
-  type JobRow,
-  type JobStatus,
-  refusalOf,
-} from '../../domain/job.ts';
+import { type ClaimRefusal, type JobRow, type JobStatus, refusalOf } from '../../domain/job.ts';
 import { zoneOfJob } from '../../domain/zones.ts';
 import { createApprovals } from '../../drivers/approval.ts';
-import { claimObstacle, fenceJob } from '../../pg/claims.ts';
+import { knowDriver } from '../../drivers/profile.ts';
 import { isServerError } from '../../pg/client.ts';
 import { findJob } from '../../pg/jobs.ts';
-import { createSettler, driverLoadChanged, holds, trySettle } from '../../projection/settler.ts';
-import { inZone, putRow } from '../../projection/zones.ts';
 import { claimJob as askGate, type GateAnswer, unclaimJob } from '../../redis/job-scripts.ts';
-import { expireJob } from '../change.ts';
+import { loadChanged, publish } from '../change.ts';
 import type { CommitOutcome, CommitQueue } from './commit.ts';
-import { fenceLater, withdraw } from './undecided.ts';
+import { type Attempt, askRow, holds, resolveUnknown, type Verdict, withdraw } from './resolve.ts';
 
 export type ClaimResult =
   | { ok: true; job: JobRow }
@@ -36,20 +29,13 @@ const ANSWER_MAX_MS = 900;
 const WAIT_MAX_MS = 500;
 /** In another process nobody tells us: ask again after 5, 10, 20 … ms. */
 const POLL_FIRST_MS = 5;
-/** A commit without an answer for so long has an unknown outcome; the fence ends it. */
-const COMMIT_DEADLINE_MS = 600;
-/** A fence without an answer for so long is repeated behind the answer. */
-const FENCE_DEADLINE_MS = 300;
 /** The row moved on under the claim; more often than this in a row somebody else should look. */
 const STALE_RETRIES = 3;
-const RETRY_AFTER_MS = 200;
-
-interface Attempt {
-  id: string;
-  zone: string;
-  driverId: string;
-  token: string;
-}
+/** A driver is asked to wait at least and at most so long. */
+const RETRY_MIN_MS = 200;
+const RETRY_MAX_MS = 5000;
+/** Of its lease a claim may spend so much in the queue; the rest is for what comes after. */
+const LEASE_SHARE = 0.6;
 
 /** A job that nobody can take any more: who has it, and its row where this process has read it. */
 interface Settled {
@@ -66,27 +52,28 @@ interface Decision {
 
 export type Claims = (jobId: string, driverId: string) => Promise<ClaimResult>;
 
-/** The claim verb of one process; `background` is told of work that goes on after the answer. */
-export function createClaims(
-  ctx: EngineContext,
-  commits: CommitQueue,
-  background: (work: Promise<void>) => void,
-): Claims {
+export function createClaims(ctx: EngineContext, commits: CommitQueue): Claims {
   /** Of all taps on a job in this process one leads, the others wait for what it learns. */
   const leading = new Map<string, Promise<Settled | null>>();
   const isApproved = createApprovals(ctx);
-  const settle = createSettler(ctx, () => commits.idle());
+  const budgetMs = LEASE_SHARE * ctx.settings.claimLeaseMs;
 
   return async function claimJob(jobId, driverId) {
     const started = performance.now();
+    const work = attempt(jobId, driverId);
     let result: ClaimResult;
     try {
-      result = await withDeadline(attempt(jobId, driverId), ANSWER_MAX_MS, late);
+      result = await withDeadline(work, ANSWER_MAX_MS, late);
     } catch (error) {
+      // What is under way goes on, also while the process is stopping.
+      ctx.background(work.catch(() => {}));
       if (!(error instanceof TryAgainError)) {
         ctx.log.warn({ err: error, job: jobId, driver: driverId }, 'claim could not be decided');
       }
-      result = { ok: false, code: 'try_again', retryAfterMs: RETRY_AFTER_MS };
+      const asked = error instanceof TryAgainError ? error.retryAfterMs : 0;
+      const wait = Math.max(RETRY_MIN_MS, asked, commits.expectedMs());
+      const retryAfterMs = Math.min(RETRY_MAX_MS, Math.ceil(wait));
+      result = { ok: false, code: 'try_again', retryAfterMs };
     }
     ctx.metrics.claim(result.ok ? 'won' : result.code, (performance.now() - started) / 1000);
     return result;
@@ -95,6 +82,8 @@ export function createClaims(
   async function attempt(jobId: string, driverId: string): Promise<ClaimResult> {
     const waitUntil = performance.now() + WAIT_MAX_MS;
     if (!(await isApproved(driverId))) return { ok: false, code: 'not_approved' };
+    const zone = zoneOfJob(jobId);
+    if (!zone) return { ok: false, code: 'job_not_found' };
     for (;;) {
       const leader = leading.get(jobId);
       if (!leader) break;
@@ -104,8 +93,6 @@ export function createClaims(
       if (settled.driverId === driverId) return answerOwn(jobId, driverId, settled);
       return { ok: false, code: refusalOf(settled.status) };
     }
-    const zone = zoneOfJob(jobId);
-    if (!zone) return { ok: false, code: 'job_not_found' };
     return lead({ id: jobId, zone, driverId, token: randomUUID() }, waitUntil);
   }
 
@@ -115,13 +102,25 @@ export function createClaims(
     leading.set(a.id, promise);
     let settled: Settled | null = null;
     try {
-      const decision = await decide(a, waitUntil);
+      const decision = (await busyNow(a)) ?? (await decide(a, waitUntil));
       settled = decision.settled;
       return decision.answer;
     } finally {
       leading.delete(a.id);
       resolve(settled);
     }
+  }
+
+  /**
+   * A driver at his limit does not reach the gate: what Redis says of him, his row confirms. Null when he
+   * may try.
+   */
+  async function busyNow(a: Attempt): Promise<Decision | null> {
+    const limit = ctx.settings.driverMaxActiveJobs;
+    if (limit === 0) return null;
+    const known = await knowDriver(ctx, a.driverId);
+    if (!known || known.activeJobs < limit) return null;
+    return decisionOf(a, await askRow(ctx, a));
   }
 
   /** Asks the gate until it is decided; a claim of another process is waited for. */
@@ -146,13 +145,18 @@ export function createClaims(
   async function tap(a: Attempt): Promise<Decision | 'busy' | 'stale'> {
     // What was never sent need not be withdrawn.
     if (ctx.redis.status !== 'ready') throw new TryAgainError('Redis is not connected');
-    const gate = await inZone<GateAnswer>(ctx, a.zone, async () => {
-      const answer = await askGate(ctx.redis, { ...a, leaseMs: ctx.settings.claimLeaseMs });
-      return answer.kind === 'not_ready' ? 'not_ready' : answer;
-    }).catch((error: unknown) => {
-      background(withdraw(ctx, a));
-      throw error;
-    });
+    const expected = commits.expectedMs();
+    if (expected > budgetMs) throw new TryAgainError('claims cannot be made durable', expected);
+    const gate = await askGate(ctx.redis, { ...a, leaseMs: ctx.settings.claimLeaseMs }).catch(
+      (error: unknown) => {
+        ctx.background(withdraw(ctx, a));
+        throw error;
+      },
+    );
+    return afterGate(a, gate);
+  }
+
+  async function afterGate(a: Attempt, gate: GateAnswer): Promise<Decision | 'busy' | 'stale'> {
     switch (gate.kind) {
       case 'busy':
         return 'busy';
@@ -167,78 +171,48 @@ export function createClaims(
       case 'granted':
       case 'mine':
         return commit(a, gate.version);
-      default:
-        return askRow(a);
+      case 'not_ready':
+        // A zone is filled for a job that exists, never for an invented one.
+        if (!(await findJob(ctx.db, a.id))) return refused('job_not_found');
+        await ctx.projection.rebuild(a.zone);
+        return 'stale';
+      case 'ask':
+        return decisionOf(a, await askRow(ctx, a)) ?? 'stale';
     }
   }
 
-  /** Commits a granted claim; every way out tells the truth of the row or promises nothing. */
+  /** Commits a granted claim, however long it takes; every way out tells the truth of the row. */
   async function commit(a: Attempt, version: number): Promise<Decision | 'stale'> {
     let outcome: CommitOutcome;
     try {
-      const row = commits.submit({ jobId: a.id, version, driverId: a.driverId });
-      outcome = await withDeadline(row, COMMIT_DEADLINE_MS, () => new Error('commit is late'));
+      outcome = await commits.submit({ jobId: a.id, version, driverId: a.driverId });
     } catch (error) {
       if (error instanceof TryAgainError || isServerError(error)) {
-        await unclaimJob(ctx.redis, a);
+        await giveUp(a);
         throw error;
       }
-      return fence(a, version);
+      const end = await resolveUnknown(ctx, a, version);
+      if (end === 'fenced') throw new TryAgainError('the claim could not be made durable');
+      const row = await findJob(ctx.db, a.id);
+      return row && holds(row, a.driverId) ? won(row, a.driverId) : 'stale';
     }
     if (outcome.kind === 'won') return won(outcome.row, a.driverId);
-    const decision = await askRow(a);
-    if (decision === 'stale') return decision;
+    const decision = decisionOf(a, await askRow(ctx, a));
     // The row was ahead of Redis, which offers a job that is taken: it is brought there at once.
-    if (decision.settled?.row) background(putRow(ctx, decision.settled.row).then(() => {}));
-    else await unclaimJob(ctx.redis, a);
-    return decision;
+    if (decision?.settled?.row) ctx.background(ctx.projection.put(decision.settled.row));
+    else if (decision) await giveUp(a);
+    return decision ?? 'stale';
   }
 
-  /** The outcome is unknown: end the attempt in Postgres, then the row says who holds the job. */
-  async function fence(a: Attempt, version: number): Promise<Decision | 'stale'> {
-    const row = await withDeadline(
-      fenceJob(ctx.db, a.id, version),
-      FENCE_DEADLINE_MS,
-      () => new TryAgainError('Postgres does not answer'),
-    ).catch((error: unknown) => {
-      background(fenceLater(ctx, a.id, version));
-      throw error;
-    });
-    ctx.metrics.reconciled('claim_fenced');
-    if (row) {
-      background(trySettle(ctx, row));
-      throw new TryAgainError('the claim could not be made durable in time');
-    }
-    const now = await findJob(ctx.db, a.id);
-    return now && holds(now, a.driverId) ? won(now, a.driverId) : askRow(a);
+  /** The attempt surely did not commit: the gate opens again, at once or when Redis answers. */
+  async function giveUp(a: Attempt): Promise<void> {
+    await unclaimJob(ctx.redis, a).catch(() => ctx.background(withdraw(ctx, a)));
   }
 
   function won(row: JobRow, driverId: string): Decision {
-    background(settle(row));
-    background(driverLoadChanged(ctx, driverId));
+    ctx.background(publish(ctx, row));
+    ctx.background(loadChanged(ctx, driverId));
     return { answer: { ok: true, job: row }, settled: settledBy(row) };
-  }
-
-  /** Only the row can tell: his already, refused for a reason, or open under a newer version. */
-  async function askRow(a: Attempt): Promise<Decision | 'stale'> {
-    const row = await findJob(ctx.db, a.id);
-    if (!row) return refused('job_not_found');
-    if (!isClaimable(row.status)) {
-      const answer: ClaimResult = holds(row, a.driverId)
-        ? { ok: true, job: row }
-        : { ok: false, code: refusalOf(row.status) };
-      return { answer, settled: settledBy(row) };
-    }
-    const limit = ctx.settings.driverMaxActiveJobs;
-    const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, limit);
-    if (obstacle === 'job_expired') {
-      // Somebody may have been faster: the row says it, under its new version.
-      await expireJob(ctx, row);
-      return 'stale';
-    }
-    if (obstacle) return refused(obstacle);
-    if ((await putRow(ctx, row)) === 'old') await unclaimJob(ctx.redis, a);
-    return 'stale';
   }
 
   /** Who waited for what he began himself: his row says what became of it. */
@@ -251,6 +225,23 @@ export function createClaims(
     return own && holds(own, driverId)
       ? { ok: true, job: own }
       : { ok: false, code: refusalOf(own?.status ?? status) };
+  }
+}
+
+/** The answer that a verdict means for this driver; null when the gate is to be asked anew. */
+function decisionOf(a: Attempt, verdict: Verdict): Decision | null {
+  switch (verdict.kind) {
+    case 'settled': {
+      const { row } = verdict;
+      const answer: ClaimResult = holds(row, a.driverId)
+        ? { ok: true, job: row }
+        : { ok: false, code: refusalOf(row.status) };
+      return { answer, settled: settledBy(row) };
+    }
+    case 'refused':
+      return refused(verdict.code);
+    case 'open':
+      return null;
   }
 }
 
