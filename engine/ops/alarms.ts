@@ -14,6 +14,8 @@ export interface Alarm {
   whatToDo: string;
   /** A value beyond it is an alarm. */
   limit: number;
+  /** What it is measured by. */
+  metric: string;
   /** The part of this process; empty where it has nothing to do with it. */
   measure(window: Window): Reading;
   /** One value of what all processes measured; null where none did. */
@@ -39,6 +41,7 @@ export const ALARMS: readonly Alarm[] = [
     expression: '`histogram_quantile(0.99, rate(muster_feed_lag_seconds_bucket[1m])) > 1`',
     whatToDo: 'see Redis latency, then the CPU of the api processes',
     limit: 1,
+    metric: 'muster_feed_lag_seconds',
     measure: (window) => window.buckets('muster_feed_lag_seconds', 60),
     combine: (readings) => quantile(0.99, readings),
   },
@@ -63,6 +66,7 @@ export const ALARMS: readonly Alarm[] = [
       '`sum by (lane) (rate(muster_push_total{outcome!="sent"}[5m])) > 0.1 * sum by (lane) (rate(muster_push_total[5m]))`',
     whatToDo: 'by `reason`: see the table below',
     limit: FAILING_MAX,
+    metric: 'muster_push_total',
     measure(window) {
       const count = (lane: string, failed: boolean) =>
         window.increase(
@@ -91,21 +95,23 @@ export const ALARMS: readonly Alarm[] = [
     whatToDo:
       '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason below',
     limit: 0,
+    metric: 'muster_push_paused',
     measure: (window) => reading(window.lowest('muster_push_paused', 60)),
     combine: highest,
   },
   {
-    name: 'notices not done',
-    expression: '`max(muster_push_undone_notices) > 10`',
+    name: 'notifications not done',
+    expression: '`max(muster_push_undone_notifications) > 10`',
     whatToDo: 'customers wait: the alarms above say why',
     limit: 10,
-    ...gaugeOf('muster_push_undone_notices'),
+    ...gaugeOf('muster_push_undone_notifications'),
   },
   {
     name: 'tasks failed for good',
     expression: '`delta(muster_push_tasks{state="failed"}[15m]) > 0`',
     whatToDo: '`/ops/queues` shows which and why; "retry" there pushes no driver twice',
     limit: 0,
+    metric: 'muster_push_tasks',
     // Every worker sees all of them.
     measure: (window) =>
       reading(window.increase('muster_push_tasks', 900, ({ state }) => state === 'failed')),
@@ -117,6 +123,7 @@ export const ALARMS: readonly Alarm[] = [
     whatToDo:
       'more than one program uses the connection of a worker (a proxy?), or its clock jumps: see NTP',
     limit: 0,
+    metric: 'muster_push_total',
     measure: (window) =>
       reading(
         window.increase(
@@ -148,11 +155,12 @@ export const NOBODY_RECONCILES = {
 };
 
 type Labels = Readonly<Record<string, string | undefined>>;
-type Parts = Pick<Alarm, 'measure' | 'combine'>;
+type Parts = Pick<Alarm, 'metric' | 'measure' | 'combine'>;
 
 /** How often a second, of all processes together. */
 function rateOf(metric: string, seconds: number, of?: (labels: Labels) => boolean): Parts {
   return {
+    metric,
     measure(window) {
       const increase = window.increase(metric, seconds, of);
       return reading(increase === null ? null : increase / seconds);
@@ -163,7 +171,7 @@ function rateOf(metric: string, seconds: number, of?: (labels: Labels) => boolea
 
 /** The highest that a process sees now. */
 function gaugeOf(metric: string, of?: (labels: Labels) => boolean): Parts {
-  return { measure: (window) => reading(window.now(metric, of)), combine: highest };
+  return { metric, measure: (window) => reading(window.now(metric, of)), combine: highest };
 }
 
 function reading(value: number | null): Reading {

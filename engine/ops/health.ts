@@ -35,17 +35,7 @@ interface Published {
   readings: Record<string, Reading>;
 }
 
-const METRICS = [
-  'muster_claims_total',
-  'muster_feed_lag_seconds',
-  'muster_feed_resyncs_total',
-  'muster_push_oldest_waiting_seconds',
-  'muster_push_total',
-  'muster_push_paused',
-  'muster_push_undone_notices',
-  'muster_push_tasks',
-  'muster_reconciled_total',
-];
+const METRICS = [...new Set(ALARMS.map(({ metric }) => metric))];
 
 export function createHealth(ctx: EngineContext): Health {
   const { db, redis, metrics, log, now } = ctx;
