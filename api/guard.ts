@@ -52,7 +52,7 @@ export function identityOf(request: FastifyRequest): Identity {
   return request.identity;
 }
 
-/** The caller as the timeline names him. A viewer changes nothing. */
+/** Who calls, as timelines name him. Only routes for those who change something may ask. */
 export function actorOf({ role, sub }: Identity): Actor {
   if (role === 'viewer') throw new ApiError('forbidden');
   return `${role}:${sub}`;

@@ -96,6 +96,9 @@ export const DriverBody = Type.Object(
     ...ProfileFields,
     approval_status: Type.Optional(Type.Enum(['pending', 'approved', 'suspended'])),
     is_operator: Type.Optional(Type.Boolean()),
+    release_jobs: Type.Optional(
+      Type.Boolean({ description: 'With `suspended`: every job that he holds is given back' }),
+    ),
   },
   like({ name: 'Ann', truck_type: 'flatbed', approval_status: 'approved' }),
 );

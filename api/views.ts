@@ -12,10 +12,12 @@ import {
 } from '../engine/domain/job.ts';
 import type { AttemptRow } from '../engine/domain/push.ts';
 import type { NotificationRow } from '../engine/engine.ts';
+import type { ChangeResult } from '../engine/jobs/change.ts';
 import type { Db } from '../engine/pg/client.ts';
 import { type ApprovalStatus, type DriverRow, driverCards } from '../engine/pg/drivers.ts';
 import type { JobEventRow } from '../engine/pg/jobs.ts';
 import type { Identity } from './auth.ts';
+import { ApiError } from './errors.ts';
 
 /** The contract's Driver. */
 export interface DriverView {
@@ -123,4 +125,10 @@ function attemptView(row: AttemptRow): object {
     apns_id: row.apnsId,
     ...(row.apnsUniqueId !== null && { apns_unique_id: row.apnsUniqueId }),
   };
+}
+
+/** The row after a change; throws its refusal. */
+export function changed(result: ChangeResult): JobRow {
+  if (!result.ok) throw new ApiError(result.code);
+  return result.job;
 }

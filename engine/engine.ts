@@ -64,13 +64,13 @@ export interface Engine {
   changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
   setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
   tracker: Tracker;
-  users: Users;
   counters: Counters;
   ops: Ops;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
   deliveries: Deliveries;
+  users: Users;
   /** Epoch ms. */
   now: () => number;
   log: Logger;
@@ -131,7 +131,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     ctx,
     tracker,
-    users,
     counters,
     ops: createOps(ctx, { cursors, counters, health }),
     jobs: createJobs(ctx, { commits, cursors }),
@@ -140,6 +139,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
+    users,
     now,
     log,
     knowDriver: (id) => knowDriver(ctx, id),

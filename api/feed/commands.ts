@@ -98,8 +98,8 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       return status === 200 ? { ok: true, data: body } : failed(body);
     }
     const { job_id, reason } = data as Static<typeof DeclineFrame>;
-    const declined = await engine.jobs.decline(job_id, driverId, reason ?? null);
-    if (!declined.ok) throw new ApiError('job_not_found');
+    const declined = await engine.jobs.decline(job_id, driverId, reason || null);
+    if (!declined.ok) throw new ApiError(declined.code);
     return { ok: true };
   }
 
@@ -109,6 +109,8 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
   ): Promise<Answer> {
     const driver = session.driver ?? (await engine.knowDriver(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
+    // His positions go to nobody.
+    if (driver.suspended) return { ok: true };
     await engine.tracker.add(driver, toFix(body, engine.ctx.now()));
     return { ok: true };
   }

@@ -80,13 +80,13 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       body: DeclineBody,
       optionalBody: true,
       answers: { 204: null },
-      errors: ['job_not_found'],
+      errors: ['not_approved', 'job_not_found'],
     }),
     handler: async (request, reply) => {
       const { id } = request.params as Static<typeof IdParams>;
       const { reason } = request.body as Static<typeof DeclineBody>;
-      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason ?? null);
-      if (!declined.ok) throw new ApiError('job_not_found');
+      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
+      if (!declined.ok) throw new ApiError(declined.code);
       return reply.code(204).send();
     },
   });
@@ -105,7 +105,7 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       params: IdParams,
       body: ProgressBody,
       answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'invalid_transition'],
+      errors: ['not_approved', 'job_not_found', 'invalid_transition'],
     }),
     handler: async (request) => {
       const { id } = request.params as Static<typeof IdParams>;
@@ -133,7 +133,7 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const { id } = request.params as Static<typeof IdParams>;
       const { reason } = request.body as Static<typeof ReleaseBody>;
-      const result = await engine.jobs.release(id, identityOf(request).sub, reason ?? null);
+      const result = await engine.jobs.release(id, identityOf(request).sub, reason || null);
       if (!result.ok) throw new ApiError(result.code);
       return toJob(result.job);
     },

@@ -58,6 +58,8 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request, reply) => {
       const known = await engine.knowDriver(identityOf(request).sub);
       if (!known) throw new ApiError('driver_not_found');
+      // His positions go to nobody.
+      if (known.suspended) return reply.code(204).send();
       const fix = toFix(request.body as Static<typeof LocationBody>, engine.ctx.now());
       await engine.tracker.add(known, fix);
       return reply.code(204).send();
@@ -103,7 +105,10 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
     schema: describeRoute({
       tag: 'operators',
       summary: 'Create, change, approve or suspend a driver',
-      description: 'Fields left out keep their values. Takes effect on live sockets at once.',
+      description:
+        'Fields left out keep their values. Takes effect on live sockets at once. A driver who is ' +
+        'suspended keeps the jobs that he holds, unless `release_jobs` gives them back: until then ' +
+        'nobody but an operator can move them.',
       params: UserParams,
       body: DriverBody,
       answers: { 200: DriverAnswer },
@@ -111,7 +116,14 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
     handler: async (request) => {
       const { id } = request.params as Static<typeof UserParams>;
       const body = request.body as Static<typeof DriverBody>;
-      return driverView(await saveDriver(engine, id, body, identityOf(request)));
+      if (body.release_jobs && body.approval_status !== 'suspended') {
+        const rule = 'comes with approval_status suspended only';
+        throw invalid([{ field: 'release_jobs', rule }]);
+      }
+      const row = await saveDriver(engine, id, body, identityOf(request));
+      // Nothing is his any more that he could not take again: he cannot claim since the row says so.
+      if (body.release_jobs) await engine.jobs.releaseAllOf(id, actorOf(identityOf(request)));
+      return driverView(row);
     },
   });
 }

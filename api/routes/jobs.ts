@@ -2,7 +2,6 @@
 import type { Static } from 'typebox';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { zoneOfJob } from '../../engine/domain/zones.ts';
-import type { ChangeResult } from '../../engine/jobs/change.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
@@ -16,7 +15,6 @@ import { actorOf, identityOf } from '../guard.ts';
 import { JobsQuery, pageOf, shown, statusesOf } from '../lists.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import {
-  AssignBody,
   CancelBody,
   expiryRules,
   IdempotencyHeaders,
@@ -25,7 +23,7 @@ import {
   PostJobBody,
   postRules,
 } from '../schemas.ts';
-import { jobView, jobViews, maySee, timelineView } from '../views.ts';
+import { changed, jobView, jobViews, maySee, timelineView } from '../views.ts';
 
 const tag = 'jobs';
 type Id = Static<typeof IdParams>;
@@ -50,7 +48,7 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       headers: IdempotencyHeaders,
       body: PostJobBody,
       answers: { 201: PostAnswer, 200: PostAnswer },
-      errors: ['idempotency_mismatch'],
+      errors: ['idempotency_mismatch', 'too_many_open_jobs'],
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
@@ -202,28 +200,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { id } = await readJob(db, (request.params as Id).id, identity);
       const { reason } = request.body as Static<typeof CancelBody>;
-      const result = await engine.jobs.cancel(id, actorOf(identity), reason ?? null);
-      return jobView(db, changed(result), identity);
-    },
-  });
-  app.route({
-    method: 'POST',
-    url: '/api/ops/jobs/:id/assign',
-    config: { roles: ['operator'] },
-    schema: describeRoute({
-      tag: 'operators',
-      summary: 'Reserve an open job for one driver',
-      description: 'Only he may accept it; his decline reopens it.',
-      params: IdParams,
-      body: AssignBody,
-      answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'driver_not_found', 'not_approved', ...SETTLED],
-    }),
-    handler: async (request) => {
-      const identity = identityOf(request);
-      const { driver_id } = request.body as Static<typeof AssignBody>;
-      const { id } = request.params as Id;
-      const result = await engine.jobs.assign(id, driver_id, actorOf(identity));
+      const result = await engine.jobs.cancel(id, actorOf(identity), reason || null);
       return jobView(db, changed(result), identity);
     },
   });
@@ -236,9 +213,4 @@ async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> 
   const row = zoneOfJob(id) === null ? null : await findJob(db, id);
   if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');
   return row;
-}
-
-function changed(result: ChangeResult): JobRow {
-  if (!result.ok) throw new ApiError(result.code);
-  return result.job;
 }
