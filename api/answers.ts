@@ -2,8 +2,8 @@
  * What callers are answered, as TypeBox schemas for the generated documents. Answers are built by
  * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
  */
-import { Type } from 'typebox';
-import { EXPLAIN_REASONS } from '../engine/domain/because.ts';
+import { type TOptional, Type } from 'typebox';
+import { EXPLAIN_REASONS, type ExplainReason } from '../engine/domain/because.ts';
 import { JOB_STATUSES } from '../engine/domain/job.ts';
 
 const time = Type.String({ format: 'date-time' });
@@ -169,17 +169,16 @@ const ExplainedDriver = Type.Object(
     distance_km: maybe(km),
     reason: Type.Enum([...EXPLAIN_REASONS], {
       description:
-        'The first reason, in this order, why the job is not in his feed now; `sees_it`: it is. ' +
-        'Of a job that is settled: why it would not be, else `expired` or `closed`.',
+        'The first reason, in this order, why he was not offered the job in the latest wave, or why ' +
+        'it is not in his feed now; `sees_it`: nothing hides it. Of a job that is settled, now: why ' +
+        'it would not be in his feed, else `expired` or `closed`.',
     }),
     value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()], {
       description: 'The value seen: a status, seconds since he was heard of, jobs held, km …',
     }),
-    limit: Type.Optional(
-      Type.Union([Type.String(), Type.Number(), Type.Null()], {
-        description: 'What it was held against, where there is a limit',
-      }),
-    ),
+    limit: Type.Union([Type.String(), Type.Number(), Type.Null()], {
+      description: 'What it was held against, where there is a limit',
+    }),
     waves: Type.Array(Type.Object({ wave: count, distance_km: km }, closed)),
     offered: Type.Boolean({ description: 'He was a candidate, or the job was in his feed' }),
     delivered: Type.Boolean({ description: 'A socket of his was given the job' }),
@@ -224,6 +223,13 @@ export const ExplainAnswer = Type.Object(
         },
         closed,
       ),
+    ),
+    counts: Type.Object(
+      Object.fromEntries(EXPLAIN_REASONS.map((reason) => [reason, Type.Optional(count)])) as Record<
+        ExplainReason,
+        TOptional<typeof count>
+      >,
+      { ...closed, description: 'How many of the others each reason kept out' },
     ),
     considered: Type.Array(ExplainedDriver),
     others: Type.Array(ExplainedDriver),

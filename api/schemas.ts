@@ -143,8 +143,16 @@ export const UserParams = Type.Object({ id: UserId }, closed);
 export const IdParams = Type.Object({ id: AnyId }, closed);
 
 export const ExplainQuery = Type.Object(
-  { driver_id: Type.Optional(UserId) },
-  { ...closed, description: 'Only about this driver' },
+  {
+    driver_id: Type.Optional(Type.String({ ...UserId, description: 'Only about this driver' })),
+    at: Type.Optional(
+      Type.Enum(['wave', 'now'], {
+        default: 'wave',
+        description: 'As it was when the latest wave opened, however long ago, or as it is now',
+      }),
+    ),
+  },
+  closed,
 );
 export const LoginQuery = Type.Object(
   { token: Type.Optional(Type.String({ description: "An operator's token" })) },

@@ -11,7 +11,7 @@ import { cancelJob } from './cancel.ts';
 import type { ChangeResult } from './change.ts';
 import type { CommitQueue } from './claim/commit.ts';
 import { type Claims, createClaims } from './claim/gate.ts';
-import { type ExplainResult, explainJob } from './explain.ts';
+import { type ExplainQuery, type ExplainResult, explainJob } from './explain.ts';
 import { createPosts, type PostInput, type PostResult } from './post.ts';
 import { confirmJob, progressJob } from './progress.ts';
 import { releaseJob } from './release.ts';
@@ -36,7 +36,8 @@ export interface Jobs {
   available(driver: KnownDriver): Promise<Job[]>;
   /** A page of the jobs that fit the filter, newest first. `caller` is whose cursors it takes. */
   list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
-  explain(id: string, driverId?: string): Promise<ExplainResult>;
+  /** Who was offered a job, and why the others were not. */
+  explain(id: string, query: ExplainQuery): Promise<ExplainResult>;
 }
 
 /** The gate of every verb by which a driver works on jobs; claims have it as well. */
@@ -68,6 +69,6 @@ export function createJobs(
       cursors.page(`jobs of ${caller}`, page, (after, limit) =>
         listJobs(ctx.db, { ...filter, after, limit }),
       ),
-    explain: (id, driverId) => explainJob(ctx, id, driverId),
+    explain: (id, query) => explainJob(ctx, id, query),
   };
 }
