@@ -8,6 +8,7 @@ import { expireDuty, wavesDuty } from './expiries.ts';
 import { type Leader, type LeaderTimes, startLeader } from './leader.ts';
 import { leasesDuty } from './leases.ts';
 import { dispatchDuty, notificationDuty, wavePushDuty } from './pushes.ts';
+import { retentionDuty } from './retention.ts';
 import { sweepDuty } from './sweep.ts';
 import { unsettledDuty } from './unsettled.ts';
 
@@ -50,5 +51,6 @@ function dutiesOf(ctx: EngineContext): Duty[] {
     leasesDuty(ctx),
     sweepDuty(ctx),
     foldDuty(ctx),
+    retentionDuty(ctx),
   ];
 }
