@@ -7,7 +7,7 @@ import { hash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
 import { TryAgainError } from '../engine/context.ts';
 import type { AuthConfig } from '../engine/process/config.ts';
-import { createKeySet, type KeySet } from './key-set.ts';
+import { KeySet } from './key-set.ts';
 
 export const ROLES = ['driver', 'customer', 'operator', 'service', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
@@ -60,7 +60,7 @@ const LEEWAY_S = 5;
  * jump, by which keys age; tests hand in their own.
  */
 export function createAuth(config: AuthConfig, clock?: () => number): Auth {
-  const keys = config.jwksUrl ? createKeySet(config.jwksUrl, clock) : null;
+  const keys = config.jwksUrl ? new KeySet(config.jwksUrl, clock) : null;
   const check = keys ? checkByKeys(keys) : checkBySecret(config.secret);
   const options: JWTVerifyOptions = {
     requiredClaims: ['sub', 'exp'],

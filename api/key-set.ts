@@ -33,17 +33,6 @@ const FIRST_USES_MAX = 10_000;
 /** After so long a key that was unknown may have been published. */
 const FIRST_USE_MS = 60_000;
 
-const NO_KEYS: ReadonlyMap<string, Key> = new Map();
-
-export interface KeySet {
-  /** Throws what jose says of a token, or `TryAgainError` when its key is not known yet. */
-  verify(token: string, options: JWTVerifyOptions): Promise<{ payload: JWTPayload; keyId: string }>;
-  /** Waits until the set is recent enough to go by, as far as the provider answers. */
-  refreshed(): Promise<void>;
-  /** Is a key that verified a token still good? As far as is known now; asks again when it is due. */
-  holds(keyId: string): boolean;
-}
-
 interface Key {
   /** The key's own text: the same key is the same entry in every set. */
   id: string;
@@ -51,54 +40,113 @@ interface Key {
   name: string | undefined;
   resolve: ReturnType<typeof createLocalJWKSet>;
 }
+type Keys = ReadonlyMap<string, Key>;
 
-/** `now` is a clock in ms that never jumps. */
-export function createKeySet(url: string, now: () => number = () => performance.now()): KeySet {
-  let keys = NO_KEYS;
+/** Whose token it is, and the key that signed it. */
+export interface Verified {
+  payload: JWTPayload;
+  keyId: string;
+}
+
+const NO_KEYS: Keys = new Map();
+
+export class KeySet {
+  readonly #url: string;
+  readonly #now: () => number;
+  #keys = NO_KEYS;
   /** When the fetch began that brought the keys, and the one that was tried last. */
-  let fetchedAt = Number.NEGATIVE_INFINITY;
-  let triedAt = Number.NEGATIVE_INFINITY;
+  #fetchedAt = Number.NEGATIVE_INFINITY;
+  #triedAt = Number.NEGATIVE_INFINITY;
   /** How many fetches have begun, and which of them brought the keys. */
-  let fetches = 0;
-  let fetched = 0;
-  let fetching: Promise<void> | null = null;
-  let away = false;
+  #fetches = 0;
+  #fetched = 0;
+  #fetching: Promise<void> | null = null;
+  #away = false;
   /** Name of an unknown key → when it came first, and how many fetches had begun then. */
-  const firstUses = new Map<string, { at: number; fetches: number }>();
+  readonly #firstUses = new Map<string, { at: number; fetches: number }>();
 
-  /** Fetches the set, once for all who ask meanwhile. Keys stay as they are when that fails. */
-  function fetchSet(): Promise<void> {
-    fetching ??= (async () => {
-      triedAt = now();
-      fetches++;
-      try {
-        const fresh = await readKeys(url, keys);
-        forgetGone(fresh);
-        keys = fresh;
-        fetchedAt = triedAt;
-        fetched = fetches;
-        away = false;
-      } catch {
-        away = true;
-      } finally {
-        fetching = null;
+  /** `now` is a clock in ms that never jumps. */
+  constructor(url: string, now: () => number = () => performance.now()) {
+    this.#url = url;
+    this.#now = now;
+  }
+
+  /** Throws what jose says of a token, or `TryAgainError` when its key is not known yet. */
+  async verify(token: string, options: JWTVerifyOptions): Promise<Verified> {
+    refuseHopeless(token, options);
+    await this.refreshed();
+    const known = await this.#tryKeys(token, options).catch((error: unknown) => {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed) || !this.#mayFetch()) {
+        throw error;
       }
-    })();
-    return fetching;
+      // The provider may have put another key in the place of this one.
+      return undefined;
+    });
+    if (known) return known;
+    const firstUse = this.#firstUseOf(keyNameOf(token));
+    if (this.#mayFetch()) await inTime(this.#fetch());
+    const found = await this.#tryKeys(token, options);
+    if (found) return found;
+    // A set that was fetched after the token first came does not know its key.
+    if (this.#fetched > firstUse) throw new errors.JWKSNoMatchingKey();
+    const retryAfterMs = Math.max(100, COOLDOWN_MS - (this.#now() - this.#triedAt));
+    throw new TryAgainError('the key of the token is not known yet', Math.ceil(retryAfterMs));
+  }
+
+  /** Waits until the set is recent enough to go by, as far as the provider answers. */
+  async refreshed(): Promise<void> {
+    const isStale = this.#now() - this.#fetchedAt >= STALE_MS;
+    // Of a provider that is known to be away nothing is waited for.
+    if (isStale && !this.#away && this.#mayFetch()) await inTime(this.#fetch());
+    else this.#refreshBeside();
+  }
+
+  /** Is a key that verified a token still good? As far as is known now; asks again when it is due. */
+  holds(keyId: string): boolean {
+    this.#refreshBeside();
+    return this.#goodKeys().has(keyId);
   }
 
   /** The last good keys, as long as they count. */
-  const goodKeys = () => (now() - fetchedAt <= AWAY_MAX_MS ? keys : NO_KEYS);
-  const mayFetch = () => fetching !== null || now() - triedAt >= COOLDOWN_MS;
+  #goodKeys(): Keys {
+    return this.#now() - this.#fetchedAt <= AWAY_MAX_MS ? this.#keys : NO_KEYS;
+  }
 
-  function refreshBeside(): void {
-    if (now() - fetchedAt >= REFRESH_MS && mayFetch()) void fetchSet();
+  #mayFetch(): boolean {
+    return this.#fetching !== null || this.#now() - this.#triedAt >= COOLDOWN_MS;
+  }
+
+  #refreshBeside(): void {
+    if (this.#now() - this.#fetchedAt >= REFRESH_MS && this.#mayFetch()) void this.#fetch();
+  }
+
+  /** Fetches the set, once for all who ask meanwhile. Keys stay as they are when that fails. */
+  #fetch(): Promise<void> {
+    this.#fetching ??= this.#fetchNow().finally(() => {
+      this.#fetching = null;
+    });
+    return this.#fetching;
+  }
+
+  async #fetchNow(): Promise<void> {
+    this.#triedAt = this.#now();
+    const fetch = ++this.#fetches;
+    try {
+      const fresh = await readKeys(this.#url, this.#keys);
+      this.#forgetGone(fresh);
+      this.#keys = fresh;
+      this.#fetchedAt = this.#triedAt;
+      this.#fetched = fetch;
+      this.#away = false;
+    } catch {
+      this.#away = true;
+    }
   }
 
   /** Verifies with every key that fits the header; undefined when none does. */
-  async function tryKeys(token: string, options: JWTVerifyOptions) {
+  async #tryKeys(token: string, options: JWTVerifyOptions): Promise<Verified | undefined> {
     let wrong: unknown;
-    for (const key of goodKeys().values()) {
+    for (const key of this.#goodKeys().values()) {
       try {
         const { payload } = await jwtVerify(token, key.resolve, options);
         return { payload, keyId: key.id };
@@ -114,56 +162,25 @@ export function createKeySet(url: string, now: () => number = () => performance.
   }
 
   /** Of a key that left the set there is nothing to wait for: this very set refuses it. */
-  function forgetGone(fresh: ReadonlyMap<string, Key>): void {
-    for (const { id, name } of keys.values()) {
-      if (!fresh.has(id) && name) firstUses.set(name, { at: now(), fetches: fetches - 1 });
+  #forgetGone(fresh: Keys): void {
+    const before = { at: this.#now(), fetches: this.#fetches - 1 };
+    for (const { id, name } of this.#keys.values()) {
+      if (!fresh.has(id) && name) this.#firstUses.set(name, before);
     }
   }
 
   /** How many fetches had begun when this key came first. */
-  function firstUseOf(name: string): number {
-    const known = firstUses.get(name);
-    if (known && now() - known.at < FIRST_USE_MS) return known.fetches;
-    firstUses.delete(name);
-    firstUses.set(name, { at: now(), fetches });
-    if (firstUses.size > FIRST_USES_MAX) {
-      const [oldest] = firstUses.keys();
-      if (oldest !== undefined) firstUses.delete(oldest);
+  #firstUseOf(name: string): number {
+    const known = this.#firstUses.get(name);
+    if (known && this.#now() - known.at < FIRST_USE_MS) return known.fetches;
+    this.#firstUses.delete(name);
+    this.#firstUses.set(name, { at: this.#now(), fetches: this.#fetches });
+    if (this.#firstUses.size > FIRST_USES_MAX) {
+      const [oldest] = this.#firstUses.keys();
+      if (oldest !== undefined) this.#firstUses.delete(oldest);
     }
-    return fetches;
+    return this.#fetches;
   }
-
-  async function refreshed(): Promise<void> {
-    const isStale = now() - fetchedAt >= STALE_MS;
-    // Of a provider that is known to be away nothing is waited for.
-    if (isStale && !away && mayFetch()) await inTime(fetchSet());
-    else refreshBeside();
-  }
-
-  return {
-    refreshed,
-    holds(keyId) {
-      refreshBeside();
-      return goodKeys().has(keyId);
-    },
-    async verify(token, options) {
-      refuseHopeless(token, options);
-      await refreshed();
-      const known = await tryKeys(token, options).catch((error: unknown) => {
-        if (!(error instanceof errors.JWSSignatureVerificationFailed) || !mayFetch()) throw error;
-        return undefined;
-      });
-      if (known) return known;
-      const firstUse = firstUseOf(keyNameOf(token));
-      if (mayFetch()) await inTime(fetchSet());
-      const found = await tryKeys(token, options);
-      if (found) return found;
-      // A set that was fetched after the token first came does not know its key.
-      if (fetched > firstUse) throw new errors.JWKSNoMatchingKey();
-      const retryAfterMs = Math.max(100, COOLDOWN_MS - (now() - triedAt));
-      throw new TryAgainError('the key of the token is not known yet', Math.ceil(retryAfterMs));
-    },
-  };
 }
 
 /** Waits for a fetch, but not for a provider that hangs. */
@@ -191,10 +208,7 @@ function nameOf(text: string): string {
 }
 
 /** The provider's keys now; those known before keep their entries. Throws when it does not say. */
-async function readKeys(
-  url: string,
-  known: ReadonlyMap<string, Key>,
-): Promise<ReadonlyMap<string, Key>> {
+async function readKeys(url: string, known: Keys): Promise<Keys> {
   const answer = await fetch(url, {
     headers: { accept: 'application/json, application/jwk-set+json' },
     redirect: 'manual',

@@ -1,5 +1,5 @@
 /** What clients may say on the feed, as TypeBox schemas: the data of each frame by event. */
-import { type TSchema, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import { AvailabilityBody, DeclineBody, LocationBody } from '../schemas.ts';
 
 /** Contract section 5: larger frames close with 1009. */
@@ -29,13 +29,16 @@ export const CLIENT_FRAMES = {
   auth: AuthBody,
   heartbeat: HeartbeatBody,
 } satisfies Record<string, TSchema>;
+export type ClientEvent = keyof typeof CLIENT_FRAMES;
+/** The data of each frame, by its event. */
+export type ClientEvents = { [E in ClientEvent]: Static<(typeof CLIENT_FRAMES)[E]> };
 
 /** Is this frame larger than one of its kind may be? */
 export function isTooBig(frame: Buffer): boolean {
   if (frame.length <= FRAME_MAX) return false;
   try {
     const { event } = JSON.parse(frame.toString());
-    return event !== ('auth' satisfies keyof typeof CLIENT_FRAMES);
+    return event !== ('auth' satisfies ClientEvent);
   } catch {
     return true;
   }

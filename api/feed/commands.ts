@@ -14,6 +14,7 @@ import {
   type AcceptBody,
   type AuthBody,
   CLIENT_FRAMES,
+  type ClientEvent,
   type DeclineFrame,
 } from './client-frames.ts';
 import type { Connection } from './connection.ts';
@@ -26,7 +27,6 @@ export type Session = DriverSession | CustomerSession;
 const REF_MAX = 64;
 /** Counted in characters, as the schemas count. */
 const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
-type ClientEvent = keyof typeof CLIENT_FRAMES;
 /** What only drivers may say. */
 const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
 
@@ -56,7 +56,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       const answer = await inTurn(session, frame).catch((error: unknown) => {
         const body = errorBody(error);
         const what = { err: error, event: frame.event };
-        if (body.code === 'internal') engine.ctx.log.error(what, 'a frame failed');
+        if (body.code === 'internal') engine.log.error(what, 'a frame failed');
         return failed(body);
       });
       const { connection } = session;
@@ -88,7 +88,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
     if (event === 'availability') {
       const { online } = data as Static<typeof AvailabilityBody>;
-      const result = await engine.setAvailability(driverId, online);
+      const result = await engine.drivers.setAvailability(driverId, online);
       if (!result.ok) throw new ApiError(result.code);
       return { ok: true, data: driverView(result.driver) };
     }
@@ -107,11 +107,11 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     session: DriverSession,
     body: Static<typeof LocationBody>,
   ): Promise<Answer> {
-    const driver = session.driver ?? (await engine.knowDriver(session.connection.identity.sub));
+    const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
     // His positions go to nobody.
     if (driver.suspended) return { ok: true };
-    await engine.tracker.add(driver, toFix(body, engine.ctx.now()));
+    await engine.drivers.track(driver, toFix(body, engine.now()));
     return { ok: true };
   }
 

@@ -10,11 +10,10 @@ const PER_USER_MAX = 3;
 /** A session and what the gateway keeps of it. */
 export interface Member {
   session: Session;
+  /** By the monotonic clock, as all its times. */
   nextPingAt: number;
   /** When a sign of life of his was last passed on. */
   aliveAt: number;
-  /** Frames without an answer yet. */
-  inbox: number;
 }
 
 export class Sessions {

@@ -1,7 +1,8 @@
 /** The HTTP side of a WebSocket: where the token is, and how an upgrade is refused. */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
-import { bearer } from '../auth.ts';
+import type { Users } from '../../engine/engine.ts';
+import { type Auth, bearer, type Identity, UnauthorizedError } from '../auth.ts';
 
 const TOKEN_PROTOCOL = 'bearer.';
 const SENTENCES = {
@@ -13,8 +14,44 @@ const SENTENCES = {
   try_again: 'This server cannot take a connection now',
 };
 
+type Refuse = (status: number, code: keyof typeof SENTENCES, retryAfterMs?: number) => void;
+
+export interface Admission {
+  auth: Auth;
+  users: Pick<Users, 'isBlocked'>;
+  /** How long this user must wait before he may connect again, ms. */
+  waitMs(identity: Identity): number;
+}
+
+/** Who asks for a connection; null when that was refused. */
+export async function identify(
+  request: IncomingMessage,
+  { auth, users, waitMs }: Admission,
+  refuse: Refuse,
+): Promise<Identity | null> {
+  // Null where the address is none (`GET //`): that must not throw.
+  if (URL.parse(request.url ?? '', 'http://localhost')?.pathname !== '/ws') {
+    refuse(404, 'not_found');
+    return null;
+  }
+  let identity: Identity;
+  try {
+    identity = await auth.verify(tokenOf(request) ?? '');
+  } catch (error) {
+    if (error instanceof UnauthorizedError) refuse(401, 'unauthorized');
+    else refuse(503, 'try_again');
+    return null;
+  }
+  const wait = waitMs(identity);
+  if (await users.isBlocked(identity.sub)) refuse(403, 'blocked');
+  else if (identity.role !== 'driver' && identity.role !== 'customer') refuse(403, 'forbidden');
+  else if (wait > 0) refuse(429, 'rate_limited', wait);
+  else return identity;
+  return null;
+}
+
 /** From the `Authorization` header, or the subprotocol `bearer.<JWT>` (contract section 5). */
-export function tokenOf(request: IncomingMessage): string | null {
+function tokenOf(request: IncomingMessage): string | null {
   const offered = (request.headers['sec-websocket-protocol'] ?? '').split(',');
   const protocol = offered.map((p) => p.trim()).find((p) => p.startsWith(TOKEN_PROTOCOL));
   return bearer(request.headers.authorization) ?? protocol?.slice(TOKEN_PROTOCOL.length) ?? null;

@@ -1,5 +1,4 @@
 /** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
-import type { Static } from 'typebox';
 import { toJob } from '../../engine/domain/job.ts';
 import { AcceptAnswer, AvailableAnswer, JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -30,7 +29,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       answers: { 200: AvailableAnswer },
     }),
     handler: async (request) => {
-      const known = await engine.knowDriver(identityOf(request).sub);
+      const known = await engine.drivers.know(identityOf(request).sub);
       // This very call is a sign of life.
       const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.ctx.now() }) : [];
       return { jobs };
@@ -63,7 +62,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       ],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
+      const { id } = request.params;
       const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
       return reply.code(status).send(body);
     },
@@ -83,8 +82,8 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['not_approved', 'job_not_found'],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof DeclineBody>;
+      const { id } = request.params;
+      const { reason } = request.body;
       const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
       if (!declined.ok) throw new ApiError(declined.code);
       return reply.code(204).send();
@@ -108,8 +107,8 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['not_approved', 'job_not_found', 'invalid_transition'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { status } = request.body as Static<typeof ProgressBody>;
+      const { id } = request.params;
+      const { status } = request.body;
       const identity = identityOf(request);
       const result = await engine.jobs.progress(id, identity.sub, status);
       if (!result.ok) throw new ApiError(result.code);
@@ -131,8 +130,8 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'job_completed', 'job_cancelled', 'job_expired'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof ReleaseBody>;
+      const { id } = request.params;
+      const { reason } = request.body;
       const result = await engine.jobs.release(id, identityOf(request).sub, reason || null);
       if (!result.ok) throw new ApiError(result.code);
       return toJob(result.job);

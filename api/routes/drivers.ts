@@ -2,7 +2,7 @@
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { type DriverChange, type DriverRow, findDriver } from '../../engine/pg/drivers.ts';
+import type { DriverChange, DriverRow } from '../../engine/pg/drivers.ts';
 import { DriverAnswer, MeAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -37,8 +37,8 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['not_approved'],
     }),
     handler: async (request) => {
-      const { online } = request.body as Static<typeof AvailabilityBody>;
-      const result = await engine.setAvailability(identityOf(request).sub, online);
+      const { online } = request.body;
+      const result = await engine.drivers.setAvailability(identityOf(request).sub, online);
       if (!result.ok) throw new ApiError(result.code);
       return driverView(result.driver);
     },
@@ -56,12 +56,12 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['driver_not_found', 'invalid_location'],
     }),
     handler: async (request, reply) => {
-      const known = await engine.knowDriver(identityOf(request).sub);
+      const known = await engine.drivers.know(identityOf(request).sub);
       if (!known) throw new ApiError('driver_not_found');
       // His positions go to nobody.
       if (known.suspended) return reply.code(204).send();
-      const fix = toFix(request.body as Static<typeof LocationBody>, engine.ctx.now());
-      await engine.tracker.add(known, fix);
+      const fix = toFix(request.body, engine.now());
+      await engine.drivers.track(known, fix);
       return reply.code(204).send();
     },
   });
@@ -92,10 +92,8 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const body = request.body as Static<typeof ProfileBody>;
-      return driverView(
-        await saveDriver(engine, identityOf(request).sub, body, identityOf(request)),
-      );
+      const identity = identityOf(request);
+      return driverView(await saveDriver(engine, identity.sub, request.body, identity));
     },
   });
   app.route({
@@ -114,8 +112,8 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof UserParams>;
-      const body = request.body as Static<typeof DriverBody>;
+      const { id } = request.params;
+      const body = request.body;
       if (body.release_jobs && body.approval_status !== 'suspended') {
         const rule = 'comes with approval_status suspended only';
         throw invalid([{ field: 'release_jobs', rule }]);
@@ -134,7 +132,7 @@ async function saveDriver(
   body: Static<typeof DriverBody>,
   by: Identity,
 ): Promise<DriverRow> {
-  const isNew = body.name === undefined && !(await findDriver(engine.ctx.db, id));
+  const isNew = body.name === undefined && !(await engine.drivers.find(id));
   if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
     by: actorOf(by),
@@ -143,16 +141,15 @@ async function saveDriver(
     ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
     ...(body.is_operator !== undefined && { isOperator: body.is_operator }),
   };
-  return engine.changeDriver(id, change);
+  return engine.drivers.change(id, change);
 }
 
 async function readMe(engine: Engine, id: string): Promise<Static<typeof MeAnswer>> {
-  const { db } = engine.ctx;
   const [row, counters, known] = await Promise.all([
-    findDriver(db, id),
+    engine.drivers.find(id),
     engine.counters.of(id),
     // Redis has the newest position; without it the one in Postgres is at most 10 s behind.
-    engine.knowDriver(id).catch(() => null),
+    engine.drivers.know(id).catch(() => null),
   ]);
   if (!row) throw new ApiError('driver_not_found');
   const fix = known?.fix ?? lastFix(row);

@@ -1,5 +1,4 @@
 /** For operators: why a driver got an offer, or none. */
-import type { Static } from 'typebox';
 import { CONSIDERED_MAX, type Explanation, OTHERS_MAX } from '../../engine/jobs/explain.ts';
 import { ExplainAnswer } from '../answers.ts';
 import { READERS } from '../auth.ts';
@@ -27,8 +26,8 @@ export function explainRoute(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'driver_not_found'],
     }),
     handler: async (request): Promise<Explanation> => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { driver_id, at = 'wave' } = request.query as Static<typeof ExplainQuery>;
+      const { id } = request.params;
+      const { driver_id, at = 'wave' } = request.query;
       const result = await engine.jobs.explain(id, { driverId: driver_id, at });
       if (!result.ok) throw new ApiError(result.code);
       return result.explanation;

@@ -26,7 +26,6 @@ import {
 import { changed, jobView, jobViews, maySee, timelineView } from '../views.ts';
 
 const tag = 'jobs';
-type Id = Static<typeof IdParams>;
 
 export function jobRoutes(app: HttpApp, deps: RouteDeps): void {
   postRoute(app, deps);
@@ -52,7 +51,7 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
-      const body = request.body as Static<typeof PostJobBody>;
+      const body = request.body;
       const key = request.headers['idempotency-key'];
       const input = toPostInput(identity, body, typeof key === 'string' ? key : undefined);
       const late = expiryRules(body, engine.ctx.now());
@@ -110,7 +109,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const query = request.query as Static<typeof JobsQuery>;
+      const query = request.query;
       const { sub, role } = identity;
       const filter = {
         statuses: statusesOf(query.status),
@@ -134,7 +133,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      return jobView(db, await readJob(db, (request.params as Id).id, identity), identity);
+      return jobView(db, await readJob(db, request.params.id, identity), identity);
     },
   });
   app.route({
@@ -151,7 +150,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, (request.params as Id).id, identity);
+      const { id } = await readJob(db, request.params.id, identity);
       const [transitions, attempts] = await Promise.all([
         listEvents(db, id),
         readsAll(identity.role) ? engine.pushes.attemptsOf(id) : [],
@@ -178,7 +177,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const result = await engine.jobs.confirm((request.params as Id).id, actorOf(identity));
+      const result = await engine.jobs.confirm(request.params.id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
   });
@@ -198,8 +197,8 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, (request.params as Id).id, identity);
-      const { reason } = request.body as Static<typeof CancelBody>;
+      const { id } = await readJob(db, request.params.id, identity);
+      const { reason } = request.body;
       const result = await engine.jobs.cancel(id, actorOf(identity), reason || null);
       return jobView(db, changed(result), identity);
     },

@@ -1,5 +1,4 @@
 /** In-app notifications of drivers and customers. */
-import type { Static } from 'typebox';
 import type { App } from '../../engine/domain/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
@@ -32,7 +31,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const query = pageOf(request.query as Static<typeof PageQuery>);
+      const query = pageOf(request.query);
       const page = shown(await notifications.list(identity.sub, appOf(identity), query));
       return { notifications: page.rows.map(notificationView), next_cursor: page.nextCursor };
     },
@@ -52,7 +51,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = request.params as Static<typeof IdParams>;
+      const { id } = request.params;
       const row = ID.test(id)
         ? await notifications.markRead(identity.sub, appOf(identity), id)
         : null;

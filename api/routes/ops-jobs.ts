@@ -1,5 +1,4 @@
 /** What operators do with single jobs: reserve, give back, offer again. */
-import type { Static } from 'typebox';
 import { JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -10,7 +9,6 @@ import { changed, jobView } from '../views.ts';
 const tag = 'operators';
 const config = { roles: ['operator'] } as const;
 const SETTLED = ['already_accepted', 'job_cancelled', 'job_expired', 'job_completed'] as const;
-type Id = Static<typeof IdParams>;
 
 export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
   const { db } = engine.ctx;
@@ -29,8 +27,8 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { driver_id } = request.body as Static<typeof AssignBody>;
-      const { id } = request.params as Id;
+      const { driver_id } = request.body;
+      const { id } = request.params;
       const result = await engine.jobs.assign(id, driver_id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
@@ -53,8 +51,8 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = request.params as Id;
-      const { reason } = request.body as Static<typeof ReleaseBody>;
+      const { id } = request.params;
+      const { reason } = request.body;
       const result = await engine.jobs.releaseByOperator(id, actorOf(identity), reason || null);
       return jobView(db, changed(result), identity);
     },
@@ -75,7 +73,7 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = request.params as Id;
+      const { id } = request.params;
       const result = await engine.jobs.dispatchAgain(id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },

@@ -1,5 +1,4 @@
 /** Who may not come in at all, whatever his token says. */
-import type { Static } from 'typebox';
 import { UserAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -23,8 +22,8 @@ export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
       answers: { 200: UserAnswer },
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof UserParams>;
-      const { blocked } = request.body as Static<typeof BlockBody>;
+      const { id } = request.params;
+      const { blocked } = request.body;
       const { sub, role } = identityOf(request);
       // Nobody but an operator could let him in again, and he may be the only one.
       if (blocked && id === sub) throw invalid([{ field: 'id', rule: 'must not be your own' }]);

@@ -1,10 +1,10 @@
 /** The verbs of jobs, bound to the engine's systems: what api and workers may do with a job. */
 import type { EngineContext } from '../context.ts';
 import type { Actor, Job, JobRow, Progress } from '../domain/job.ts';
-import { createApprovals } from '../drivers/approval.ts';
 import type { Cursors, Listed, PageQuery } from '../lists/cursors.ts';
 import { type JobFilter, listJobs } from '../pg/job-lists.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
+import { listActive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
 import { cancelJob } from './cancel.ts';
@@ -34,6 +34,8 @@ export interface Jobs {
   dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
   /** What a driver is offered now, nearest first: what his feed must equal. */
   available(driver: KnownDriver): Promise<Job[]>;
+  /** A customer's jobs that are not over, as the customer sees them. */
+  active(customerId: string): Promise<Job[]>;
   /** A page of the jobs that fit the filter, newest first. `caller` is whose cursors it takes. */
   list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
   /** Who was offered a job, and why the others were not. */
@@ -47,7 +49,7 @@ export function createJobs(
   ctx: EngineContext,
   { commits, cursors }: { commits: CommitQueue; cursors: Cursors },
 ): Jobs {
-  const isApproved = createApprovals(ctx);
+  const { isApproved } = ctx.drivers;
   return {
     post: createPosts(ctx),
     claim: createClaims(ctx, commits),
@@ -65,6 +67,7 @@ export function createJobs(
     releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
     dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
     available: (driver) => listAvailable(ctx, driver),
+    active: (customerId) => listActive(ctx, customerId),
     list: (caller, filter, page) =>
       cursors.page(`jobs of ${caller}`, page, (after, limit) =>
         listJobs(ctx.db, { ...filter, after, limit }),

@@ -2,7 +2,7 @@
 import type { EngineContext } from '../context.ts';
 import { connectPg } from '../pg/client.ts';
 import { foldDuty } from './counters.ts';
-import { driversDuty } from './drivers.ts';
+import { driversDuty, driversSweepDuty } from './drivers.ts';
 import type { Duty } from './duty.ts';
 import { expireDuty, wavesDuty } from './expiries.ts';
 import { type Leader, type LeaderTimes, startLeader } from './leader.ts';
@@ -48,6 +48,7 @@ function dutiesOf(ctx: EngineContext): Duty[] {
     wavePushDuty(ctx),
     notificationDuty(ctx),
     driversDuty(ctx),
+    driversSweepDuty(ctx),
     leasesDuty(ctx),
     sweepDuty(ctx),
     foldDuty(ctx),

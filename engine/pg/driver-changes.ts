@@ -65,7 +65,7 @@ export async function setOnline(
     with before as materialized (select * from drivers where id = ${id} for update),
     d as (
       update drivers set online = ${online}::boolean, rev = drivers.rev + 1, updated_at = now(),
-        seen_at = greatest(drivers.seen_at, now())
+        seen_at = now()
       from before where drivers.id = before.id returning drivers.*),
     event as (
       insert into driver_events (driver_id, at, what, was, became, actor)

@@ -45,7 +45,7 @@ export interface PositionSample {
 export async function insertPositions(db: Db, samples: readonly PositionSample[]): Promise<void> {
   await db.execute(sql`
     insert into driver_positions (driver_id, at, lat, lng)
-    select d.id, to_timestamp(s.at / 1000), s.lat, s.lng
+    select d.id, least(to_timestamp(s.at / 1000), now()), s.lat, s.lng
     from jsonb_to_recordset(${JSON.stringify(samples)}::text::jsonb)
       as s(id text, lat float8, lng float8, at float8)
     cross join lateral (select * from drivers where id = s.id offset 0) d

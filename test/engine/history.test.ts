@@ -26,17 +26,17 @@ const samplesOf = (id: string) =>
 describe('changes of a driver', () => {
   it('are on record with who made them and why; what stays the same is not', async () => {
     const by = 'operator:op';
-    await t.engine.changeDriver('ann', { name: 'Ann', by: 'driver:ann' });
-    await t.engine.changeDriver('ann', { approvalStatus: 'approved', by });
-    await t.engine.changeDriver('ann', { name: 'Anne', by: 'driver:ann' });
-    await t.engine.setAvailability('ann', true);
-    await t.engine.setAvailability('ann', true);
+    await t.engine.drivers.change('ann', { name: 'Ann', by: 'driver:ann' });
+    await t.engine.drivers.change('ann', { approvalStatus: 'approved', by });
+    await t.engine.drivers.change('ann', { name: 'Anne', by: 'driver:ann' });
+    await t.engine.drivers.setAvailability('ann', true);
+    await t.engine.drivers.setAvailability('ann', true);
     const suspended = {
       approvalStatus: 'suspended',
       truckType: 'van',
       reason: 'No licence',
     } as const;
-    await t.engine.changeDriver('ann', { ...suspended, by });
+    await t.engine.drivers.change('ann', { ...suspended, by });
     expect(await changesOf('ann')).toEqual([
       {
         ...{ what: 'approval_status', was: null, became: 'pending', actor: 'driver:ann' },
@@ -55,10 +55,10 @@ describe('changes of a driver', () => {
 
   it('made at once leave a chain without gaps', async () => {
     const statuses = ['approved', 'suspended', 'pending'] as const;
-    await t.engine.changeDriver('chain', { name: 'C' });
+    await t.engine.drivers.change('chain', { name: 'C' });
     await Promise.all(
       Array.from({ length: 12 }, (_, i) =>
-        t.engine.changeDriver('chain', { approvalStatus: statuses[i % 3] ?? 'pending' }),
+        t.engine.drivers.change('chain', { approvalStatus: statuses[i % 3] ?? 'pending' }),
       ),
     );
     const changes = (await changesOf('chain')).filter(({ what }) => what === 'approval_status');
@@ -74,17 +74,17 @@ describe('changes of a driver', () => {
       update drivers set seen_at = now() - interval '1 hour' where id = 'quiet'`);
     const heard = async () => (await changesOf('quiet')).filter(({ what }) => what === 'heard');
     await silent();
-    const seen = { id: 'quiet', lat: null, lng: null, at: null, seenAt: Date.now() };
+    const seen = { id: 'quiet', lat: null, lng: null, at: null, seenAgeMs: 0 };
     await saveLastSeen(t.ctx.db, [seen], t.ctx.settings.driverStaleMs);
     await saveLastSeen(t.ctx.db, [seen], t.ctx.settings.driverStaleMs);
     expect(await heard()).toMatchObject([{ actor: 'muster' }]);
     await silent();
-    await t.engine.setAvailability('quiet', true);
+    await t.engine.drivers.setAvailability('quiet', true);
     expect(await heard()).toHaveLength(2);
     // An hour in which he was offline is no silence.
-    await t.engine.setAvailability('quiet', false);
+    await t.engine.drivers.setAvailability('quiet', false);
     await silent();
-    await t.engine.setAvailability('quiet', true);
+    await t.engine.drivers.setAvailability('quiet', true);
     expect(await heard()).toHaveLength(2);
   });
 });
@@ -92,7 +92,7 @@ describe('changes of a driver', () => {
 describe('positions', () => {
   it('are sampled of who is available and moves, once in a while', async () => {
     await t.driver('mover');
-    await t.engine.setAvailability('mover', false);
+    await t.engine.drivers.setAvailability('mover', false);
     await t.ctx.db.execute(sql`delete from driver_positions`);
     const samples = createSamples(t.ctx);
     const everyMs = t.ctx.settings.positionHistoryS * 1000;
@@ -100,7 +100,7 @@ describe('positions', () => {
     const at = (km: number, ms: number, id = 'mover') => [{ id, ...northOf(km), at: start + ms }];
     await samples.take(at(0, 0));
     expect(await samplesOf('mover')).toEqual([]);
-    await t.engine.setAvailability('mover', true);
+    await t.engine.drivers.setAvailability('mover', true);
     // Where he is when he becomes available.
     expect(await samplesOf('mover')).toHaveLength(1);
     await samples.take(at(1, everyMs));
@@ -113,9 +113,9 @@ describe('positions', () => {
 
   it('of the tracker get there by themselves', async () => {
     await t.driver('tracked');
-    const known = await t.engine.knowDriver('tracked');
+    const known = await t.engine.drivers.know('tracked');
     if (!known) throw new Error('not known');
-    await t.engine.tracker.add(known, { ...northOf(1), at: Date.now(), heading: null });
+    await t.engine.drivers.track(known, { ...northOf(1), at: Date.now(), heading: null });
     await until(async () => (await samplesOf('tracked')).length > 0);
   });
 

@@ -92,7 +92,7 @@ describe('the upgrade', () => {
   it('is tried again later while the identity provider is away', async () => {
     const away = { secret: undefined, issuer: undefined, audience: undefined };
     const auth = createAuth({ ...away, jwksUrl: 'http://127.0.0.1:9/jwks.json' });
-    const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, auth });
+    const { url } = await serveGateway(t.engine, { auth });
     const { privateKey } = await generateKeyPair('ES256');
     const token = await new SignJWT({ role: 'driver', sub: 'u1', exp: Date.now() })
       .setProtectedHeader({ alg: 'ES256' })
@@ -105,7 +105,7 @@ describe('the upgrade', () => {
   });
 
   it('of one too many is closed with 1013, after an error that says so', async () => {
-    const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, sessionsMax: 1 });
+    const { url } = await serveGateway(t.engine, { sessionsMax: 1 });
     const first = await TestClient.connect(url, 'customer', 'c1');
     const headers = { authorization: `Bearer ${await tokenFor('customer', 'c2')}` };
     const ws = new WebSocket(url, { headers });
