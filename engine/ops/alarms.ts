@@ -25,7 +25,7 @@ export interface Alarm {
 /** Per cent of the sends, or of the time, that a lane may fail before somebody looks. */
 const FAILING_MAX = 0.1;
 const LANES = ['critical', 'nearby'] as const;
-const REPAIRS = /^(lease_ended|job_settled|driver_synced)$/;
+const REPAIRS = /^(lease_ended|job_settled|driver_synced|driver_indexed)$/;
 
 export const ALARMS: readonly Alarm[] = [
   {
@@ -137,7 +137,7 @@ export const ALARMS: readonly Alarm[] = [
   {
     name: 'repairs',
     expression:
-      '`rate(muster_reconciled_total{kind=~"lease_ended\\|job_settled\\|driver_synced"}[5m]) > 0.1`',
+      '`rate(muster_reconciled_total{kind=~"lease_ended\\|job_settled\\|driver_synced\\|driver_indexed"}[5m]) > 0.1`',
     whatToDo:
       'processes die or Redis is unreachable: the repairs work, find out why they are needed',
     limit: 0.1,
