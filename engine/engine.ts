@@ -9,13 +9,18 @@ import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
 import { type Health, startHealth } from './health.ts';
+import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createCursors } from './lists/cursors.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
 import { createNotifications, type Notifications } from './notifications/notifications.ts';
+import { createHealth } from './ops/health.ts';
+import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
+import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
@@ -75,6 +80,8 @@ export interface Engine {
   drivers: Drivers;
   logs: Logs;
   settings: DispatchConfig;
+  counters: Counters;
+  ops: Ops;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
@@ -114,27 +121,34 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
   let users: Users;
   let health: Health;
+  let cursorKey: Buffer;
   try {
     await reachStores(pg.db, redis, log);
     await clock.measure();
     await drivers.ensure();
     users = await createUsers(ctx);
     health = await startHealth({ db: pg.db, redis, log });
+    cursorKey = await readSecret(pg.db, 'cursors');
   } catch (error) {
     clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
+  const cursors = createCursors(cursorKey);
+  const counters = createCounters(ctx);
+  const alarms = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
   return {
     ctx,
     drivers,
     settings,
-    jobs: createJobs(ctx, commits),
+    counters,
+    ops: createOps(ctx, { cursors, counters, health: alarms }),
+    jobs: createJobs(ctx, { commits, cursors }),
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
-    notifications: createNotifications(ctx),
+    notifications: createNotifications(ctx, cursors),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,

@@ -2,23 +2,21 @@
 import type { Static } from 'typebox';
 import type { JobRow } from '../../engine/domain/job.ts';
 import type { Engine, PostInput } from '../../engine/engine.ts';
-import { listJobs } from '../../engine/pg/jobs.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { actorOf, identityOf } from '../guard.ts';
+import { JobsQuery, pageOf, shown, statusesOf } from '../lists.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import {
   CancelBody,
   expiryRules,
   IdempotencyHeaders,
   IdParams,
-  JobsQuery,
   NoBody,
   PostJobBody,
-  pageOf,
   postRules,
 } from '../schemas.ts';
 import { changed, maySee, readerOf, timelineView } from '../views.ts';
@@ -100,20 +98,24 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
       summary: 'Jobs, newest first',
       description:
         'A customer sees his, a driver those he holds or held, an operator all. The next page is ' +
-        'asked for with `before`, the id of the last job of this one.',
+        'asked for with the `next_cursor` of this one; it is null on the last.',
       query: JobsQuery,
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
       const query = request.query;
-      const rows = await listJobs(engine.ctx.db, {
-        ...pageOf(query),
-        ...(query.status !== undefined && { status: query.status }),
-        ...(identity.role === 'customer' && { customerId: identity.sub }),
-        ...(identity.role === 'driver' && { driverId: identity.sub }),
-      });
-      return { jobs: await engine.jobs.views(rows, readerOf(identity)) };
+      const { sub, role } = identity;
+      const filter = {
+        statuses: statusesOf(query.status),
+        ...(role === 'customer' && { customerId: sub }),
+        ...(role === 'driver' && { driverId: sub }),
+      };
+      const page = shown(await engine.jobs.list(`${role}:${sub}`, filter, pageOf(query)));
+      return {
+        jobs: await engine.jobs.views(page.rows, readerOf(identity)),
+        next_cursor: page.nextCursor,
+      };
     },
   });
   app.route({
