@@ -2,6 +2,7 @@
  * What the systems of the engine work with. `Resources` are what a process brings; `EngineContext` adds the
  * systems that verbs need. Both are made once by `createEngine`, and stay inside the engine.
  */
+import type { Drivers } from './drivers/drivers.ts';
 import type { Db } from './pg/client.ts';
 import type { DispatchConfig } from './process/config.ts';
 import type { Projection } from './projection/projection.ts';
@@ -47,11 +48,12 @@ export interface Resources {
   log: Logger;
   /** Takes work that goes on after the answer; a process that stops lets it finish. */
   background: (work: Promise<unknown>) => void;
-  /** Epoch ms. */
+  /** Epoch ms by the clock of Redis: whatever was stamped there may be compared with it. */
   now: () => number;
 }
 
 export interface EngineContext extends Resources {
   projection: Projection;
   settler: Settler;
+  drivers: Drivers;
 }

@@ -6,15 +6,8 @@ import { createBackground } from './background.ts';
 import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from './context.ts';
 
 import { createDevices, type Devices } from './devices/devices.ts';
-import { forgetApproval } from './drivers/approval.ts';
-import { ensureDrivers } from './drivers/ensure.ts';
-import {
-  type AvailabilityResult,
-  changeDriver,
-  knowDriver,
-  setAvailability,
-} from './drivers/profile.ts';
-import { createTracker, type TrackedFix, type Tracker } from './drivers/track.ts';
+import { createDrivers, type Drivers } from './drivers/drivers.ts';
+import type { TrackedFix } from './drivers/parts.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
@@ -22,7 +15,6 @@ import { createMaintenance, type Maintenance } from './maintenance/maintenance.t
 import { createNotifications, type Notifications } from './notifications/notifications.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
-import type { DriverChange, DriverRow } from './pg/drivers.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
@@ -30,11 +22,12 @@ import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
-import type { KnownDriver } from './redis/drivers.ts';
+import { createRedisClock } from './redis/clock.ts';
+import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
-export type { TrackedFix } from './drivers/track.ts';
+export type { TrackedFix } from './drivers/parts.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
@@ -46,6 +39,7 @@ export { onceDecided, reservedDriver } from './pushes/offers.ts';
 export type { Pushes, WavePhone } from './pushes/pushes.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
+export type { Users } from './users/blocked.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -54,7 +48,8 @@ export interface EngineOptions {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
-  now?: () => number;
+  /** A clock of this process that never jumps, ms; only differences count. */
+  elapsed?: () => number;
   /** Where the channels are heard, if not at `redisUrl`: tests put a faulty network between. */
   subscriberUrl?: string;
   /** Hears where drivers are, as far as this process took it in. */
@@ -65,17 +60,15 @@ export interface Engine {
   ctx: EngineContext;
   jobs: Jobs;
   maintenance: Maintenance;
+  drivers: Drivers;
   logs: Logs;
   settings: DispatchConfig;
-  knowDriver(id: string): Promise<KnownDriver | null>;
-  changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
-  setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
-  tracker: Tracker;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
   deliveries: Deliveries;
-  /** Epoch ms. */
+  users: Users;
+  /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
   /** Waits for the work after the answers, then closes the stores. */
@@ -92,10 +85,12 @@ const REDIS_START_MS = 10_000;
 
 /** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { settings, push, metrics, log, now = Date.now } = options;
+  const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
   const pg = connectPg(options.databaseUrl);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
   const background = createBackground(log);
+  const clock = createRedisClock(redis, elapsed);
+  const { now } = clock;
   const resources: Resources = {
     db: pg.db,
     redis,
@@ -106,27 +101,32 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     background: background.add,
     now,
   };
+  const onTracked = options.onTracked ?? (() => {});
+  const drivers = createDrivers({ ...resources, elapsed, onTracked });
   const projection = createProjection(resources);
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
-  const ctx: EngineContext = { ...resources, projection, settler };
+  const ctx: EngineContext = { ...resources, projection, settler, drivers };
+  let users: Users;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
     }
     await whenReady(redis, REDIS_START_MS);
-    await ensureDrivers(ctx);
+    await clock.measure();
+    await drivers.ensure();
+    users = await createUsers(ctx);
   } catch (error) {
+    clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
-  const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
   const deliveries = createDeliveries(ctx);
   return {
     ctx,
+    drivers,
     settings,
-    tracker,
     jobs: createJobs(ctx, commits),
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
@@ -134,20 +134,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
+    users,
     now,
     log,
-    knowDriver: (id) => knowDriver(ctx, id),
-    async changeDriver(id, change) {
-      const row = await changeDriver(ctx, id, change);
-      forgetApproval(ctx, id);
-      return row;
-    },
-    setAvailability: (id, online) => setAvailability(ctx, id, online),
     async close() {
-      await tracker.close();
+      await drivers.close();
       await deliveries.close();
       background.add(settler.idle());
       await background.drain();
+      clock.close();
       redis.disconnect();
       await pg.close();
     },

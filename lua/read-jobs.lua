@@ -10,6 +10,7 @@
 -- ARGV[6] jobs in a page
 -- ARGV[7..] ids: these jobs, as far as they are open still
 -- Returns {ready, last, ids beyond the page, payload, refused pairs, payload, refused pairs, …}.
+-- @include lib/meridian.lua
 local meta, jobs = KEYS[1], KEYS[2]
 local prefix, lng, lat, radius, run = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 local page, ids = tonumber(ARGV[6]), {}
@@ -23,7 +24,7 @@ if not isReady then return reply end
 if #ids == 0 and lng == '' then
   ids = redis.call('ZRANGE', jobs, 0, -1)
 elseif #ids == 0 then
-  ids = redis.call('GEOSEARCH', jobs, 'FROMLONLAT', lng, lat, 'BYRADIUS', radius, 'km')
+  ids = redis.call('GEOSEARCH', jobs, 'FROMLONLAT', west(lng), lat, 'BYRADIUS', radius, 'km')
 end
 for i, id in ipairs(ids) do
   if i > page then

@@ -116,14 +116,14 @@ export class Feed {
     this.#watch.reload();
     for (const { session } of this.sessions.members()) {
       if (session.role !== 'driver') continue;
-      if (session.driver) void this.#engine.tracker.add(session.driver, session.driver.fix);
+      if (session.driver) void this.#engine.drivers.track(session.driver, session.driver.fix);
       session.reload();
     }
   }
 
   #hostOfWatch(): DriverWatchHost {
     return {
-      knowDriver: (id) => this.#engine.knowDriver(id),
+      knowDriver: (id) => this.#engine.drivers.know(id),
       acquireZone: (zone) => this.#zones.acquire(zone),
       releaseZone: (mirror) => this.#zones.release(mirror),
     };

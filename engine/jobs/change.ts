@@ -6,7 +6,6 @@
 import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
 import type { ClaimRefusal, JobRow } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
-import { syncDriver } from '../drivers/profile.ts';
 import { findJob } from '../pg/jobs.ts';
 import { rowAt, type Transition, transition } from './transition.ts';
 
@@ -97,7 +96,7 @@ export function loadOf(ctx: EngineContext): boolean {
 export async function loadChanged(ctx: EngineContext, driverId: string | null): Promise<void> {
   if (driverId === null || !loadOf(ctx)) return;
   try {
-    await syncDriver(ctx, driverId);
+    await ctx.drivers.sync(driverId);
   } catch (error) {
     ctx.log.warn({ err: error, driver: driverId }, 'driver not yet in Redis, will be repeated');
   }

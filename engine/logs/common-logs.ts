@@ -1,8 +1,5 @@
 /** The two logs that everybody follows besides zones: changes of drivers, and what users are told. */
 import type { EngineContext } from '../context.ts';
-import { forgetApproval } from '../drivers/approval.ts';
-import { ensureDrivers } from '../drivers/ensure.ts';
-import { parseDriverEvent } from '../drivers/profile.ts';
 import type { UserEvent } from '../projection/tell.ts';
 import { runIdOf } from '../redis/client.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
@@ -25,16 +22,12 @@ export function driversSource(ctx: EngineContext, listener: WhatHappened): LogSo
   return {
     keys: driversLog,
     async load(suspect) {
-      await ensureDrivers(ctx);
+      await ctx.drivers.ensure();
       const last = (await ctx.redis.hget(driversLog.meta, 'last')) ?? '0-0';
       if (suspect) listener.onDriversMissed();
       return last;
     },
-    apply(body) {
-      const driver = parseDriverEvent(body);
-      forgetApproval(ctx, driver.id);
-      listener.onDriver(driver);
-    },
+    apply: (body) => listener.onDriver(ctx.drivers.hear(body)),
   };
 }
 

@@ -5,7 +5,7 @@
  * holds, and we are at the end of every log.
  */
 import { type EngineContext, withDeadline } from '../context.ts';
-import type { TrackedFix } from '../drivers/track.ts';
+import type { TrackedFix } from '../drivers/parts.ts';
 import { onceEachOutage } from '../outage-log.ts';
 import { connectSubscriber, type RedisClient, runIdOf } from '../redis/client.ts';
 import type { LogKeys } from '../redis/keys.ts';

@@ -45,6 +45,8 @@ export function startLeader(parts: {
   let turns: Promise<unknown> = Promise.resolve();
   /** Until when the lease is surely ours, by the monotonic clock. */
   let heldUntil = 0;
+  /** Postgres did not answer the last time: said once in an outage. */
+  let away = false;
 
   async function beat(): Promise<void> {
     const asked = performance.now();
@@ -52,13 +54,15 @@ export function startLeader(parts: {
     const left = term ? Math.max(1, heldUntil - asked) : times.leaseMs;
     try {
       const held = await withDeadline(takeLease(db, LEASE, holder, times.leaseMs), left, late);
+      away = false;
       // From before the question: Postgres began to count later.
       if (held) heldUntil = asked + times.leaseMs;
       if (held && !term) beginTerm();
       if (!held) endTerm('another process holds the lease');
     } catch (error) {
-      if (term && performance.now() >= heldUntil) endTerm('the lease could not be renewed');
-      if (term) log.warn({ err: error }, 'lease not renewed, trying again');
+      if (performance.now() >= heldUntil) endTerm('the lease could not be renewed');
+      if (!away) log.warn({ err: error }, 'maintenance: the lease cannot be asked for');
+      away = true;
     }
   }
 

@@ -1,7 +1,7 @@
 /** What keeps a deployment true beside its traffic: the leader with all its duties. */
 import type { EngineContext } from '../context.ts';
 import { connectPg } from '../pg/client.ts';
-import { driversDuty } from './drivers.ts';
+import { driversDuty, driversSweepDuty } from './drivers.ts';
 import type { Duty } from './duty.ts';
 import { expireDuty, wavesDuty } from './expiries.ts';
 import { type Leader, type LeaderTimes, startLeader } from './leader.ts';
@@ -46,6 +46,7 @@ function dutiesOf(ctx: EngineContext): Duty[] {
     wavePushDuty(ctx),
     notificationDuty(ctx),
     driversDuty(ctx),
+    driversSweepDuty(ctx),
     leasesDuty(ctx),
     sweepDuty(ctx),
   ];

@@ -20,7 +20,7 @@ beforeAll(async () => {
 });
 
 const available = async (id: string): Promise<Job[]> => {
-  const driver = await t.engine.knowDriver(id);
+  const driver = await t.engine.drivers.know(id);
   return driver ? t.engine.jobs.available(driver) : [];
 };
 const sees = async (id: string, jobId: string) =>
@@ -75,13 +75,13 @@ describe('posting', () => {
 
 describe('claiming', () => {
   it('refuses nobody as not approved by what Redis says alone', async () => {
-    await t.engine.changeDriver('fresh', { name: 'F' });
+    await t.engine.drivers.change('fresh', { name: 'F' });
     const job = await t.post();
     expect(await t.engine.jobs.claim(job.id, 'fresh')).toEqual({ ok: false, code: 'not_approved' });
     await t.ctx.db.execute(sql`
       update drivers set approval_status = 'approved', rev = rev + 1, updated_at = now()
       where id = 'fresh'`);
-    expect(await t.engine.knowDriver('fresh')).toMatchObject({ approved: false });
+    expect(await t.engine.drivers.know('fresh')).toMatchObject({ approved: false });
     expect(await t.engine.jobs.claim(job.id, 'fresh')).toMatchObject({ ok: true });
   });
 
@@ -120,7 +120,7 @@ describe('claiming', () => {
   });
 
   it('says not_approved before it says anything about the job', async () => {
-    await t.engine.changeDriver('new', { name: 'New' });
+    await t.engine.drivers.change('new', { name: 'New' });
     expect(await t.engine.jobs.claim('nothing', 'new')).toEqual({
       ok: false,
       code: 'not_approved',
@@ -222,7 +222,10 @@ describe('afterwards', () => {
     expect(await t.engine.jobs.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
     expect(await sees('near', job.id)).toBe(false);
     expect(await sees('far', job.id)).toBe(true);
-    expect(await t.engine.jobs.decline('nothing', 'near', null)).toEqual({ ok: false });
+    expect(await t.engine.jobs.decline('nothing', 'near', null)).toEqual({
+      ok: false,
+      code: 'job_not_found',
+    });
   });
 
   it('confirm keeps it claimable; cancel ends it and tells its driver', async () => {

@@ -68,7 +68,7 @@ describe('a Redis that is gone', () => {
     expect(repaired).not.toContain('wave_dispatched');
     await t.restartRedis();
     await until(async () => {
-      const driver = await t.engine.knowDriver('a');
+      const driver = await t.engine.drivers.know('a');
       return driver !== null && (await t.engine.jobs.claim(job.id, 'a')).ok;
     });
   });
@@ -188,14 +188,14 @@ describe('a decline without Redis', () => {
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending', driverId: null });
     await t.restartRedis();
     await until(async () => (await offered()).includes(job.id));
-    const a = await t.engine.knowDriver('a');
+    const a = await t.engine.drivers.know('a');
     expect(a && (await t.engine.jobs.available(a)).map(({ id }) => id)).not.toContain(job.id);
   });
 });
 
 /** The jobs that b sees. */
 async function offered(): Promise<string[]> {
-  const driver = await t.engine.knowDriver('b');
+  const driver = await t.engine.drivers.know('b');
   return driver ? (await t.engine.jobs.available(driver)).map(({ id }) => id) : [];
 }
 

@@ -2,7 +2,7 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { beforeAll, expect, it } from 'vitest';
 import { type EngineContext, TryAgainError } from '../../engine/context.ts';
-import { ensureDrivers } from '../../engine/drivers/ensure.ts';
+import { createDrivers } from '../../engine/drivers/drivers.ts';
 import { connectPg } from '../../engine/pg/client.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { createProjection } from '../../engine/projection/projection.ts';
@@ -58,9 +58,10 @@ it('a Postgres that owes an answer is waited for no longer than for a page', asy
   proxy.hold('answers');
   const ctx = { ...t.ctx, db: pg.db };
   const projection = createProjection(ctx);
+  const drivers = createDrivers({ ...ctx, elapsed: () => performance.now(), onTracked: () => {} });
   try {
     await Promise.all(
-      [ensureDrivers(ctx), projection.put(row), projection.rebuild(zone)].map((filled) =>
+      [drivers.ensure(), projection.put(row), projection.rebuild(zone)].map((filled) =>
         expect(filled).rejects.toThrow(TryAgainError),
       ),
     );

@@ -31,7 +31,7 @@ beforeAll(async () => {
 });
 
 const sees = async (id: string, jobId: string) => {
-  const driver = await t.engine.knowDriver(id);
+  const driver = await t.engine.drivers.know(id);
   const jobs = driver ? await t.engine.jobs.available(driver) : [];
   return jobs.some((job) => job.id === jobId);
 };
@@ -137,7 +137,7 @@ describe('the reconciler', () => {
     await t.ctx.db.execute(sql`
       update drivers set online = false, rev = rev + 1,
         updated_at = now() - interval '10 seconds' where id = 'far'`);
-    await until(async () => (await t.engine.knowDriver('far'))?.online === false);
+    await until(async () => (await t.engine.drivers.know('far'))?.online === false);
   });
 
   it('ends a claim that Redis holds in a zone without open jobs', async () => {

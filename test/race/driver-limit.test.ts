@@ -90,7 +90,7 @@ describe('one driver, two jobs at once', () => {
     const maintenance = startMaintenance(limit.t, limit.other.ctx);
     await until(async () => {
       await maintenance.tick();
-      const driver = await limit.other.knowDriver('freed');
+      const driver = await limit.other.drivers.know('freed');
       return driver && (await limit.other.jobs.available(driver)).some(({ id }) => id === next);
     });
     await maintenance.close();

@@ -106,7 +106,7 @@ describe('settle overtaken by a newer settle', () => {
     );
     for (const late of rows) await musterCopy.put(late);
     const [{ id } = { id: '' }] = rows;
-    const driver = await muster.other.knowDriver('d1');
+    const driver = await muster.other.drivers.know('d1');
     const offered = driver ? await muster.other.jobs.available(driver) : [];
     expect(offered.map((job) => job.id)).not.toContain(id);
     expect(await answerOf(muster.other, id, 'd1')).toEqual({ code: 'released' });
@@ -200,7 +200,7 @@ describe('rebuild against live traffic', () => {
     cleanups.push(() => proxy.close());
     const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
     expect(await scenario(pausedRebuild(slow, proxy))).toEqual([]);
-    const driver = await muster.other.knowDriver('d2');
+    const driver = await muster.other.drivers.know('d2');
     const offered = driver ? await muster.other.jobs.available(driver) : [];
     for (const { id } of offered) {
       expect(await muster.row(id)).toMatchObject({ status: 'pending' });

@@ -7,7 +7,7 @@ import { createAuth } from '../../api/auth.ts';
 import { Gateway, type GatewayOptions } from '../../api/feed/gateway.ts';
 import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
 import { validate } from '../../api/validate.ts';
-import type { TrackedFix } from '../../engine/drivers/track.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
@@ -56,7 +56,7 @@ export async function startTestFeed(
   let channels: DeafProxy | undefined;
   const t = await startTestEngine(
     settings,
-    Date.now,
+    undefined,
     (index, fixes) => listeners[index]?.(fixes),
     undefined,
     async (redisUrl) => {

@@ -42,7 +42,7 @@ async function copyOfRedis(): Promise<() => Promise<RedisServer>> {
 }
 
 const sees = async (id: string): Promise<string[]> => {
-  const driver = await t.engine.knowDriver(id);
+  const driver = await t.engine.drivers.know(id);
   return driver ? (await t.engine.jobs.available(driver)).map((job) => job.id) : [];
 };
 const pushes = (jobId: string) =>

@@ -9,8 +9,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, TryAgainError, withDeadline } from '../../context.ts';
 import { type ClaimRefusal, type JobRow, type JobStatus, refusalOf } from '../../domain/job.ts';
 import { zoneOfJob } from '../../domain/zones.ts';
-import { createApprovals } from '../../drivers/approval.ts';
-import { knowDriver } from '../../drivers/profile.ts';
 import { isServerError } from '../../pg/client.ts';
 import { findJob } from '../../pg/jobs.ts';
 import { claimJob as askGate, type GateAnswer, unclaimJob } from '../../redis/job-scripts.ts';
@@ -55,7 +53,7 @@ export type Claims = (jobId: string, driverId: string) => Promise<ClaimResult>;
 export function createClaims(ctx: EngineContext, commits: CommitQueue): Claims {
   /** Of all taps on a job in this process one leads, the others wait for what it learns. */
   const leading = new Map<string, Promise<Settled | null>>();
-  const isApproved = createApprovals(ctx);
+  const { isApproved } = ctx.drivers;
   const budgetMs = LEASE_SHARE * ctx.settings.claimLeaseMs;
 
   return async function claimJob(jobId, driverId) {
@@ -118,7 +116,7 @@ export function createClaims(ctx: EngineContext, commits: CommitQueue): Claims {
   async function busyNow(a: Attempt): Promise<Decision | null> {
     const limit = ctx.settings.driverMaxActiveJobs;
     if (limit === 0) return null;
-    const known = await knowDriver(ctx, a.driverId);
+    const known = await ctx.drivers.know(a.driverId);
     if (!known || known.activeJobs < limit) return null;
     return decisionOf(a, await askRow(ctx, a));
   }

@@ -25,7 +25,7 @@ afterEach(() => {
 const exact = () =>
   until(async () => {
     for (const { id, client } of drivers) {
-      const known = await t.engine.knowDriver(id);
+      const known = await t.engine.drivers.know(id);
       const truth = known ? await t.engine.jobs.available(known) : [];
       const feed = client.feed();
       if (truth.length !== feed.size) return false;
@@ -52,7 +52,7 @@ describe('Redis', () => {
     await exact();
     expect(drivers[0]?.client.feed().has(before.id)).toBe(true);
     // Nobody sent a fix since, and yet they are found where they are.
-    const known = await t.engine.knowDriver('d1');
+    const known = await t.engine.drivers.know('d1');
     expect(known?.position).toMatchObject(HERE);
     nobodyClosed();
   });

@@ -20,7 +20,7 @@ async function driver(gateway: 0 | 1, at = HERE, truckType?: string) {
 const connectCustomer = (gateway: 0 | 1, id: string) =>
   TestClient.connect(t.gateways[gateway].url, 'customer', id);
 const available = async (id: string) => {
-  const known = await t.engine.knowDriver(id);
+  const known = await t.engine.drivers.know(id);
   const jobs = known ? await t.engine.jobs.available(known) : [];
   return new Map(jobs.map((job) => [job.id, job.version]));
 };
@@ -92,10 +92,10 @@ describe('a driver', () => {
     await client.next('job:removed', (d) => d.job_id === job.id && d.reason === 'out_of_range');
     await settled(id, client);
     // Over HTTP at another process it is the same.
-    const known = await t.gateways[0].engine.knowDriver(id);
+    const known = await t.gateways[0].engine.drivers.know(id);
     if (!known) throw new Error('unknown');
     const fix = { ...northOf(10), at: Date.now(), heading: null };
-    await t.gateways[0].engine.tracker.add(known, fix);
+    await t.gateways[0].engine.drivers.track(known, fix);
     await until(() => client.feed().has(job.id));
     await settled(id, client);
   });
@@ -209,7 +209,7 @@ describe('a driver', () => {
 
   it('who is suspended is closed with 4501', async () => {
     const { id, client } = await driver(1);
-    await t.engine.changeDriver(id, { approvalStatus: 'suspended' });
+    await t.engine.drivers.change(id, { approvalStatus: 'suspended' });
     await until(() => client.closed);
     expect(client.closed?.code).toBe(4501);
     expect(client.of('error').at(-1)).toMatchObject({ code: 'suspended' });

@@ -35,15 +35,15 @@ async function driver(at: { lat: number; lng: number }) {
 /** A fix over HTTP at the process that the driver is not connected to. */
 async function fixElsewhere(id: string, at: { lat: number; lng: number }): Promise<void> {
   const { engine } = t.gateways[Number(id.slice('driver'.length)) % 2 ? 1 : 0];
-  const known = await engine.knowDriver(id);
+  const known = await engine.drivers.know(id);
   if (!known) throw new Error(`${id} is not known`);
-  await engine.tracker.add(known, { ...at, at: Date.now(), heading: null });
+  await engine.drivers.track(known, { ...at, at: Date.now(), heading: null });
 }
 
 /** The feed equals `GET /api/drivers/jobs/available`. */
 const settled = (id: string, client: TestClient) =>
   until(async () => {
-    const known = await t.engine.knowDriver(id);
+    const known = await t.engine.drivers.know(id);
     const jobs = known ? await t.engine.jobs.available(known) : [];
     const feed = client.feed();
     return jobs.length === feed.size && jobs.every((job) => feed.get(job.id) === job.version);

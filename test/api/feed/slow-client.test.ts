@@ -143,8 +143,8 @@ describe('a driver who does not read while his feed changes', () => {
   });
 
   async function drive(to: { lat: number; lng: number }): Promise<void> {
-    const driver = await t.engine.knowDriver('d1');
+    const driver = await t.engine.drivers.know('d1');
     if (!driver) throw new Error('he is not known');
-    await t.engine.tracker.add(driver, { ...to, at: Date.now(), heading: null });
+    await t.engine.drivers.track(driver, { ...to, at: Date.now(), heading: null });
   }
 });

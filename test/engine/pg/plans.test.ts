@@ -121,7 +121,7 @@ describe('by a plan from when tables were empty, rows are read for', () => {
   const results = ids('p').map((apnsId) => {
     return { apnsId, outcome: 'sent' as const, status: 200, reason: null, latencyMs: 1 };
   });
-  const places = ids('d').map((id) => ({ id, lat: 1, lng: 1, at: 1, seenAt: 1 }));
+  const places = ids('d').map((id) => ({ id, lat: 1, lng: 1, at: 1, seenAgeMs: 1 }));
   let run = 0;
   const attempts = () =>
     ids('d').map((userId) => ({

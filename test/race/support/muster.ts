@@ -110,7 +110,7 @@ export async function startRaces(
       return (await row(job)).status === 'expired';
     },
     async suspend(driver) {
-      await t.engine.changeDriver(driver, { approvalStatus: 'suspended' });
+      await t.engine.drivers.change(driver, { approvalStatus: 'suspended' });
       return true;
     },
     contend: (job, first, second) => contend(sql, { table: 'jobs', id: job }, first, second),

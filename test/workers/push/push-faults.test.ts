@@ -175,11 +175,11 @@ describe('an offer', () => {
     const [declined = '', offline = '', suspended = '', left = ''] = await drivers(4);
     const { job, task, lane } = await postUnpushed();
     await t.engine.jobs.decline(job.id, declined, null);
-    await t.engine.setAvailability(offline, false);
-    await t.engine.changeDriver(suspended, { approvalStatus: 'suspended' });
+    await t.engine.drivers.setAvailability(offline, false);
+    await t.engine.drivers.change(suspended, { approvalStatus: 'suspended' });
     await lane.chunk(task, running());
     expect(pushedIn(job.id)).toEqual([tokenOf(left)]);
-    for (const id of [declined, left]) await t.engine.setAvailability(id, false);
+    for (const id of [declined, left]) await t.engine.drivers.setAvailability(id, false);
   });
 
   it('of a job that is missing from its zone is pushed while its row is open', async () => {
@@ -193,7 +193,7 @@ describe('an offer', () => {
     await t.ctx.redis.del(keys.job(other.job.zone, other.job.id));
     expect(await other.lane.chunk(other.task, running())).toMatch(/taken or closed/);
     expect(pushes(other.job.id)).toEqual([]);
-    await t.engine.setAvailability(id, false);
+    await t.engine.drivers.setAvailability(id, false);
   });
 
   it('that Apple never accepts fails where an operator sees it, and is done', async () => {
@@ -203,7 +203,7 @@ describe('an offer', () => {
     const failed = lane.chunk(task, running());
     await expect(failed).rejects.toThrow('job offer: 413 PayloadTooLarge');
     expect(await lane.chunk(task, running())).toBe('0 phones of 1 drivers');
-    await t.engine.setAvailability(id, false);
+    await t.engine.drivers.setAvailability(id, false);
   });
 
   it('leaves a phone that Apple throttles alone, and sends to the others meanwhile', async () => {

@@ -1,8 +1,8 @@
 /** A driver who is suspended hears so at once, whatever was known of him a moment ago. */
 import { beforeAll, expect, it } from 'vitest';
-import type { Engine, KnownDriver } from '../../engine/engine.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
-import { until } from '../support/until.ts';
+import type { Engine, KnownDriver } from '../../../engine/engine.ts';
+import { startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { until } from '../../support/until.ts';
 
 let t: TestEngine;
 let taken: string;
@@ -17,7 +17,7 @@ beforeAll(async () => {
 
 const tap = (driverId: string) => t.engine.jobs.claim(taken, driverId);
 const suspend = (engine: Engine, id: string) =>
-  engine.changeDriver(id, { approvalStatus: 'suspended' });
+  engine.drivers.change(id, { approvalStatus: 'suspended' });
 
 it('by this process', async () => {
   expect(await tap('here')).toMatchObject({ code: 'already_accepted' });

@@ -1,11 +1,11 @@
 /** How many fixes may be under way and waiting, and what becomes of those that wait. */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { findDriver } from '../../engine/pg/drivers.ts';
-import type { KnownDriver } from '../../engine/redis/drivers.ts';
-import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
-import { until } from '../support/until.ts';
+import { findDriver } from '../../../engine/pg/drivers.ts';
+import type { KnownDriver } from '../../../engine/redis/drivers.ts';
+import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { until } from '../../support/until.ts';
 
-/** As engine/track.ts: four flushes of a thousand, and twenty thousand that wait. */
+/** As engine/drivers/track.ts: four flushes of a thousand, and twenty thousand that wait. */
 const UNDER_WAY = 4 * 1000;
 const WAITING = 20_000;
 
@@ -13,11 +13,11 @@ let t: TestEngine;
 let known: KnownDriver;
 const tracked: number[] = [];
 beforeAll(async () => {
-  t = await startTestEngine({}, Date.now, (_engine, fixes) => {
+  t = await startTestEngine({}, undefined, (_engine, fixes) => {
     tracked.push(...fixes.filter(({ id }) => id === 'd1').map(({ fix }) => fix.at));
   });
   await t.driver('d1');
-  const driver = await t.engine.knowDriver('d1');
+  const driver = await t.engine.drivers.know('d1');
   if (!driver) throw new Error('not known');
   known = driver;
 });
@@ -25,7 +25,7 @@ beforeAll(async () => {
 /** Signs of life of so many others, all of them before Redis can answer any. */
 const othersReport = (count: number) =>
   Array.from({ length: count }, (_, i) =>
-    t.engine.tracker.add({ ...known, id: `other${i}`, zone: null }, null),
+    t.engine.drivers.track({ ...known, id: `other${i}`, zone: null }, null),
   );
 
 describe('more fixes than Redis takes', () => {
@@ -34,11 +34,11 @@ describe('more fixes than Redis takes', () => {
     tracked.length = 0;
     const at = Date.now() + 1;
     const fixes = [3, 9, 5].map((later) =>
-      t.engine.tracker.add(known, { ...northOf(later / 10), at: at + later, heading: null }),
+      t.engine.drivers.track(known, { ...northOf(later / 10), at: at + later, heading: null }),
     );
     await Promise.all([...fixes, ...others]);
     expect(tracked).toEqual([at + 9]);
-    expect((await t.engine.knowDriver('d1'))?.fix).toMatchObject({ ...northOf(0.9), at: at + 9 });
+    expect((await t.engine.drivers.know('d1'))?.fix).toMatchObject({ ...northOf(0.9), at: at + 9 });
   });
 
   it('takes no more than it can hold, says so, and goes on afterwards', async () => {
@@ -52,9 +52,9 @@ describe('more fixes than Redis takes', () => {
       'TryAgainError',
     ]);
     expect(refused).toEqual(last);
-    const at = Date.now() + 100;
-    await t.engine.tracker.add(known, { ...HERE, at, heading: null });
-    expect((await t.engine.knowDriver('d1'))?.fix?.at).toBe(at);
+    const at = Date.now();
+    await t.engine.drivers.track(known, { ...HERE, at, heading: null });
+    expect((await t.engine.drivers.know('d1'))?.fix?.at).toBe(at);
   });
 });
 
@@ -64,10 +64,10 @@ describe('where a driver enters a zone', () => {
     vi.useFakeTimers({ toFake: ['setInterval'] });
     const engine = await t.another();
     vi.useRealTimers();
-    await t.engine.changeDriver('d2', { name: 'Bea', approvalStatus: 'approved' });
-    const driver = await engine.knowDriver('d2');
+    await t.engine.drivers.change('d2', { name: 'Bea', approvalStatus: 'approved' });
+    const driver = await engine.drivers.know('d2');
     if (!driver) throw new Error('not known');
-    await engine.tracker.add(driver, { ...HERE, at: Date.now(), heading: null });
+    await engine.drivers.track(driver, { ...HERE, at: Date.now(), heading: null });
     await until(async () => (await findDriver(t.ctx.db, 'd2'))?.lat === HERE.lat);
   });
 });
