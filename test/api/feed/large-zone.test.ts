@@ -30,7 +30,7 @@ beforeAll(async () => {
 });
 
 const list = async (id: string) => {
-  const known = await t.engine.knowDriver(id);
+  const known = await t.engine.drivers.know(id);
   return known ? t.engine.jobs.available(known) : [];
 };
 

@@ -227,6 +227,7 @@ describe('the heartbeat', () => {
       driverStaleMs: 60_000,
       now: () => clock.wall,
       elapsed: () => clock.elapsed,
+      refusal: () => null,
       passOn: () => {},
     });
     const { connection } = await connectPair(0, { expiresAt: 2 * DAY_MS });
