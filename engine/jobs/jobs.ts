@@ -2,7 +2,7 @@
 import type { EngineContext } from '../context.ts';
 import type { Actor, Job, Progress } from '../domain/job.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
-import { listActive } from './active.ts';
+import { findViews, listActive, listAlive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
 import { cancelJob } from './cancel.ts';
@@ -34,6 +34,10 @@ export interface Jobs {
   available(driver: KnownDriver): Promise<Job[]>;
   /** A customer's jobs that are not over, as the customer sees them. */
   active(customerId: string): Promise<Job[]>;
+  /** All jobs that are not over, page by page in the order of ids; an empty page is the end. */
+  alive(afterId: string): Promise<Job[]>;
+  /** These jobs as operators see them now, over or not. */
+  views(ids: readonly string[]): Promise<Job[]>;
   explain(id: string, driverId?: string): Promise<ExplainResult>;
 }
 
@@ -60,6 +64,8 @@ export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
     dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
     available: (driver) => listAvailable(ctx, driver),
     active: (customerId) => listActive(ctx, customerId),
+    alive: (afterId) => listAlive(ctx, afterId),
+    views: (ids) => findViews(ctx, ids),
     explain: (id, driverId) => explainJob(ctx, id, driverId),
   };
 }

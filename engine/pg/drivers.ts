@@ -32,7 +32,7 @@ export interface DriverRow {
   activeJobs: number;
 }
 
-const DRIVER_COLUMNS = sql.raw(`
+export const DRIVER_COLUMNS = sql.raw(`
   d.id, d.name, d.truck_type as "truckType", d.approval_status as "approvalStatus",
   d.is_operator as "isOperator", d.online, d.rev::float8 as rev,
   d.synced_rev::float8 as "syncedRev", d.lat, d.lng,

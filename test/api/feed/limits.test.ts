@@ -46,14 +46,15 @@ describe('the upgrade', () => {
     return { answer, protocol: ws.protocol };
   };
 
-  it('needs a valid token of a driver or a customer', async () => {
+  it('needs a valid token of somebody who has a feed', async () => {
     const bearer = async (role: string, ttl?: number) => ({
       authorization: `Bearer ${await tokenFor(role, 'u1', ttl)}`,
     });
     expect((await status('/ws', {})).answer).toBe(401);
     expect((await status('/ws', { authorization: 'Bearer x' })).answer).toBe(401);
     expect((await status('/ws', await bearer('driver', -1))).answer).toBe(401);
-    expect((await status('/ws', await bearer('operator'))).answer).toBe(403);
+    expect((await status('/ws', await bearer('service'))).answer).toBe(403);
+    expect((await status('/ws', await bearer('viewer'))).answer).toBe(101);
     expect((await status('/other', await bearer('driver'))).answer).toBe(404);
     expect((await status('/ws', await bearer('customer'))).answer).toBe(101);
   });
