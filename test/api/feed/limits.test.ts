@@ -332,3 +332,24 @@ describe('the connection', () => {
     ws.terminate();
   });
 });
+
+describe('drivers whom nobody has approved', () => {
+  it('who jump over the world make no gateway load a zone', async () => {
+    const clients = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const id = `jumping${++count}`;
+        await t.engine.drivers.change(id, { name: id });
+        return TestClient.connect(t.gateways[0].url, 'driver', id);
+      }),
+    );
+    const zones = async () => (await t.ctx.redis.keys('muster:{8*}:meta')).sort();
+    const before = { zones: await zones(), keys: await t.ctx.redis.dbsize() };
+    for (let lng = -170; lng < 180; lng += 10) {
+      await Promise.all(clients.map((client) => client.ask('location', { lat: lng / 3, lng })));
+    }
+    expect(clients.every((client) => client.of('ack').every(({ ok }) => ok))).toBe(true);
+    expect(await zones()).toEqual(before.zones);
+    expect(await t.ctx.redis.dbsize()).toBeLessThanOrEqual(before.keys + clients.length);
+    for (const client of clients) await client.close();
+  });
+});
