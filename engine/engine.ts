@@ -8,6 +8,7 @@ import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from 
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
@@ -33,6 +34,7 @@ import { createUsers, type Users } from './users/blocked.ts';
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
+export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
@@ -67,6 +69,7 @@ export interface Engine {
   maintenance: Maintenance;
   drivers: Drivers;
   logs: Logs;
+  fleet: Fleet;
   settings: DispatchConfig;
   counters: Counters;
   ops: Ops;
@@ -145,6 +148,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
     notifications: createNotifications(ctx, cursors),
+    fleet: createFleet(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,

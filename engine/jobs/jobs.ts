@@ -4,7 +4,7 @@ import type { Actor, Job, JobRow, Progress } from '../domain/job.ts';
 import type { Cursors, Listed, PageQuery } from '../lists/cursors.ts';
 import { type JobFilter, listJobs } from '../pg/job-lists.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
-import { listActive } from './active.ts';
+import { findViews, listActive, listAlive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
 import { cancelJob } from './cancel.ts';
@@ -40,6 +40,10 @@ export interface Jobs {
   list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
   /** Who was offered a job, and why the others were not. */
   explain(id: string, query: ExplainQuery): Promise<ExplainResult>;
+  /** All jobs that are not over, page by page in the order of ids; an empty page is the end. */
+  alive(afterId: string): Promise<Job[]>;
+  /** These jobs as operators see them now, over or not. */
+  views(ids: readonly string[]): Promise<Job[]>;
 }
 
 /** The gate of every verb by which a driver works on jobs; claims have it as well. */
@@ -73,5 +77,7 @@ export function createJobs(
         listJobs(ctx.db, { ...filter, after, limit }),
       ),
     explain: (id, query) => explainJob(ctx, id, query),
+    alive: (afterId) => listAlive(ctx, afterId),
+    views: (ids) => findViews(ctx, ids),
   };
 }
