@@ -24,6 +24,7 @@ import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { reachStores } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
+import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
@@ -41,6 +42,7 @@ export type { Pushes, WavePhone } from './pushes/pushes.ts';
 export { connectConsumer, connectProducer, type RedisTarget } from './redis/client.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
+export type { Users } from './users/blocked.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -71,6 +73,7 @@ export interface Engine {
   pushes: Pushes;
   deliveries: Deliveries;
   health: Health;
+  users: Users;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -103,11 +106,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
   let health: Health;
+  let users: Users;
   try {
     await reachStores(pg.db, redis, log);
     await clock.measure();
     await drivers.ensure();
     health = await startHealth({ db: pg.db, redis, log });
+    users = await createUsers(ctx);
   } catch (error) {
     clock.close();
     redis.disconnect();
@@ -127,6 +132,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     pushes: createPushes(ctx),
     deliveries,
     health,
+    users,
     now,
     log,
     async close() {

@@ -22,7 +22,8 @@ const CLOSE_TIMEOUT_MS = 3000;
 
 export class Connection {
   readonly id: string;
-  readonly identity: Identity;
+  /** As the newest token says. */
+  identity: Identity;
   /** When the last frame or pong came, by the monotonic clock. */
   heardAt: number;
   /** Epoch ms; a refreshed token moves it. */
@@ -103,6 +104,21 @@ export class Connection {
     this.#line.finish();
     this.closed = true;
     this.#ws.close(status, code);
+    setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  /** A fresh token of the same user. */
+  renew(identity: Identity): void {
+    this.identity = identity;
+    this.expiresAt = identity.expiresAt;
+  }
+
+  /** Closes a client whose frame was too large, as `ws` itself does: without an `error`. */
+  tooBig(): void {
+    if (this.closed) return;
+    this.flush();
+    this.closed = true;
+    this.#ws.close(CLOSE.tooBig);
     setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
   }
 

@@ -71,7 +71,7 @@ export class DriverWatch {
       watched.mirror = this.#host.acquireZone(driver.zone);
       if (before) this.#host.releaseZone(before);
     }
-    if (driver.fix) this.onFix(driver.id, driver.fix);
+    if (driver.fix && !driver.suspended) this.onFix(driver.id, driver.fix);
   }
 
   onFix(driverId: string, fix: Fix): void {

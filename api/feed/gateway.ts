@@ -12,10 +12,12 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { Engine, TrackedFix } from '../../engine/engine.ts';
 import type { Auth, Identity } from '../auth.ts';
+import { limitUpgrades } from '../rate-limit.ts';
+import { AUTH_FRAME_MAX } from './client-frames.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { Connection } from './connection.ts';
 import { Feed } from './feed.ts';
-import { HEARTBEAT_MS, Heartbeat } from './heartbeat.ts';
+import { HEARTBEAT_MS, Heartbeat, type Refusal } from './heartbeat.ts';
 import { receive } from './inbox.ts';
 import type { Member } from './sessions.ts';
 import { identify, refuseUpgrade } from './upgrade.ts';
@@ -32,8 +34,6 @@ export interface GatewayOptions {
   elapsed?: () => number;
 }
 
-/** Contract section 5: frames over 4 KiB close with 1009. */
-const FRAME_MAX = 4096;
 /** A process with more sockets than this has no memory left for their bursts. */
 const SESSIONS_MAX = 50_000;
 /** How often sessions are looked at for what makes no event. */
@@ -54,12 +54,13 @@ export class Gateway {
   readonly #wss = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    maxPayload: FRAME_MAX,
+    maxPayload: AUTH_FRAME_MAX,
     perMessageDeflate: false,
     // Pings count as frames, and are answered with the tick's other frames.
     autoPong: false,
     handleProtocols: (offered) => (offered.has('muster.v1') ? 'muster.v1' : false),
   });
+  readonly #upgrades = limitUpgrades();
   readonly #timer: NodeJS.Timeout;
   #draining = false;
 
@@ -75,6 +76,7 @@ export class Gateway {
       driverStaleMs: engine.settings.driverStaleMs,
       now: engine.now,
       elapsed: this.#elapsed,
+      refusal: (identity) => this.#refusalOf(identity),
       passOn: (driver) => void engine.drivers.track(driver, null),
     });
     this.#commands = createCommands(engine, auth);
@@ -93,8 +95,13 @@ export class Gateway {
     const ignore = () => {};
     socket.on('error', ignore);
     if (this.#draining) return refuseUpgrade(socket, 503, 'try_again');
-    const identity = await identify(request, this.#auth, (status, code) => {
-      refuseUpgrade(socket, status, code);
+    const admission = {
+      auth: this.#auth,
+      users: this.#engine.users,
+      waitMs: ({ role, sub }: Identity) => this.#upgrades.take(`${role}:${sub}`, this.#elapsed()),
+    };
+    const identity = await identify(request, admission, (status, code, retryAfterMs) => {
+      refuseUpgrade(socket, status, code, retryAfterMs);
     });
     if (!identity || socket.destroyed) return;
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
@@ -146,6 +153,17 @@ export class Gateway {
     });
     this.#feed.sendState(connection);
     void session.load().then(() => this.#heartbeat.heard(member));
+  }
+
+  /** Why somebody who is connected may not stay; null when he may. */
+  #refusalOf(identity: Identity): Refusal | null {
+    if (this.#engine.users.isKnownBlocked(identity.sub)) {
+      return [CLOSE.suspended, 'blocked', 'An operator has blocked this user'];
+    }
+    if (!this.#auth.isCurrent(identity)) {
+      return [CLOSE.tokenExpired, 'unauthorized', 'The key of the token was withdrawn'];
+    }
+    return null;
   }
 
   #tick(): void {

@@ -4,6 +4,7 @@
  */
 import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { KnownDriver } from '../../engine/engine.ts';
+import type { Identity } from '../auth.ts';
 import type { Member } from './sessions.ts';
 
 /** Contract section 5. */
@@ -20,8 +21,13 @@ export interface HeartbeatParts {
   now(): number;
   /** By the monotonic clock, ms. */
   elapsed(): number;
+  /** Why somebody who is connected may not stay, by what is known without asking; null when he may. */
+  refusal(identity: Identity): Refusal | null;
   passOn(driver: KnownDriver): void;
 }
+
+/** Close code, error code and sentence. */
+export type Refusal = [status: number, code: string, text: string];
 
 export class Heartbeat {
   readonly #parts: HeartbeatParts;
@@ -55,7 +61,9 @@ export class Heartbeat {
     const { connection } = member.session;
     if (connection.closed) return false;
     const now = this.#parts.elapsed();
-    if (this.#parts.now() >= connection.expiresAt) {
+    const refusal = this.#parts.refusal(connection.identity);
+    if (refusal) connection.close(...refusal);
+    else if (this.#parts.now() >= connection.expiresAt) {
       connection.close(CLOSE.tokenExpired, 'token_expired', 'The token has expired');
     } else if (now - connection.heardAt > SILENT_HEARTBEATS * this.#parts.heartbeatMs) {
       connection.close(CLOSE.silent, 'silent', 'No frame and no pong for two heartbeats');

@@ -1,6 +1,7 @@
 /** What comes from one client's socket: counted, checked for its kind, and handed to the commands. */
 import type { WebSocket } from 'ws';
 import { CLOSE } from '../../engine/domain/close-codes.ts';
+import { isTooBig } from './client-frames.ts';
 import type { Commands } from './commands.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Member } from './sessions.ts';
@@ -34,6 +35,7 @@ export function receive(ws: WebSocket, member: Member, parts: InboxParts): void 
   ws.on('message', (data: Buffer, binary) => {
     if (!admits()) return;
     heartbeat.heard(member);
+    if (isTooBig(data)) return connection.tooBig();
     if (binary) {
       connection.badFrame(undefined, 'invalid_request', 'Frames must be text', {});
       return;

@@ -1,6 +1,7 @@
 /** The HTTP side of a WebSocket: where the token is, and how an upgrade is refused. */
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
+import type { Users } from '../../engine/engine.ts';
 import { type Auth, bearer, type Identity, UnauthorizedError } from '../auth.ts';
 
 const TOKEN_PROTOCOL = 'bearer.';
@@ -8,15 +9,24 @@ const SENTENCES = {
   not_found: 'There is nothing here; the feed is at /ws',
   unauthorized: 'A valid token is needed',
   forbidden: 'The feed is for drivers and customers',
+  blocked: 'An operator has blocked this user',
+  rate_limited: 'Too many connections, please slow down',
   try_again: 'This server cannot take a connection now',
 };
 
-type Refuse = (status: number, code: keyof typeof SENTENCES) => void;
+type Refuse = (status: number, code: keyof typeof SENTENCES, retryAfterMs?: number) => void;
+
+export interface Admission {
+  auth: Auth;
+  users: Pick<Users, 'isBlocked'>;
+  /** How long this user must wait before he may connect again, ms. */
+  waitMs(identity: Identity): number;
+}
 
 /** Who asks for a connection; null when that was refused. */
 export async function identify(
   request: IncomingMessage,
-  auth: Auth,
+  { auth, users, waitMs }: Admission,
   refuse: Refuse,
 ): Promise<Identity | null> {
   // Null where the address is none (`GET //`): that must not throw.
@@ -32,8 +42,11 @@ export async function identify(
     else refuse(503, 'try_again');
     return null;
   }
-  if (identity.role === 'driver' || identity.role === 'customer') return identity;
-  refuse(403, 'forbidden');
+  const wait = waitMs(identity);
+  if (await users.isBlocked(identity.sub)) refuse(403, 'blocked');
+  else if (identity.role !== 'driver' && identity.role !== 'customer') refuse(403, 'forbidden');
+  else if (wait > 0) refuse(429, 'rate_limited', wait);
+  else return identity;
   return null;
 }
 
@@ -48,13 +61,20 @@ function tokenOf(request: IncomingMessage): string | null {
  * Answers with an HTTP error instead of switching protocols, and lets go of the socket once that
  * is written: HTTP sockets may stay half open, and this one has nobody left who watches it.
  */
-export function refuseUpgrade(socket: Duplex, status: number, code: keyof typeof SENTENCES): void {
-  const body = JSON.stringify({ error: SENTENCES[code], code });
+export function refuseUpgrade(
+  socket: Duplex,
+  status: number,
+  code: keyof typeof SENTENCES,
+  retryAfterMs?: number,
+): void {
+  const retry = retryAfterMs !== undefined && { retry_after_ms: retryAfterMs };
+  const body = JSON.stringify({ error: SENTENCES[code], code, ...retry });
   socket.once('finish', () => socket.destroy());
   socket.end(
     [
       `HTTP/1.1 ${status} ${STATUS_CODES[status]}`,
       'Connection: close',
+      ...(retryAfterMs === undefined ? [] : [`Retry-After: ${Math.ceil(retryAfterMs / 1000)}`]),
       'Content-Type: application/json; charset=utf-8',
       `Content-Length: ${Buffer.byteLength(body)}`,
       '',
