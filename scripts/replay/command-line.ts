@@ -121,7 +121,8 @@ function mustFit(
   const length = `the run, which takes ${runS.toFixed(1)} s at ${speed}×`;
   const late = storms.find(({ atS }) => atS > runS);
   if (late) throw new UsageError(`--storm at ${late.atS} s is after ${length}`);
-  if (warmupS > 0 && warmupS >= runS) throw new UsageError(`--warmup ${warmupS} is all of ${length}`);
+  if (warmupS > 0 && warmupS >= runS)
+    throw new UsageError(`--warmup ${warmupS} is all of ${length}`);
   if (survey.jobs === 0) throw new UsageError('the trace has no jobs');
   if (survey.drivers.length === 0) throw new UsageError('the trace has no drivers');
 }

@@ -56,7 +56,7 @@ export function startCrowdProcess(setup: CrowdSetup, tell: (fact: Fact) => void)
     mend: async () => void (await ask('mend')),
     views: async () => (await ask('views')) ?? [],
     async leave(keep) {
-      await ask("leave", keep).finally(() => child.disconnect());
+      await ask('leave', keep).finally(() => child.disconnect());
     },
   };
 }

@@ -62,7 +62,8 @@ export function createCrowds(options: CrowdsOptions): Crowds {
   const portOf = (n: number): CrowdPort => ports[n % processes] as CrowdPort;
   return {
     ports,
-    send: (command) => portOf('driver' in command ? command.driver : command.customer).send(command),
+    send: (command) =>
+      portOf('driver' in command ? command.driver : command.customer).send(command),
     storm(drivers, customers, sync) {
       for (const [i, port] of ports.entries()) {
         const mine = (n: number): boolean => n % processes === i;

@@ -30,10 +30,7 @@ const ROUND_TRIPS = 9;
 const ROUND_TRIP_MAX_MS = 5000;
 
 /** Begins to watch; the result says what it was like until then. */
-export async function watchEnvironment(
-  url: string,
-  command: string,
-): Promise<() => Environment> {
+export async function watchEnvironment(url: string, command: string): Promise<() => Environment> {
   const ticksBefore = cpuTicks();
   const loadStart = os.loadavg()[0] ?? 0;
   const roundTrip = await roundTripMs(url);

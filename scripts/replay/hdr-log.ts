@@ -4,7 +4,7 @@
  * HdrHistogram tool; percentiles of the sum are then true, which averages never are.
  */
 import { build, type Histogram, HistogramLogWriter } from 'hdr-histogram-js';
-import { TIME_NAMES, type Samples } from './times.ts';
+import { type Samples, TIME_NAMES } from './times.ts';
 
 /** An hour in microseconds; what is slower is recorded as an hour. */
 const HIGHEST_US = 3_600_000_000;

@@ -31,7 +31,11 @@ export function renderJunit(report: Report): string {
 <testsuites ${totals} time="${seconds}">
 <testsuite name="muster replay ${escapeXml(report.run)}" ${totals} time="${seconds}" timestamp="${report.started_at.slice(0, 19)}">
 ${cases.join('\n')}
-<system-out>${escapeXml(Object.values(verdict).map(({ text }) => text).join('\n'))}</system-out>
+<system-out>${escapeXml(
+    Object.values(verdict)
+      .map(({ text }) => text)
+      .join('\n'),
+  )}</system-out>
 </testsuite>
 </testsuites>
 `;

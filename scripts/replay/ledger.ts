@@ -4,8 +4,9 @@
  * so that they cannot contradict each other. Written by the facts of the crowds; times are
  * `nowMs()`.
  */
-import type { Fact, PhoneKind } from './facts.ts';
+
 import { DriverWay } from './driver-way.ts';
+import type { Fact, PhoneKind } from './facts.ts';
 import type { JobTruth } from './truth.ts';
 
 export interface Offer {

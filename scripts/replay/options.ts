@@ -1,6 +1,7 @@
 /** What a replay is to do, checked: made from the command line or by the demo. */
-import type { PhoneShares } from './phones.ts';
+
 import type { PeopleKind } from './people.ts';
+import type { PhoneShares } from './phones.ts';
 import type { Progress } from './progress.ts';
 import type { Storm } from './storm.ts';
 import type { Threshold } from './threshold.ts';

@@ -142,10 +142,13 @@ class SlowWay extends Duplex {
     this.#waiting = true;
     const stallMs = Math.max(0, this.#stalledUntil - Date.now());
     const narrowMs = (bytes.length / SLOW_BYTES_PER_S) * 1000;
-    setTimeout(() => {
-      this.#waiting = false;
-      if (this.destroyed) return;
-      if (this.push(bytes)) this.#deliver();
-    }, SLOW_DELAY_MS + stallMs + narrowMs);
+    setTimeout(
+      () => {
+        this.#waiting = false;
+        if (this.destroyed) return;
+        if (this.push(bytes)) this.#deliver();
+      },
+      SLOW_DELAY_MS + stallMs + narrowMs,
+    );
   }
 }

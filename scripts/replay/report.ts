@@ -4,6 +4,7 @@
  * milliseconds.
  */
 import { type Counts, countsOf } from './counts.ts';
+import { type CurvePoint, curvesOf } from './curves.ts';
 import type { Environment } from './environment.ts';
 import type { Invariant } from './invariants.ts';
 import type { JobLife, Ledger } from './ledger.ts';
@@ -60,6 +61,7 @@ export interface Report {
   environment: Environment;
   series: Series;
   slices: Slice[];
+  curves: Record<TimeName, CurvePoint[]>;
   /** Where jobs appeared and what became of them; a random part of many. */
   map: { lat: number; lng: number; state: string }[];
 }
@@ -109,6 +111,7 @@ export interface Drawn {
     | 'thresholds'
     | 'series'
     | 'slices'
+    | 'curves'
     | 'map'
   >;
 }
@@ -133,6 +136,7 @@ export function drawReport(
     thresholds: thresholds.map((threshold) => judgeThreshold(threshold, times, counts)),
     series: seriesOf(ledger, samples, startMs, endMs),
     slices: slicesOf(samples, jobs),
+    curves: curvesOf(samples),
     map: mapOf(ledger.jobs),
   };
   return { counts, samples, parts };

@@ -3,7 +3,7 @@
  * up. Unless it is told to keep them, it leaves no driver online, no phone registered and no job of
  * its own open. Called by the command line and the demo.
  */
-import { createCaller, type Caller } from './caller.ts';
+import { type Caller, createCaller } from './caller.ts';
 import { nowMs } from './clock.ts';
 import { Conductor } from './conductor.ts';
 import { countsOf } from './counts.ts';
@@ -217,7 +217,11 @@ async function cleanUp({ options, conductor, caller, operator }: Run): Promise<v
       await crowds.all((crowd) => crowd.finishWork());
       // Those that are over by now are left alone.
       const left = ledger.jobs.filter((life) => stateOf(life) !== 'taken');
-      await cancelJobs(caller, operator, left.flatMap((life) => life.id ?? []));
+      await cancelJobs(
+        caller,
+        operator,
+        left.flatMap((life) => life.id ?? []),
+      );
     }
     await crowds.all((crowd) => crowd.leave(options.keep));
   };

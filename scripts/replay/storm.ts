@@ -1,7 +1,8 @@
 /** Storms of reconnects: which share of the sockets is cut when, and whether they return in step. */
+
+import { UsageError } from './flags.ts';
 import type { Random } from './random.ts';
 import { sample } from './random.ts';
-import { UsageError } from './flags.ts';
 
 export interface Storm {
   atS: number;

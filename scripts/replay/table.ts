@@ -10,12 +10,16 @@ const VIOLATIONS_SHOWN = 10;
 /** All that a person wants to know of a run, about fifty lines. */
 export function formatReport(report: Report): string {
   const lines = facts(report).map(([title, value]) => `  ${title.padEnd(20)}${value}`);
-  const verdict = Object.values(report.verdict).map(({ ok, text }) => `  ${ok ? ' ' : '!'} ${text}`);
+  const verdict = Object.values(report.verdict).map(
+    ({ ok, text }) => `  ${ok ? ' ' : '!'} ${text}`,
+  );
   const rules = report.invariants.flatMap(invariantLines);
   const limits = report.thresholds.map(({ text, ok, value, note }) => {
     return `  ${ok ? 'met   ' : 'MISSED'} ${text}, with ${value ?? note}`;
   });
-  const parts = [lines, timeTable(report), rules, limits, verdict].filter((part) => part.length > 0);
+  const parts = [lines, timeTable(report), rules, limits, verdict].filter(
+    (part) => part.length > 0,
+  );
   return `\n${parts.map((part) => part.join('\n')).join('\n\n')}\n`;
 }
 
@@ -75,9 +79,13 @@ export function facts(report: Report): [string, string][] {
       `${replayer.processes} process(es), behind ${replayer.behind_max_ms} ms at most, event loop p99 ${replayer.event_loop_p99_ms} ms, CPU ${Math.round(replayer.cpu * 100)} % of a core`,
     ],
   ];
-  if (counts.warmup > 0) lines.push(['warm-up', `${number(counts.warmup)} jobs left out of the times`]);
+  if (counts.warmup > 0)
+    lines.push(['warm-up', `${number(counts.warmup)} jobs left out of the times`]);
   if (phones.good < 100) {
-    lines.push(['phones', `${phones.slow} % slow, ${phones.flaky} % flaky; times are of the others`]);
+    lines.push([
+      'phones',
+      `${phones.slow} % slow, ${phones.flaky} % flaky; times are of the others`,
+    ]);
   }
   for (const { at_s, cut, sync, back, last_back_ms } of storms) {
     const how = sync ? 'at once' : 'with full jitter';

@@ -4,7 +4,14 @@
  * time, from when the request really left, is kept beside it.
  */
 import type { JobLife, Ledger, Tap } from './ledger.ts';
-import { claimedMs, DEADLINE_MS, shouldHaveReached, stateOf, tapState, timedOffers } from './life.ts';
+import {
+  claimedMs,
+  DEADLINE_MS,
+  shouldHaveReached,
+  stateOf,
+  tapState,
+  timedOffers,
+} from './life.ts';
 import { type Spread, spreadOf } from './stats.ts';
 
 /** What each time says to people, in the order of the report. */

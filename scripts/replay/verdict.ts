@@ -40,11 +40,7 @@ export function judge(findings: Findings): Judgement {
   return { verdict, void: isVoid, exitCode: exitCode(findings, verdict, isVoid) };
 }
 
-function exitCode(
-  { stopped }: Findings,
-  verdict: Judgement['verdict'],
-  isVoid: boolean,
-): number {
+function exitCode({ stopped }: Findings, verdict: Judgement['verdict'], isVoid: boolean): number {
   if (stopped) return EXIT.stopped;
   if (!verdict.safe.ok) return EXIT.unsafe;
   if (isVoid) return EXIT.void;
@@ -77,7 +73,9 @@ function fastEnough({ invariants, thresholds, aborted }: Findings): Verdict {
     return { ok: false, text: `Not fast enough: ${named.join('; ')}.${early}` };
   }
   const kept =
-    thresholds.length === 0 ? 'no threshold was set' : `all ${thresholds.length} thresholds are met`;
+    thresholds.length === 0
+      ? 'no threshold was set'
+      : `all ${thresholds.length} thresholds are met`;
   return { ok: true, text: `Fast enough: everything was answered in time, ${kept}.` };
 }
 
