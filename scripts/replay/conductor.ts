@@ -40,7 +40,10 @@ export class Conductor {
   readonly customers: number;
   readonly storms: StormReport[] = [];
   readonly replayer: ReplayerReport;
+  /** When the trace began, and when its last post was answered. */
   startMs = 0;
+  endMs = 0;
+  #playing = false;
   readonly #options: ReplayOptions;
   readonly #arrivals: Arrivals;
   readonly #numbers: ReadonlyMap<string, number>;
@@ -89,6 +92,7 @@ export class Conductor {
   async play(signal: AbortSignal): Promise<void> {
     const { source, speed } = this.#options;
     this.startMs = nowMs() + LEAD_MS;
+    this.#playing = true;
     const timers = this.#options.storms.map((storm) =>
       setTimeout(() => this.#strike(storm), storm.atS * 1000 + LEAD_MS),
     );
@@ -96,7 +100,10 @@ export class Conductor {
       const take = (event: TraceEvent, dueMs: number): void => this.#due(event, dueMs);
       await play({ source, speed, startMs: this.startMs, take, signal });
       await this.#answered(signal);
+      for (const load of await this.crowds.all((crowd) => crowd.load())) this.#note(load);
     } finally {
+      this.#playing = false;
+      this.endMs = nowMs();
       for (const timer of timers) clearTimeout(timer);
     }
   }
@@ -153,8 +160,8 @@ export class Conductor {
 
   #note(load: Load): void {
     this.live.load(load);
-    // What is counted before the clock starts is preparation.
-    if (this.startMs === 0) return;
+    // What comes before and after is no part of the measurement.
+    if (!this.#playing) return;
     const { replayer } = this;
     replayer.events += load.events;
     replayer.late += load.late;

@@ -15,6 +15,8 @@ export interface Counts {
   reached_nobody: number;
   open: number;
   taken: number;
+  /** Taken only when the trace was over and people took what was left. */
+  swept: number;
   /** How often a job came onto a driver's screen. */
   offers: number;
   /** won, lost, unanswered and pending_taps. */
@@ -32,10 +34,11 @@ export interface Counts {
 export function countsOf(ledger: Ledger, fromMs: number): Counts {
   const states = { pending: 0, refused: 0, unanswered: 0, reached_nobody: 0, open: 0, taken: 0 };
   const taps = { pending: 0, won: 0, lost: 0, unanswered: 0 };
-  let [offers, declined, told, warmup] = [0, 0, 0, 0];
+  let [offers, declined, told, warmup, swept] = [0, 0, 0, 0, 0];
   for (const life of ledger.jobs) {
     states[stateOf(life)] += 1;
     for (const tap of life.taps) taps[tapState(tap)] += 1;
+    swept += Number(life.taps.some((tap) => tap.ok && tap.swept));
     offers += life.reached.size;
     declined += life.declines.size;
     told += Number(life.toldMs !== null);
@@ -52,6 +55,7 @@ export function countsOf(ledger: Ledger, fromMs: number): Counts {
     reached_nobody,
     open,
     taken,
+    swept,
     offers,
     taps: taps.won + taps.lost + taps.unanswered + taps.pending,
     won: taps.won,

@@ -1,7 +1,7 @@
 /** The main file of a crowd's process; `crowd-process.ts` starts it and talks to it. */
 import { Crowd } from './crowd.ts';
-import type { FromCrowd, Question, ToCrowd } from './crowd-process.ts';
-import type { DriverView, Fact } from './facts.ts';
+import type { FromCrowd, Question, Said, ToCrowd } from './crowd-process.ts';
+import type { Fact } from './facts.ts';
 
 /** Facts go out in batches: late by this much, which no time in them depends on. */
 const BATCH_MS = 5;
@@ -39,8 +39,9 @@ async function answer(question: Question, call: number, keep: boolean): Promise<
   }
 }
 
-async function carryOut(question: Question, keep: boolean): Promise<DriverView[] | undefined> {
+async function carryOut(question: Question, keep: boolean): Promise<Said> {
   if (question === 'views') return crowd?.views();
+  if (question === 'load') return crowd?.load();
   if (question === 'leave') await crowd?.leave(keep);
   else await crowd?.[question]();
   return undefined;

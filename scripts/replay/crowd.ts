@@ -6,7 +6,7 @@ import { type Caller, createCaller, inPool } from './caller.ts';
 import { nowMs } from './clock.ts';
 import { CustomerPhone, jobNumberOf } from './customer-phone.ts';
 import { DriverPhone } from './driver-phone.ts';
-import type { Command, CrowdPort, CrowdSetup, DriverView, Fact } from './facts.ts';
+import type { Command, CrowdPort, CrowdSetup, DriverView, Fact, Load } from './facts.ts';
 import { LoadWatch } from './load-watch.ts';
 import { type Random, seededRandom } from './random.ts';
 import { tokenSource } from './token-source.ts';
@@ -93,14 +93,17 @@ export class Crowd implements CrowdPort {
     // The sockets that were just cut are still taken for live in this turn of the loop.
     await pause(MEND_LOOK_MS);
     const deadline = nowMs() + MEND_MAX_MS;
-    while (nowMs() < deadline) {
-      if ([...this.#drivers.values()].every((driver) => driver.live)) return;
-      await pause(MEND_LOOK_MS);
-    }
+    const drivers = [...this.#drivers.values()];
+    while (nowMs() < deadline && !drivers.every((driver) => driver.live)) await pause(MEND_LOOK_MS);
+    await inPool(drivers, PREPARE_AT_ONCE, (driver) => driver.settle());
   }
 
   async views(): Promise<DriverView[]> {
     return [...this.#drivers.values()].map((driver) => driver.view);
+  }
+
+  async load(): Promise<Load> {
+    return this.#watch.take();
   }
 
   async leave(keep: boolean): Promise<void> {

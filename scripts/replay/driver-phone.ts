@@ -35,8 +35,8 @@ export class DriverPhone {
   readonly #options: DriverPhoneOptions;
   #free = false;
   #position: { lat: number; lng: number } | null = null;
-  #onlineSinceMs = 0;
-  #liveSinceMs = 0;
+  /** What the deployment was told last, and is still being told. */
+  #switched: Promise<void> = Promise.resolve();
   readonly #working = new Map<string, NodeJS.Timeout>();
 
   constructor(options: DriverPhoneOptions) {
@@ -83,8 +83,13 @@ export class DriverPhone {
     this.#client.location(this.#position);
     if (this.#free === free) return;
     this.#free = free;
-    if (free) this.#onlineSinceMs = nowMs();
-    void this.#client.availability(free);
+    this.#switch();
+  }
+
+  /** Resolves when the deployment knows for certain whether he takes jobs. */
+  async settle(): Promise<void> {
+    this.#switch();
+    await this.#switched;
   }
 
   /** Asks until it is answered or has waited 30 s. */
@@ -115,6 +120,7 @@ export class DriverPhone {
   /** Offline and without a phone, as far as the server still answers. */
   async leave(): Promise<void> {
     const { caller } = this.#options;
+    await this.#switched;
     if (this.#free) await this.#client.availability(false);
     const path = `/api/push/tokens/${deviceToken(this.id)}`;
     await caller.call('driver', this.id, { method: 'DELETE', path }).catch(() => {});
@@ -131,25 +137,29 @@ export class DriverPhone {
     const offered = (found: Job): void => {
       const job = jobNumber(found);
       if (job === undefined) return;
-      tell({ is: 'offered', job, id: found.id, driver, atMs: nowMs(), sinceMs: this.#sinceMs });
+      tell({ is: 'offered', job, id: found.id, driver, atMs: nowMs() });
     };
     events.on('offered', offered);
     events.on('gone', (found) => {
       const job = jobNumber(found);
-      if (job === undefined) return;
-      tell({ is: 'gone', job, driver, atMs: nowMs(), sinceMs: this.#sinceMs });
+      if (job !== undefined) tell({ is: 'gone', job, driver, atMs: nowMs() });
     });
     events.on('live', () => {
-      this.#liveSinceMs = nowMs();
-      tell({ is: 'up', driver, atMs: this.#liveSinceMs });
+      tell({ is: 'up', driver, atMs: nowMs() });
       // What was held before and still is makes no event of its own.
       for (const job of this.#client.jobs.values()) offered(job);
     });
     events.on('disconnected', () => tell({ is: 'down', driver, atMs: nowMs() }));
   }
 
-  get #sinceMs(): number {
-    return Math.max(this.#onlineSinceMs, this.#liveSinceMs);
+  /** One after the other: two on different ways could overtake each other. */
+  #switch(): void {
+    this.#switched = this.#switched.then(async () => {
+      const free = this.#free;
+      const { ok } = await this.#client.availability(free);
+      const { driver, tell } = this.#options;
+      if (ok && free) tell({ is: 'online', driver, atMs: nowMs() });
+    });
   }
 
   async #complete(jobId: string): Promise<void> {

@@ -11,14 +11,20 @@ interface Fix extends Position {
   free: boolean;
 }
 
+interface Period {
+  fromMs: number;
+  toMs: number;
+}
+
 export class DriverWay {
   readonly number: number;
   readonly kind: PhoneKind;
   /** Jobs that stand in his feed now. */
   readonly holds = new Set<JobLife>();
   readonly #fixes: Fix[] = [];
-  /** When his socket was live; the last entry is open while it is. */
-  readonly #links: { upMs: number; downMs: number }[] = [];
+  /** When his socket was live, and when he was known to take jobs; the last one may be open. */
+  readonly #links: Period[] = [];
+  readonly #shifts: Period[] = [];
 
   constructor(number: number, kind: PhoneKind) {
     this.number = number;
@@ -31,27 +37,33 @@ export class DriverWay {
 
   fix(fix: Fix): void {
     this.#fixes.push(fix);
+    if (!fix.free) end(this.#shifts, fix.atMs);
+  }
+
+  /** The deployment has confirmed that he takes jobs. */
+  online(atMs: number): void {
+    if (this.free && !within(this.#shifts, atMs)) this.#shifts.push(from(atMs));
   }
 
   up(atMs: number): void {
-    this.#links.push({ upMs: atMs, downMs: Number.POSITIVE_INFINITY });
+    this.#links.push(from(atMs));
   }
 
   /** What he held is out of sight until he is connected again. */
   down(atMs: number): void {
-    const last = this.#links.at(-1);
-    if (last) last.downMs = Math.min(last.downMs, atMs);
+    end(this.#links, atMs);
     for (const life of this.holds) life.holders.delete(this.number);
     this.holds.clear();
   }
 
-  wasLive(atMs: number): boolean {
-    return this.#links.some(({ upMs, downMs }) => upMs <= atMs && atMs < downMs);
+  /** Whether an offer could reach him at that moment, as far as the replay knows. */
+  wasThere(atMs: number): boolean {
+    return within(this.#links, atMs) && within(this.#shifts, atMs);
   }
 
   /** When he was connected again after that moment; null when he was not, or never lost it. */
   backMs(afterMs: number): number | null {
-    return this.#links.find(({ upMs }) => upMs > afterMs)?.upMs ?? null;
+    return this.#links.find(({ fromMs }) => fromMs > afterMs)?.fromMs ?? null;
   }
 
   /** How far he was from a place at that moment; null when he was not free or not known. */
@@ -70,4 +82,17 @@ export class DriverWay {
     }
     return this.#fixes[low - 1];
   }
+}
+
+function from(atMs: number): Period {
+  return { fromMs: atMs, toMs: Number.POSITIVE_INFINITY };
+}
+
+function end(periods: readonly Period[], atMs: number): void {
+  const last = periods.at(-1);
+  if (last) last.toMs = Math.min(last.toMs, atMs);
+}
+
+function within(periods: readonly Period[], atMs: number): boolean {
+  return periods.some(({ fromMs, toMs }) => fromMs <= atMs && atMs < toMs);
 }

@@ -32,12 +32,14 @@ export type Command =
 export type Fact =
   | { is: 'sent'; job: number; atMs: number }
   | { is: 'posted'; job: number; atMs: number; id: string | null; code: string | null }
-  /** `sinceMs`: since when the driver has been online on a live socket. */
-  | { is: 'offered'; job: number; id: string; driver: number; atMs: number; sinceMs: number }
-  | { is: 'gone'; job: number; driver: number; atMs: number; sinceMs: number }
+  | { is: 'offered'; job: number; id: string; driver: number; atMs: number }
+  | { is: 'gone'; job: number; driver: number; atMs: number }
   | { is: 'answered'; tap: number; sentMs: number; atMs: number; ok: boolean; code: string | null }
+  /** `sinceMs`: since when the customer's socket has been live. */
   | { is: 'told'; id: string; atMs: number; sinceMs: number }
   | { is: 'worked'; driver: number }
+  /** The deployment has confirmed that he takes jobs. */
+  | { is: 'online'; driver: number; atMs: number }
   | { is: 'up'; driver: number; atMs: number }
   | { is: 'down'; driver: number; atMs: number }
   | { is: 'load'; load: Load };
@@ -67,9 +69,11 @@ export interface CrowdPort {
   prepare(): Promise<void>;
   /** Completes what is still being worked on. */
   finishWork(): Promise<void>;
-  /** Makes every line good again and waits until everybody is connected. */
+  /** Makes every line good again and waits until everybody is connected and known as he is. */
   mend(): Promise<void>;
   views(): Promise<DriverView[]>;
+  /** Since it was last told. */
+  load(): Promise<Load>;
   /** Everybody goes home; with `keep` they stay as they are and only the sockets are closed. */
   leave(keep: boolean): Promise<void>;
 }

@@ -12,8 +12,6 @@ import type { JobTruth } from './truth.ts';
 export interface Offer {
   driver: number;
   atMs: number;
-  /** Since when the driver had been online on a live socket. */
-  sinceMs: number;
 }
 
 export interface Tap {
@@ -26,6 +24,8 @@ export interface Tap {
   ok: boolean;
   /** The refusal; `no_answer` and `try_again` promise nothing. */
   code: string | null;
+  /** Made when the trace was over, to get taken what was left: no part of the measurement. */
+  swept: boolean;
 }
 
 export interface JobLife {
@@ -106,8 +106,8 @@ export class Ledger {
   }
 
   /** A driver decides to tap; the number names the tap in the answer. */
-  tap(life: JobLife, driver: number, dueMs: number): number {
-    const tap = { driver, dueMs, sentMs: null, answeredMs: null, ok: false, code: null };
+  tap(life: JobLife, { driver, dueMs, swept }: Pick<Tap, 'driver' | 'dueMs' | 'swept'>): number {
+    const tap = { driver, dueMs, swept, sentMs: null, answeredMs: null, ok: false, code: null };
     life.taps.push(tap);
     this.#taps.push({ life, tap });
     return this.#taps.length - 1;
@@ -117,6 +117,7 @@ export class Ledger {
     if (fact.is === 'answered') this.#answered(fact);
     else if (fact.is === 'told') this.#told(fact);
     else if (fact.is === 'worked') this.#listener.worked(fact.driver);
+    else if (fact.is === 'online') this.drivers[fact.driver]?.online(fact.atMs);
     else if (fact.is === 'up') this.drivers[fact.driver]?.up(fact.atMs);
     else if (fact.is === 'down') this.drivers[fact.driver]?.down(fact.atMs);
     else this.#ofJob(fact);
@@ -136,13 +137,13 @@ export class Ledger {
   }
 
   #offered(life: JobLife, fact: Extract<Fact, { is: 'offered' }>): void {
-    const { driver, atMs, sinceMs } = fact;
+    const { driver, atMs } = fact;
     this.#name(life, fact.id);
     life.holders.add(driver);
     this.drivers[driver]?.holds.add(life);
     if (!life.reached.has(driver)) {
       life.reached.add(driver);
-      life.offers.push({ driver, atMs, sinceMs });
+      life.offers.push({ driver, atMs });
     }
     this.#listener.offered(life, driver);
   }

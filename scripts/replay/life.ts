@@ -87,9 +87,9 @@ export function seenRadiusKm(ledger: Ledger): number {
  * connected and within the radius when the job was due. Who came later is no delay of the server's.
  */
 export function timedOffers(ledger: Ledger, life: JobLife, radiusKm: number): number[] {
-  return life.offers.flatMap(({ driver, atMs, sinceMs }) => {
+  return life.offers.flatMap(({ driver, atMs }) => {
     const way = ledger.drivers[driver];
-    if (way?.kind !== 'good' || sinceMs > life.dueMs) return [];
+    if (way?.kind !== 'good' || !way.wasThere(life.dueMs)) return [];
     const km = way.kmFrom(life, life.dueMs);
     return km !== null && km <= radiusKm ? [atMs] : [];
   });
@@ -104,7 +104,8 @@ export function shouldHaveReached(ledger: Ledger, life: JobLife, radiusKm: numbe
   return ledger.drivers.some(
     (way) =>
       way.kind === 'good' &&
-      way.wasLive(life.dueMs) &&
+      way.wasThere(life.dueMs) &&
+      way.wasThere(life.dueMs - KNOWN_AFTER_MS) &&
       near(way, life.dueMs) &&
       near(way, life.dueMs - KNOWN_AFTER_MS),
   );

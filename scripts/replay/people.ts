@@ -31,19 +31,22 @@ const THINK_SPREAD_TRACE_MS = 6500;
 const GLANCE_MS = 40;
 /** One look in twelve ends with a decline. */
 const DECLINE_SHARE = 0.08;
-/** A job is worked on for three to seven minutes of the trace, and at least this long. */
-const WORK_MIN_TRACE_MS = 180_000;
-const WORK_SPREAD_TRACE_MS = 240_000;
+/** A job is worked on for two to five minutes of the trace, and at least this long. */
+const WORK_MIN_TRACE_MS = 120_000;
+const WORK_SPREAD_TRACE_MS = 180_000;
 const WORK_MIN_MS = 250;
 /** Sweeps look again after this. */
-const SWEEP_MS = 100;
+const SWEEP_MS = 50;
+/** Jobs that are swept at once: a sweep is no load test. */
+const SWEEP_JOBS_MAX = 20;
 /** What a sweep cannot get taken in this time stays open, and the report names it. */
-const SWEEP_MAX_MS = 35_000;
+const SWEEP_MAX_MS = 60_000;
 
 export class People {
   readonly #options: PeopleOptions;
   #ledger: Ledger | undefined;
   #stopped = false;
+  #sweeping = false;
   /** Jobs whose audience has been chosen or is about to be. */
   readonly #decided = new Set<JobLife>();
   /** Looks and taps of a job that are still on their way. */
@@ -89,11 +92,12 @@ export class People {
   /** Taps what is still open until everything that reached a screen is taken, or time is up. */
   async sweep(): Promise<void> {
     const deadline = nowMs() + SWEEP_MAX_MS;
+    this.#sweeping = true;
     while (!this.#stopped && nowMs() < deadline) {
       const open = (this.#ledger?.jobs ?? []).filter(isOpen);
       if (open.length === 0 && this.#pending.size === 0) return;
       for (const life of open) {
-        if (this.#pending.has(life)) continue;
+        if (this.#pending.has(life) || this.#pending.size >= SWEEP_JOBS_MAX) continue;
         for (const driver of this.#choose(seenBy(life))) this.#tapSoon(life, driver);
       }
       await new Promise((resolve) => setTimeout(resolve, SWEEP_MS));
@@ -122,6 +126,11 @@ export class People {
   #choose(drivers: readonly number[]): number[] {
     const sorted = [...drivers].sort((a, b) => a - b);
     return sample(sorted, this.#options.taps, this.#options.random);
+  }
+
+  /** Real people look around by themselves, until the sweep. */
+  get #isLively(): boolean {
+    return this.#options.kind === 'real' && !this.#stopped && !this.#sweeping;
   }
 
   #isIdle(driver: number): boolean {
@@ -164,7 +173,7 @@ export class People {
 
   #tap(life: JobLife, driver: number, dueMs: number): void {
     if (!this.#ledger || life.id === null) return;
-    const tap = this.#ledger.tap(life, driver, dueMs);
+    const tap = this.#ledger.tap(life, { driver, dueMs, swept: this.#sweeping });
     this.#options.send({ do: 'tap', dueMs, tap, driver, id: life.id });
   }
 
@@ -175,7 +184,7 @@ export class People {
 
   /** A driver with nothing to do looks at a job in his feed that nobody else is looking at. */
   #lookAround(driver: number): void {
-    if (this.#options.kind !== 'real' || this.#stopped || !this.#isIdle(driver)) return;
+    if (!this.#isLively || !this.#isIdle(driver)) return;
     const held = this.#ledger?.drivers[driver]?.holds ?? [];
     for (const life of held) {
       if (this.#pending.has(life) || life.declines.has(driver)) continue;
@@ -201,7 +210,7 @@ export class People {
       return;
     }
     this.#pending.delete(life);
-    if (this.#options.kind === 'real' && !this.#stopped && isOpen(life)) this.#showAround(life);
+    if (this.#isLively && isOpen(life)) this.#showAround(life);
   }
 }
 

@@ -62,7 +62,7 @@ export async function runReplay(options: ReplayOptions): Promise<Outcome> {
     const environment = await prepare(run);
     const startedAt = new Date().toISOString();
     await playAll(run, hopeless);
-    const playedMs = Math.round(nowMs() - conductor.startMs);
+    const playedMs = Math.round(conductor.endMs - conductor.startMs);
     const feeds = signal.aborted ? [] : await readEvidence(run);
     return report(run, { environment: environment(), startedAt, playedMs, feeds });
   } finally {

@@ -51,6 +51,7 @@ export function facts(report: Report): [string, string][] {
       'of these',
       named([
         ['taken', counts.taken],
+        ['of them swept at the end', counts.swept],
         ['seen and left', counts.open],
         ['reached nobody', counts.reached_nobody],
       ]).join(', ') || '–',

@@ -28,7 +28,18 @@ export interface Judged {
 const STATS: readonly string[] = ['count', ...Object.keys(PERCENTILES), 'max'];
 const COUNTS = [
   ...['jobs', 'posted', 'refused', 'unanswered_posts', 'pending', 'reached', 'reached_nobody'],
-  ...['open', 'taken', 'offers', 'taps', 'won', 'lost', 'unanswered', 'pending_taps', 'declined'],
+  ...[
+    'open',
+    'taken',
+    'swept',
+    'offers',
+    'taps',
+    'won',
+    'lost',
+    'unanswered',
+    'pending_taps',
+    'declined',
+  ],
   ...['customers_told', 'warmup'],
 ];
 const SHAPE = /^\s*([a-z_]+)\.([a-z0-9_]+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(?:ms)?\s*$/;

@@ -105,7 +105,7 @@ function ofPost(ledger: Ledger, life: JobLife, radiusKm: number, add: Add, never
 function ofTap(ledger: Ledger, tap: Tap, add: Add, never: Never): void {
   if (ledger.drivers[tap.driver]?.kind !== 'good') return;
   const state = tapState(tap);
-  if (state === 'pending' || tap.answeredMs === null) return;
+  if (state === 'pending' || tap.answeredMs === null || tap.swept) return;
   if (state === 'unanswered') {
     never('tap_to_answer_lost');
     return;
@@ -116,7 +116,7 @@ function ofTap(ledger: Ledger, tap: Tap, add: Add, never: Never): void {
 
 function ofClaim(ledger: Ledger, life: JobLife, add: Add, never: Never): void {
   const claimed = claimedMs(life);
-  if (claimed === null) return;
+  if (claimed === null || life.taps.some((tap) => tap.ok && tap.swept)) return;
   const stillHeld = [...life.holders].some((driver) => ledger.drivers[driver]?.kind === 'good');
   if (stillHeld) never('claim_to_last_cleared');
   else add('claim_to_last_cleared', (life.lastGoneMs ?? claimed) - claimed);

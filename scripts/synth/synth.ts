@@ -17,7 +17,7 @@ Writes a made-up burst trace; the same flags write the same bytes.
   --shape S          flat, ramp, burst or wave (default flat)
   --minutes N        how long it is (default 10)
   --drivers N        how many drivers wander (default 200)
-  --jobs-per-s N     how many jobs come a second, on average (default 1)
+  --jobs-per-s N     how many jobs come a second, on average (default 0.5)
   --place LAT,LNG    around where (default 45.02,-34.6, far out at sea)
   --spread-km N      how far from there at most (default 8)
   --seed N           which one it is (default 1)`;
@@ -63,7 +63,7 @@ function readOptions(values: ReadonlyMap<string, string>): BurstOptions {
     shape: wordFlag(values, 'shape', SHAPES),
     minutes: number('minutes', 10, 0.05, 1440),
     drivers: number('drivers', 200, 1, 200_000, true),
-    jobsPerS: number('jobs-per-s', 1, 0.001, 10_000),
+    jobsPerS: number('jobs-per-s', 0.5, 0.001, 10_000),
     centre: readPlace(values.get('place') ?? PLACE),
     spreadKm: number('spread-km', 8, 0.01, 200),
     seed: number('seed', 1, 0, 2 ** 32 - 1, true),

@@ -23,7 +23,7 @@ export function renderPage(report: Report): string {
     `<h1>Muster replay</h1><p class="sub">${escapeHtml(sub)}</p>`,
     `<section class="verdict">${sentences.join('')}</section>`,
     thresholdSection(report),
-    section('Times', `${timeTable(report)}${slowerNote(report)}`),
+    section('Times, in milliseconds', `${timeTable(report)}${slowerNote(report)}`),
     section('The run over time', `${overTime(report)}`),
     section('Rules', `<ul>${report.invariants.map(ruleItem(report)).join('')}</ul>`),
     section('By percentile', curves(report)),

@@ -24,8 +24,8 @@ const SIZES = {
 const LEFT = 50;
 const RIGHT = 16;
 const PANEL = 110;
-const GAP = 34;
-const TITLE = 16;
+const GAP = 38;
+const TITLE = 24;
 /** A storm is a moment; it is drawn this wide in per cent of the axis, at least. */
 const STORM_MIN_SHARE = 0.006;
 
@@ -70,8 +70,8 @@ export function timeChart(runs: readonly ChartRun[], width: Width): string {
     },
     { title: 'errors a second', lines: [{ value: (m) => m.errors, tone: several ? '' : 'bad' }] },
   ];
-  const height = panels.length * (PANEL + GAP) + 6;
-  const bottom = height - GAP - 6;
+  const bottom = TITLE + panels.length * (PANEL + GAP) - GAP;
+  const height = bottom + 22;
   const parts = [
     ...runs.flatMap(({ storms }) => storms.map((storm) => shade(storm, x, endS, bottom))),
     ...panels.flatMap((panel, i) =>
@@ -97,7 +97,7 @@ function drawPanel({ title, lines, logarithmic }: Panel, runs: readonly ChartRun
   );
   const most = Math.max(0, ...values);
   const least = Math.min(...values.filter((value) => value > 0), most || 1);
-  const ticks = logarithmic ? decades(least, most) : niceTicks(Math.max(1, most), 2);
+  const ticks = logarithmic ? decades(least, most) : niceTicks(Math.max(2, most), 2);
   const [low = 0, high = 1] = [ticks[0], ticks.at(-1)];
   const share = (value: number): number =>
     logarithmic
@@ -120,7 +120,7 @@ function drawPanel({ title, lines, logarithmic }: Panel, runs: readonly ChartRun
       ),
     ),
   );
-  return [`<text class="label" x="0" y="${at.top - 6}">${title}</text>`, ...grid, ...drawn];
+  return [`<text class="label" x="0" y="${at.top - 12}">${title}</text>`, ...grid, ...drawn];
 }
 
 function shade(
