@@ -2,11 +2,11 @@
  * The replay as a load tester runs it, against a whole deployment: what it writes, what it leaves
  * behind, and each of its exit codes.
  */
-import { readFileSync, rmSync } from 'node:fs';
+import { readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import postgres from 'postgres';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { checkout, temporaryDir } from '../../../scripts/dev/places.ts';
+import { temporaryDir } from '../../../scripts/dev/places.ts';
 import { type Stack, startStack } from '../../../scripts/dev/stack.ts';
 import { ALL_GOOD } from '../../../scripts/replay/phones.ts';
 import type { Report } from '../../../scripts/replay/report.ts';
@@ -22,6 +22,16 @@ const SECRET = 's'.repeat(32);
 /** A machine that is busy with other tests is no reason for a void measurement. */
 const PATIENT = ['--max-behind', '60000'];
 const RUN_MAX_MS = 180_000;
+
+/** What a load tester's own command may look like: claims, signed. */
+const MINT = `
+import { createHmac } from 'node:crypto';
+const [, , role, sub] = process.argv;
+const part = (value) => Buffer.from(JSON.stringify(value)).toString('base64url');
+const exp = Math.floor(Date.now() / 1000) + 3600;
+const text = part({ alg: 'HS256', typ: 'JWT' }) + '.' + part({ role, sub, exp });
+console.log(text + '.' + createHmac('sha256', process.env.MINT).update(text).digest('base64url'));
+`;
 
 // Postgres may run as a user who must be able to pass through.
 const dir = temporaryDir('muster-replay-');
@@ -267,7 +277,9 @@ test(
   'without a database and a secret: what could not be checked is said; kept is what was asked to be',
   async () => {
     const path = await trace('kept', { minutes: 0.1, drivers: 4 });
-    const command = `AUTH_JWT_SECRET=$MINT ${process.execPath} ${checkout}/scripts/token.ts --role {role} --sub {sub}`;
+    const mint = join(dir, 'mint.mjs');
+    writeFileSync(mint, MINT);
+    const command = `${process.execPath} ${mint} {role} $SUB`;
     const env = { MINT: SECRET, AUTH_JWT_SECRET: undefined, DATABASE_URL: undefined };
     const { code, report, stdout } = await replay(
       path,
