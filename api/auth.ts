@@ -11,8 +11,8 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose';
-import type { AuthConfig } from '../engine/config.ts';
 import { TryAgainError } from '../engine/context.ts';
+import type { AuthConfig } from '../engine/process/config.ts';
 
 export const ROLES = ['driver', 'customer', 'operator', 'service'] as const;
 export type Role = (typeof ROLES)[number];

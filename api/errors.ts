@@ -2,9 +2,10 @@
  * Every refusal that a client may meet: its stable code, its status and its sentence, in one table.
  * HTTP and the feed answer with the same bodies, `{error, code, details?, retry_after_ms?}`.
  */
-import type { ClaimResult } from '../engine/claim.ts';
+
 import { TryAgainError } from '../engine/context.ts';
 import { toJob } from '../engine/domain/job.ts';
+import type { ClaimResult } from '../engine/jobs/claim/gate.ts';
 import { UnauthorizedError } from './auth.ts';
 import { isOutage } from './outage.ts';
 

@@ -1,7 +1,7 @@
 /** `muster_http_request_seconds`: how long calls take, by route, never by address. */
 import type { FastifyInstance } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
-import { LATENCY_BUCKETS } from '../engine/metrics.ts';
+import { LATENCY_BUCKETS } from '../engine/process/metrics.ts';
 
 export function measureRequests(app: FastifyInstance, registry: Registry): void {
   const seconds = new Histogram({

@@ -1,10 +1,11 @@
 /** The api process: HTTP, the feed gateway, and the engine behind both. Any number may run. */
-import { readConfig } from '../engine/config.ts';
-import { checkoutStateDir, withDevSecret } from '../engine/dev-secret.ts';
+
 import { createEngine } from '../engine/engine.ts';
-import { createLog } from '../engine/log.ts';
-import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
-import { listenAs, runProcess, stopOnSignal } from '../engine/process.ts';
+import { readConfig } from '../engine/process/config.ts';
+import { checkoutStateDir, withDevSecret } from '../engine/process/dev-secret.ts';
+import { createLog } from '../engine/process/log.ts';
+import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
+import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
 import { createPushMetrics } from '../workers/push/metrics.ts';
 import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
@@ -41,7 +42,7 @@ await runProcess('api', async () => {
   });
   gateway = feed;
   // Workers count the pushes; how long tasks wait is seen from here as well.
-  createPushMetrics(registry, queues.byLane, engine.ctx.now);
+  createPushMetrics(registry, queues.byLane, engine.now);
   const app = await createApp({
     config,
     engine,
@@ -50,7 +51,7 @@ await runProcess('api', async () => {
     log,
     feed,
     dashboard: createDashboard(queues.queues),
-    pushTest: createPushTest({ db: engine.ctx.db, apns: config.apns, log }),
+    pushTest: createPushTest({ devices: engine.devices, apns: config.apns, log }),
   });
   app.server.on('upgrade', (request, socket, head) => {
     void feed.handleUpgrade(request, socket, head);

@@ -10,11 +10,11 @@ import {
   toOwnersJob,
   toTime,
 } from '../engine/domain/job.ts';
+import type { AttemptRow } from '../engine/domain/push.ts';
+import type { NotificationRow } from '../engine/engine.ts';
 import type { Db } from '../engine/pg/client.ts';
 import { type ApprovalStatus, type DriverRow, driverCards } from '../engine/pg/drivers.ts';
 import type { JobEventRow } from '../engine/pg/jobs.ts';
-import type { NotificationRow } from '../engine/pg/notifications.ts';
-import type { AttemptRow } from '../engine/pg/push-attempts.ts';
 import type { Identity } from './auth.ts';
 
 /** The contract's Driver. */

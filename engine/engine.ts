@@ -1,26 +1,34 @@
 /**
- * The engine of one process: its two stores, the verbs bound to them, and the work that goes on
- * after an answer was given. Made once by api and worker processes and by tests.
+ * The engine of one process: its two stores and the systems over them. Nobody outside `engine/` touches a
+ * store. Made once by api and worker processes and by tests.
  */
-import { forgetApproval } from './approvals.ts';
-import { listAvailable } from './available.ts';
-import { type ChangeResult, cancelJob, confirmJob, progressJob, releaseJob } from './change-job.ts';
-import { type Claims, createClaims } from './claim.ts';
-import { createCommitQueue } from './commit-queue.ts';
-import type { DispatchConfig } from './config.ts';
-import type { EngineContext, EngineMetrics, Logger, PushTasks } from './context.ts';
-import type { Job, Progress } from './domain/job.ts';
-import { type AvailabilityResult, changeDriver, knowDriver, setAvailability } from './drivers.ts';
+import { createBackground } from './background.ts';
+import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from './context.ts';
+
+import { createDevices, type Devices } from './devices/devices.ts';
+import { createDrivers, type Drivers } from './drivers/drivers.ts';
+import type { TrackedFix } from './drivers/parts.ts';
+import { createCommitQueue } from './jobs/claim/commit.ts';
+import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
+import { createNotifications, type Notifications } from './notifications/notifications.ts';
 import { connectPg } from './pg/client.ts';
-import type { DriverChange, DriverRow } from './pg/drivers.ts';
-import type { Actor } from './pg/jobs.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
-import { type PostInput, type PostResult, postJob } from './post-job.ts';
-import { ensureDrivers } from './rebuild.ts';
+import type { DispatchConfig } from './process/config.ts';
+import { createProjection } from './projection/projection.ts';
+import { createSettler } from './projection/settler.ts';
+import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
+import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
-import type { KnownDriver } from './redis/drivers.ts';
-import { assignJob, declineJob } from './reserve-job.ts';
-import { createTracker, type TrackedFix, type Tracker } from './track.ts';
+import { createRedisClock } from './redis/clock.ts';
+
+export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Devices } from './devices/devices.ts';
+export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { Deliveries } from './pushes/deliveries.ts';
+export type { Offer } from './pushes/offers.ts';
+export { onceDecided, reservedDriver } from './pushes/offers.ts';
+export type { Pushes, WavePhone } from './pushes/pushes.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -29,26 +37,24 @@ export interface EngineOptions {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
-  now?: () => number;
+  /** A clock of this process that never jumps, ms; only differences count. */
+  elapsed?: () => number;
   /** Hears where drivers are, as far as this process took it in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
 }
 
 export interface Engine {
   ctx: EngineContext;
-  post(input: PostInput): Promise<PostResult>;
-  claim: Claims;
-  confirm(id: string, actor: Actor): Promise<ChangeResult>;
-  progress(id: string, driverId: string, status: Progress): Promise<ChangeResult>;
-  release(id: string, driverId: string, reason: string | null): Promise<ChangeResult>;
-  cancel(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
-  assign(id: string, driverId: string, actor: Actor): Promise<ChangeResult>;
-  decline(id: string, driverId: string, reason: string | null): Promise<{ ok: boolean }>;
-  available(driver: KnownDriver): Promise<Job[]>;
-  knowDriver(id: string): Promise<KnownDriver | null>;
-  changeDriver(id: string, change: DriverChange): Promise<DriverRow>;
-  setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
-  tracker: Tracker;
+  jobs: Jobs;
+  maintenance: Maintenance;
+  drivers: Drivers;
+  notifications: Notifications;
+  devices: Devices;
+  pushes: Pushes;
+  deliveries: Deliveries;
+  /** Epoch ms by the clock of Redis. */
+  now: () => number;
+  log: Logger;
   /** Waits for the work after the answers, then closes the stores. */
   close(): Promise<void>;
 }
@@ -60,77 +66,66 @@ export class OldSchemaError extends Error {
 
 /** How long a start waits for Redis before it says that it cannot be reached. */
 const REDIS_START_MS = 10_000;
-/** How long `close` waits for settling and dispatching; the reconciler does the rest. */
-const DRAIN_MS = 5000;
 /** A lost connection fails many times a second; one line a second is enough to see it. */
 const OUTAGE_LOG_MS = 1000;
 
 /** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
-  const { settings, push, metrics, log, now = Date.now } = options;
+  const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
   const pg = connectPg(options.databaseUrl);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
-  const { background, drain } = createBackground(log);
-  const ctx: EngineContext = { db: pg.db, redis, settings, push, metrics, log, background, now };
+  const background = createBackground(log);
+  const clock = createRedisClock(redis, elapsed);
+  const { now } = clock;
+  const resources: Resources = {
+    db: pg.db,
+    redis,
+    settings,
+    push,
+    metrics,
+    log,
+    background: background.add,
+    now,
+  };
+  const onTracked = options.onTracked ?? (() => {});
+  const drivers = createDrivers({ ...resources, elapsed, onTracked });
+  const projection = createProjection(resources);
+  const commits = createCommitQueue(resources);
+  const settler = createSettler(resources, projection, () => commits.idle());
+  const ctx: EngineContext = { ...resources, projection, settler, drivers };
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
     }
     await whenReady(redis, REDIS_START_MS);
-    await ensureDrivers(ctx);
+    await clock.measure();
+    await drivers.ensure();
   } catch (error) {
+    clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
-  const tracker = createTracker(ctx, options.onTracked ?? (() => {}));
+  const deliveries = createDeliveries(ctx);
   return {
     ctx,
-    tracker,
-    post: (input) => postJob(ctx, input),
-    claim: createClaims(ctx, createCommitQueue(ctx), background),
-    confirm: (id, actor) => confirmJob(ctx, id, actor),
-    progress: (id, driverId, status) => progressJob(ctx, id, driverId, status),
-    release: (id, driverId, reason) => releaseJob(ctx, id, driverId, reason),
-    cancel: (id, actor, reason) => cancelJob(ctx, id, actor, reason),
-    assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
-    decline: (id, driverId, reason) => declineJob(ctx, id, driverId, reason),
-    available: (driver) => listAvailable(ctx, driver),
-    knowDriver: (id) => knowDriver(ctx, id),
-    async changeDriver(id, change) {
-      const row = await changeDriver(ctx, id, change);
-      forgetApproval(ctx, id);
-      return row;
-    },
-    setAvailability: (id, online) => setAvailability(ctx, id, online),
+    drivers,
+    jobs: createJobs(ctx, commits),
+    maintenance: createMaintenance(ctx, options.databaseUrl),
+    notifications: createNotifications(ctx),
+    devices: createDevices(ctx),
+    pushes: createPushes(ctx),
+    deliveries,
+    now,
+    log,
     async close() {
-      await tracker.close();
-      await drain();
+      await drivers.close();
+      await deliveries.close();
+      background.add(settler.idle());
+      await background.drain();
+      clock.close();
       redis.disconnect();
       await pg.close();
-    },
-  };
-}
-
-/** Work that nobody waits for: kept track of, so that a process that stops lets it finish. */
-function createBackground(log: Logger) {
-  const running = new Set<Promise<void>>();
-  return {
-    background(work: Promise<void>): void {
-      const tracked = work
-        .catch((error: unknown) => log.warn({ err: error }, 'background work failed'))
-        .finally(() => running.delete(tracked));
-      running.add(tracked);
-    },
-    async drain(): Promise<void> {
-      let late = false;
-      const timeout = new Promise<void>((resolve) => {
-        setTimeout(resolve, DRAIN_MS).unref();
-      }).then(() => {
-        late = true;
-      });
-      // What is running may leave more behind.
-      while (running.size > 0 && !late) await Promise.race([Promise.all(running), timeout]);
     },
   };
 }

@@ -7,6 +7,7 @@
 -- ARGV[4] radius, km
 -- ARGV[5] run id of this Redis
 -- Returns {ready, last, payload, refused pairs, payload, refused pairs, …}.
+-- @include lib/meridian.lua
 local meta, jobs = KEYS[1], KEYS[2]
 local prefix, lng, lat, radius, run = ARGV[1], ARGV[2], ARGV[3], ARGV[4], ARGV[5]
 
@@ -18,7 +19,7 @@ local ids
 if lng == '' then
   ids = redis.call('ZRANGE', jobs, 0, -1)
 else
-  ids = redis.call('GEOSEARCH', jobs, 'FROMLONLAT', lng, lat, 'BYRADIUS', radius, 'km')
+  ids = redis.call('GEOSEARCH', jobs, 'FROMLONLAT', west(lng), lat, 'BYRADIUS', radius, 'km')
 end
 for _, id in ipairs(ids) do
   local payload = redis.call('HGET', prefix .. 'job:' .. id, 'payload')

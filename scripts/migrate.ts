@@ -1,6 +1,6 @@
 /** `npm run migrate`: brings `DATABASE_URL` to the current schema. Safe twice and at once. */
-import { readDatabaseUrl } from '../engine/config.ts';
-import { runProcess } from '../engine/process.ts';
+import { readDatabaseUrl } from '../engine/process/config.ts';
+import { runProcess } from '../engine/process/main.ts';
 import { migrateOrSayWhy } from './dev/migration.ts';
 
 await runProcess('migrate', async () => {

@@ -4,9 +4,9 @@
  * under `.muster/`, which an api of this checkout uses as well.
  */
 import { parseArgs } from 'node:util';
-import { ConfigError } from '../engine/config.ts';
-import { checkoutStateDir, ensureSecret } from '../engine/dev-secret.ts';
-import { runProcess } from '../engine/process.ts';
+import { ConfigError } from '../engine/process/config.ts';
+import { checkoutStateDir, ensureSecret } from '../engine/process/dev-secret.ts';
+import { runProcess } from '../engine/process/main.ts';
 import { mintToken, ROLES, type Role } from './dev/tokens.ts';
 
 const USAGE = 'npm run token -- --role driver --sub d1 [--ttl 1h]';

@@ -1,15 +1,12 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
-import { readConfig } from '../engine/config.ts';
 import { createEngine } from '../engine/engine.ts';
-import { createLog } from '../engine/log.ts';
-import { createEngineMetrics, createRegistry } from '../engine/metrics.ts';
-import { countUndone } from '../engine/pg/notifications.ts';
-import { listenAs, runProcess, stopOnSignal } from '../engine/process.ts';
-import { startReconciler } from '../engine/reconcile.ts';
+import { readConfig } from '../engine/process/config.ts';
+import { createLog } from '../engine/process/log.ts';
+import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
+import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
 import { createApnsRoutes } from './push/apns-routes.ts';
 import { createPushMetrics, measureTrouble } from './push/metrics.ts';
 import { createSender } from './push/sender.ts';
@@ -20,7 +17,7 @@ import { createPushQueues } from './queues.ts';
 const STOP_LIMIT_MS = 15_000;
 /** Answers of APNs are waited for this long; the rest of the limit is for their record. */
 const DRAIN_MS = 9000;
-/** A notice that has no outcome after this is worth an operator's look. */
+/** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;
 
 await runProcess('workers', async () => {
@@ -36,19 +33,16 @@ await runProcess('workers', async () => {
     metrics: createEngineMetrics(registry),
     log,
   });
-  const { ctx } = engine;
-  const metrics = createPushMetrics(registry, queues.byLane, ctx.now);
+  const metrics = createPushMetrics(registry, queues.byLane, engine.now);
   const routes = createApnsRoutes(config.apns, log);
-  measureTrouble(registry, routes.paused, () => countUndone(ctx.db, UNDONE_MS));
-  const sender = createSender({ db: ctx.db, routes, metrics, log });
-  const workers = startPushWorkers({ ctx, redisUrl: config.redisUrl, queues, sender });
-  const reconciler = startReconciler(ctx);
+  measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
+  const sender = createSender({ engine, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl: config.redisUrl, queues, sender });
+  const leader = engine.maintenance.start();
   const health = await serveHealth(config.workerPort, config.host, registry);
   stopOnSignal(log, STOP_LIMIT_MS, async () => {
     const cut = setTimeout(() => void sender.close(), DRAIN_MS);
-    // A round that hangs on Postgres is left: what it repairs is found again.
-    const round = Promise.race([reconciler.close(), sleep(DRAIN_MS, undefined, { ref: false })]);
-    await Promise.all([round, workers.close()]);
+    await Promise.all([leader.close(), workers.close()]);
     clearTimeout(cut);
     await sender.close();
     await engine.close();

@@ -7,12 +7,8 @@ import { randomUUID } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type Static, Type } from 'typebox';
-import type { Logger, PushTasks } from '../engine/context.ts';
-import { onceEachOutage } from '../engine/engine.ts';
-
-/** `critical`: one notification a task. `nearby`: a wave, then its chunks. */
-export const LANES = ['critical', 'nearby'] as const;
-export type Lane = (typeof LANES)[number];
+import { LANES, type Lane } from '../engine/domain/push.ts';
+import { type Logger, onceEachOutage, type PushTasks } from '../engine/engine.ts';
 
 const strict = { additionalProperties: false };
 const wave = { job_id: Type.String(), wave: Type.Integer({ minimum: 1 }) };
@@ -36,7 +32,7 @@ const BACKOFF_MAX_MS = 15_000;
 const BACKOFF_SPREAD = 0.1;
 /** Whatever APNs asks for: after a 500 it is a quarter of an hour, and these pushes live for one. */
 const WAIT_MAX_MS = 20 * 60_000;
-/** More than fit into the hour that a notice is worth sending: its own expiry ends it. */
+/** More than fit into the hour that a notification is worth sending: its own expiry ends it. */
 const CRITICAL_ATTEMPTS = 300;
 /** A minute: by then the job is taken, or offered in the next wave. */
 const NEARBY_ATTEMPTS = 8;
@@ -109,8 +105,8 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
         const added = await byLane.nearby.add(name, data, opts);
         return added.id === opts.jobId;
       },
-      async enqueueNotifications(notes) {
-        const tasks = notes.map(({ id, about = 'notice, handed over again' }) => {
+      async enqueueNotifications(notifications) {
+        const tasks = notifications.map(({ id, about = 'notification, handed over again' }) => {
           const data: NotificationTask = { notification_id: id };
           return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
         });

@@ -88,17 +88,17 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
     if (event === 'availability') {
       const { online } = data as Static<typeof AvailabilityBody>;
-      const result = await engine.setAvailability(driverId, online);
+      const result = await engine.drivers.setAvailability(driverId, online);
       if (!result.ok) throw new ApiError(result.code);
       return { ok: true, data: driverView(result.driver) };
     }
     if (event === 'accept') {
       const { job_id } = data as Static<typeof AcceptBody>;
-      const { status, body } = claimAnswer(await engine.claim(job_id, driverId));
+      const { status, body } = claimAnswer(await engine.jobs.claim(job_id, driverId));
       return status === 200 ? { ok: true, data: body } : failed(body);
     }
     const { job_id, reason } = data as Static<typeof DeclineFrame>;
-    const declined = await engine.decline(job_id, driverId, reason ?? null);
+    const declined = await engine.jobs.decline(job_id, driverId, reason ?? null);
     if (!declined.ok) throw new ApiError('job_not_found');
     return { ok: true };
   }
@@ -107,9 +107,9 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     session: DriverSession,
     body: Static<typeof LocationBody>,
   ): Promise<Answer> {
-    const driver = session.driver ?? (await engine.knowDriver(session.connection.identity.sub));
+    const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
-    await engine.tracker.add(driver, toFix(body, engine.ctx.now()));
+    await engine.drivers.track(driver, toFix(body, engine.ctx.now()));
     return { ok: true };
   }
 

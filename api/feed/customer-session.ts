@@ -3,8 +3,8 @@
  * driver is who holds one.
  */
 import { isHeld, type Job, type JobStatus, toTime } from '../../engine/domain/job.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import type { Fix } from '../../engine/redis/drivers.ts';
-import type { UserEvent } from '../../engine/settle.ts';
 import type { Identity } from '../auth.ts';
 import type { Connection } from './connection.ts';
 import type { SnapshotReason } from './driver-session.ts';

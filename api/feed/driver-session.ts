@@ -2,7 +2,7 @@
  * A connected driver's feed: a function of him and the open jobs around him. Events only keep it
  * current quickly; whenever one may have been missed it is computed again and sent as a snapshot.
  */
-import { RADIUS_KM_MAX } from '../../engine/config.ts';
+
 import {
   type HiddenReason,
   hiddenReason,
@@ -10,10 +10,11 @@ import {
   type VisibilityRules,
 } from '../../engine/domain/visibility.ts';
 import { WORLD, type Zone, zonesWithin } from '../../engine/domain/zones.ts';
+import { RADIUS_KM_MAX } from '../../engine/process/config.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
+import type { Deliveries } from '../../engine/pushes/deliveries.ts';
 import type { Fix, KnownDriver } from '../../engine/redis/drivers.ts';
-import type { UserEvent } from '../../engine/settle.ts';
 import { CLOSE, type Connection } from './connection.ts';
-import type { Deliveries } from './deliveries.ts';
 import { eventFrame, textFrame } from './frame.ts';
 import { MARGIN_MAX_KM, Margin } from './margin.ts';
 import type { FeedMetrics } from './metrics.ts';

@@ -6,7 +6,6 @@
  */
 import { type EngineContext, withDeadline } from '../../engine/context.ts';
 import { onceEachOutage } from '../../engine/engine.ts';
-import { putUnsettled } from '../../engine/rebuild.ts';
 import { connectSubscriber, type RedisClient, runIdOf } from '../../engine/redis/client.ts';
 import type { LogKeys } from '../../engine/redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
@@ -115,7 +114,7 @@ export class FollowedLogs {
 
   /** What changed during an outage may not be in any log yet: puts it there. */
   async #complete(): Promise<void> {
-    if (await putUnsettled(this.#ctx)) return;
+    if (await this.#ctx.projection.putUnsettled()) return;
     const followers = [...this.#byChannel.values()];
     await Promise.all(followers.map(({ source }) => source.complete?.()));
   }

@@ -9,16 +9,15 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { DispatchConfig } from '../../engine/config.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { listActiveJobs } from '../../engine/pg/jobs.ts';
-import type { TrackedFix } from '../../engine/track.ts';
+import type { DispatchConfig } from '../../engine/process/config.ts';
 import { type Auth, type Identity, UnauthorizedError } from '../auth.ts';
 import { jobViews } from '../views.ts';
 import { type Commands, createCommands } from './commands.ts';
 import { CLOSE, Connection } from './connection.ts';
 import { CustomerSession, type CustomerSessionHost } from './customer-session.ts';
-import { createDeliveries, type Deliveries } from './deliveries.ts';
 import { DriverSession, type DriverSessionHost } from './driver-session.ts';
 import { DriverWatch } from './driver-watch.ts';
 import { FollowedLogs } from './followed-logs.ts';
@@ -65,7 +64,6 @@ export class Gateway {
   readonly #sessionsMax: number;
   readonly #pingMs: number;
   readonly #metrics: FeedMetrics;
-  readonly #deliveries: Deliveries;
   readonly #commands: Commands;
   readonly #logs: FollowedLogs;
   readonly #watch: DriverWatch;
@@ -94,7 +92,6 @@ export class Gateway {
     // With a short DRIVER_STALE_S a pong must come often enough to keep a connected driver fresh.
     this.#pingMs = Math.min(this.#heartbeatMs, settings.driverStaleMs / 3);
     this.#metrics = createFeedMetrics(registry);
-    this.#deliveries = createDeliveries(engine.ctx);
     this.#commands = createCommands(engine, auth);
     this.#sessions = new Sessions(this.#metrics);
     this.#logs = new FollowedLogs(engine.ctx, redisUrl, {
@@ -105,7 +102,7 @@ export class Gateway {
     });
     this.#zones = new FollowedZones(engine.ctx, this.#logs);
     this.#watch = new DriverWatch({
-      knowDriver: (id) => engine.knowDriver(id),
+      knowDriver: (id) => engine.drivers.know(id),
       acquireZone: (zone) => this.#zones.acquire(zone),
       releaseZone: (mirror) => this.#zones.release(mirror),
     });
@@ -169,7 +166,6 @@ export class Gateway {
     }
     clearInterval(this.#timer);
     this.#logs.close();
-    await this.#deliveries.close();
   }
 
   /** Says why and closes: a client that reads close codes backs off, one refused by HTTP may not. */
@@ -243,7 +239,7 @@ export class Gateway {
     if (session.role !== 'driver' || !session.driver) return;
     if (now - member.aliveAt < Math.min(ALIVE_MS, this.#pingMs / 2)) return;
     member.aliveAt = now;
-    void this.#engine.tracker.add(session.driver, null);
+    void this.#engine.drivers.track(session.driver, null);
   }
 
   #tick(): void {
@@ -275,10 +271,10 @@ export class Gateway {
   get #driverHost(): DriverSessionHost {
     return {
       rules: this.#settings,
-      deliveries: this.#deliveries,
+      deliveries: this.#engine.deliveries,
       metrics: this.#metrics,
       now: this.#engine.ctx.now,
-      loadDriver: (id) => this.#engine.knowDriver(id),
+      loadDriver: (id) => this.#engine.drivers.know(id),
       acquireZone: (zone) => this.#zones.acquire(zone),
       releaseZone: (mirror) => this.#zones.release(mirror),
     };

@@ -1,6 +1,6 @@
 /** What the feed measures (contract section 7). */
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import { LATENCY_BUCKETS } from '../../engine/metrics.ts';
+import { LATENCY_BUCKETS } from '../../engine/process/metrics.ts';
 
 export interface FeedMetrics {
   opened(role: string): void;

@@ -1,11 +1,8 @@
 /** The two logs that every gateway follows besides zones: changes of drivers, and what users are told. */
-import { forgetApproval } from '../../engine/approvals.ts';
-import { parseDriverEvent } from '../../engine/drivers.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { ensureDrivers } from '../../engine/rebuild.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import { runIdOf } from '../../engine/redis/client.ts';
 import { driversLog, usersLog } from '../../engine/redis/keys.ts';
-import type { UserEvent } from '../../engine/settle.ts';
 import type { DriverWatch } from './driver-watch.ts';
 import type { LogSource } from './log-follower.ts';
 import type { Sessions } from './sessions.ts';
@@ -16,14 +13,13 @@ export function driversSource(engine: Engine, sessions: Sessions, watch: DriverW
   return {
     keys: driversLog,
     async load(suspect) {
-      await ensureDrivers(ctx);
+      await engine.drivers.ensure();
       const last = (await ctx.redis.hget(driversLog.meta, 'last')) ?? '0-0';
       if (suspect) reviveDrivers(engine, sessions);
       return last;
     },
     apply(body) {
-      const driver = parseDriverEvent(body);
-      forgetApproval(ctx, driver.id);
+      const driver = engine.drivers.hear(body);
       watch.onDriver(driver);
       for (const session of sessions.of('driver', driver.id)) {
         if (session.role === 'driver') session.onDriver(driver);
@@ -36,8 +32,8 @@ export function driversSource(engine: Engine, sessions: Sessions, watch: DriverW
 function reviveDrivers(engine: Engine, sessions: Sessions): void {
   for (const { session } of sessions.members()) {
     if (session.role !== 'driver') continue;
-    if (session.driver) void engine.tracker.add(session.driver, session.driver.fix);
-    engine.knowDriver(session.connection.identity.sub).then(
+    if (session.driver) void engine.drivers.track(session.driver, session.driver.fix);
+    engine.drivers.know(session.connection.identity.sub).then(
       (driver) => driver && session.onDriver(driver),
       () => {},
     );

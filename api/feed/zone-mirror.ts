@@ -4,7 +4,6 @@
  */
 import type { EngineContext } from '../../engine/context.ts';
 import type { Zone } from '../../engine/domain/zones.ts';
-import { inZone, rebuildZone } from '../../engine/rebuild.ts';
 import { zoneLog } from '../../engine/redis/keys.ts';
 import {
   type OfferedJob,
@@ -56,8 +55,8 @@ export class ZoneMirror implements LogSource {
   }
 
   async load(suspect: boolean): Promise<string> {
-    if (suspect) await rebuildZone(this.#ctx, this.zone);
-    const { last, jobs } = await inZone(this.#ctx, this.zone, async () => {
+    if (suspect) await this.#ctx.projection.rebuild(this.zone);
+    const { last, jobs } = await this.#ctx.projection.inZone(this.zone, async () => {
       return (await readOpenJobs(this.#ctx.redis, this.zone)) ?? 'not_ready';
     });
     this.jobs.clear();
@@ -69,7 +68,7 @@ export class ZoneMirror implements LogSource {
   }
 
   complete(): Promise<void> {
-    return rebuildZone(this.#ctx, this.zone);
+    return this.#ctx.projection.rebuild(this.zone);
   }
 
   /** Finds jobs whose time ran out before their row says so. */

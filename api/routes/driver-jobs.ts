@@ -29,9 +29,9 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
-      const known = await engine.knowDriver(identityOf(request).sub);
+      const known = await engine.drivers.know(identityOf(request).sub);
       // This very call is a sign of life.
-      const jobs = known ? await engine.available({ ...known, seenAt: engine.ctx.now() }) : [];
+      const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.ctx.now() }) : [];
       return { jobs };
     },
   });
@@ -63,7 +63,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request, reply) => {
       const { id } = request.params as Static<typeof IdParams>;
-      const { status, body } = claimAnswer(await engine.claim(id, identityOf(request).sub));
+      const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
       return reply.code(status).send(body);
     },
   });
@@ -84,7 +84,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request, reply) => {
       const { id } = request.params as Static<typeof IdParams>;
       const { reason } = request.body as Static<typeof DeclineBody>;
-      const declined = await engine.decline(id, identityOf(request).sub, reason ?? null);
+      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason ?? null);
       if (!declined.ok) throw new ApiError('job_not_found');
       return reply.code(204).send();
     },
@@ -110,7 +110,7 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const { id } = request.params as Static<typeof IdParams>;
       const { status } = request.body as Static<typeof ProgressBody>;
       const identity = identityOf(request);
-      const result = await engine.progress(id, identity.sub, status);
+      const result = await engine.jobs.progress(id, identity.sub, status);
       if (!result.ok) throw new ApiError(result.code);
       return jobView(engine.ctx.db, result.job, identity);
     },
@@ -132,7 +132,7 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const { id } = request.params as Static<typeof IdParams>;
       const { reason } = request.body as Static<typeof ReleaseBody>;
-      const result = await engine.release(id, identityOf(request).sub, reason ?? null);
+      const result = await engine.jobs.release(id, identityOf(request).sub, reason ?? null);
       if (!result.ok) throw new ApiError(result.code);
       return toJob(result.job);
     },

@@ -2,12 +2,7 @@
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
-import {
-  type DriverChange,
-  type DriverRow,
-  driverCounters,
-  findDriver,
-} from '../../engine/pg/drivers.ts';
+import { type DriverChange, type DriverRow, driverCounters } from '../../engine/pg/drivers.ts';
 import { DriverAnswer, MeAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -41,7 +36,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const { online } = request.body as Static<typeof AvailabilityBody>;
-      const result = await engine.setAvailability(identityOf(request).sub, online);
+      const result = await engine.drivers.setAvailability(identityOf(request).sub, online);
       if (!result.ok) throw new ApiError(result.code);
       return driverView(result.driver);
     },
@@ -59,10 +54,10 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['driver_not_found', 'invalid_location'],
     }),
     handler: async (request, reply) => {
-      const known = await engine.knowDriver(identityOf(request).sub);
+      const known = await engine.drivers.know(identityOf(request).sub);
       if (!known) throw new ApiError('driver_not_found');
       const fix = toFix(request.body as Static<typeof LocationBody>, engine.ctx.now());
-      await engine.tracker.add(known, fix);
+      await engine.drivers.track(known, fix);
       return reply.code(204).send();
     },
   });
@@ -121,7 +116,7 @@ async function saveDriver(
   id: string,
   body: Static<typeof DriverBody>,
 ): Promise<DriverRow> {
-  const isNew = body.name === undefined && !(await findDriver(engine.ctx.db, id));
+  const isNew = body.name === undefined && !(await engine.drivers.find(id));
   if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
     ...(body.name !== undefined && { name: body.name }),
@@ -129,16 +124,16 @@ async function saveDriver(
     ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
     ...(body.is_operator !== undefined && { isOperator: body.is_operator }),
   };
-  return engine.changeDriver(id, change);
+  return engine.drivers.change(id, change);
 }
 
 async function readMe(engine: Engine, id: string): Promise<Static<typeof MeAnswer>> {
   const { db } = engine.ctx;
   const [row, counters, known] = await Promise.all([
-    findDriver(db, id),
+    engine.drivers.find(id),
     driverCounters(db, id),
     // Redis has the newest position; without it the one in Postgres is at most 10 s behind.
-    engine.knowDriver(id).catch(() => null),
+    engine.drivers.know(id).catch(() => null),
   ]);
   if (!row) throw new ApiError('driver_not_found');
   const fix = known?.fix ?? lastFix(row);

@@ -1,6 +1,11 @@
 /** For operators: why a driver got an offer, or none. */
 import type { Static } from 'typebox';
-import { CONSIDERED_MAX, type Explanation, explainJob, OTHERS_MAX } from '../../engine/explain.ts';
+import {
+  CONSIDERED_MAX,
+  type Explanation,
+  explainJob,
+  OTHERS_MAX,
+} from '../../engine/jobs/explain.ts';
 import { ExplainAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';

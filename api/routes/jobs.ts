@@ -1,13 +1,12 @@
 /** Jobs as customers, operators and services see them: post, read, confirm, cancel, assign. */
 import type { Static } from 'typebox';
-import type { ChangeResult } from '../../engine/change-job.ts';
-import type { JobRow } from '../../engine/domain/job.ts';
+import type { Actor, JobRow } from '../../engine/domain/job.ts';
 import { zoneOfJob } from '../../engine/domain/zones.ts';
+import type { ChangeResult } from '../../engine/jobs/change.ts';
+import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { type Actor, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
-import { listAttempts } from '../../engine/pg/push-attempts.ts';
-import type { PostInput } from '../../engine/post-job.ts';
+import { findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -61,7 +60,7 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       const late = expiryRules(body, engine.ctx.now());
       // A repeated call is answered like the first one, also after its expiry has passed.
       if (late.length > 0 && !(await isRepeated(input))) throw invalid(late);
-      const result = await engine.post(input);
+      const result = await engine.jobs.post(input);
       if (!result.ok) throw new ApiError(result.code);
       const job = await jobView(engine.ctx.db, result.job, identity);
       return reply.code(result.created ? 201 : 200).send({ job });
@@ -156,7 +155,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const { id } = await readJob(db, (request.params as Id).id, identity);
       const [transitions, attempts] = await Promise.all([
         listEvents(db, id),
-        identity.role === 'operator' ? listAttempts(db, { jobId: id }) : [],
+        identity.role === 'operator' ? engine.pushes.attemptsOf(id) : [],
       ]);
       return { events: timelineView(transitions, attempts) };
     },
@@ -180,7 +179,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const result = await engine.confirm((request.params as Id).id, actorOf(identity));
+      const result = await engine.jobs.confirm((request.params as Id).id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
   });
@@ -202,7 +201,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { id } = await readJob(db, (request.params as Id).id, identity);
       const { reason } = request.body as Static<typeof CancelBody>;
-      const result = await engine.cancel(id, actorOf(identity), reason ?? null);
+      const result = await engine.jobs.cancel(id, actorOf(identity), reason ?? null);
       return jobView(db, changed(result), identity);
     },
   });
@@ -223,7 +222,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const identity = identityOf(request);
       const { driver_id } = request.body as Static<typeof AssignBody>;
       const { id } = request.params as Id;
-      const result = await engine.assign(id, driver_id, actorOf(identity));
+      const result = await engine.jobs.assign(id, driver_id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
   });

@@ -1,7 +1,6 @@
 /** In-app notifications of drivers and customers. */
 import type { Static } from 'typebox';
-import type { App } from '../../engine/domain/notices.ts';
-import { listNotifications, markRead } from '../../engine/pg/notifications.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -17,7 +16,7 @@ const config = { roles: ['driver', 'customer'] } as const;
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
+  const { notifications } = engine;
   app.route({
     method: 'GET',
     url: '/api/notifications',
@@ -32,7 +31,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const identity = identityOf(request);
       const page = pageOf(request.query as Static<typeof PageQuery>);
-      const rows = await listNotifications(db, identity.sub, appOf(identity), page);
+      const rows = await notifications.list(identity.sub, appOf(identity), page);
       return { notifications: rows.map(notificationView) };
     },
   });
@@ -52,7 +51,9 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const identity = identityOf(request);
       const { id } = request.params as Static<typeof IdParams>;
-      const row = ID.test(id) ? await markRead(db, identity.sub, appOf(identity), id) : null;
+      const row = ID.test(id)
+        ? await notifications.markRead(identity.sub, appOf(identity), id)
+        : null;
       if (!row) throw new ApiError('notification_not_found');
       return notificationView(row);
     },

@@ -1,6 +1,5 @@
 /** The phones of drivers and customers: register, forget, try. */
 import type { Static } from 'typebox';
-import { deleteDeviceToken, saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { PushTestAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -18,7 +17,7 @@ const TAKEN = 200;
 const onePhone = (token: string) => token.toLowerCase();
 
 export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
-  const { db } = deps.engine.ctx;
+  const { devices } = deps.engine;
   app.route({
     method: 'POST',
     url: '/api/push/tokens',
@@ -34,7 +33,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
     handler: async (request, reply) => {
       const identity = identityOf(request);
       const { token, environment } = request.body as Static<typeof TokenBody>;
-      await saveDeviceToken(db, {
+      await devices.register({
         token: onePhone(token),
         userId: identity.sub,
         app: appOf(identity),
@@ -57,7 +56,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
     handler: async (request, reply) => {
       const identity = identityOf(request);
       const { token } = request.params as Static<typeof TokenParams>;
-      await deleteDeviceToken(db, identity.sub, appOf(identity), onePhone(token));
+      await devices.forget(identity.sub, appOf(identity), onePhone(token));
       return reply.code(204).send();
     },
   });

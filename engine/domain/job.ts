@@ -28,6 +28,9 @@ export const isClaimable = (status: JobStatus): boolean => CLAIMABLE.includes(st
 export const isHeld = (status: JobStatus): boolean => HELD.includes(status);
 export const isActive = (status: JobStatus): boolean => isClaimable(status) || isHeld(status);
 
+/** Who did it, for the timeline: a user with his role, or Muster itself. */
+export type Actor = `${'driver' | 'customer' | 'operator' | 'service'}:${string}` | 'muster';
+
 /** One row of `jobs`; times are epoch milliseconds. */
 export interface JobRow {
   id: string;

@@ -1,14 +1,9 @@
 /** Device tokens in Postgres: which phones a user has. */
 import { sql } from 'drizzle-orm';
-import type { App } from '../domain/notices.ts';
+import type { App } from '../domain/notifications.ts';
+import type { DeviceToken } from '../domain/push.ts';
 import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
-
-export interface DeviceToken {
-  token: string;
-  userId: string;
-  environment: 'production' | 'sandbox';
-}
 
 /** Nobody carries more phones; an app that mints tokens must not make his pushes countless. */
 const PHONES_MAX = 10;

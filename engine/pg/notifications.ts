@@ -3,7 +3,7 @@
  * record.
  */
 import { sql } from 'drizzle-orm';
-import type { App, NoticeType } from '../domain/notices.ts';
+import type { App, NotificationType } from '../domain/notifications.ts';
 import type { Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 
@@ -13,7 +13,7 @@ export interface NotificationRow {
   app: App;
   jobId: string;
   version: number;
-  type: NoticeType;
+  type: NotificationType;
   title: string;
   body: string;
   data: { job_id: string; type: string; version: number };
@@ -102,7 +102,7 @@ export async function isOvertaken(
   note: Pick<NotificationRow, 'jobId' | 'userId' | 'app' | 'version'>,
 ): Promise<boolean> {
   const newer = await db.execute(sql`
-    -- "offset 0": looked up by the job; one user may have had notices of thousands.
+    -- "offset 0": looked up by the job; one user may have had notifications of thousands.
     select 1 from (
       select * from notifications
       where job_id = ${note.jobId} and version > ${note.version}::int offset 0) n

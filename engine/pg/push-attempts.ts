@@ -1,30 +1,8 @@
 /** Push attempts in Postgres: on record before they are sent, with their outcome afterwards. */
 import { sql } from 'drizzle-orm';
-import type { App } from '../domain/notices.ts';
+import type { AttemptRow, PushAttempt, Pushed, PushResult } from '../domain/push.ts';
 import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
-
-export type PushOutcome = 'sent' | 'rejected' | 'never_processed' | 'unknown' | 'not_sent';
-
-/** What is pushed to any number of phones. */
-export interface Pushed {
-  jobId: string;
-  /** 0 for what is not part of a wave. */
-  wave: number;
-  app: App;
-  lane: 'critical' | 'nearby';
-  kind: string;
-  notificationId: string | null;
-}
-
-/** One push of it to one phone. */
-export interface PushAttempt {
-  apnsId: string;
-  userId: string;
-  tokenSuffix: string;
-  /** The attempt whose place it takes. */
-  resendOf?: string | undefined;
-}
 
 /**
  * Puts pushes on record before they are sent (outcome `unknown` until the answer is in) and returns
@@ -63,16 +41,6 @@ export async function recordAttempts(
   return new Set(rows.map((row) => row.id));
 }
 
-export interface PushResult {
-  apnsId: string;
-  outcome: PushOutcome;
-  status: number | null;
-  reason: string | null;
-  latencyMs: number | null;
-  /** Apple's own, if it gave one: in the sandbox, when it takes a push. */
-  apnsUniqueId?: string;
-}
-
 /** What became of attempts; may be said twice. */
 export async function recordResults(db: Db, results: readonly PushResult[]): Promise<void> {
   if (results.length === 0) return;
@@ -86,14 +54,6 @@ export async function recordResults(db: Db, results: readonly PushResult[]): Pro
       as r("apnsId" text, outcome text, status int, reason text, "latencyMs" int,
         "apnsUniqueId" text)
     where a.apns_id = r."apnsId"`);
-}
-
-export interface AttemptRow
-  extends Pushed,
-    Omit<PushAttempt, 'resendOf'>,
-    Omit<PushResult, 'apnsUniqueId'> {
-  apnsUniqueId: string | null;
-  at: number;
 }
 
 const ATTEMPT_COLUMNS = sql.raw(`

@@ -1,7 +1,7 @@
 /** Waves in Postgres: one row a wave, candidates in order of distance. */
 import { sql } from 'drizzle-orm';
+import type { DeviceToken } from '../domain/push.ts';
 import type { Db } from './client.ts';
-import type { DeviceToken } from './device-tokens.ts';
 import { CLAIMABLE_SQL, type RowOf } from './jobs.ts';
 
 export interface Candidate {

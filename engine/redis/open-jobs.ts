@@ -68,7 +68,8 @@ export async function readOpenJobs(
 
 /** What a zone's log says happened. */
 export type ZoneEvent =
-  | { kind: 'open'; job: OfferedJob; again: boolean }
+  /** `more`: too many refused it to be named; whoever does not know them reads the zone anew. */
+  | { kind: 'open'; job: OfferedJob; more: boolean; again: boolean }
   | { kind: 'closed'; id: string; version: number; status: Job['status']; driverId: string | null }
   | { kind: 'refused'; id: string; driverId: string; refusal: Refusal };
 
@@ -77,12 +78,13 @@ export function parseZoneEvent(body: string): ZoneEvent {
   const entry = JSON.parse(body) as {
     open?: Payload;
     refused?: string[] | { id: string; driver: string; kind: Refusal };
-    again?: boolean;
+    more?: true;
     closed?: { id: string; version: number; status: Job['status']; driver: string };
   };
   if (entry.open) {
     const refused = Array.isArray(entry.refused) ? entry.refused : [];
-    return { kind: 'open', job: toOfferedJob(entry.open, refused), again: entry.again === true };
+    const more = entry.more === true;
+    return { kind: 'open', job: toOfferedJob(entry.open, refused), more, again: false };
   }
   if (entry.closed) {
     const { id, version, status, driver } = entry.closed;

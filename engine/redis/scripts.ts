@@ -1,7 +1,7 @@
 /**
- * The scripts, loaded and checked once. Their calls, typed, are in `job-scripts.ts`, `driver-scripts.ts`
- * and `log-scripts.ts`: one function each, which names its arguments and reads its answer. Codes are
- * documented in the scripts' headers; there each becomes a word.
+ * The scripts, loaded and checked once. Their calls, typed, are in `job-scripts.ts`, `offer-script.ts`,
+ * `driver-scripts.ts` and `log-scripts.ts`: one function each, which names its arguments and reads its
+ * answer. Codes are documented in the scripts' headers; there each becomes a word.
  */
 import { loadScript } from './script-loader.ts';
 

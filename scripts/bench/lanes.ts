@@ -133,9 +133,9 @@ async function tell(path: PushPath, simulator: OwnSimulator, enqueue: Enqueue): 
 }
 
 /** What Muster is not: one queue for all pushes. */
-function startOneLane({ ctx, sender }: PushPath, { redisUrl }: Stores) {
-  const critical = createCriticalLane(ctx, sender);
-  const nearby = createNearbyLane(ctx, sender);
+function startOneLane({ engine, sender }: PushPath, { redisUrl }: Stores) {
+  const critical = createCriticalLane(engine, sender);
+  const nearby = createNearbyLane(engine, sender);
   const { signal } = new AbortController();
   const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue('one-lane', { connection });

@@ -4,12 +4,12 @@
  */
 import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../../engine/context.ts';
-import { createLog } from '../../engine/log.ts';
-import { createRegistry } from '../../engine/metrics.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { uuidV7 } from '../../engine/jobs/post.ts';
 import { insertJob } from '../../engine/pg/jobs.ts';
 import { markDispatched, saveCandidates } from '../../engine/pg/waves.ts';
-import { uuidV7 } from '../../engine/post-job.ts';
-import { putRow } from '../../engine/rebuild.ts';
+import { createLog } from '../../engine/process/log.ts';
+import { createRegistry } from '../../engine/process/metrics.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../workers/push/metrics.ts';
 import { createSender, type Sender } from '../../workers/push/sender.ts';
@@ -23,6 +23,7 @@ const DONE_POLL_MS = 100;
 
 export interface PushPath {
   ctx: EngineContext;
+  engine: Engine;
   queues: PushQueues;
   sender: Sender;
   /** An open job with a wave to everybody, not handed over yet; returns its id. */
@@ -64,13 +65,13 @@ export async function startPushPath(
     log,
   );
   const metrics = createPushMetrics(createRegistry(), queues.byLane, ctx.now);
-  const sender = createSender({ db: ctx.db, routes, metrics, log });
-  const workers = startPushWorkers({ ctx, redisUrl: stores.redisUrl, queues, sender });
+  const sender = createSender({ engine, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, queues, sender });
   await workers.ready();
 
   async function post(): Promise<string> {
     const row = await insertJob(ctx.db, newJob(uuidV7(Date.now())));
-    await putRow(ctx, row);
+    await ctx.projection.put(row);
     await saveCandidates(ctx.db, row.id, row.wave, candidates, drivers);
     await markDispatched(ctx.db, row.id, row.wave);
     return row.id;
@@ -87,6 +88,7 @@ export async function startPushPath(
 
   return {
     ctx,
+    engine,
     queues,
     sender,
     post,

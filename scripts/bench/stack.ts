@@ -4,13 +4,13 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
-import { readConfig } from '../../engine/config.ts';
 import { toJobId, zoneOf } from '../../engine/domain/zones.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
-import { createLog } from '../../engine/log.ts';
-import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
 import type { NewJob } from '../../engine/pg/jobs.ts';
 import { migrate } from '../../engine/pg/migrate.ts';
+import { readConfig } from '../../engine/process/config.ts';
+import { createLog } from '../../engine/process/log.ts';
+import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
 import { createPushQueues } from '../../workers/queues.ts';
 import { temporaryDir } from '../dev/places.ts';
 import { startPostgres } from '../dev/postgres.ts';
@@ -119,7 +119,7 @@ export function tokenFor(role: Role, sub: string): Promise<string> {
 
 /** A job at `HERE` that everybody may take. */
 export async function postJob(engine: Engine): Promise<string> {
-  const posted = await engine.post({
+  const posted = await engine.jobs.post({
     customerId: 'c1',
     address: '1 Main St',
     position: HERE,

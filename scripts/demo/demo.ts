@@ -5,7 +5,7 @@
  */
 import { readdir, rm } from 'node:fs/promises';
 import { join } from 'node:path';
-import { checkoutStateDir } from '../../engine/dev-secret.ts';
+import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { temporaryDir } from '../dev/places.ts';
 import { startStack } from '../dev/stack.ts';
 import { CallError } from '../replay/caller.ts';

@@ -4,7 +4,7 @@
  */
 import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
-import { ConfigError } from '../../engine/config.ts';
+import { ConfigError } from '../../engine/process/config.ts';
 import { startedAt } from './process-table.ts';
 
 /** A running stack, as others in the same checkout may find it. */

@@ -5,7 +5,7 @@
 
 import path from 'node:path';
 import { createInterface } from 'node:readline';
-import type { Env } from '../../engine/config.ts';
+import type { Env } from '../../engine/process/config.ts';
 import { lastLine, type ManagedProcess, spawnManaged } from './managed-process.ts';
 import { checkout } from './places.ts';
 

@@ -2,8 +2,8 @@
  * What a stack starts by itself and what it takes from the environment, decided before anything
  * runs: a malformed variable is found while there is nothing to stop.
  */
-import { type Config, ConfigError, type Env, readConfig } from '../../engine/config.ts';
-import { withDevSecret } from '../../engine/dev-secret.ts';
+import { type Config, ConfigError, type Env, readConfig } from '../../engine/process/config.ts';
+import { withDevSecret } from '../../engine/process/dev-secret.ts';
 import { whyNotFree } from './ports.ts';
 
 export interface StackPlan {

@@ -2,8 +2,8 @@
  * `npm start`: the stack of this checkout in the foreground, until a signal. Prints where it is
  * and how to try it; its state is kept under `.muster/`.
  */
-import { checkoutStateDir } from '../../engine/dev-secret.ts';
-import { runProcess } from '../../engine/process.ts';
+import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
+import { runProcess } from '../../engine/process/main.ts';
 import { type Stack, startStack } from './stack.ts';
 import { mintToken } from './tokens.ts';
 

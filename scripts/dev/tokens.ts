@@ -1,6 +1,6 @@
 /** Tokens for development, demo and replay. In production they come from the identity provider. */
 import { SignJWT } from 'jose';
-import type { Env } from '../../engine/config.ts';
+import type { Env } from '../../engine/process/config.ts';
 
 export const ROLES = ['driver', 'customer', 'operator', 'service'] as const;
 export type Role = (typeof ROLES)[number];

@@ -3,7 +3,7 @@
  * Nothing in the file leads back to a person. Exit code 2 when it could not be made.
  */
 import postgres from 'postgres';
-import { checkoutStateDir } from '../../engine/dev-secret.ts';
+import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { findRunning } from '../dev/lock.ts';
 import { numberFlag, readFlags, UsageError } from '../replay/flags.ts';
 import { checkOutputs } from '../replay/output-files.ts';

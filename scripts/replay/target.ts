@@ -3,7 +3,7 @@
  * where its rows can be read. Everything is tried before the run, and what is wrong is one line.
  */
 import postgres from 'postgres';
-import { checkoutStateDir, readSecret } from '../../engine/dev-secret.ts';
+import { checkoutStateDir, readSecret } from '../../engine/process/dev-secret.ts';
 import { callHttp } from '../client/http.ts';
 import { findRunning } from '../dev/lock.ts';
 import { UsageError } from './flags.ts';

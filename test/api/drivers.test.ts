@@ -159,7 +159,7 @@ describe('PUT /api/drivers/:id', () => {
 
 test('any call of a driver is a sign of life, also one that is not for him', async () => {
   const me = await enrol(api, 'alive');
-  const seenAt = async () => (await api.engine.knowDriver('alive'))?.seenAt ?? 0;
+  const seenAt = async () => (await api.engine.drivers.know('alive'))?.seenAt ?? 0;
   const before = await seenAt();
   await until(async () => {
     expect(await me('POST', '/api/jobs/x/confirm')).toMatchObject(refused(403, 'forbidden'));

@@ -2,7 +2,8 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
-import { type Pushed, recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
+import type { Pushed } from '../../engine/domain/push.ts';
+import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
 let api: Api;

@@ -6,10 +6,10 @@ import { SignJWT } from 'jose';
 import { pino } from 'pino';
 import { type AppOptions, createApp } from '../../api/app.ts';
 import { createAuth, type Role } from '../../api/auth.ts';
-import { type Config, type Env, readConfig } from '../../engine/config.ts';
 import type { Job } from '../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
-import { createEngineMetrics, createRegistry } from '../../engine/metrics.ts';
+import { type Config, type Env, readConfig } from '../../engine/process/config.ts';
+import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 
 export const SECRET = 'a secret of more than thirty-two bytes';

@@ -7,10 +7,10 @@ import { createAuth } from '../../api/auth.ts';
 import { Gateway, type GatewayOptions } from '../../api/feed/gateway.ts';
 import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
 import { validate } from '../../api/validate.ts';
-import type { DispatchConfig } from '../../engine/config.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { createRegistry } from '../../engine/metrics.ts';
-import type { TrackedFix } from '../../engine/track.ts';
+import type { DispatchConfig } from '../../engine/process/config.ts';
+import { createRegistry } from '../../engine/process/metrics.ts';
 import { cleanups, startTestEngine, type TestEngine } from './engine.ts';
 import { type DeafProxy, startProxy } from './proxy.ts';
 import { until } from './until.ts';
@@ -53,7 +53,7 @@ export async function startTestFeed(
   options: { heartbeatMs?: number } = {},
 ): Promise<TestFeed> {
   const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
-  const t = await startTestEngine(settings, Date.now, (index, fixes) => listeners[index]?.(fixes));
+  const t = await startTestEngine(settings, undefined, (index, fixes) => listeners[index]?.(fixes));
   const channels = await startProxy(t.redisUrl);
   cleanups.push(() => channels.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {

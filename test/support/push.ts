@@ -2,8 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { ApnsConfig } from '../../engine/config.ts';
-import { createRegistry } from '../../engine/metrics.ts';
+import type { ApnsConfig } from '../../engine/process/config.ts';
+import { createRegistry } from '../../engine/process/metrics.ts';
 import { type Simulator, startSimulator } from '../../scripts/apns-simulator/simulator.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../workers/push/metrics.ts';
@@ -53,7 +53,7 @@ export async function startTestPush(options: { withKey?: boolean } = {}): Promis
   const own = queues;
   const registry = createRegistry();
   const sender = createSender({
-    db: t.ctx.db,
+    engine: t.engine,
     routes: createApnsRoutes(apnsConfig(simulator, options.withKey), silentLog),
     metrics: createPushMetrics(registry, own.byLane, Date.now),
     log: silentLog,
@@ -67,8 +67,8 @@ export async function startTestPush(options: { withKey?: boolean } = {}): Promis
     queues: own,
     sender,
     async startWorker() {
-      const { ctx, redisUrl } = t;
-      const workers = startPushWorkers({ ctx, redisUrl, queues: own, sender });
+      const { engine, redisUrl } = t;
+      const workers = startPushWorkers({ engine, redisUrl, queues: own, sender });
       cleanups.push(() => workers.close());
       await workers.ready();
     },

@@ -2,11 +2,11 @@
  * Which APNs serves a phone: the one that `APNS_URL` names, or Apple's sandbox or production by the
  * token's environment. Without credentials every push is recorded as not sent.
  */
-import type { ApnsConfig } from '../../engine/config.ts';
-import type { Logger } from '../../engine/context.ts';
-import type { App } from '../../engine/domain/notices.ts';
-import type { DeviceToken } from '../../engine/pg/device-tokens.ts';
-import type { PushOutcome } from '../../engine/pg/push-attempts.ts';
+
+import type { App } from '../../engine/domain/notifications.ts';
+import type { DeviceToken, PushOutcome } from '../../engine/domain/push.ts';
+import type { Logger } from '../../engine/engine.ts';
+import type { ApnsConfig } from '../../engine/process/config.ts';
 import { type ApnsClient, type ApnsPush, createApnsClient } from './apns/client.ts';
 import type { Paused } from './apns/pauses.ts';
 import { isFinal, reactionTo } from './apns/reactions.ts';

@@ -4,15 +4,8 @@
  * not sent again; what may have is repeated once, under the same collapse id, so that the phone shows
  * it once.
  */
-import type { EngineContext } from '../../engine/context.ts';
-import { type DeviceToken, deviceTokensOf } from '../../engine/pg/device-tokens.ts';
-import {
-  findNotification,
-  isOvertaken,
-  markDone,
-  type NotificationRow,
-} from '../../engine/pg/notifications.ts';
-import { type AttemptRow, listAttempts } from '../../engine/pg/push-attempts.ts';
+import { type AttemptRow, type DeviceToken, suffixOf } from '../../engine/domain/push.ts';
+import type { Engine, NotificationRow } from '../../engine/engine.ts';
 import type { NotificationTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';
@@ -24,10 +17,10 @@ import {
   restsUntil,
   type Waits,
 } from './push-again.ts';
-import { type Sender, type Sent, suffixOf } from './sender.ts';
+import type { Sender, Sent } from './sender.ts';
 
 /** Who is coming is worth knowing for an hour; later the app shows it anyway. */
-const NOTICE_LIFE_MS = 3_600_000;
+const NOTIFICATION_LIFE_MS = 3_600_000;
 /** Contract section 6: a push of which nobody knows is repeated once. */
 const UNKNOWN_MAX = 2;
 
@@ -41,63 +34,73 @@ interface Failed {
 export interface CriticalLane {
   /**
    * Returns a sentence for the dashboard. Throws when a push is to be tried again later, and says
-   * why; what is older than `NOTICE_LIFE_MS` is done with the outcome that it has. What Apple never
+   * why; what is older than `NOTIFICATION_LIFE_MS` is done with the outcome that it has. What Apple never
    * accepts is done, and fails for good where an operator sees it.
    */
   notify(task: NotificationTask): Promise<string>;
 }
 
-export function createCriticalLane(ctx: EngineContext, sender: Sender): CriticalLane {
+export function createCriticalLane(
+  engine: Pick<Engine, 'notifications' | 'devices' | 'pushes' | 'now'>,
+  sender: Sender,
+): CriticalLane {
+  const { notifications, devices: phones, pushes, now } = engine;
   return {
     async notify({ notification_id }) {
-      const note = await findNotification(ctx.db, notification_id);
-      if (!note) return 'no such notification';
-      if (note.doneAt !== null) return 'was done before';
-      const what = `${note.type} to ${note.app} ${note.userId}`;
-      const devices = await deviceTokensOf(ctx.db, note.app, [note.userId]);
-      const expiresAt = note.createdAt + NOTICE_LIFE_MS;
-      const obsolete = expiresAt <= ctx.now() ? 'too late to be sent' : await overtaken(note);
+      const notification = await notifications.find(notification_id);
+      if (!notification) return 'no such notification';
+      if (notification.doneAt !== null) return 'was done before';
+      const what = `${notification.type} to ${notification.app} ${notification.userId}`;
+      const devices = await phones.of(notification.app, [notification.userId]);
+      const expiresAt = notification.createdAt + NOTIFICATION_LIFE_MS;
+      const obsolete = expiresAt <= now() ? 'too late to be sent' : await overtaken(notification);
       if (obsolete !== null) {
-        await markDone(ctx.db, note.id);
+        await notifications.markDone(notification.id);
         return `${what}: ${obsolete}`;
       }
-      const { again, never } = await push(note, devices, expiresAt);
+      const { again, never } = await push(notification, devices, expiresAt);
       if (again.length > 0) throw new PushAgain(what).add(again);
-      await markDone(ctx.db, note.id);
+      await notifications.markDone(notification.id);
       if (never.length > 0) throw neverAccepted(what, never);
       return `${what}: ${devices.length} phones`;
     },
   };
 
-  /** All notices of a job share a collapse id: one that comes late would replace a newer one. */
-  async function overtaken(note: NotificationRow): Promise<string | null> {
-    return (await isOvertaken(ctx.db, note)) ? 'a newer one about the same job was sent' : null;
+  /** All notifications of a job share a collapse id: one that comes late would replace a newer one. */
+  async function overtaken(notification: NotificationRow): Promise<string | null> {
+    return (await notifications.isOvertaken(notification))
+      ? 'a newer one about the same job was sent'
+      : null;
   }
 
   /** Sends to those phones that need it now. */
   async function push(
-    note: NotificationRow,
+    notification: NotificationRow,
     devices: readonly DeviceToken[],
     expiresAt: number,
   ): Promise<Failed> {
-    const payload = alertPayload({ title: note.title, body: note.body, data: note.data });
-    const before = await listAttempts(ctx.db, { notificationId: note.id });
+    const payload = alertPayload({
+      title: notification.title,
+      body: notification.body,
+      data: notification.data,
+    });
+    const before = await pushes.attemptsOfNotification(notification.id);
     const due = devices.filter((device) => {
       const at = dueAt(own(device, before));
-      return at !== null && at <= ctx.now();
+      return at !== null && at <= now();
     });
-    const { app, jobId, type: kind, id: notificationId } = note;
+    const { app, jobId, type: kind, id: notificationId } = notification;
     const about = { lane: 'critical' as const, app, jobId, wave: 0, kind, notificationId };
     const receivers = due.map((device) => ({ device }));
     const sent = await sender.send({ ...about, payload, expiresAt }, receivers);
-    const after = await listAttempts(ctx.db, { notificationId: note.id });
+    const after = await pushes.attemptsOfNotification(notification.id);
     const again = devices.flatMap((device): Waits[] => {
       const attempts = own(device, after);
       const at = dueAt(attempts);
       if (at === null) return [];
       const said = sent.find((one) => one.device === device) ?? attempts.at(-1);
       const asked = said && 'retryAfterMs' in said ? (said.retryAfterMs ?? 0) : 0;
-      return [{ why: said?.reason ?? 'unknown', inMs: Math.max(at - ctx.now(), asked) }];
+      return [{ why: said?.reason ?? 'unknown', inMs: Math.max(at - now(), asked) }];
     });
     return { again, never: sent.filter(isNeverAccepted) };
   }

@@ -1,8 +1,7 @@
 /** What the push lanes measure (contract section 7). */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
-import type { PushOutcome } from '../../engine/pg/push-attempts.ts';
-import { LANES, type Lane } from '../queues.ts';
+import { LANES, type Lane, type PushOutcome } from '../../engine/domain/push.ts';
 import type { Paused } from './apns/pauses.ts';
 
 export interface PushMetrics {
@@ -87,7 +86,7 @@ async function oldestOf(queue: Queue, none: number): Promise<number> {
   return Math.min(none, ...[...first, ...again].map((task) => task.timestamp));
 }
 
-/** What APNs makes us hold back, and notices whose push is not done. */
+/** What APNs makes us hold back, and notifications whose push is not done. */
 export function measureTrouble(
   registry: Registry,
   paused: () => readonly Paused[],
@@ -105,8 +104,8 @@ export function measureTrouble(
     },
   });
   new Gauge({
-    name: 'muster_push_undone_notices',
-    help: 'Notices older than a minute whose push has no outcome yet.',
+    name: 'muster_push_undone_notifications',
+    help: 'Notifications older than a minute whose push has no outcome yet.',
     registers,
     async collect() {
       // Postgres may be away; an old figure is worse than none.

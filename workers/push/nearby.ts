@@ -4,23 +4,20 @@
  * a claim silences the rest; Postgres decides once for ever who may be pushed, so that a task that
  * runs again, or twice at once, pushes nobody twice, whatever Redis forgot.
  */
-import type { EngineContext } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
-import { newJobAlert } from '../../engine/domain/notices.ts';
-import { findJob } from '../../engine/pg/jobs.ts';
-import { type AttemptRow, lastAttempts } from '../../engine/pg/push-attempts.ts';
+import { newJobAlert } from '../../engine/domain/notifications.ts';
+import { type AttemptRow, suffixOf } from '../../engine/domain/push.ts';
 import {
-  countCandidates,
-  listChunksDone,
-  listWavePhones,
-  markPushed,
+  type Engine,
+  type Offer,
+  onceDecided,
+  reservedDriver,
   type WavePhone,
-} from '../../engine/pg/waves.ts';
+} from '../../engine/engine.ts';
 import type { ChunkTask, WaveTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
 import { isFinal } from './apns/reactions.ts';
 import { createInFlight } from './in-flight.ts';
-import { createOffers, type Offer, onceDecided, reservedDriver } from './offers.ts';
 import {
   IN_FLIGHT_MS,
   isNeverAccepted,
@@ -30,7 +27,7 @@ import {
   type Waits,
   waitsFor,
 } from './push-again.ts';
-import { type Push, type Receiver, type Sender, type Sent, suffixOf } from './sender.ts';
+import type { Push, Receiver, Sender, Sent } from './sender.ts';
 
 /** Drivers of a task: enough to be cheap in the queue, few enough to be shared among workers. */
 const CHUNK = 250;
@@ -62,20 +59,23 @@ interface ChunkResult {
   never: Sent[];
 }
 
-export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane {
-  const offers = createOffers(ctx);
+export function createNearbyLane(
+  { pushes, now }: Pick<Engine, 'pushes' | 'now'>,
+  sender: Sender,
+): NearbyLane {
+  const { offers } = pushes;
   const inFlight = createInFlight(IN_FLIGHT_MAX);
   return {
     async wave({ job_id, wave }) {
-      const count = await countCandidates(ctx.db, job_id, wave);
-      const done = await listChunksDone(ctx.db, job_id, wave);
+      const count = await pushes.countCandidates(job_id, wave);
+      const done = await pushes.chunksDone(job_id, wave);
       const chunks: ChunkTask[] = [];
       for (let from = 0; from < count; from += CHUNK) {
         if (done.has(from)) continue;
         chunks.push({ job_id, wave, from, count: Math.min(CHUNK, count - from) });
       }
       if (chunks.length === 0) {
-        await markPushed(ctx.db, job_id, wave, { from: null, chunkSize: CHUNK });
+        await pushes.markPushed(job_id, wave, { from: null, chunkSize: CHUNK });
       }
       return chunks;
     },
@@ -84,7 +84,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       const { job_id, wave, from, count } = task;
       const result = await pushTo(task, signal);
       if (!result) return 'no such job';
-      await markPushed(ctx.db, job_id, wave, { from, chunkSize: CHUNK });
+      await pushes.markPushed(job_id, wave, { from, chunkSize: CHUNK });
       if (result.never.length > 0) throw neverAccepted('job offer', result.never);
       if (result.offer === 'closed') {
         return `${result.phones} phones; the job was taken or closed meanwhile`;
@@ -100,10 +100,10 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
   ): Promise<ChunkResult | null> {
     const before: ChunkResult = { offer: 'open', phones: 0, never: [] };
     for (let read = 0; read < READS_MAX; read++) {
-      const job = await findJob(ctx.db, job_id);
+      const job = await pushes.jobOf(job_id);
       if (!job) return null;
       if (offers.byRow(job, wave) === 'closed') return { ...before, offer: 'closed' };
-      const phones = await listWavePhones(ctx.db, job_id, wave, { from, count });
+      const phones = await pushes.phonesOf(job_id, wave, { from, count });
       const reservedFor = reservedDriver(job);
       const { due, waiting } = await dueReceivers(
         job,
@@ -159,7 +159,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
         ...newJobAlert(job.address, job.totalPrice),
         data: { job_id: job.id, type: 'job:new', version: job.version },
       }),
-      expiresAt: Math.min(ctx.now() + OFFER_LIFE_MS, job.expiresAt ?? Number.MAX_VALUE),
+      expiresAt: Math.min(now() + OFFER_LIFE_MS, job.expiresAt ?? Number.MAX_VALUE),
     };
   }
 
@@ -173,7 +173,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
     phones: readonly WavePhone[],
   ): Promise<{ due: Receiver[]; waiting: Waits[] }> {
     const pushed = new Set(phones.filter((phone) => phone.pushed).map(({ userId }) => userId));
-    const attempts = pushed.size > 0 ? await lastAttempts(ctx.db, job.id, wave, [...pushed]) : [];
+    const attempts = pushed.size > 0 ? await pushes.lastAttempts(job.id, wave, [...pushed]) : [];
     const before = Map.groupBy(attempts, ({ userId }) => userId);
     const waiting: Waits[] = [];
     const due = phones.flatMap((device): Receiver[] => {
@@ -185,7 +185,7 @@ export function createNearbyLane(ctx: EngineContext, sender: Sender): NearbyLane
       const failed = reachedNobody(own);
       // Another run's, in flight: it may still come back as one that reached nobody.
       const inFlight = own.outcome === 'unknown' && own.reason === null;
-      const inMs = (failed ? restsUntil([own]) : own.at + IN_FLIGHT_MS) - ctx.now();
+      const inMs = (failed ? restsUntil([own]) : own.at + IN_FLIGHT_MS) - now();
       if (failed && inMs <= 0) return [{ device, resendOf: own.apnsId }];
       if (inMs > 0 && (failed || inFlight)) waiting.push({ why: own.reason ?? own.outcome, inMs });
       return [];

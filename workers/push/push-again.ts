@@ -1,13 +1,13 @@
 /** What is sent again later: when, and what a task throws that is to run again for it. */
 import { UnrecoverableError } from 'bullmq';
-import type { AttemptRow } from '../../engine/pg/push-attempts.ts';
+import type { AttemptRow } from '../../engine/domain/push.ts';
 import { isRefusedForEver, reactionTo } from './apns/reactions.ts';
 import type { Sent } from './sender.ts';
 
 /** Apple throttles a single phone: it is left alone for 5, 10, 20, 40, then 60 s. */
 const THROTTLED_FIRST_MS = 5000;
 const THROTTLED_MAX_MS = 60_000;
-/** After the first 500 to a notice; another connection may be well. */
+/** After the first 500 to a notification; another connection may be well. */
 const SECOND_TRY_MS = 3000;
 /** Apple asks for it after a 500. */
 const LATE_MS = 15 * 60_000;

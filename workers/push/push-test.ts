@@ -1,13 +1,11 @@
 /** `POST /api/push/test`: one push to each phone of a user, at once, to see whether it arrives. */
 import { randomUUID } from 'node:crypto';
-import type { ApnsConfig } from '../../engine/config.ts';
-import type { Logger } from '../../engine/context.ts';
-import type { App } from '../../engine/domain/notices.ts';
-import type { Db } from '../../engine/pg/client.ts';
-import { deviceTokensOf, removeGoneToken } from '../../engine/pg/device-tokens.ts';
+import type { App } from '../../engine/domain/notifications.ts';
+import { suffixOf } from '../../engine/domain/push.ts';
+import type { Devices, Logger } from '../../engine/engine.ts';
+import type { ApnsConfig } from '../../engine/process/config.ts';
 import { alertPayload } from './apns/payload.ts';
 import { type ApnsRoutes, createApnsRoutes } from './apns-routes.ts';
-import { suffixOf } from './sender.ts';
 
 export interface PushTestResult {
   token_suffix: string;
@@ -19,12 +17,12 @@ export interface PushTestResult {
 const TEST_LIFE_S = 60;
 
 /** Connects to APNs when first used. */
-export function createPushTest(parts: { db: Db; apns: ApnsConfig; log: Logger }) {
+export function createPushTest(parts: { devices: Devices; apns: ApnsConfig; log: Logger }) {
   let routes: ApnsRoutes | undefined;
   return async (userId: string, app: App): Promise<PushTestResult[]> => {
     routes ??= createApnsRoutes(parts.apns, parts.log);
     const { send, topicOf } = routes;
-    const devices = await deviceTokensOf(parts.db, app, [userId]);
+    const devices = await parts.devices.of(app, [userId]);
     return Promise.all(
       devices.map(async (device) => {
         const { status, reason, goneAt } = await send(device.environment, {
@@ -40,7 +38,7 @@ export function createPushTest(parts: { db: Db; apns: ApnsConfig; log: Logger })
           apnsId: randomUUID(),
           lane: 'critical',
         });
-        if (goneAt !== undefined) await removeGoneToken(parts.db, device, goneAt);
+        if (goneAt !== undefined) await parts.devices.forgetGone(device, goneAt);
         const suffix = suffixOf(device.token);
         return { token_suffix: suffix, status, ...(reason !== null && { reason }) };
       }),

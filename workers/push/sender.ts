@@ -5,17 +5,15 @@
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { Logger } from '../../engine/context.ts';
-import type { App } from '../../engine/domain/notices.ts';
-import type { Db } from '../../engine/pg/client.ts';
-import { type DeviceToken, removeGoneToken } from '../../engine/pg/device-tokens.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import {
+  type DeviceToken,
   type PushAttempt,
   type Pushed,
   type PushResult,
-  recordAttempts,
-  recordResults,
-} from '../../engine/pg/push-attempts.ts';
+  suffixOf,
+} from '../../engine/domain/push.ts';
+import type { Engine, Logger } from '../../engine/engine.ts';
 import type { ApnsPush } from './apns/client.ts';
 import { labelOf, reactionTo } from './apns/reactions.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
@@ -66,17 +64,14 @@ const RECORD_TRIES = 4;
 const RECORD_PAUSE_MS = 500;
 /** Apple knows a few dozen reasons. */
 const TOLD_MAX = 100;
-/** Enough to know a phone again in the record, and useless to anybody else. */
-const SUFFIX_LENGTH = 8;
-export const suffixOf = (token: string) => token.slice(-SUFFIX_LENGTH);
 
 export function createSender(parts: {
-  db: Db;
+  engine: Pick<Engine, 'pushes' | 'devices'>;
   routes: ApnsRoutes;
   metrics: PushMetrics;
   log: Logger;
 }): Sender {
-  const { db, routes, metrics, log } = parts;
+  const { engine, routes, metrics, log } = parts;
   const told = new Set<string>();
 
   async function sendOne(push: Push, device: DeviceToken, request: ApnsPush): Promise<Sent> {
@@ -116,7 +111,7 @@ export function createSender(parts: {
   async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
     const details = { user: device.userId, suffix: suffixOf(device.token), reason };
     try {
-      const gone = await removeGoneToken(db, device, goneAt);
+      const gone = await engine.devices.forgetGone(device, goneAt);
       log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
     } catch (error) {
       log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
@@ -150,7 +145,7 @@ export function createSender(parts: {
   async function record(sent: readonly Sent[]): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        return await recordResults(db, sent);
+        return await engine.pushes.recordResults(sent);
       } catch (error) {
         if (tries >= RECORD_TRIES) throw error;
         await sleep(RECORD_PAUSE_MS * 2 ** (tries - 1));
@@ -166,7 +161,7 @@ export function createSender(parts: {
         const { userId, token } = device;
         return { apnsId: randomUUID(), userId, tokenSuffix: suffixOf(token), resendOf };
       });
-      const refused = await recordAttempts(db, push, attempts);
+      const refused = await engine.pushes.recordAttempts(push, attempts);
       const alike = {
         topic: routes.topicOf(push.app),
         payload: push.payload,

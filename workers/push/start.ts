@@ -4,13 +4,12 @@ import { type Job as Task, UnrecoverableError, Worker } from 'bullmq';
 import { Redis } from 'ioredis';
 import type { Static, TSchema } from 'typebox';
 import { Check } from 'typebox/value';
-import type { EngineContext } from '../../engine/context.ts';
-import { onceEachOutage } from '../../engine/engine.ts';
+import type { Lane } from '../../engine/domain/push.ts';
+import { type Engine, onceEachOutage } from '../../engine/engine.ts';
 import {
   backoffMs,
   ChunkTask,
   enqueueChunks,
-  type Lane,
   NotificationTask,
   type PushQueues,
   queueName,
@@ -23,7 +22,7 @@ import type { Sender } from './sender.ts';
 
 /**
  * The lane limits pushes; this is for jobs with few drivers each. With eight the stores are so busy that a
- * notice beside a large wave takes three times as long (measured: 335 ms instead of 133).
+ * notification beside a large wave takes three times as long (measured: 335 ms instead of 133).
  */
 export const NEARBY_CONCURRENCY = 4;
 /** Most of a task's time is spent waiting for Apple. */
@@ -43,15 +42,15 @@ export interface PushWorkers {
 }
 
 export function startPushWorkers(parts: {
-  ctx: EngineContext;
+  engine: Engine;
   redisUrl: string;
   queues: PushQueues;
   sender: Sender;
 }): PushWorkers {
-  const { ctx, redisUrl, queues, sender } = parts;
+  const { engine, redisUrl, queues, sender } = parts;
   const stopping = new AbortController();
-  const critical = createCriticalLane(ctx, sender);
-  const nearby = createNearbyLane(ctx, sender);
+  const critical = createCriticalLane(engine, sender);
+  const nearby = createNearbyLane(engine, sender);
   const underWay = new Set<Promise<unknown>>();
   const workers = [
     start('critical', CRITICAL_CONCURRENCY, async ({ data }) =>
@@ -68,7 +67,7 @@ export function startPushWorkers(parts: {
   function start(lane: Lane, concurrency: number, work: (task: Task<unknown>) => Promise<string>) {
     // BullMQ waits for Redis on this connection for as long as it takes.
     const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
-    const quiet = onceEachOutage(ctx.log);
+    const quiet = onceEachOutage(engine.log);
     connection.on('error', quiet);
     const worker = new Worker<unknown, string>(queueName(lane), (task) => track(work(task)), {
       connection,

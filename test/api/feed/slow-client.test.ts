@@ -8,7 +8,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { CLOSE, Connection } from '../../../api/feed/connection.ts';
 import { textFrame } from '../../../api/feed/frame.ts';
 import { createFeedMetrics } from '../../../api/feed/metrics.ts';
-import { createRegistry } from '../../../engine/metrics.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
 import { until } from '../../support/until.ts';
@@ -121,7 +121,7 @@ describe('a driver who does not read while his feed changes', () => {
       await drive(HERE);
     }
     const gone = jobs[0]?.id ?? '';
-    await t.engine.cancel(gone, 'operator:o1', null);
+    await t.engine.jobs.cancel(gone, 'operator:o1', null);
     client.ws.resume();
     await client.next('feed:snapshot', ({ jobs: held }) => held.length === JOBS - 1);
     expect(client.of('job:new').length).toBeLessThan((RETURNS * JOBS) / 2);
@@ -130,8 +130,8 @@ describe('a driver who does not read while his feed changes', () => {
   });
 
   async function drive(to: { lat: number; lng: number }): Promise<void> {
-    const driver = await t.engine.knowDriver('d1');
+    const driver = await t.engine.drivers.know('d1');
     if (!driver) throw new Error('he is not known');
-    await t.engine.tracker.add(driver, { ...to, at: Date.now(), heading: null });
+    await t.engine.drivers.track(driver, { ...to, at: Date.now(), heading: null });
   }
 });

@@ -5,7 +5,7 @@ import { promisify } from 'node:util';
 import { jwtVerify } from 'jose';
 import { expect, inject, test } from 'vitest';
 import { createAuth } from '../../../api/auth.ts';
-import { ensureSecret, readSecret } from '../../../engine/dev-secret.ts';
+import { ensureSecret, readSecret } from '../../../engine/process/dev-secret.ts';
 import { mintToken } from '../../../scripts/dev/tokens.ts';
 
 const run = promisify(execFile);
@@ -38,7 +38,7 @@ test('the secret is made once and nobody else may read it', () => {
 
 test('of processes that start at once all get the same secret', async () => {
   const dir = path.join(inject('suiteDir'), 'tokens-at-once');
-  const code = `import { ensureSecret } from './engine/dev-secret.ts';
+  const code = `import { ensureSecret } from './engine/process/dev-secret.ts';
     process.stdout.write(ensureSecret(${JSON.stringify(dir)}));`;
   const made = await Promise.all(
     Array.from({ length: 6 }, () => run(process.execPath, ['--input-type=module', '-e', code])),

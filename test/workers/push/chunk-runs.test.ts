@@ -17,7 +17,7 @@ let t: TestPush;
 let lane: NearbyLane;
 beforeAll(async () => {
   t = await startTestPush();
-  lane = createNearbyLane(t.ctx, t.sender);
+  lane = createNearbyLane(t.engine, t.sender);
   await addPhones(t, 'driver', ['ann', 'bob']);
 });
 beforeEach(() => t.simulator.faults.clear());
@@ -51,7 +51,7 @@ describe('a chunk', () => {
     expect(second).toMatchObject({ message: 'job offer: unknown (2)', count: 2 });
     expect(await isDone(jobId)).toBe(false);
     // By then they went down with their worker.
-    const later = createNearbyLane({ ...t.ctx, now: () => Date.now() + 26_000 }, t.sender);
+    const later = createNearbyLane({ ...t.engine, now: () => Date.now() + 26_000 }, t.sender);
     expect(await later.chunk(chunkOf(jobId, 1), running())).toMatch(/^0 phones/);
     t.simulator.faults.clear();
     t.simulator.faults.setAnswer(tokenOf('bob'), BUSY);

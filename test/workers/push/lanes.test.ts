@@ -92,8 +92,8 @@ describe('the critical lane', () => {
 
 /** What Muster is not: one queue for all pushes. */
 function startOneLane(t: TestPush): void {
-  const critical = createCriticalLane(t.ctx, t.sender);
-  const nearby = createNearbyLane(t.ctx, t.sender);
+  const critical = createCriticalLane(t.engine, t.sender);
+  const nearby = createNearbyLane(t.engine, t.sender);
   const { signal } = new AbortController();
   const connection = new Redis(t.redisUrl, { maxRetriesPerRequest: null });
   const worker = new Worker<NotificationTask | ChunkTask | WaveTask>(

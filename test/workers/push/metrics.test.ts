@@ -1,10 +1,10 @@
 /** What operators see of a lane that does not get on. */
 import { expect, it } from 'vitest';
-import { createRegistry } from '../../../engine/metrics.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
 import { createPushMetrics, measureTrouble } from '../../../workers/push/metrics.ts';
 import { startTestPush } from '../../support/push.ts';
 
-it('tasks that are tried again later, pauses and notices not done are seen', async () => {
+it('tasks that are tried again later, pauses and notifications not done are seen', async () => {
   const t = await startTestPush();
   const { critical } = t.queues.byLane;
   const registry = createRegistry();
@@ -24,7 +24,7 @@ it('tasks that are tried again later, pauses and notices not done are seen', asy
   expect(text).toContain('muster_push_tasks{lane="critical",state="delayed"} 1');
   expect(text).toContain('muster_push_tasks{lane="critical",state="failed"} 0');
   expect(text).toContain('muster_push_paused{scope="key",reason="InvalidProviderToken"} 1');
-  expect(text).toContain('muster_push_undone_notices 3');
+  expect(text).toContain('muster_push_undone_notifications 3');
   paused = [];
   expect(await registry.metrics()).not.toContain('muster_push_paused{');
 });

@@ -1,6 +1,6 @@
 /** When a task that could not push somebody runs again, and what it says of itself meanwhile. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { AttemptRow } from '../../../engine/pg/push-attempts.ts';
+import type { AttemptRow } from '../../../engine/domain/push.ts';
 import { PushAgain, restsUntil, waitsFor } from '../../../workers/push/push-again.ts';
 import type { Sent } from '../../../workers/push/sender.ts';
 import { backoffMs } from '../../../workers/queues.ts';

@@ -3,17 +3,17 @@ import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { suffixOf } from '../../../engine/domain/push.ts';
 import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
 import { findNotification, takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts, recordAttempts } from '../../../engine/pg/push-attempts.ts';
 import { findWave } from '../../../engine/pg/waves.ts';
-import { startReconciler } from '../../../engine/reconcile.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
 import type { PushAgain } from '../../../workers/push/push-again.ts';
-import { suffixOf } from '../../../workers/push/sender.ts';
 import { backoffMs } from '../../../workers/queues.ts';
+import { startMaintenance } from '../../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { until } from '../../support/until.ts';
 
@@ -43,7 +43,7 @@ async function postUnpushed(count = 200) {
   const job = await t.post();
   await until(async () => (await findWave(t.ctx.db, job.id, 1))?.chosen);
   const task = { job_id: job.id, wave: 1, from: 0, count };
-  return { job, task, lane: createNearbyLane(t.ctx, t.sender) };
+  return { job, task, lane: createNearbyLane(t.engine, t.sender) };
 }
 const running = () => new AbortController().signal;
 const pushes = (jobId: string) => t.simulator.phones.records(jobId);
@@ -88,7 +88,7 @@ describe('a window', () => {
     t.simulator.faults.add({ kind: 'delay', ms: 300 });
     const done = lane.chunk(task, running());
     await until(async () => (await listAttempts(t.ctx.db, { jobId: job.id })).length > 0);
-    await t.engine.claim(job.id, ids[0] ?? '');
+    await t.engine.jobs.claim(job.id, ids[0] ?? '');
     expect(await done).toMatch(/taken or closed/);
     expect(pushes(job.id).length).toBeGreaterThan(0);
     expect(pushes(job.id).length).toBeLessThanOrEqual(100);
@@ -103,7 +103,7 @@ describe('a notification', () => {
     await register('bob', 'customer');
     const [id = ''] = await drivers(1);
     bobsJob = (await t.post({ customerId: 'bob' })).id;
-    await t.engine.claim(bobsJob, id);
+    await t.engine.jobs.claim(bobsJob, id);
     note = (await until(async () => (await takeUndone(t.ctx.db, 0, 1))[0])) as string;
   });
 
@@ -111,8 +111,8 @@ describe('a notification', () => {
     const busy = { status: 503, reason: 'ServiceUnavailable' };
     t.simulator.faults.setAnswer(tokenOf('bob'), busy);
     const notify = (afterMs: number) => {
-      const ctx = { ...t.ctx, now: () => Date.now() + afterMs };
-      return createCriticalLane(ctx, t.sender).notify({ notification_id: note });
+      const engine = { ...t.engine, now: () => Date.now() + afterMs };
+      return createCriticalLane(engine, t.sender).notify({ notification_id: note });
     };
     const doneAt = async () => (await findNotification(t.ctx.db, note))?.doneAt;
     for (const minutes of [0, 10, 59]) {
@@ -140,12 +140,12 @@ describe('a notification', () => {
     const metrics = { ...t.ctx.metrics, reconciled: (kind: string) => repairs.push(kind) };
     await t.ctx.db.execute(sql`
       update notifications set enqueued_at = now() - interval '1 minute' where id = ${note}`);
-    const reconciler = startReconciler({ ...t.ctx, metrics });
+    const maintenance = startMaintenance(t, { ...t.ctx, metrics });
     await until(async () => {
-      await reconciler.tick();
+      await maintenance.tick();
       return (await takeUndone(t.ctx.db, 30_000, 1)).length === 0;
     });
-    await reconciler.close();
+    await maintenance.close();
     expect(repairs).not.toContain('notification_enqueued');
     expect(await critical.getWaitingCount()).toBe(1);
     expect((await nearby.getWaiting()).map((task) => task.name)).toEqual([
@@ -174,12 +174,12 @@ describe('an offer', () => {
   it('is not pushed to who refused it, went offline or was suspended since', async () => {
     const [declined = '', offline = '', suspended = '', left = ''] = await drivers(4);
     const { job, task, lane } = await postUnpushed();
-    await t.engine.decline(job.id, declined, null);
-    await t.engine.setAvailability(offline, false);
-    await t.engine.changeDriver(suspended, { approvalStatus: 'suspended' });
+    await t.engine.jobs.decline(job.id, declined, null);
+    await t.engine.drivers.setAvailability(offline, false);
+    await t.engine.drivers.change(suspended, { approvalStatus: 'suspended' });
     await lane.chunk(task, running());
     expect(pushedIn(job.id)).toEqual([tokenOf(left)]);
-    for (const id of [declined, left]) await t.engine.setAvailability(id, false);
+    for (const id of [declined, left]) await t.engine.drivers.setAvailability(id, false);
   });
 
   it('of a job that is missing from its zone is pushed while its row is open', async () => {
@@ -189,11 +189,11 @@ describe('an offer', () => {
     expect(await lane.chunk(task, running())).toBe('1 phones of 1 drivers');
     expect(pushedIn(job.id)).toEqual([tokenOf(id)]);
     const other = await postUnpushed();
-    await t.engine.cancel(other.job.id, 'customer:c1', null);
+    await t.engine.jobs.cancel(other.job.id, 'customer:c1', null);
     await t.ctx.redis.del(keys.job(other.job.zone, other.job.id));
     expect(await other.lane.chunk(other.task, running())).toMatch(/taken or closed/);
     expect(pushes(other.job.id)).toEqual([]);
-    await t.engine.setAvailability(id, false);
+    await t.engine.drivers.setAvailability(id, false);
   });
 
   it('that Apple never accepts fails where an operator sees it, and is done', async () => {
@@ -203,7 +203,7 @@ describe('an offer', () => {
     const failed = lane.chunk(task, running());
     await expect(failed).rejects.toThrow('job offer: 413 PayloadTooLarge');
     expect(await lane.chunk(task, running())).toBe('0 phones of 1 drivers');
-    await t.engine.setAvailability(id, false);
+    await t.engine.drivers.setAvailability(id, false);
   });
 
   it('leaves a phone that Apple throttles alone, and sends to the others meanwhile', async () => {
@@ -237,14 +237,14 @@ describe('a notice', () => {
     await register(customer, 'customer', phones);
     const [id = ''] = await drivers(1);
     const job = await t.post({ customerId: customer });
-    await t.engine.claim(job.id, id);
-    if (givenBack) await t.engine.release(job.id, id, null);
+    await t.engine.jobs.claim(job.id, id);
+    if (givenBack) await t.engine.jobs.release(job.id, id, null);
     const rows = await t.ctx.db.execute<{ id: string }>(sql`
       select id from notifications where job_id = ${job.id} and app = 'customer' order by version`);
     return { customer, job, ids: rows.map((row) => row.id) };
   }
   const notify = (id: string, afterMs = 0) =>
-    createCriticalLane({ ...t.ctx, now: () => Date.now() + afterMs }, t.sender).notify({
+    createCriticalLane({ ...t.engine, now: () => Date.now() + afterMs }, t.sender).notify({
       notification_id: id,
     });
   const again = (id: string, afterMs = 0) =>

@@ -3,8 +3,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
 import { takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
-import { startReconciler } from '../../../engine/reconcile.ts';
 import { HERE, northOf } from '../../support/engine.ts';
+import { startMaintenance } from '../../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { until } from '../../support/until.ts';
 
@@ -86,8 +86,8 @@ describe('a new job', () => {
     const [a, b] = [await driver(), await driver()];
     const job = await t.post();
     await until(() => pushes(job.id, b).length === 1);
-    await t.engine.claim(job.id, a);
-    await t.engine.release(job.id, a, null);
+    await t.engine.jobs.claim(job.id, a);
+    await t.engine.jobs.release(job.id, a, null);
     await until(() => pushes(job.id, b).length === 2);
     expect(pushes(job.id, a).map((p) => p.status)).toEqual([200]);
   });
@@ -99,13 +99,13 @@ describe('a job that is reserved', () => {
     await t.queues.byLane.nearby.pause();
     const job = await t.post();
     await until(async () => (await t.queues.byLane.nearby.count()) > 0);
-    await t.engine.assign(job.id, a, 'operator:o');
+    await t.engine.jobs.assign(job.id, a, 'operator:o');
     await t.queues.byLane.nearby.resume();
     await until(() => pushes(job.id, a).length === 1);
     const other = await t.post();
     await until(() => pushes(other.id, b).length === 1);
     expect(pushes(job.id, b)).toHaveLength(0);
-    await t.engine.decline(job.id, a, null);
+    await t.engine.jobs.decline(job.id, a, null);
     await until(() => pushes(job.id, b).length === 1);
     expect(pushes(job.id, a)).toHaveLength(1);
   });
@@ -119,7 +119,7 @@ describe('a job that is reserved', () => {
     t.simulator.faults.add({ kind: 'hold', count: 1 });
     const job = await t.post({ position: AWAY });
     await until(() => t.simulator.faults.met() > 0);
-    await t.engine.assign(job.id, mine, 'operator:o');
+    await t.engine.jobs.assign(job.id, mine, 'operator:o');
     t.simulator.faults.release();
     await until(() => pushes(job.id, mine).length === 1);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
@@ -153,7 +153,7 @@ describe('the customer', () => {
     await register('alice', 'customer');
     const id = await driver();
     const job = await t.post({ customerId: 'alice' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(() => pushes(job.id, 'alice').length === 1);
     expect(pushes(job.id, 'alice')[0]).toMatchObject({
       topic: 'app.muster.customer',
@@ -171,7 +171,7 @@ describe('the customer', () => {
   it('without a phone is done at once', async () => {
     const id = await driver();
     const job = await t.post({ customerId: 'nophone' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(async () => (await undone()).length === 0);
   });
 
@@ -180,7 +180,7 @@ describe('the customer', () => {
     const id = await driver();
     t.simulator.faults.setAnswer(tokenOf('bob'), { status: 503, reason: 'ServiceUnavailable' });
     const job = await t.post({ customerId: 'bob' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(() => pushes(job.id, 'bob').length >= 2);
     t.simulator.faults.setAnswer(tokenOf('bob'), null);
     await until(() => pushes(job.id, 'bob').some((p) => p.status === 200));
@@ -188,18 +188,18 @@ describe('the customer', () => {
     expect(pushes(job.id, 'bob').filter((p) => p.status === 200)).toHaveLength(1);
   });
 
-  it('is told although the task was lost: the reconciler hands it over again', async () => {
+  it('is told although the task was lost: the maintenance hands it over again', async () => {
     await register('carol', 'customer');
     const id = await driver();
     const job = await t.post({ customerId: 'carol' });
     await t.queues.byLane.critical.pause();
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(async () => (await t.queues.byLane.critical.getJobCountByTypes('wait')) > 0);
     await t.queues.byLane.critical.obliterate({ force: true });
     await t.queues.byLane.critical.resume();
-    const reconciler = startReconciler(t.ctx);
+    const maintenance = startMaintenance(t);
     await until(() => pushes(job.id, 'carol').length === 1, { timeoutMs: 25_000 });
-    await reconciler.close();
+    await maintenance.close();
     expect(pushes(job.id, 'carol')).toHaveLength(1);
   });
 
@@ -210,7 +210,7 @@ describe('the customer', () => {
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
     await until(() => pushes(job.id, id).length === 1);
     t.simulator.faults.add({ kind: 'kill', count: 1 });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(() => pushes(job.id, 'dave').length === 1);
     await until(async () => (await undone()).length === 0);
     const attempts = (await listAttempts(t.ctx.db, { jobId: job.id })).filter(
@@ -226,7 +226,7 @@ describe('the customer', () => {
     const job = await t.post({ customerId: 'erin' });
     await until(() => pushes(job.id, id).length === 1);
     t.simulator.faults.add({ kind: 'kill', count: 10 });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(async () => (await undone()).length === 0, { timeoutMs: 30_000 });
     t.simulator.faults.clear();
     const attempts = (await listAttempts(t.ctx.db, { jobId: job.id })).filter(
@@ -249,7 +249,7 @@ describe('a claim', () => {
     const job = await quiet.post();
     await quiet.startWorker();
     await until(async () => (await listAttempts(quiet.ctx.db, { jobId: job.id })).length > 0);
-    await quiet.engine.claim(job.id, 'q0');
+    await quiet.engine.jobs.claim(job.id, 'q0');
     await until(async () => {
       const lane = quiet.queues.byLane.nearby;
       return (await lane.getActiveCount()) === 0 && (await lane.getWaitingCount()) === 0;
@@ -275,7 +275,7 @@ describe('a claim while Apple is slow', () => {
     await slow.startWorker();
     const attempts = () => listAttempts(slow.ctx.db, { jobId: job.id });
     await until(async () => (await attempts()).length === ids.length);
-    await slow.engine.claim(job.id, 's0');
+    await slow.engine.jobs.claim(job.id, 's0');
     await until(async () => (await attempts()).every(({ outcome }) => outcome !== 'unknown'));
     expect(slow.simulator.phones.records(job.id).length).toBeLessThanOrEqual(10);
     const silenced = (await attempts()).filter(({ reason }) => reason === 'withdrawn');

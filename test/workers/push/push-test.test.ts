@@ -14,7 +14,11 @@ it('a test push says what became of each phone and forgets one that is gone', as
   }
   const unregistered = { status: 410, reason: 'Unregistered', timestamp: Date.now() + 60_000 };
   t.simulator.faults.setAnswer(gone, unregistered);
-  const pushTest = createPushTest({ db, apns: apnsConfig(t.simulator), log: silentLog });
+  const pushTest = createPushTest({
+    devices: t.engine.devices,
+    apns: apnsConfig(t.simulator),
+    log: silentLog,
+  });
   expect(await pushTest('ann', 'customer')).toEqual([
     { token_suffix: here.slice(-8), status: 200 },
     { token_suffix: gone.slice(-8), status: 410, reason: 'Unregistered' },

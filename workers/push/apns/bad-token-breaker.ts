@@ -4,7 +4,7 @@
  * wrong topic). Then the answer becomes `MIX_UP`, which holds the topic back and removes nobody;
  * good answers end it. Each topic is judged by itself: an app that is well must not hide another.
  */
-import type { Logger } from '../../../engine/context.ts';
+import type { Logger } from '../../../engine/engine.ts';
 import type { ApnsOutcome } from './messages.ts';
 import { isBadToken, MIX_UP } from './reactions.ts';
 

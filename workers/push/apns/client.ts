@@ -3,7 +3,7 @@
  * where it can be counted, outdated and overtaken by the critical lane; streams of each connection
  * are kept free for that lane.
  */
-import type { Logger } from '../../../engine/context.ts';
+import type { Logger } from '../../../engine/engine.ts';
 import { createBadTokenBreaker } from './bad-token-breaker.ts';
 import { ApnsConnection } from './connection.ts';
 import type { ApnsOutcome, ApnsPush } from './messages.ts';
@@ -105,7 +105,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     }
   }
 
-  /** The least busy connection that has a stream for this lane; for a notice one that is well, if any. */
+  /** The least busy connection that has a stream for this lane; for a notification one that is well, if any. */
   function pick(lane: ApnsPush['lane']): ApnsConnection | undefined {
     const ill = (one: ApnsConnection) => lane === 'critical' && one.ill;
     let best: ApnsConnection | undefined;

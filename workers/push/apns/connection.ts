@@ -7,8 +7,8 @@
  */
 import type { Socket } from 'node:net';
 import { Agent, type SecureClientSessionOptions } from 'http2-wrapper';
-import type { Logger } from '../../../engine/context.ts';
-import { withDeadline } from '../../../engine/context.ts';
+import type { Logger } from '../../../engine/engine.ts';
+import { withDeadline } from '../../../engine/engine.ts';
 import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { type ProviderKey, ProviderToken } from './provider-token.ts';
 import { ApnsSession } from './session.ts';
@@ -17,7 +17,7 @@ const CONNECT_DEADLINE_MS = 10_000;
 /** Between two sessions that never worked; doubled up to a minute. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 60_000;
-/** Longer than a notice that met a 500 waits for its second try. */
+/** Longer than a notification that met a 500 waits for its second try. */
 const ILL_MS = 10_000;
 
 export interface ConnectionParts {

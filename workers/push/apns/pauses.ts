@@ -3,7 +3,7 @@
  * its pushes are handed back unsent. After a pause one of them tries; its answer ends the pause or
  * begins a longer one.
  */
-import type { Logger } from '../../../engine/context.ts';
+import type { Logger } from '../../../engine/engine.ts';
 import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { reactionTo } from './reactions.ts';
 

@@ -13,7 +13,7 @@ export interface Reaction {
     | 'retry'
     /**
      * Not accepted, and Apple asks to wait for a quarter of an hour. An offer is old news by then; a
-     * notice is sent once more in a few seconds, on another connection: most often only one is ill.
+     * notification is sent once more in a few seconds, on another connection: most often only one is ill.
      */
     | 'retry_late'
     /** Not accepted, for the connection's sake: sent again at once, once, on another. */

@@ -6,7 +6,7 @@
  */
 import type { Socket } from 'node:net';
 import http2, { Agent } from 'http2-wrapper';
-import type { Logger } from '../../../engine/context.ts';
+import type { Logger } from '../../../engine/engine.ts';
 import { type ApnsOutcome, type ApnsPush, headersOf, readAnswer } from './messages.ts';
 import type { ProviderToken } from './provider-token.ts';
 import { reactionTo } from './reactions.ts';

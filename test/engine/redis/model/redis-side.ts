@@ -1,7 +1,6 @@
 /** The same calls at the real scripts on a real Redis, and all that it holds afterwards. */
 import { type RedisClient, runIdOf } from '../../../../engine/redis/client.ts';
 import {
-  checkOffer,
   claimJob,
   putJob,
   readJobs,
@@ -9,6 +8,7 @@ import {
   unclaimJob,
 } from '../../../../engine/redis/job-scripts.ts';
 import { keys, zoneLog } from '../../../../engine/redis/keys.ts';
+import { checkOffer } from '../../../../engine/redis/offer-script.ts';
 import {
   type Call,
   JOBS,

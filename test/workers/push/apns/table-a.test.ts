@@ -4,9 +4,9 @@
  */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Logger } from '../../../../engine/context.ts';
-import { createRegistry } from '../../../../engine/metrics.ts';
 import { deviceTokensOf, saveDeviceToken } from '../../../../engine/pg/device-tokens.ts';
 import { listAttempts } from '../../../../engine/pg/push-attempts.ts';
+import { createRegistry } from '../../../../engine/process/metrics.ts';
 import { defaultSettings } from '../../../../scripts/apns-simulator/settings.ts';
 import { type ApnsRoutes, createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../../../workers/push/metrics.ts';
@@ -98,7 +98,7 @@ beforeEach(() => {
   // A client without a past: what an answer does to it is seen from the first push on.
   routes = createApnsRoutes(apnsConfig(t.simulator), log);
   const metrics = createPushMetrics(createRegistry(), t.queues.byLane, Date.now);
-  sender = createSender({ db: t.ctx.db, routes, metrics, log });
+  sender = createSender({ engine: t.engine, routes, metrics, log });
   cleanups.push(() => sender.close());
 });
 

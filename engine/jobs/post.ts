@@ -1,0 +1,118 @@
+/**
+ * Post: insert job, event and first wave in one statement, put the job, dispatch it.
+ * A repeated call with the same `Idempotency-Key` answers with the first job.
+ */
+import { createHash, randomBytes } from 'node:crypto';
+import type { EngineContext } from '../context.ts';
+import type { Actor, JobRow } from '../domain/job.ts';
+import { toJobId, WORLD, zoneOf } from '../domain/zones.ts';
+import { isUniqueViolation } from '../pg/client.ts';
+import { findIdempotent } from '../pg/idempotency.ts';
+import { findJob, insertJob } from '../pg/jobs.ts';
+import { runIdOf } from '../redis/client.ts';
+import { publish } from './change.ts';
+import { tryDispatchWave } from './dispatch.ts';
+
+export interface PostInput {
+  customerId: string;
+  address: string;
+  position: { lat: number; lng: number } | null;
+  totalPrice: number;
+  truckType: string | null;
+  notes: string | null;
+  /** Epoch ms, or null: the default lifetime. */
+  expiresAt: number | null;
+  actor: Actor;
+  /** The caller's sub, his key, and the body it came with. */
+  idempotency: { sub: string; key: string; body: object } | null;
+}
+
+export type PostResult =
+  | { ok: true; created: boolean; job: JobRow }
+  | { ok: false; code: 'idempotency_mismatch' };
+
+/** Posts a job; its dispatch goes on after the answer. */
+export async function postJob(ctx: EngineContext, input: PostInput): Promise<PostResult> {
+  const idempotency = input.idempotency && {
+    sub: input.idempotency.sub,
+    key: input.idempotency.key,
+    bodyHash: hashBody(input.idempotency.body),
+  };
+  if (idempotency) {
+    const earlier = await earlierPost(ctx, idempotency);
+    if (earlier) return earlier;
+  }
+  // What is inserted after this was asked cannot have been closed under an earlier Redis.
+  const run = ctx.redis.status === 'ready' ? runIdOf(ctx.redis) : null;
+  let row: JobRow;
+  try {
+    row = await insert(ctx, input, idempotency);
+  } catch (error) {
+    // Somebody with the same key was faster by a moment.
+    const earlier =
+      idempotency && isUniqueViolation(error) ? await earlierPost(ctx, idempotency) : null;
+    if (earlier) return earlier;
+    throw error;
+  }
+  await publish(ctx, row, run);
+  ctx.background(tryDispatchWave(ctx, row));
+  return { ok: true, created: true, job: row };
+}
+
+function insert(
+  ctx: EngineContext,
+  input: PostInput,
+  idempotency: { sub: string; key: string; bodyHash: string } | null,
+): Promise<JobRow> {
+  const now = ctx.now();
+  const zone = input.position ? zoneOf(input.position) : WORLD;
+  const step = ctx.settings.waves[0];
+  const ttlMs = ctx.settings.jobDefaultTtlS * 1000;
+  const expiresAt = input.expiresAt ?? (ttlMs > 0 ? now + ttlMs : null);
+  return insertJob(ctx.db, {
+    id: toJobId(zone, uuidV7(now)),
+    zone,
+    customerId: input.customerId,
+    address: input.address,
+    lat: input.position?.lat ?? null,
+    lng: input.position?.lng ?? null,
+    totalPrice: input.totalPrice,
+    truckType: input.truckType,
+    notes: input.notes,
+    radiusKm: step?.radiusKm ?? ctx.settings.radiusKm,
+    nextWaveS: step?.waitS ?? null,
+    expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
+    idempotency,
+    actor: input.actor,
+  });
+}
+
+async function earlierPost(
+  ctx: EngineContext,
+  { sub, key, bodyHash }: { sub: string; key: string; bodyHash: string },
+): Promise<PostResult | null> {
+  const earlier = await findIdempotent(ctx.db, sub, key);
+  if (!earlier) return null;
+  if (earlier.bodyHash !== bodyHash) return { ok: false, code: 'idempotency_mismatch' };
+  const job = await findJob(ctx.db, earlier.jobId);
+  if (!job) return null;
+  // The call that posted it may have failed before anybody was told.
+  if (job.settledVersion < job.version) await publish(ctx, job);
+  return { ok: true, created: false, job };
+}
+
+/** The same fields in another order are the same body. */
+function hashBody(body: object): string {
+  const sorted = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
+  return createHash('sha256').update(JSON.stringify(sorted)).digest('hex');
+}
+
+/** RFC 9562 UUID version 7: sorted by time, which keeps the index on jobs compact. */
+export function uuidV7(now: number): string {
+  const bytes = randomBytes(16);
+  bytes.writeUIntBE(now, 0, 6);
+  bytes.writeUInt8(((bytes[6] ?? 0) & 0x0f) | 0x70, 6);
+  bytes.writeUInt8(((bytes[8] ?? 0) & 0x3f) | 0x80, 8);
+  const hex = bytes.toString('hex');
+  return [0, 8, 12, 16, 20].map((at, i, all) => hex.slice(at, all[i + 1])).join('-');
+}

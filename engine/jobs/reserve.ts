@@ -1,0 +1,99 @@
+/**
+ * An operator reserves a job for one driver, and drivers decline: the one for whom it is reserved
+ * opens it again, the others have it hidden.
+ */
+import { sql } from 'drizzle-orm';
+import type { EngineContext } from '../context.ts';
+import { type Actor, isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
+import { zoneOfJob } from '../domain/zones.ts';
+import { findDriver, insertDecline } from '../pg/drivers.ts';
+import { refuseJob } from '../redis/job-scripts.ts';
+import { type ChangeRefusal, type ChangeResult, change, mustBeKnownOpen } from './change.ts';
+import { tryDispatchWave } from './dispatch.ts';
+import { firstWaveAgain } from './release.ts';
+
+/**
+ * Reserves an open job for one driver: only he may accept; his decline reopens it. No wave opens
+ * meanwhile, so he sees it in the widest radius at once.
+ */
+export async function assignJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  actor: Actor,
+): Promise<ChangeResult> {
+  const driver = await findDriver(ctx.db, driverId);
+  if (!driver) return { ok: false, code: 'driver_not_found' };
+  if (driver.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  const widestKm = ctx.settings.waves.at(-1)?.radiusKm ?? ctx.settings.radiusKm;
+  const { result } = await change(ctx, id, (row) => {
+    if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    if (isReservedFor(row, driverId)) return { done: row };
+    return {
+      set: [
+        sql`status = 'assigned', driver_id = ${driverId}::text, next_wave_at = null,
+          radius_km = greatest(job.radius_km, ${widestKm}::float8)`,
+      ],
+      event: { type: 'job.assigned', actor },
+      forgiven: driverId,
+    };
+  });
+  return result;
+}
+
+/**
+ * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
+ * the driver for whom it is reserved reopens the job. Settled jobs are no error; `ok` is false for a job
+ * that does not exist. Throws `TryAgainError` while Redis does not know.
+ */
+export async function declineJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  reason: string | null,
+): Promise<{ ok: boolean }> {
+  const zone = zoneOfJob(id);
+  const { job, reopened } = await reopenReserved(ctx, id, driverId, reason);
+  if (!job || !zone) return { ok: false };
+  if (reopened || !isClaimable(job.status)) return { ok: true };
+  await insertDecline(ctx.db, id, driverId, reason);
+  try {
+    await ctx.projection.inZone(zone, () =>
+      refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }),
+    );
+  } finally {
+    // An operator may have reserved it for him meanwhile, who knew nothing of his decline.
+    await reopenReserved(ctx, id, driverId, reason);
+  }
+  return { ok: true };
+}
+
+/** Opens a job again that is reserved for the driver who declines it; the row keeps his decline. */
+async function reopenReserved(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  reason: string | null,
+): Promise<{ job: JobRow | null; reopened: boolean }> {
+  const changed = await change(ctx, id, (row) => {
+    if (!isReservedFor(row, driverId)) return { done: row };
+    return {
+      set: [sql`status = 'pending', driver_id = null`, ...firstWaveAgain(ctx)],
+      event: { type: 'job.declined', actor: `driver:${driverId}`, reason, driver: 'before' },
+      opensWave: true,
+      refusal: 'declined',
+    };
+  });
+  if (!changed.result.ok) return { job: null, reopened: false };
+  const { job } = changed.result;
+  const reopened = changed.before !== null;
+  if (reopened) {
+    ctx.background(tryDispatchWave(ctx, job));
+    mustBeKnownOpen(changed);
+  }
+  return { job, reopened };
+}
+
+function isReservedFor(row: JobRow, driverId: string): boolean {
+  return row.status === 'assigned' && row.driverId === driverId;
+}

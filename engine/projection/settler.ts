@@ -1,0 +1,144 @@
+/**
+ * The settler: one queue of jobs whose change is committed. It reads their rows, brings them to Redis, tells
+ * the people concerned and marks the rows as settled. Bounded, one entry a job; what it drops, or a crash
+ * leaves behind, the duty `unsettled` wakes again.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Resources } from '../context.ts';
+import type { JobRow } from '../domain/job.ts';
+import { findJobs } from '../pg/jobs.ts';
+import { markSettled } from '../pg/work-lists.ts';
+import { runIdOf } from '../redis/client.ts';
+import type { Projection } from './projection.ts';
+import { tell } from './tell.ts';
+
+/** Told in one go: fewer and larger writes are what a burst of claims can pay for. */
+const BATCH_MAX = 256;
+/** A burst that does not end holds nobody's news up for longer than this. */
+const QUIET_WAIT_MAX_MS = 200;
+/** What comes beyond it is left to the duty: about a minute of the fastest machine's claims. */
+const QUEUE_MAX = 10_000;
+/** Pauses after failures, together about as long as the duty waits; then it takes over. */
+const RETRY_MS = [100, 200, 400, 800, 1000];
+
+export interface Settler {
+  /** The job's row has changed. `version`: the one that Redis is known to have, if any. */
+  wake(jobId: string, version?: number): void;
+  /** Resolves when nothing waits. */
+  idle(): Promise<void>;
+}
+
+interface Entry {
+  id: string;
+  /** The version that Redis is known to have. */
+  put: number;
+  failures: number;
+  /** By the monotonic clock. */
+  dueAt: number;
+}
+
+/** `quiet` resolves when nothing more urgent is under way: a burst's answers come before its news. */
+export function createSettler(
+  resources: Resources,
+  projection: Projection,
+  quiet: () => Promise<void>,
+): Settler {
+  const { log } = resources;
+  const waiting = new Map<string, Entry>();
+  let working: Promise<void> | null = null;
+  let timer: NodeJS.Timeout | undefined;
+
+  function add(entry: Entry): void {
+    const before = waiting.get(entry.id);
+    if (!before && waiting.size >= QUEUE_MAX) return;
+    waiting.set(entry.id, before ? merged(before, entry) : entry);
+  }
+
+  function pump(): void {
+    clearTimeout(timer);
+    working ??= work().finally(() => {
+      working = null;
+      schedule();
+    });
+  }
+
+  /** Until nothing is due. */
+  async function work(): Promise<void> {
+    for (;;) {
+      await Promise.race([quiet(), sleep(QUIET_WAIT_MAX_MS)]);
+      const now = performance.now();
+      const batch: Entry[] = [];
+      for (const entry of waiting.values()) {
+        if (entry.dueAt <= now) batch.push(entry);
+        if (batch.length === BATCH_MAX) break;
+      }
+      if (batch.length === 0) return;
+      for (const { id } of batch) waiting.delete(id);
+      await settleEach(batch);
+    }
+  }
+
+  /** What fails together is tried singly, so that one job does not fail the others. */
+  async function settleEach(batch: readonly Entry[]): Promise<void> {
+    try {
+      await settle(resources, projection, batch);
+    } catch (error) {
+      const alone = batch.length === 1 || resources.redis.status !== 'ready';
+      if (!alone) {
+        for (const entry of batch) await settleEach([entry]);
+        return;
+      }
+      log.warn({ err: error, job: batch[0]?.id, jobs: batch.length }, 'not yet settled');
+      for (const entry of batch) retry(entry);
+    }
+  }
+
+  function retry({ id, failures }: Entry): void {
+    const pause = RETRY_MS[failures];
+    if (pause === undefined) return;
+    add({ id, put: 0, failures: failures + 1, dueAt: performance.now() + pause });
+  }
+
+  function schedule(): void {
+    const first = Math.min(...[...waiting.values()].map(({ dueAt }) => dueAt));
+    if (!Number.isFinite(first)) return;
+    timer = setTimeout(pump, Math.max(0, first - performance.now())).unref();
+  }
+
+  return {
+    wake(id, version = 0) {
+      add({ id, put: version, failures: 0, dueAt: 0 });
+      pump();
+    },
+    async idle() {
+      while (waiting.size > 0 || working) await (working ?? sleep(RETRY_MS[0]));
+    },
+  };
+}
+
+/** Both are about the same job: at once, and Redis has the newer of what is known. */
+function merged(a: Entry, b: Entry): Entry {
+  return {
+    id: a.id,
+    put: Math.max(a.put, b.put),
+    failures: Math.min(a.failures, b.failures),
+    dueAt: Math.min(a.dueAt, b.dueAt),
+  };
+}
+
+async function settle(
+  resources: Resources,
+  projection: Projection,
+  batch: readonly Entry[],
+): Promise<void> {
+  // Before the rows are read. Throws while Redis is away: then nothing is asked of Postgres.
+  const run = runIdOf(resources.redis);
+  const put = new Map(batch.map((entry) => [entry.id, entry.put]));
+  const rows = await findJobs(resources.db, [...put.keys()]);
+  const unsettled = rows.filter((row) => row.settledVersion < row.version);
+  if (unsettled.length === 0) return;
+  const unheard = (row: JobRow) => (put.get(row.id) ?? 0) < row.version;
+  await projection.putAll(unsettled.filter(unheard), run);
+  await tell(resources, unsettled);
+  await markSettled(resources.db, unsettled);
+}

@@ -1,0 +1,59 @@
+/**
+ * Which drivers' sockets were given which offers: kept for a second, then written to Postgres in
+ * one statement. Operators read there who was reached, drivers' counters are made of it.
+ */
+import type { EngineContext } from '../context.ts';
+import { saveDeliveries } from '../pg/waves.ts';
+
+const SAVE_MS = 1000;
+/** Offers kept while Postgres is away; beyond it offers go uncounted. */
+const PENDING_MAX = 100_000;
+
+export interface Deliveries {
+  /** A socket of this driver was given the job. */
+  add(jobId: string, driverId: string): void;
+  /** Writes what is pending. */
+  close(): Promise<void>;
+}
+
+export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>): Deliveries {
+  let pending = new Map<string, string[]>();
+  let count = 0;
+  let saving: Promise<void> = Promise.resolve();
+  let timer: NodeJS.Timeout | undefined;
+
+  function save(): Promise<void> {
+    clearTimeout(timer);
+    timer = undefined;
+    if (pending.size === 0) return saving;
+    const batch = pending;
+    pending = new Map();
+    count = 0;
+    const rows = [...batch].map(([jobId, driverIds]) => ({ jobId, driverIds }));
+    saving = saving
+      .then(() => saveDeliveries(db, rows))
+      .catch((error: unknown) => {
+        for (const { jobId, driverIds } of rows) for (const id of driverIds) add(jobId, id);
+        log.warn({ err: error, jobs: rows.length }, 'deliveries not yet in Postgres');
+      });
+    return saving;
+  }
+
+  function add(jobId: string, driverId: string): void {
+    if (count >= PENDING_MAX) return;
+    count++;
+    timer ??= setTimeout(() => void save(), SAVE_MS).unref();
+    const drivers = pending.get(jobId);
+    // Who is told twice is listed twice: readers ask whether, not how often.
+    if (drivers) drivers.push(driverId);
+    else pending.set(jobId, [driverId]);
+  }
+
+  return {
+    add,
+    async close() {
+      await save();
+      clearTimeout(timer);
+    },
+  };
+}
