@@ -42,7 +42,7 @@ export class DriverWay {
 
   /** The deployment has confirmed that he takes jobs. */
   online(atMs: number): void {
-    if (this.free && !within(this.#shifts, atMs)) this.#shifts.push(from(atMs));
+    if (this.free && !within(this.#shifts, atMs, atMs)) this.#shifts.push(from(atMs));
   }
 
   up(atMs: number): void {
@@ -56,9 +56,9 @@ export class DriverWay {
     this.holds.clear();
   }
 
-  /** Whether an offer could reach him at that moment, as far as the replay knows. */
-  wasThere(atMs: number): boolean {
-    return within(this.#links, atMs) && within(this.#shifts, atMs);
+  /** Whether an offer could reach him all the time, as far as the replay knows. */
+  wasThere(fromMs: number, toMs: number): boolean {
+    return within(this.#links, fromMs, toMs) && within(this.#shifts, fromMs, toMs);
   }
 
   /** When he was connected again after that moment; null when he was not, or never lost it. */
@@ -93,6 +93,6 @@ function end(periods: readonly Period[], atMs: number): void {
   if (last) last.toMs = Math.min(last.toMs, atMs);
 }
 
-function within(periods: readonly Period[], atMs: number): boolean {
-  return periods.some(({ fromMs, toMs }) => fromMs <= atMs && atMs < toMs);
+function within(periods: readonly Period[], fromMs: number, toMs: number): boolean {
+  return periods.some((period) => period.fromMs <= fromMs && toMs < period.toMs);
 }

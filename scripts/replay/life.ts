@@ -7,7 +7,7 @@ import type { JobLife, Ledger, Tap } from './ledger.ts';
 
 /** Nobody waits longer for an answer; what never came counts as having taken this long. */
 export const DEADLINE_MS = 30_000;
-/** A driver who went online or moved a moment before the job may not have been known yet. */
+/** A driver who came or went a moment before or after the job may not have been known. */
 const KNOWN_AFTER_MS = 500;
 
 /** Each job is in exactly one of these, so that they add up to all. */
@@ -83,13 +83,14 @@ export function seenRadiusKm(ledger: Ledger): number {
 }
 
 /**
- * When the offers arrived that the post caused: on good phones, of drivers who were free,
- * connected and within the radius when the job was due. Who came later is no delay of the server's.
+ * When the offers arrived that the post caused: on good phones, of drivers who were within the
+ * radius when the job was due, and free and connected from then on. Who came later, or was away in
+ * between, is no delay of the server's.
  */
 export function timedOffers(ledger: Ledger, life: JobLife, radiusKm: number): number[] {
   return life.offers.flatMap(({ driver, atMs }) => {
     const way = ledger.drivers[driver];
-    if (way?.kind !== 'good' || !way.wasThere(life.dueMs)) return [];
+    if (way?.kind !== 'good' || !way.wasThere(life.dueMs, atMs)) return [];
     const km = way.kmFrom(life, life.dueMs);
     return km !== null && km <= radiusKm ? [atMs] : [];
   });
@@ -104,8 +105,7 @@ export function shouldHaveReached(ledger: Ledger, life: JobLife, radiusKm: numbe
   return ledger.drivers.some(
     (way) =>
       way.kind === 'good' &&
-      way.wasThere(life.dueMs) &&
-      way.wasThere(life.dueMs - KNOWN_AFTER_MS) &&
+      way.wasThere(life.dueMs - KNOWN_AFTER_MS, life.dueMs + KNOWN_AFTER_MS) &&
       near(way, life.dueMs) &&
       near(way, life.dueMs - KNOWN_AFTER_MS),
   );

@@ -71,16 +71,20 @@ describe('times', () => {
 
   test('leave out drivers who came later, were away, or have a bad line', () => {
     const ledger = newLedger(['good', 'good', 'slow', 'good']);
-    placeDrivers(ledger, [0, 2]);
+    placeDrivers(ledger, [0, 2, 3]);
     const life = beginJob(ledger);
     post(ledger, life, 'job-1', null);
     offer(ledger, life, 0, DUE + 9);
     placeDriversLater(ledger, 1);
     offer(ledger, life, 1, DUE + 800);
     offer(ledger, life, 2, DUE + 900);
+    // Free when the job was due, then busy for a while: he heard of it when he came back.
+    ledger.drivers[3]?.fix({ ...PLACE, atMs: DUE + 1, free: false });
+    placeDriversLater(ledger, 3);
+    offer(ledger, life, 3, DUE + 1000);
     expect(only(ledger, 'post_to_first_socket')).toEqual({ ms: 9, never: false });
     expect(only(ledger, 'post_to_last_socket')).toEqual({ ms: 9, never: false });
-    expect(countsOf(ledger, 0).offers).toBe(3);
+    expect(countsOf(ledger, 0).offers).toBe(4);
   });
 
   test('a feed that keeps a taken job never cleared; a lost connection is no such feed', () => {
