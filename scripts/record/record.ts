@@ -95,5 +95,5 @@ function open(): postgres.Sql {
 }
 
 function warn(line: string): void {
-  process.stderr.write(`record: ${line}; the trace has no drivers, a replay needs some\n`);
+  process.stderr.write(`record: ${line}: drivers are only where they were seen last\n`);
 }

@@ -4,6 +4,7 @@
  * count from 0, positions have four decimals (about ten metres), texts are never read.
  */
 import type postgres from 'postgres';
+import { PROBE_CUSTOMERS } from '../replay/probes.ts';
 import type { TraceEvent } from '../replay/trace.ts';
 
 export interface Window {
@@ -61,27 +62,34 @@ export async function* recordEvents(
   }
 }
 
-/** A fix is that of a busy driver while a job that he took was not over. */
+/**
+ * A fix is that of a busy driver while a job that he took was not over. Besides the samples each
+ * driver is where he was seen last, so that nobody is missing who was only there for a moment.
+ */
 function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: boolean) {
-  const positions = withPositions
-    ? sql`
-      select p.at, null::text as id, p.driver_id, p.lat, p.lng, not exists (
-        select 1 from jobs held
-        where held.driver_id = p.driver_id and held.accepted_at <= p.at
-          and (held.status in ('accepted', 'en_route', 'arrived', 'started')
-            or held.updated_at > p.at)) as free
-      from driver_positions p
-      where p.at >= ${since}::timestamptz and p.at < ${until}::timestamptz
-      union all`
+  const samples = withPositions
+    ? sql`select at, driver_id, lat, lng from driver_positions union all`
     : sql``;
   return sql<Row[]>`
+    with fixes as (
+      ${samples}
+      select position_at as at, id as driver_id, lat, lng from drivers
+      where position_at is not null and lat is not null and lng is not null
+    )
     select at, id, driver_id, lat, lng, free from (
-      ${positions}
+      select at, null::text as id, driver_id, lat, lng, not exists (
+        select 1 from jobs held
+        where held.driver_id = fixes.driver_id and held.accepted_at <= fixes.at
+          and (held.status in ('accepted', 'en_route', 'arrived', 'started')
+            or held.updated_at > fixes.at)) as free
+      from fixes
+      where at >= ${since}::timestamptz and at < ${until}::timestamptz
+      union all
       select created_at as at, id, case when accepted_at is not null then driver_id end as driver_id,
         lat, lng, false as free
       from jobs
       where created_at >= ${since}::timestamptz and created_at < ${until}::timestamptz
-        and lat is not null and lng is not null
+        and lat is not null and lng is not null and customer_id !~ ${PROBE_CUSTOMERS}
     ) events
     order by at, id nulls first, driver_id`.cursor(PAGE);
 }

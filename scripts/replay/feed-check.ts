@@ -11,11 +11,9 @@ import { type DriverState, visible } from '../../engine/domain/visibility.ts';
 import type { Job } from '../client/protocol.ts';
 import { type Caller, inPool } from './caller.ts';
 import { type CrowdPort, type DriverView, driverId } from './facts.ts';
-import { type Random, sample } from './random.ts';
+import { postProbes } from './probes.ts';
+import type { Random } from './random.ts';
 
-const PROBES = 5;
-/** Some probes lie near the edge of the default radius, where feeds differ from each other. */
-const PROBE_AWAY_DEG = 0.25;
 const READS_AT_ONCE = 32;
 /** The contract gives feeds a second; the reads themselves take a few on a busy machine. */
 const SETTLE_MAX_MS = 8000;
@@ -199,31 +197,4 @@ function sees(id: string, view: DriverView, row: OpenRow, position: Position | n
     refused: new Map(),
   };
   return visible(state, job, 0, { driverStaleMs: 1, driverMaxActiveJobs: 0 });
-}
-
-async function postProbes(options: FeedCheckOptions): Promise<string[]> {
-  const { caller, operator, run, crowds, random } = options;
-  const views = (await Promise.all(crowds.map((crowd) => crowd.views()))).flat();
-  views.sort((a, b) => a.driver - b.driver);
-  const placed = views.flatMap((view) => (view.free && view.position) || []);
-  const ids: string[] = [];
-  for (const [i, { lat, lng }] of sample(placed, PROBES, random).entries()) {
-    const away = i % 2 === 0 ? 0 : PROBE_AWAY_DEG;
-    const call = {
-      method: 'POST',
-      path: '/api/jobs',
-      idempotencyKey: `${run}-probe-${i}`,
-      body: {
-        address: `Probe ${i + 1}`,
-        lat: Math.max(-85, Math.min(85, lat + away)),
-        lng,
-        total_price: 1,
-        customer_id: `${run}-probe`,
-      },
-    } as const;
-    // A deployment that takes no more jobs is still worth a report.
-    const body = await caller.call('operator', operator, call).catch(() => null);
-    if (body) ids.push((body as { job: Job }).job.id);
-  }
-  return ids;
 }

@@ -311,6 +311,34 @@ test(
 );
 
 test(
+  'what was recorded of a run replays as the same run, and names nobody',
+  async () => {
+    const first = await replay(await trace('recorded', { minutes: 0.25 }), [
+      '--speed',
+      '5',
+      ...PATIENT,
+    ]);
+    const { run, started_at } = first.report;
+    await sql`create table if not exists driver_positions (driver_id text not null,
+      at timestamptz not null, lat float8 not null, lng float8 not null)`;
+    await sql`insert into driver_positions (driver_id, at, lat, lng)
+      select id, ${started_at}::timestamptz, 45.02, -34.6 from drivers where id like ${`${run}-d%`}`;
+    const out = join(dir, 'recorded-again.jsonl');
+    const recorded = await runScript('record', ['--out', out, '--since', started_at], {
+      env: { DATABASE_URL: stack.databaseUrl },
+    });
+    expect({ code: recorded.code, stderr: recorded.stderr }).toEqual({ code: 0, stderr: '' });
+    const text = readFileSync(out, 'utf8');
+    expect(text).not.toMatch(new RegExp(`${run}|Market|Driver|202\\d-`));
+    const again = await replay(out, ['--speed', '1', '--people', 'greedy', ...PATIENT]);
+    expect(again.code).toBe(0);
+    expect(again.report.trace).toMatchObject({ jobs: 30, drivers: 30 });
+    expect(again.report.counts).toMatchObject({ jobs: 30, taken: 30 });
+  },
+  RUN_MAX_MS,
+);
+
+test(
   'a database of another deployment is refused',
   async () => {
     const other = new URL('/postgres', stack.databaseUrl).href;
