@@ -1,4 +1,6 @@
 /** Several runs on one page, drawn over each other; the first is what the others are held against. */
+
+import { limitOf } from '../replay/limit.ts';
 import { type Curve, curveChart, legend } from '../replay/page/curve-chart.ts';
 import { bothWidths, document, factTable, section, timesTable } from '../replay/page/page.ts';
 import { escapeHtml } from '../replay/page/svg.ts';
@@ -84,13 +86,14 @@ function curve(name: TimeName, runs: readonly NamedRun[]): string {
   return chart === '' ? '' : `${legend(curves)}${chart}`;
 }
 
-function said({ speed, seed, counts, started_at, environment, verdict, replayer }: Report): string {
+function said(report: Report): string {
+  const { speed, seed, counts, started_at, environment, verdict, replayer } = report;
   return [
     `${started_at}, ${speed}×, seed ${seed}`,
     `${number(counts.posted)} posted of ${number(counts.jobs)}, ${number(counts.taken)} taken`,
     `commit ${environment.commit ?? 'unknown'}`,
-    `load ${environment.load_start} to ${environment.load_end} on ${environment.cores} cores`,
+    `the limit was ${limitOf(report)}`,
     `replayer ${Math.round(replayer.cpu * 100)} % of a core, behind ${replayer.behind_max_ms} ms`,
-    ...Object.values(verdict).map(({ text }) => text),
+    ...Object.values(verdict).map(({ text }) => text.replace(/\.$/, '')),
   ].join('. ');
 }

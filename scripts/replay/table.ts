@@ -1,5 +1,6 @@
 /** The outcome as text: the verdict, the counts, the times, and what was broken. */
 import type { Invariant } from './invariants.ts';
+import { limitOf } from './limit.ts';
 import type { Report } from './report.ts';
 import type { Spread } from './stats.ts';
 import { TIME_NAMES, TIME_TITLES } from './times.ts';

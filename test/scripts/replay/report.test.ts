@@ -2,6 +2,7 @@ import { HistogramLogReader } from 'hdr-histogram-js';
 import { expect, test } from 'vitest';
 import { renderHdrLog } from '../../../scripts/replay/hdr-log.ts';
 import { renderJunit } from '../../../scripts/replay/junit.ts';
+import { limitOf } from '../../../scripts/replay/limit.ts';
 import { renderPage } from '../../../scripts/replay/page/page.ts';
 import { niceTicks, timeLabel, timeTicks } from '../../../scripts/replay/page/svg.ts';
 import { progressLine } from '../../../scripts/replay/progress.ts';
@@ -102,6 +103,21 @@ test('an HDR log can be read and merged by others', () => {
   expect(count).toBe(20);
   expect(all?.totalCount).toBe(1000);
   expect((all?.getValueAtPercentile(99) ?? 0) / 1000).toBeCloseTo(99, 0);
+});
+
+test('what held a run back is said', () => {
+  const { environment, replayer } = aReport();
+  const limit = (cpu: number, load_end: number, steal: number): string =>
+    limitOf({
+      environment: { ...environment, load_end, steal },
+      replayer: { ...replayer, cpu },
+    }).split(':')[0] ?? '';
+  expect([limit(0.2, 1, 0), limit(0.9, 9, 0.9), limit(0.2, 9, 0), limit(0.2, 9, 0.1)]).toEqual([
+    'not the replayer and not its machine',
+    'the replayer',
+    "the replayer's machine",
+    "the machine's host",
+  ]);
 });
 
 test('the progress line fits a terminal', () => {
