@@ -10,8 +10,10 @@ import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
 import { createNotifications, type Notifications } from './notifications/notifications.ts';
+import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import type { DispatchConfig } from './process/config.ts';
@@ -21,14 +23,23 @@ import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { connectRedis, whenReady } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
+import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
+export type { TrackedFix } from './drivers/parts.ts';
+export type { FeedListener, LogFeed } from './logs/logs.ts';
+export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export { onceEachOutage } from './outage-log.ts';
+export type { UserEvent } from './projection/tell.ts';
 export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
 export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export type { Fix, KnownDriver } from './redis/drivers.ts';
+export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
+export type { Users } from './users/blocked.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
@@ -39,6 +50,8 @@ export interface EngineOptions {
   log: Logger;
   /** A clock of this process that never jumps, ms; only differences count. */
   elapsed?: () => number;
+  /** Where the channels are heard, if not at `redisUrl`: tests put a faulty network between. */
+  subscriberUrl?: string;
   /** Hears where drivers are, as far as this process took it in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
 }
@@ -48,10 +61,13 @@ export interface Engine {
   jobs: Jobs;
   maintenance: Maintenance;
   drivers: Drivers;
+  logs: Logs;
+  settings: DispatchConfig;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
   deliveries: Deliveries;
+  users: Users;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -66,8 +82,6 @@ export class OldSchemaError extends Error {
 
 /** How long a start waits for Redis before it says that it cannot be reached. */
 const REDIS_START_MS = 10_000;
-/** A lost connection fails many times a second; one line a second is enough to see it. */
-const OUTAGE_LOG_MS = 1000;
 
 /** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
@@ -93,6 +107,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
+  let users: Users;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -100,6 +115,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await whenReady(redis, REDIS_START_MS);
     await clock.measure();
     await drivers.ensure();
+    users = await createUsers(ctx);
   } catch (error) {
     clock.close();
     redis.disconnect();
@@ -110,12 +126,15 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   return {
     ctx,
     drivers,
+    settings,
     jobs: createJobs(ctx, commits),
     maintenance: createMaintenance(ctx, options.databaseUrl),
+    logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
     notifications: createNotifications(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
+    users,
     now,
     log,
     async close() {
@@ -127,15 +146,5 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       redis.disconnect();
       await pg.close();
     },
-  };
-}
-
-/** An error listener that writes one line per moment of an outage. */
-export function onceEachOutage(log: Logger): (error: Error) => void {
-  let last = 0;
-  return (error) => {
-    if (Date.now() - last < OUTAGE_LOG_MS) return;
-    last = Date.now();
-    log.warn({ err: error }, 'Redis connection lost, reconnecting');
   };
 }

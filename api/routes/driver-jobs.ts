@@ -1,11 +1,11 @@
 /** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
-import type { Static } from 'typebox';
 import { toJob } from '../../engine/domain/job.ts';
 import { AcceptAnswer, JobAnswer, JobsAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, claimAnswer } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
 import { jobView } from '../views.ts';
 
@@ -22,7 +22,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/jobs/available',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'The jobs you are offered now, nearest first',
@@ -62,7 +62,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       ],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
+      const { id } = request.params;
       const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
       return reply.code(status).send(body);
     },
@@ -79,13 +79,13 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       body: DeclineBody,
       optionalBody: true,
       answers: { 204: null },
-      errors: ['job_not_found'],
+      errors: ['not_approved', 'job_not_found'],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof DeclineBody>;
-      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason ?? null);
-      if (!declined.ok) throw new ApiError('job_not_found');
+      const { id } = request.params;
+      const { reason } = request.body;
+      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
+      if (!declined.ok) throw new ApiError(declined.code);
       return reply.code(204).send();
     },
   });
@@ -104,11 +104,11 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       params: IdParams,
       body: ProgressBody,
       answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'invalid_transition'],
+      errors: ['not_approved', 'job_not_found', 'invalid_transition'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { status } = request.body as Static<typeof ProgressBody>;
+      const { id } = request.params;
+      const { status } = request.body;
       const identity = identityOf(request);
       const result = await engine.jobs.progress(id, identity.sub, status);
       if (!result.ok) throw new ApiError(result.code);
@@ -130,9 +130,9 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'job_completed', 'job_cancelled', 'job_expired'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof ReleaseBody>;
-      const result = await engine.jobs.release(id, identityOf(request).sub, reason ?? null);
+      const { id } = request.params;
+      const { reason } = request.body;
+      const result = await engine.jobs.release(id, identityOf(request).sub, reason || null);
       if (!result.ok) throw new ApiError(result.code);
       return toJob(result.job);
     },

@@ -45,14 +45,34 @@ export interface NewJob {
  * Throws a unique violation when another call with the same key was faster.
  */
 export async function insertJob(db: Db, job: NewJob): Promise<JobRow> {
-  const rows = await db.execute<RowOf<JobRow>>(sql`
+  return one(await insertRows(db, job, false, 0));
+}
+
+/**
+ * The same for a job that a customer posts himself; 0 as `maxOpen`: any number. Null when he has so
+ * many open already: exactly, however many he posts at once.
+ */
+export async function insertOwnJob(db: Db, job: NewJob, maxOpen: number): Promise<JobRow | null> {
+  const [row] = await insertRows(db, job, true, maxOpen);
+  return row ?? null;
+}
+
+function insertRows(
+  db: Db,
+  job: NewJob,
+  byCustomer: boolean,
+  maxOpen: number,
+): Promise<readonly JobRow[]> {
+  return db.execute<RowOf<JobRow>>(sql`
     with j as (
       insert into jobs (id, zone, customer_id, address, lat, lng, total_price, truck_type, notes,
-        radius_km, next_wave_at, expires_at)
-      values (${job.id}, ${job.zone}, ${job.customerId}, ${job.address}, ${job.lat}::float8,
+        radius_km, next_wave_at, expires_at, by_customer)
+      select ${job.id}, ${job.zone}, ${job.customerId}, ${job.address}, ${job.lat}::float8,
         ${job.lng}::float8, ${job.totalPrice}::float8::numeric, ${job.truckType}, ${job.notes},
         ${job.radiusKm}::float8, now() + make_interval(secs => ${job.nextWaveS}::float8),
-        ${job.expiresAt}::timestamptz)
+        ${job.expiresAt}::timestamptz, ${byCustomer}::boolean
+      where case when ${maxOpen}::int = 0 then true
+        else muster_count_open_jobs(${job.customerId}) < ${maxOpen}::int end
       returning *),
     event as (
       insert into job_events (job_id, type, version, status, actor)
@@ -65,7 +85,6 @@ export async function insertJob(db: Db, job: NewJob): Promise<JobRow> {
         ${job.idempotency?.bodyHash ?? null}, id
       from j where ${job.idempotency !== null}::boolean)
     select ${JOB_COLUMNS} from j`);
-  return one(rows);
 }
 
 export async function findJob(db: Db, id: string): Promise<JobRow | null> {
@@ -104,6 +123,14 @@ export async function listJobs(
   return db.execute<RowOf<JobRow>>(sql`
     select ${JOB_COLUMNS} from jobs j where ${sql.join(where, sql` and `)}
     order by j.created_at desc, j.id desc limit ${filter.limit}::int`);
+}
+
+/** The ids of the jobs that a driver holds or that are reserved for him. */
+export async function listHeldJobs(db: Db, driverId: string): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select id from jobs
+    where driver_id = ${driverId} and (status in ${HELD_SQL} or status = 'assigned')`);
+  return rows.map((row) => row.id);
 }
 
 /** A customer's jobs that still go on, for the snapshot of his feed. */

@@ -8,8 +8,8 @@ import { type Resources, TryAgainError } from '../context.ts';
 import type { Zone } from '../domain/zones.ts';
 import { findJobs, listOpenJobs } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
-import { keys, zoneLog } from '../redis/keys.ts';
 import { ZONE_TTL_S } from '../redis/job-scripts.ts';
+import { keys, zoneLog } from '../redis/keys.ts';
 import { endRebuild, markRebuild } from '../redis/log-scripts.ts';
 import { inTime, isNews, putRows } from './put.ts';
 

@@ -11,6 +11,8 @@ import { SCRIPTS } from './scripts.ts';
 export const ZONE_TTL_S = 3600;
 /** How long a closed job is remembered, so that late taps get their true answer from Redis. */
 const TOMBSTONE_S = 3600;
+/** Open jobs read at once: a few hundred kilobytes where their notes are long, in a millisecond of Redis. */
+const JOBS_PAGE = 100;
 
 export interface PutJobArgs {
   zone: Zone;
@@ -188,13 +190,33 @@ export interface JobsReply {
   jobs: { payload: string; refused: string[] }[];
 }
 
-/** All open jobs of a zone, or those within `around.radiusKm`. */
+/**
+ * All open jobs of a zone, or those within `around.radiusKm`, read page by page: `last` is the end of the log
+ * before the first one. What happened meanwhile may be among the jobs already; the log's entries after `last`
+ * make them exact.
+ */
 export async function readJobs(
   redis: RedisClient,
   zone: Zone,
   around: { lat: number; lng: number; radiusKm: number } | null,
 ): Promise<JobsReply> {
-  const [ready, last, ...rest] = (await runScript(
+  const first = await readPage(redis, zone, around, []);
+  const jobs = first.jobs;
+  for (let i = 0; i < first.beyond.length; i += JOBS_PAGE) {
+    const page = await readPage(redis, zone, null, first.beyond.slice(i, i + JOBS_PAGE));
+    if (!page.ready) return { ready: false, last: page.last, jobs: [] };
+    jobs.push(...page.jobs);
+  }
+  return { ready: first.ready, last: first.last, jobs };
+}
+
+async function readPage(
+  redis: RedisClient,
+  zone: Zone,
+  around: { lat: number; lng: number; radiusKm: number } | null,
+  ids: readonly string[],
+): Promise<JobsReply & { beyond: string[] }> {
+  const [ready, last, beyond, ...rest] = (await runScript(
     redis,
     SCRIPTS.readJobs,
     [zoneLog(zone).meta, keys.openJobs(zone)],
@@ -204,11 +226,13 @@ export async function readJobs(
       around?.lat ?? '',
       around?.radiusKm ?? '',
       runIdOf(redis),
+      JOBS_PAGE,
+      ...ids,
     ],
-  )) as [string, string, ...unknown[]];
+  )) as [string, string, string[], ...unknown[]];
   const jobs: JobsReply['jobs'] = [];
   for (let i = 0; i < rest.length; i += 2) {
     jobs.push({ payload: rest[i] as string, refused: rest[i + 1] as string[] });
   }
-  return { ready: ready === '1', last, jobs };
+  return { ready: ready === '1', last, beyond, jobs };
 }

@@ -3,7 +3,7 @@
  * follow on the last one applied is read from the log; what cannot be read there any more is
  * loaded anew. The live channel is for speed only: the regular comparison finds what it loses.
  */
-import type { LogKeys } from '../../engine/redis/keys.ts';
+import type { LogKeys } from '../redis/keys.ts';
 
 /** One log and what a follower makes of it. */
 export interface LogSource {
@@ -53,6 +53,11 @@ export class LogFollower {
     this.source = source;
     this.#read = read;
     this.#onApplied = onApplied;
+  }
+
+  /** The state is being loaded for the first time. */
+  get isLoading(): boolean {
+    return this.last === null && this.#working !== null;
   }
 
   /** An entry from the live channel. What does not follow is left to `catchUp`. */

@@ -1,13 +1,14 @@
 /**
- * Every log that this gateway follows: the subscriptions, and twice a second the comparison of
+ * Every log that a gateway follows: the subscriptions, and twice a second the comparison of
  * where each log ends with where we are. A read that misses its deadline, or a lost connection,
  * makes the feed `degraded`; a full round makes it `live`: Redis has heard of all that Postgres
  * holds, and we are at the end of every log.
  */
-import { type EngineContext, withDeadline } from '../../engine/context.ts';
-import { onceEachOutage } from '../../engine/engine.ts';
-import { connectSubscriber, type RedisClient, runIdOf } from '../../engine/redis/client.ts';
-import type { LogKeys } from '../../engine/redis/keys.ts';
+import { type EngineContext, withDeadline } from '../context.ts';
+import type { TrackedFix } from '../drivers/parts.ts';
+import { onceEachOutage } from '../outage-log.ts';
+import { connectSubscriber, type RedisClient, runIdOf } from '../redis/client.ts';
+import type { LogKeys } from '../redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
 /** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
@@ -19,11 +20,11 @@ const READ_DEADLINE_MS = 500;
 /** Rounds in a row that find news of which the live channel said nothing: it is deaf. */
 const DEAF_ROUNDS = 2;
 
-export interface LogListener {
+export interface StateListener {
   onDegraded(): void;
   onLive(): void;
-  /** What is not logged: batches of positions, as JSON. */
-  onFixes(json: string): void;
+  /** What is not logged: where drivers are, as other processes took it in. */
+  onFixes(fixes: readonly TrackedFix[]): void;
   /** An entry was applied; `at` is its time on Redis's clock, epoch ms. */
   onApplied(at: number): void;
 }
@@ -31,7 +32,7 @@ export interface LogListener {
 export class FollowedLogs {
   degradedSince: number | null = null;
   readonly #ctx: EngineContext;
-  readonly #listener: LogListener;
+  readonly #listener: StateListener;
   readonly #subscriber: RedisClient;
   readonly #byChannel = new Map<string, LogFollower>();
   #timer: NodeJS.Timeout | undefined;
@@ -39,10 +40,10 @@ export class FollowedLogs {
   #renewing = false;
   #closed = false;
 
-  constructor(ctx: EngineContext, redisUrl: string, listener: LogListener) {
+  constructor(ctx: EngineContext, subscriberUrl: string, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
-    this.#subscriber = connectSubscriber(redisUrl, onceEachOutage(ctx.log));
+    this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
     this.#subscriber.on('smessage', (channel: string, message: string) => {
       this.#onMessage(channel, message);
     });
@@ -80,7 +81,7 @@ export class FollowedLogs {
 
   #onMessage(channel: string, message: string): void {
     if (message.startsWith('fixes ')) {
-      this.#listener.onFixes(message.slice(6));
+      this.#listener.onFixes(JSON.parse(message.slice('fixes '.length)) as TrackedFix[]);
       return;
     }
     const [, id, prev] = message.split(' ', 3);
@@ -120,8 +121,10 @@ export class FollowedLogs {
   }
 
   /** One comparison of every log; catches up where we are behind. */
-  async #compare(): Promise<void> {
-    const followers = [...this.#byChannel.values()];
+  async #compare(recovering: boolean): Promise<void> {
+    // A zone that is being loaded for the first time, however large, holds up no other: nobody has
+    // been shown it yet. After an outage nothing is live before all of it is here.
+    const followers = [...this.#byChannel.values()].filter((one) => recovering || !one.isLoading);
     const run = runIdOf(this.#ctx.redis);
     const pipeline = this.#ctx.redis.pipeline();
     for (const { source } of followers) pipeline.hmget(source.keys.meta, 'ready', 'last');
@@ -162,10 +165,10 @@ export class FollowedLogs {
     // What is lost during this round is only made good by a whole round after it.
     const recovering = this.degradedSince !== null;
     try {
-      await this.#compare();
+      await this.#compare(recovering);
       if (recovering) {
         await this.#complete();
-        await this.#compare();
+        await this.#compare(recovering);
       } else {
         this.#renewDeafSubscriber();
       }
