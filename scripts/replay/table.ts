@@ -81,6 +81,7 @@ export function facts(report: Report): [string, string][] {
       `${replayer.processes} process(es), behind ${replayer.behind_max_ms} ms at most, event loop p99 ${replayer.event_loop_p99_ms} ms, CPU ${Math.round(replayer.cpu * 100)} % of a core`,
     ],
   ];
+  lines.push(['the limit was', limitOf(report)]);
   if (counts.warmup > 0)
     lines.push(['warm-up', `${number(counts.warmup)} jobs left out of the times`]);
   if (phones.good < 100) {
