@@ -72,11 +72,9 @@ function fastEnough({ invariants, thresholds, aborted }: Findings): Verdict {
     const early = aborted ? ' The run was ended early.' : '';
     return { ok: false, text: `Not fast enough: ${named.join('; ')}.${early}` };
   }
-  const kept =
-    thresholds.length === 0
-      ? 'no threshold was set'
-      : `all ${thresholds.length} thresholds are met`;
-  return { ok: true, text: `Fast enough: everything was answered in time, ${kept}.` };
+  const kept = { 0: 'no threshold was set', 1: 'the threshold is met' }[thresholds.length];
+  const said = kept ?? `all ${thresholds.length} thresholds are met`;
+  return { ok: true, text: `Fast enough: everything was answered in time, ${said}.` };
 }
 
 function valid(findings: Findings): Verdict {
