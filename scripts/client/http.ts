@@ -53,8 +53,13 @@ export function codeOf(answer: Answer): string {
   return `http_${status}`;
 }
 
+/** A path below the base URL, which may have a path of its own. */
+export function urlOf(base: string, path: string): URL {
+  return new URL(base.replace(/\/+$/, '') + path);
+}
+
 function send(url: string, call: Call): Promise<Answer> {
-  const target = new URL(call.path, url);
+  const target = urlOf(url, call.path);
   const secure = target.protocol === 'https:';
   const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
   return new Promise((resolve, reject) => {

@@ -5,6 +5,7 @@
  */
 import type { ClientRequestArgs } from 'node:http';
 import { WebSocket } from 'ws';
+import { urlOf } from './http.ts';
 import { parseFrame, type ServerFrame, SUBPROTOCOL } from './protocol.ts';
 
 /** Upgrade and hello together; a gateway that needs longer is better left for another. */
@@ -97,7 +98,7 @@ export function openLink(options: LinkOptions, handlers: LinkHandlers): Link {
 }
 
 function dial({ url, token, tokenIn, createConnection }: LinkOptions): WebSocket {
-  const target = new URL('/ws', url);
+  const target = urlOf(url, '/ws');
   target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
   const protocols = tokenIn === 'header' ? [SUBPROTOCOL] : [SUBPROTOCOL, `bearer.${token}`];
   return new WebSocket(target, protocols, {

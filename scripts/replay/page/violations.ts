@@ -2,6 +2,7 @@
  * What was broken, for people: thousands of cases of one kind are one line with their number and
  * one example, which leads to the job's page in the console.
  */
+import { urlOf } from '../../client/http.ts';
 import type { Invariant, Violation } from '../invariants.ts';
 import { number } from '../table.ts';
 import { escapeHtml } from './svg.ts';
@@ -32,7 +33,7 @@ function kindItem(cases: readonly Violation[], url: string): string {
   const link =
     job_id === null
       ? ''
-      : `, <a href="${escapeHtml(new URL(CONSOLE_JOB + encodeURIComponent(job_id), url).href)}">job ${escapeHtml(job_id)}</a>`;
+      : `, <a href="${escapeHtml(urlOf(url, CONSOLE_JOB + encodeURIComponent(job_id)).href)}">job ${escapeHtml(job_id)}</a>`;
   return `<p>${many}${escapeHtml(text)}${link}</p>`;
 }
 
