@@ -18,6 +18,8 @@ const LEAVE_MAX_MS = 8000;
 /** Full jitter after a storm keeps a phone away for 20 s at most. */
 const MEND_MAX_MS = 25_000;
 const MEND_LOOK_MS = 50;
+/** A deployment that does not answer any more is not waited for by each driver in turn. */
+const FINISH_MAX_MS = 30_000;
 const LOAD_EVERY_MS = 1000;
 
 export class Crowd implements CrowdPort {
@@ -84,8 +86,10 @@ export class Crowd implements CrowdPort {
     this.#watch.take();
   }
 
-  finishWork(): Promise<void> {
-    return inPool(this.#drivers.values(), PREPARE_AT_ONCE, (driver) => driver.finishWork());
+  async finishWork(): Promise<void> {
+    const drivers = this.#drivers.values();
+    const finishing = inPool(drivers, PREPARE_AT_ONCE, (driver) => driver.finishWork());
+    await Promise.race([finishing, pause(FINISH_MAX_MS)]);
   }
 
   async mend(): Promise<void> {
@@ -95,7 +99,8 @@ export class Crowd implements CrowdPort {
     const deadline = nowMs() + MEND_MAX_MS;
     const drivers = [...this.#drivers.values()];
     while (nowMs() < deadline && !drivers.every((driver) => driver.live)) await pause(MEND_LOOK_MS);
-    await inPool(drivers, PREPARE_AT_ONCE, (driver) => driver.settle());
+    const settling = inPool(drivers, PREPARE_AT_ONCE, (driver) => driver.settle());
+    await Promise.race([settling, pause(MEND_MAX_MS)]);
   }
 
   async views(): Promise<DriverView[]> {

@@ -30,15 +30,16 @@ export interface Evidence {
   feeds: readonly FeedDifference[];
   /** Whether rows were read besides the API. */
   withDatabase: boolean;
-  /** The run was stopped: neither feeds nor the truth were looked at. */
-  stopped: boolean;
+  /** Why neither feeds nor the truth were looked at; null when they were. */
+  unread: string | null;
   /** It ended before everybody had tapped what was on the screen. */
   endedEarly: boolean;
   /** The id of the n-th driver. */
   driverId(index: number): string;
 }
 
-const STOPPED = 'the run was stopped';
+export const STOPPED = 'the run was stopped';
+export const GONE = 'the deployment did not answer at the end';
 const NO_DATABASE = 'no DATABASE_URL';
 const NO_CREDENTIALS = 'the workers have no APNs credentials';
 
@@ -50,9 +51,9 @@ export function checkInvariants(evidence: Evidence): Invariant[] {
     );
   const name: Name = (index) => evidence.driverId(index);
   const { withDatabase, lives } = evidence;
-  const stopped = evidence.stopped ? STOPPED : null;
+  const { unread } = evidence;
   const withoutApns = lives.some(({ truth }) => truth?.pushes.withoutCredentials);
-  const pushed = stopped ?? (withoutApns ? NO_CREDENTIALS : null);
+  const pushed = unread ?? (withoutApns ? NO_CREDENTIALS : null);
   const rule = (
     concern: Concern,
     id: string,
@@ -67,26 +68,20 @@ export function checkInvariants(evidence: Evidence): Invariant[] {
     rule('safety', 'one_winner', 'at most one winner per job', () =>
       each((life) => manyWinners(life, name)),
     ),
-    rule(
-      'safety',
-      'winner_recorded',
-      store,
-      () => each((life) => wrongRecord(life, name)),
-      stopped,
-    ),
+    rule('safety', 'winner_recorded', store, () => each((life) => wrongRecord(life, name)), unread),
     rule(
       'safety',
       'feed_available',
       'every feed equals the list of the API',
       () => feeds(evidence, 'available'),
-      stopped,
+      unread,
     ),
     rule(
       'safety',
       'feed_postgres',
       'every feed equals the truth in Postgres',
       () => feeds(evidence, 'postgres'),
-      stopped ?? (withDatabase ? null : NO_DATABASE),
+      unread ?? (withDatabase ? null : NO_DATABASE),
     ),
     rule(
       'safety',
@@ -101,6 +96,16 @@ export function checkInvariants(evidence: Evidence): Invariant[] {
     ),
     rule('liveness', 'offered_taken', 'every job that reached a socket was taken', () =>
       each((life) => notTaken(life, evidence.endedEarly)),
+    ),
+    rule(
+      'liveness',
+      'read_back',
+      'everything could be read back',
+      () =>
+        unread === GONE
+          ? [{ job_id: null, text: GONE }]
+          : each(notRead).concat(feedErrors(evidence)),
+      unread === STOPPED ? STOPPED : null,
     ),
     rule(
       'liveness',
@@ -125,7 +130,7 @@ function manyWinners(life: JobLife, name: Name): string[] {
 
 function wrongRecord(life: JobLife, name: Name): string[] {
   const { truth } = life;
-  if (!truth) return life.id === null ? [] : ['could not be read back'];
+  if (!truth) return [];
   const winners = winnersOf(life).map(name);
   const waiting = life.taps.filter((tap) => tapState(tap) === 'unanswered');
   const untold = waiting.map((tap) => name(tap.driver));
@@ -143,6 +148,10 @@ function wrongRecord(life: JobLife, name: Name): string[] {
     if (holder === null || winners.length > 0 || untold.includes(holder)) return [];
     return [`${source} has ${holder}, who was never told that he won`];
   });
+}
+
+function notRead({ id, truth }: JobLife): string[] {
+  return id !== null && !truth ? ['could not be read back'] : [];
 }
 
 function untold(life: JobLife, name: Name): string[] {
@@ -172,11 +181,17 @@ function pushedTwice({ truth }: JobLife): string[] {
 function feeds({ feeds }: Evidence, against: FeedDifference['against']): Violation[] {
   const some = (ids: readonly string[]): string => ids.slice(0, 3).join(', ');
   return feeds
-    .filter((difference) => difference.against === against)
-    .map(({ driver, missing, ghosts, error }) => {
-      if (error !== undefined) return { job_id: null, text: `${driver}: ${error}` };
+    .filter((difference) => difference.against === against && difference.error === undefined)
+    .map(({ driver, missing, ghosts }) => {
       const lacks = missing.length > 0 ? ` lacks ${some(missing)}` : '';
       const holds = ghosts.length > 0 ? ` wrongly holds ${some(ghosts)}` : '';
       return { job_id: missing[0] ?? ghosts[0] ?? null, text: `${driver}${lacks}${holds}` };
     });
+}
+
+/** A list that could not be read says nothing about the feed. */
+function feedErrors({ feeds }: Evidence): Violation[] {
+  return feeds.flatMap(({ driver, error }) =>
+    error === undefined ? [] : [{ job_id: null, text: `${driver}: ${error}` }],
+  );
 }

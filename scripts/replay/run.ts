@@ -11,10 +11,11 @@ import { type Environment, watchEnvironment } from './environment.ts';
 import { driverId } from './facts.ts';
 import { cancelJobs, checkFeeds, type FeedDifference } from './feed-check.ts';
 import { UsageError } from './flags.ts';
-import { checkInvariants } from './invariants.ts';
+import { checkInvariants, GONE, STOPPED } from './invariants.ts';
 import { seenRadiusKm, stateOf } from './life.ts';
 import type { ReplayOptions } from './options.ts';
 import { drawReport, type Report } from './report.ts';
+import { anyAnswers } from './target.ts';
 import { isHopeless, type SoFar } from './threshold.ts';
 import { eachTime, type Samples, samplesOf } from './times.ts';
 import { tokenSource } from './token-source.ts';
@@ -24,6 +25,9 @@ import { judge } from './verdict.ts';
 const SECOND_MS = 1000;
 /** After a stop nobody waits longer for the deployment. */
 const STOPPED_CLEAN_UP_MAX_MS = 15_000;
+const CLEAN_UP_MAX_MS = 60_000;
+/** A deployment that restarts is worth waiting for; one that is gone is not. */
+const ANSWER_MAX_MS = 10_000;
 
 export interface Outcome {
   report: Report;
@@ -63,8 +67,9 @@ export async function runReplay(options: ReplayOptions): Promise<Outcome> {
     const startedAt = new Date().toISOString();
     await playAll(run, hopeless);
     const playedMs = Math.round(conductor.endMs - conductor.startMs);
-    const feeds = signal.aborted ? [] : await readEvidence(run);
-    return report(run, { environment: environment(), startedAt, playedMs, feeds });
+    const unread = signal.aborted ? STOPPED : await finish(run);
+    const feeds = unread === null ? await readEvidence(run) : [];
+    return report(run, { environment: environment(), startedAt, playedMs, unread, feeds });
   } finally {
     await cleanUp(run);
     await sql?.end({ timeout: 1 });
@@ -107,12 +112,18 @@ async function playAll(run: Run, hopeless: AbortController): Promise<void> {
   } finally {
     clearInterval(ticker);
   }
-  if (ending.aborted) return;
-  progress.stage('letting people finish');
-  await conductor.crowds.all((crowd) => crowd.mend());
-  await conductor.people.sweep();
-  conductor.people.stop();
-  if (!options.keep) await conductor.crowds.all((crowd) => crowd.finishWork());
+}
+
+/** People take what is left and do their work; why nothing more can be learnt, or null. */
+async function finish({ options, conductor, ending }: Run): Promise<string | null> {
+  const { crowds, people } = conductor;
+  options.progress.stage('letting people finish');
+  if (!(await anyAnswers(options.urls, ANSWER_MAX_MS))) return GONE;
+  await crowds.all((crowd) => crowd.mend());
+  if (!ending.aborted) await people.sweep();
+  people.stop();
+  if (!options.keep) await crowds.all((crowd) => crowd.finishWork());
+  return options.signal.aborted ? STOPPED : null;
 }
 
 function endIfHopeless({ options, conductor }: Run, hopeless: AbortController): void {
@@ -149,6 +160,7 @@ interface Gathered {
   environment: Environment;
   startedAt: string;
   playedMs: number;
+  unread: string | null;
   feeds: readonly FeedDifference[];
 }
 
@@ -168,8 +180,8 @@ function report(started: Run, gathered: Gathered): Outcome {
     lives: ledger.jobs,
     feeds: gathered.feeds,
     withDatabase: options.databaseUrl !== undefined,
-    stopped: signal.aborted,
-    endedEarly: ending.aborted,
+    unread: gathered.unread,
+    endedEarly: ending.aborted || gathered.unread !== null,
     driverId: (driver) => driverId(run, driver),
   });
   const aborted = ending.aborted && !signal.aborted;
@@ -213,7 +225,9 @@ async function cleanUp({ options, conductor, caller, operator }: Run): Promise<v
   conductor.people.stop();
   const { ledger, crowds } = conductor;
   const leave = async (): Promise<void> => {
-    if (!options.keep) {
+    // What is not there any more cannot be tidied.
+    const nobody = !(await anyAnswers(options.urls, 0));
+    if (!options.keep && !nobody) {
       await crowds.all((crowd) => crowd.finishWork());
       // Those that are over by now are left alone.
       const left = ledger.jobs.filter((life) => stateOf(life) !== 'taken');
@@ -223,12 +237,10 @@ async function cleanUp({ options, conductor, caller, operator }: Run): Promise<v
         left.flatMap((life) => life.id ?? []),
       );
     }
-    await crowds.all((crowd) => crowd.leave(options.keep));
+    await crowds.all((crowd) => crowd.leave(options.keep || nobody));
   };
   const leaving = leave().catch(() => {});
-  if (!options.signal.aborted) return leaving;
-  const limit = new Promise<void>((resolve) => {
-    setTimeout(resolve, STOPPED_CLEAN_UP_MAX_MS).unref();
-  });
+  const maxMs = options.signal.aborted ? STOPPED_CLEAN_UP_MAX_MS : CLEAN_UP_MAX_MS;
+  const limit = new Promise<void>((resolve) => setTimeout(resolve, maxMs).unref());
   await Promise.race([leaving, limit]);
 }

@@ -12,6 +12,7 @@ import { type TokenSpec, tokenSource } from './token-source.ts';
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 const READY_TIMEOUT_MS = 5000;
 const DATABASE_TIMEOUT_S = 5;
+const ASK_AGAIN_MS = 500;
 
 export interface Target {
   urls: string[];
@@ -60,6 +61,22 @@ async function mustBeReady(url: string): Promise<void> {
     throw new UsageError(`cannot reach ${url}: ${error.message}`);
   });
   if (answer.status !== 200) throw new UsageError(`${url} is not ready (${answer.status})`);
+}
+
+/** Whether one of them answers at all, whatever it says, asked again until the time is up. */
+export async function anyAnswers(urls: readonly string[], maxMs: number): Promise<boolean> {
+  const answers = await Promise.all(urls.map((url) => answersWithin(url, maxMs)));
+  return answers.some((answered) => answered);
+}
+
+async function answersWithin(url: string, maxMs: number): Promise<boolean> {
+  const deadline = performance.now() + maxMs;
+  const call = { method: 'GET', path: '/healthz', timeoutMs: READY_TIMEOUT_MS } as const;
+  for (;;) {
+    if (await callHttp(url, call).catch(() => null)) return true;
+    if (performance.now() > deadline) return false;
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
 }
 
 async function mustTakeTokens(url: string, tokens: TokenSpec): Promise<void> {

@@ -47,6 +47,39 @@ describe('exit codes', () => {
   );
 
   test(
+    '3: a deployment that went away broke no promise, and kept nobody waiting for ever',
+    async () => {
+      const proxy = await startProxy(deployment.stack.url);
+      let cut = false;
+      try {
+        const path = await deployment.trace('gone', { minutes: 0.5, drivers: 10 });
+        const { code, report, stdout } = await deployment.replay(
+          path,
+          ['--speed', '5', '--threshold', 'post_to_answer.p50<1000', ...PATIENT],
+          {
+            url: proxy.url.replace('redis:', 'http:'),
+            env: { DATABASE_URL: undefined },
+            watch(text) {
+              if (cut || !text.includes('playing')) return;
+              cut = true;
+              setTimeout(() => proxy.cut(), 2000);
+            },
+          },
+        );
+        expect(code).toBe(3);
+        expect(report.verdict.safe.ok).toBe(true);
+        expect(stdout).toContain('not checked, the deployment did not answer at the end');
+        expect(report.counts.unanswered_posts).toBeGreaterThan(20);
+        expect(report.never.post_to_answer).toBe(report.counts.unanswered_posts);
+        expect(report.times.post_to_answer.max).toBeGreaterThanOrEqual(30_000);
+      } finally {
+        proxy.close();
+      }
+    },
+    RUN_MAX_MS,
+  );
+
+  test(
     '4: a replayer that was stopped for a while measured itself',
     async () => {
       let starved = false;

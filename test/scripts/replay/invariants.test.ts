@@ -1,6 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import { differenceOf, type FeedDifference } from '../../../scripts/replay/feed-check.ts';
-import { checkInvariants } from '../../../scripts/replay/invariants.ts';
+import { checkInvariants, GONE, STOPPED } from '../../../scripts/replay/invariants.ts';
 import type { JobLife, Ledger } from '../../../scripts/replay/ledger.ts';
 import { countPushes, type JobTruth } from '../../../scripts/replay/truth.ts';
 import { beginJob, DUE, goodLedger, post, tap } from './support/lives.ts';
@@ -10,16 +10,16 @@ interface Run {
   life: JobLife;
   feeds: FeedDifference[];
   withDatabase: boolean;
-  stopped: boolean;
+  unread: string | null;
 }
 
 function goodRun(): Run {
-  return { ...goodLedger(), feeds: [], withDatabase: true, stopped: false };
+  return { ...goodLedger(), feeds: [], withDatabase: true, unread: null };
 }
 
 function check({ ledger, ...run }: Run) {
   const driverId = (index: number): string => `d${index}`;
-  return checkInvariants({ ...run, lives: ledger.jobs, endedEarly: run.stopped, driverId });
+  return checkInvariants({ ...run, lives: ledger.jobs, endedEarly: run.unread !== null, driverId });
 }
 
 function broken(run: Run): { id: string; job: string | null; text: string }[] {
@@ -137,6 +137,13 @@ describe('the invariants', () => {
       },
     ],
     [
+      'a job could not be read back, which is late and not untrue',
+      ['read_back'],
+      (run) => {
+        run.life.truth = undefined;
+      },
+    ],
+    [
       'a feed lacks a job',
       ['feed_available'],
       ({ feeds }) => {
@@ -168,13 +175,16 @@ describe('the invariants', () => {
     const withoutApns = goodRun();
     truthOf(withoutApns).pushes = { ...truthOf(withoutApns).pushes, withoutCredentials: true };
     expect(unchecked(withoutApns)).toEqual(['push_once', 'customer_pushed']);
-    expect(unchecked({ ...goodRun(), stopped: true })).toEqual([
-      ...['winner_recorded', 'feed_available', 'feed_postgres', 'push_once', 'customer_pushed'],
-    ]);
+    const all = ['winner_recorded', 'feed_available', 'feed_postgres', 'push_once'];
+    const stopped = { ...goodRun(), unread: STOPPED };
+    expect(unchecked(stopped)).toEqual([...all, 'read_back', 'customer_pushed']);
+    const gone = { ...goodRun(), unread: GONE };
+    expect(unchecked(gone)).toEqual([...all, 'customer_pushed']);
+    expect(broken(gone)).toEqual([{ id: 'read_back', job: null, text: GONE }]);
   });
 
   test('are of safety, or of liveness', () => {
-    const late = ['all_posted', 'losers_told', 'offered_taken', 'customer_pushed'];
+    const late = ['all_posted', 'losers_told', 'offered_taken', 'read_back', 'customer_pushed'];
     const found = check(goodRun()).filter(({ concern }) => concern === 'liveness');
     expect(found.map(({ id }) => id)).toEqual(late);
   });
