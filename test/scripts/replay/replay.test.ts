@@ -138,10 +138,9 @@ test(
       ...PATIENT,
     ]);
     const { run, started_at } = first.report;
-    await deployment.sql`create table if not exists driver_positions (driver_id text not null,
-      at timestamptz not null, lat float8 not null, lng float8 not null)`;
     await deployment.sql`insert into driver_positions (driver_id, at, lat, lng)
-      select id, ${started_at}::timestamptz, 45.02, -34.6 from drivers where id like ${`${run}-d%`}`;
+      select id, ${started_at}::timestamptz, 45.02, -34.6 from drivers where id like ${`${run}-d%`}
+      on conflict do nothing`;
     const out = join(deployment.dir, 'recorded-again.jsonl');
     const recorded = await runScript('record', ['--out', out, '--since', started_at], {
       env: { DATABASE_URL: deployment.stack.databaseUrl },
