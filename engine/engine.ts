@@ -8,6 +8,7 @@ import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from 
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { type Health, startHealth } from './health.ts';
 import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
@@ -26,14 +27,17 @@ import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
-import { reachStores } from './reach.ts';
+import { reachStores, requirePermissions } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
+import { ENGINE_COMMANDS } from './redis/permissions.ts';
+import { warnOfServer } from './redis/server-check.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
+export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { CheckState, Health, HealthState } from './health.ts';
 export type { ChangeResult } from './jobs/change.ts';
 export type { ClaimResult } from './jobs/claim/gate.ts';
@@ -54,6 +58,7 @@ export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
 export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export { requirePermissions } from './reach.ts';
 export { connectConsumer, connectProducer, type RedisTarget } from './redis/client.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
@@ -82,6 +87,7 @@ export interface Engine {
   maintenance: Maintenance;
   drivers: Drivers;
   logs: Logs;
+  fleet: Fleet;
   settings: DispatchConfig;
   counters: Counters;
   ops: Ops;
@@ -127,6 +133,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let cursorKey: Buffer;
   try {
     await reachStores(pg.db, redis, log);
+    await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
+    for (const warning of await warnOfServer(redis)) log.warn({}, warning);
     await clock.measure();
     await drivers.ensure();
     users = await createUsers(ctx);
@@ -152,6 +160,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
     notifications: createNotifications(ctx, cursors),
+    fleet: createFleet(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,

@@ -15,7 +15,15 @@ import { type Claims, createClaims } from './claim/gate.ts';
 import { type ExplainQuery, type ExplainResult, explainJob } from './explain.ts';
 import { createPosts, type PostInput, type PostResult } from './post.ts';
 import { confirmJob, progressJob } from './progress.ts';
-import { listActive, type Reader, readJob, viewOfOne, viewsOf } from './read.ts';
+import {
+  findViews,
+  listActive,
+  listAlive,
+  type Reader,
+  readJob,
+  viewOfOne,
+  viewsOf,
+} from './read.ts';
 import { releaseJob } from './release.ts';
 import { assignJob, type DeclineResult, declineJob } from './reserve.ts';
 
@@ -51,6 +59,10 @@ export interface Jobs {
   list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
   /** Who was offered a job, and why the others were not. */
   explain(id: string, query: ExplainQuery): Promise<ExplainResult>;
+  /** All jobs that are not over, page by page in the order of ids; an empty page is the end. */
+  alive(afterId: string): Promise<Job[]>;
+  /** These jobs as operators see them now, over or not. */
+  seen(ids: readonly string[]): Promise<Job[]>;
 }
 
 /** The gate of every verb by which a driver works on jobs; claims have it as well. */
@@ -89,5 +101,7 @@ export function createJobs(
         listJobs(ctx.db, { ...filter, after, limit }),
       ),
     explain: (id, query) => explainJob(ctx, id, query),
+    alive: (afterId) => listAlive(ctx, afterId),
+    seen: (ids) => findViews(ctx, ids),
   };
 }

@@ -6,9 +6,12 @@ import type { EngineContext } from '../context.ts';
 import { type DriverCard, type Job, type JobRow, toJob, toOwnersJob } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { driverCards } from '../pg/drivers.ts';
-import { findJob, listActiveJobs } from '../pg/jobs.ts';
+import { findJob, findJobs, listActiveJobs, listAliveJobs } from '../pg/jobs.ts';
 
 type Stores = Pick<EngineContext, 'db'>;
+
+/** Rows read at once: a few hundred kilobytes where their notes are long. */
+const PAGE = 250;
 
 /** Drivers do not see whose job it is; its customer and operators do. */
 export type Reader = 'driver' | 'owner';
@@ -37,6 +40,16 @@ export async function viewOfOne(stores: Stores, row: JobRow, reader: Reader): Pr
 /** A customer's jobs that are not over, newest first, as the customer sees them. */
 export async function listActive(stores: Stores, customerId: string): Promise<Job[]> {
   return viewsOf(stores, await listActiveJobs(stores.db, customerId), 'owner');
+}
+
+/** Everybody's that are not over after an id, in the order of ids; an empty page is the end. */
+export async function listAlive(stores: Stores, afterId: string): Promise<Job[]> {
+  return viewsOf(stores, await listAliveJobs(stores.db, afterId, PAGE), 'owner');
+}
+
+/** These jobs as operators see them now, over or not. */
+export async function findViews(stores: Stores, ids: readonly string[]): Promise<Job[]> {
+  return ids.length === 0 ? [] : viewsOf(stores, await findJobs(stores.db, ids), 'owner');
 }
 
 function viewOf(row: JobRow, reader: Reader, card: DriverCard | undefined): Job {
