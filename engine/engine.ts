@@ -48,7 +48,7 @@ export type { InvalidCursor, PageQuery } from './lists/cursors.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
-export type { FleetDriver } from './ops/drivers.ts';
+export type { FleetDriver as ListedDriver } from './ops/drivers.ts';
 export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
 export type { DriverChange, DriverRow } from './pg/drivers.ts';

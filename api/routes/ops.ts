@@ -1,7 +1,7 @@
 /** What operators and viewers look at: jobs, the fleet, one driver, and whether all is well. */
 import type { Static } from 'typebox';
 import { toOwnersJob, toTime } from '../../engine/domain/job.ts';
-import type { FleetDriver } from '../../engine/engine.ts';
+import type { ListedDriver } from '../../engine/engine.ts';
 import { READERS } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -152,7 +152,7 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
   });
 }
 
-function fleetView(driver: FleetDriver): Static<typeof OpsDriversAnswer>['drivers'][number] {
+function fleetView(driver: ListedDriver): Static<typeof OpsDriversAnswer>['drivers'][number] {
   return {
     id: driver.id,
     name: driver.name,
