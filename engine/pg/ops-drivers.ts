@@ -2,23 +2,14 @@
  * The fleet in Postgres, as operators look at it: each driver's state in one word, by the rules of
  * visibility. Positions and signs of life are some seconds behind Redis here.
  */
+
 import { type SQL, sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
+import { DRIVER_STATES, type DriverWord } from '../domain/fleet.ts';
 import type { Place } from '../lists/cursors.ts';
 import { anyOf, type Db } from './client.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
 import { contains } from './text-search.ts';
-
-/** The first that applies, from the last to the first; an operator's own account is never offered work. */
-export const DRIVER_STATES = [
-  'available',
-  'busy',
-  'stale',
-  'offline',
-  'pending',
-  'suspended',
-] as const;
-export type DriverWord = (typeof DRIVER_STATES)[number];
 
 export interface FleetRules {
   driverStaleMs: number;
