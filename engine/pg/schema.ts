@@ -14,12 +14,14 @@ import {
   integer,
   jsonb,
   numeric,
+  pgEnum,
   pgTable,
   primaryKey,
   smallint,
   text,
   timestamp,
   uniqueIndex,
+  uuid,
 } from 'drizzle-orm/pg-core';
 
 const time = (name: string) => timestamp(name, { withTimezone: true });
@@ -122,9 +124,11 @@ export const jobWaves = pgTable(
     chosenAt: time('chosen_at'),
     /** Null until their push task is enqueued. */
     dispatchedAt: time('dispatched_at'),
-    /** First positions of those chunks of the candidates that are done with. */
+    /** Its pushes are on record in `push_windows`; the version before this leaves it alone then. */
+    windowed: boolean('windowed').notNull().default(false),
+    /** Of the version before this: first positions of chunks that are done with. */
     chunksDone: integer('chunks_done').array().notNull().default(sql`'{}'::int[]`),
-    /** Null until every chunk is done with. */
+    /** Null until every window is done with. */
     pushedAt: time('pushed_at'),
     /** Nearest first, up to the push cap. */
     candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),
@@ -138,7 +142,6 @@ export const jobWaves = pgTable(
     index('job_waves_unpushed')
       .on(t.dispatchedAt)
       .where(sql`${t.dispatchedAt} is not null and ${t.pushedAt} is null`),
-    index('job_waves_candidates').using('gin', t.candidateIds),
   ],
 );
 
@@ -157,7 +160,23 @@ export const jobRefusals = pgTable(
   ],
 );
 
-/** One row per (job, gateway flush): which drivers' sockets were given the offer. */
+/** Which drivers' sockets were given a job, by gateway; a driver is listed once. */
+export const deliveries = pgTable(
+  'deliveries',
+  {
+    jobId: text('job_id').notNull(),
+    /** A gateway process. */
+    gateway: text('gateway').notNull(),
+    /** When the first of them were. */
+    at: time('at').notNull().defaultNow(),
+    driverIds: text('driver_ids').array().notNull(),
+    /** How long after `at` each was. */
+    afterMs: integer('after_ms').array().notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.gateway] })],
+);
+
+/** Of the version before this: one row per (job, gateway flush). Read, no longer written. */
 export const jobDeliveries = pgTable(
   'job_deliveries',
   {
@@ -166,10 +185,7 @@ export const jobDeliveries = pgTable(
     at: time('at').notNull().defaultNow(),
     driverIds: text('driver_ids').array().notNull(),
   },
-  (t) => [
-    index('job_deliveries_job').on(t.jobId),
-    index('job_deliveries_drivers').using('gin', t.driverIds),
-  ],
+  (t) => [index('job_deliveries_job').on(t.jobId)],
 );
 
 export const deviceTokens = pgTable(
@@ -211,6 +227,57 @@ export const notifications = pgTable(
   ],
 );
 
+export const pushOutcome = pgEnum('push_outcome', [
+  'unknown',
+  'sent',
+  'rejected',
+  'never_processed',
+  'not_sent',
+]);
+
+/**
+ * Pushes on record, many to a row: the n-th element of each array is of the n-th attempt. Attempts are
+ * appended before they are sent, and only by whoever found the row at its `revision`. What is known
+ * of them afterwards is null until the first of them has an outcome.
+ */
+const attemptColumns = () => ({
+  revision: integer('revision').notNull().default(1),
+  /** Of the first attempt. */
+  at: time('at').notNull().defaultNow(),
+  /** How long after `at` each began; null: all of them then. */
+  afterMs: integer('after_ms').array(),
+  /** The last eight hex digits of each device token, as a number. */
+  suffixes: integer('suffixes').array().notNull(),
+  outcomes: pushOutcome('outcomes').array(),
+  statuses: smallint('statuses').array(),
+  reasons: text('reasons').array(),
+  latenciesMs: smallint('latencies_ms').array(),
+  /** Under which Apple's console finds a push of the sandbox; production gives none. */
+  apnsUniqueIds: uuid('apns_unique_ids').array(),
+});
+
+/** The pushes to a hundred of a wave's candidates. */
+export const pushWindows = pgTable(
+  'push_windows',
+  {
+    jobId: text('job_id').notNull(),
+    wave: integer('wave').notNull(),
+    /** Where the window begins in `job_waves.candidate_ids`, from 0. */
+    firstPlace: integer('first_place').notNull(),
+    /** Which candidate each attempt went to, from `first_place`. */
+    places: smallint('places').array().notNull(),
+    ...attemptColumns(),
+  },
+  (t) => [primaryKey({ columns: [t.jobId, t.wave, t.firstPlace] })],
+);
+
+/** The pushes of a notification to its user's phones. */
+export const notificationPushes = pgTable('notification_pushes', {
+  notificationId: text('notification_id').primaryKey(),
+  ...attemptColumns(),
+});
+
+/** Of the version before this: one row a push. Read, no longer written. */
 export const pushAttempts = pgTable(
   'push_attempts',
   {
@@ -244,7 +311,7 @@ export const pushAttempts = pgTable(
   ],
 );
 
-/** Whom the nearby lane has pushed a wave to: written with the first attempts, once for ever. */
+/** Of the version before this: whom it has pushed a wave to. Read, no longer written. */
 export const pushMarks = pgTable(
   'push_marks',
   {
