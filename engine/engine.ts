@@ -41,10 +41,12 @@ import type { KnownDriver } from './redis/drivers.ts';
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { WavePhone } from './pg/waves.ts';
 export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
-export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export type { Pushes } from './pushes/pushes.ts';
+export type { PushRecord, RecordedAttempt } from './pushes/record.ts';
 
 export interface EngineOptions {
   databaseUrl: string;

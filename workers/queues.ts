@@ -11,18 +11,20 @@ import { LANES, type Lane } from '../engine/domain/push.ts';
 import { type Logger, onceEachOutage, type PushTasks } from '../engine/engine.ts';
 
 const strict = { additionalProperties: false };
-const wave = { job_id: Type.String(), wave: Type.Integer({ minimum: 1 }) };
 
 export const NotificationTask = Type.Object({ notification_id: Type.String() }, strict);
 export type NotificationTask = Static<typeof NotificationTask>;
-export const WaveTask = Type.Object(wave, strict);
-export type WaveTask = Static<typeof WaveTask>;
-/** Candidates `from` … `from + count - 1` of the wave, nearest first. */
-export const ChunkTask = Type.Object(
-  { ...wave, from: Type.Integer({ minimum: 0 }), count: Type.Integer({ minimum: 1 }) },
+/** `from` and `count`: of tasks that the version before this left, each for a part of the wave. */
+export const WaveTask = Type.Object(
+  {
+    job_id: Type.String(),
+    wave: Type.Integer({ minimum: 1 }),
+    from: Type.Optional(Type.Integer({ minimum: 0 })),
+    count: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
   strict,
 );
-export type ChunkTask = Static<typeof ChunkTask>;
+export type WaveTask = Static<typeof WaveTask>;
 
 /** Short commands; a producer would rather fail (and be repeated) than wait for Redis. */
 const COMMAND_TIMEOUT_MS = 900;
@@ -36,7 +38,7 @@ const WAIT_MAX_MS = 20 * 60_000;
 const CRITICAL_ATTEMPTS = 300;
 /** A minute: by then the job is taken, or offered in the next wave. */
 const NEARBY_ATTEMPTS = 8;
-/** What failed stays on the dashboard; what succeeded is in `push_attempts`. */
+/** What failed stays on the dashboard; what succeeded is in the view `pushes`. */
 const FAILED_KEPT = 1000;
 const COMPLETED_KEPT = 100;
 /** BullMQ would keep one for each of the many attempts. */
@@ -119,20 +121,6 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
       connection.disconnect();
     },
   };
-}
-
-/** The chunks of a wave, as tasks of their own; safe to hand over twice. */
-export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]): Promise<void> {
-  await queue.addBulk(
-    chunks.map((data) => {
-      const { job_id, wave, from, count } = data;
-      return {
-        name: `New Job Nearby, wave ${wave} → drivers ${from + 1} to ${from + count}, job ${job_id}`,
-        data,
-        opts: { attempts: NEARBY_ATTEMPTS, ...onceAtATime(`${job_id}-${wave}-${from}`) },
-      };
-    }),
-  );
 }
 
 /**

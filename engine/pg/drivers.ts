@@ -209,10 +209,13 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
       select distinct job_id from job_waves
       where candidate_ids @> array[${id}]::text[] and opened_at > now() - interval '30 days'),
     delivered as (
+      select job_id from deliveries
+      where driver_ids @> array[${id}]::text[] and at > now() - interval '30 days'
+      union
       select job_id from job_deliveries
       where driver_ids @> array[${id}]::text[] and at > now() - interval '30 days'
       union
-      select job_id from push_attempts
+      select job_id from pushes
       where user_id = ${id} and lane = 'nearby' and outcome = 'sent'
         and job_id in (select job_id from offered)),
     accepted as (

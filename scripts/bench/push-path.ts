@@ -1,5 +1,5 @@
 /**
- * The whole way of a wave's pushes in one worker: queue, chunks, windows, ledger and record, around
+ * The whole way of a wave's pushes in one worker: queue, windows and ledger, around
  * the client that the benchmark measures alone.
  */
 import { sql } from 'drizzle-orm';
@@ -66,8 +66,8 @@ export async function startPushPath(
     log,
   );
   const metrics = createPushMetrics(createRegistry(), queues.byLane, ctx.now);
-  const sender = createSender({ engine, routes, metrics, log });
-  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, queues, sender });
+  const sender = createSender({ devices: engine.devices, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, sender });
   await workers.ready();
 
   async function post(): Promise<string> {
@@ -99,7 +99,7 @@ export async function startPushPath(
       await queues.tasks.enqueueWave(jobId, 1);
       await pushed(jobId);
       const [sent] = await ctx.db.execute<{ n: number }>(sql`
-        select count(*)::int as n from push_attempts where job_id = ${jobId} and outcome = 'sent'`);
+        select count(*)::int as n from pushes where job_id = ${jobId} and outcome = 'sent'`);
       return { failed: drivers - (sent?.n ?? 0) };
     },
     async close() {
