@@ -21,6 +21,8 @@ import { addDrivers, newJob, type Stores, startEngine } from './stack.ts';
 
 /** Seldom enough that asking costs next to nothing of what is measured. */
 const DONE_POLL_MS = 100;
+/** Of the candidates. */
+const REACH_KM = 30;
 
 export interface PushPath {
   ctx: EngineContext;
@@ -41,15 +43,18 @@ export async function startPushPath(
   stores: Stores,
   target: Target,
   drivers: number,
+  idOf = (n: number) => `d${n}`,
 ): Promise<PushPath> {
   const { engine, close } = await startEngine(stores);
   const { ctx } = engine;
   await addDrivers(stores, drivers, { online: true });
+  const candidates = Array.from({ length: drivers }, (_, i) => {
+    return { driverId: idOf(i), km: Math.random() * REACH_KM };
+  });
   await ctx.db.execute(sql`
     insert into device_tokens (token, user_id, app, environment)
-    select lpad(to_hex(n + 1), 64, '0'), 'd' || n, 'driver', 'sandbox'
-    from generate_series(0, ${drivers - 1}::int) n`);
-  const candidates = Array.from({ length: drivers }, (_, i) => ({ driverId: `d${i}`, km: 1 }));
+    select md5(random()::text) || lpad(to_hex(n), 32, '0'), value->>'driverId', 'driver', 'sandbox'
+    from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb) with ordinality c(value, n)`);
 
   const log = createLog('bench', 'warn');
   const queues = createPushQueues(stores.redisUrl, log);
