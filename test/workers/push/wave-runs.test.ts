@@ -8,7 +8,7 @@ import { createNearbyLane, type NearbyLane } from '../../../workers/push/nearby.
 import type { PushAgain } from '../../../workers/push/push-again.ts';
 import type { Push } from '../../../workers/push/sender.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
-import { addPhones, postTo, tokenOf } from '../../support/push-crowd.ts';
+import { addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
 
 const BUSY = { status: 503, reason: 'ServiceUnavailable' };
@@ -105,6 +105,18 @@ describe('a wave', () => {
       update job_waves set opened_at = now() - interval '11 minutes' where job_id = ${jobId}`);
     expect(await run(jobId)).toMatch(/wave 1, 2 drivers: 0 sent$/);
     expect(t.simulator.phones.records(jobId)).toEqual([]);
+    expect(await isDone(jobId)).toBe(true);
+  });
+});
+
+describe('two runs at once', () => {
+  it('push everybody once', async () => {
+    const crowd = Array.from({ length: 250 }, (_, i) => `twin${i}`);
+    await addPhones(t, 'driver', crowd);
+    const jobId = await postTo(t, crowd);
+    await Promise.allSettled([run(jobId), run(jobId), run(jobId)]);
+    await run(jobId);
+    expect(tally(t.simulator.phones.records(jobId), crowd)).toEqual({ twice: [], never: [] });
     expect(await isDone(jobId)).toBe(true);
   });
 });
