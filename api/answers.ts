@@ -5,60 +5,13 @@
 import { Type } from 'typebox';
 import { EXPLAIN_REASONS } from '../engine/domain/because.ts';
 import { JOB_STATUSES } from '../engine/domain/job.ts';
+import { closed, count, Driver, Job, maybe, time } from '../engine/domain/shapes.ts';
 
-const time = Type.String({ format: 'date-time' });
-const maybe = (schema: Parameters<typeof Type.Union>[0][number]) =>
-  Type.Union([schema, Type.Null()]);
-const closed = { additionalProperties: false };
-const count = Type.Integer({ minimum: 0 });
-
-export const DriverCard = Type.Object(
-  {
-    id: Type.String(),
-    name: maybe(Type.String()),
-    truck_type: maybe(Type.String()),
-    avg_rating: maybe(Type.Number()),
-    total_jobs: Type.Integer({ minimum: 0, description: 'Completed ones' }),
-  },
-  closed,
-);
-
-export const JobAnswer = Type.Object(
-  {
-    id: Type.String({ maxLength: 64 }),
-    status: Type.Enum([...JOB_STATUSES]),
-    version: Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' }),
-    address: Type.String(),
-    lat: maybe(Type.Number()),
-    lng: maybe(Type.Number()),
-    total_price: Type.Number(),
-    truck_type: maybe(Type.String()),
-    notes: maybe(Type.String()),
-    driver_id: maybe(Type.String()),
-    created_at: time,
-    updated_at: time,
-    expires_at: maybe(time),
-    accepted_at: maybe(time),
-    customer_id: Type.Optional(Type.String({ description: 'For its customer and operators' })),
-    distance_km: Type.Optional(Type.Number({ description: 'In the list of available jobs' })),
-    driver: Type.Optional(DriverCard),
-  },
-  closed,
-);
-
-const driverFields = {
-  id: Type.String(),
-  name: maybe(Type.String()),
-  truck_type: maybe(Type.String()),
-  approval_status: Type.Enum(['pending', 'approved', 'suspended']),
-  is_operator: Type.Boolean(),
-  online: Type.Boolean(),
-};
-export const DriverAnswer = Type.Object(driverFields, closed);
+export { Driver as DriverAnswer, DriverCard, Job as JobAnswer } from '../engine/domain/shapes.ts';
 
 export const MeAnswer = Type.Object(
   {
-    ...driverFields,
+    ...Driver.properties,
     position: maybe(
       Type.Object({ lat: Type.Number(), lng: Type.Number(), recorded_at: time }, closed),
     ),
@@ -126,9 +79,9 @@ const PushAttempt = Type.Object(
   closed,
 );
 
-export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: JobAnswer }, closed);
-export const PostAnswer = Type.Object({ job: JobAnswer }, closed);
-export const JobsAnswer = Type.Object({ jobs: Type.Array(JobAnswer) }, closed);
+export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: Job }, closed);
+export const PostAnswer = Type.Object({ job: Job }, closed);
+export const JobsAnswer = Type.Object({ jobs: Type.Array(Job) }, closed);
 export const ReadAnswer = NotificationAnswer;
 export const NotificationsAnswer = Type.Object(
   { notifications: Type.Array(NotificationAnswer) },
@@ -201,7 +154,7 @@ const ExplainedDriver = Type.Object(
 export const ExplainAnswer = Type.Object(
   {
     at: time,
-    job: JobAnswer,
+    job: Job,
     waves: Type.Array(
       Type.Object(
         {
@@ -223,6 +176,8 @@ export const ExplainAnswer = Type.Object(
   },
   closed,
 );
+
+export const UserAnswer = Type.Object({ id: Type.String(), blocked: Type.Boolean() }, closed);
 
 const state = Type.Enum(['ok', 'failed']);
 export const ReadinessAnswer = Type.Object(

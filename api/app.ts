@@ -3,12 +3,7 @@
  * console. Made once by `main.ts` and by tests; who makes it listens and closes.
  */
 import helmet from '@fastify/helmet';
-import fastify, {
-  type FastifyBaseLogger,
-  type FastifyInstance,
-  type FastifyPluginAsync,
-  LogController,
-} from 'fastify';
+import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
 import { BODY_MAX, readBodiesStrictly } from './body.ts';
 import type { RouteDeps } from './deps.ts';
 import { ApiError } from './errors.ts';
@@ -16,6 +11,7 @@ import { createGuard } from './guard.ts';
 import { measureRequests } from './http-metrics.ts';
 import { watchMethods } from './methods.ts';
 import { consoleRoutes } from './ops/console.ts';
+import type { Dashboard } from './ops/dashboard.ts';
 import { createRefuse, refuseClient } from './refuse.ts';
 import { describeApp, docsRoutes } from './routes/docs.ts';
 import { driverJobRoutes } from './routes/driver-jobs.ts';
@@ -24,13 +20,15 @@ import { explainRoute } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { notificationRoutes } from './routes/notifications.ts';
+import { opsJobRoutes } from './routes/ops-jobs.ts';
 import { pushRoutes } from './routes/push.ts';
+import { userRoutes } from './routes/users.ts';
 
 export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
   log: FastifyBaseLogger;
   pushTest?: RouteDeps['pushTest'];
   /** The queues' pages, shown to operators under /ops/queues. */
-  dashboard?: FastifyPluginAsync;
+  dashboard?: Dashboard;
 }
 
 /** Every call is answered within this, with 503 where a store hangs: phones give up later. */
@@ -41,7 +39,7 @@ const REQUEST_MS = 30_000;
 const PARAM_MAX = 4096;
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const refuse = createRefuse();
+  const refuse = createRefuse(options.config.basePath);
   const app = fastify({
     loggerInstance: options.log,
     // Addresses may carry tokens: nothing logs them.
@@ -70,9 +68,9 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const refuseOtherMethods = watchMethods(app);
   addRoutes(app, options);
   await docsRoutes(app);
-  const { auth, config, dashboard } = options;
-  const { production } = config;
-  await app.register(consoleRoutes, { auth, production, dashboard, refuse });
+  const { auth, engine, dashboard } = options;
+  const base = options.config.basePath;
+  await app.register(consoleRoutes, { auth, engine, base, dashboard, refuse });
   refuseOtherMethods();
   return app;
 }
@@ -83,9 +81,11 @@ function addRoutes(app: FastifyInstance, options: AppOptions): void {
   driverRoutes(app, deps);
   driverJobRoutes(app, deps);
   jobRoutes(app, deps);
+  opsJobRoutes(app, deps);
   explainRoute(app, deps);
   notificationRoutes(app, deps);
   pushRoutes(app, deps);
+  userRoutes(app, deps);
   healthRoutes(app, deps);
 }
 

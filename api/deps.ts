@@ -4,7 +4,7 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyBaseLogger, FastifyInstance, RawServerDefault } from 'fastify';
 import type { Registry } from 'prom-client';
-import type { App as NoticeApp } from '../engine/domain/notices.ts';
+import type { App as NoticeApp } from '../engine/domain/notifications.ts';
 import type { Engine } from '../engine/engine.ts';
 import type { Config } from '../engine/process/config.ts';
 import type { Auth } from './auth.ts';

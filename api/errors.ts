@@ -5,7 +5,7 @@
 
 import { TryAgainError } from '../engine/context.ts';
 import { toJob } from '../engine/domain/job.ts';
-import type { ClaimResult } from '../engine/jobs/claim/claim.ts';
+import type { ClaimResult } from '../engine/jobs/claim/gate.ts';
 import { UnauthorizedError } from './auth.ts';
 import { isOutage } from './outage.ts';
 
@@ -14,6 +14,7 @@ export const ERRORS = {
   bad_request: [400, 'This is not a well-formed HTTP request'],
   unauthorized: [401, 'A valid token is needed'],
   forbidden: [403, 'Your role may not do this'],
+  blocked: [403, 'An operator has blocked this user'],
   not_approved: [403, 'The driver is not approved'],
   not_found: [404, 'There is nothing at this address'],
   job_not_found: [404, 'There is no such job'],
@@ -25,6 +26,7 @@ export const ERRORS = {
   job_expired: [409, 'The job has expired'],
   job_completed: [409, 'The job is completed'],
   reserved: [409, 'The job is reserved for another driver'],
+  too_many_open_jobs: [409, 'You have as many open jobs as a customer may'],
   released: [409, 'You gave this job back before'],
   driver_busy: [409, 'You hold as many jobs as a driver may'],
   invalid_transition: [409, 'The job cannot go from its status to this one'],

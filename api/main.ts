@@ -33,13 +33,7 @@ await runProcess('api', async () => {
     onTracked: (fixes) => gateway?.onTracked(fixes),
   });
   const auth = createAuth(config.auth);
-  const feed = new Gateway({
-    engine,
-    auth,
-    redisUrl: config.redisUrl,
-    settings: config.dispatch,
-    registry,
-  });
+  const feed = new Gateway({ engine, auth, registry });
   gateway = feed;
   // Workers count the pushes; how long tasks wait is seen from here as well.
   createPushMetrics(registry, queues.byLane, engine.now);

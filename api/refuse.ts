@@ -8,6 +8,7 @@ import type { Socket } from 'node:net';
 import { DrizzleQueryError } from 'drizzle-orm/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, ERRORS, errorBody, toApiError } from './errors.ts';
+import { asksForHtml, errorPage } from './ops/page.ts';
 
 /** An outage fails every call; one line a second is enough to see it. */
 const OUTAGE_LOG_MS = 1000;
@@ -25,7 +26,8 @@ const FASTIFY_CODES: Record<string, ConstructorParameters<typeof ApiError>[0]> =
 
 export type Refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 
-export function createRefuse(): Refuse {
+/** `base`: the path under which a proxy serves everything. */
+export function createRefuse(base: string): Refuse {
   let outageLoggedAt = 0;
   return (error, request, reply) => {
     const refusal = refusalOf(error, request);
@@ -39,7 +41,8 @@ export function createRefuse(): Refuse {
     } else {
       log.debug(facts, 'refused');
     }
-    send(reply, refusal);
+    if (isForPeople(request)) sendPage(reply, refusal, base);
+    else send(reply, refusal);
   };
 }
 
@@ -55,6 +58,16 @@ function causeOf(error: unknown): { err: unknown; query?: string } {
     err = err.cause;
   }
   return { err, ...(query !== undefined && { query }) };
+}
+
+/** Somebody opened an address in a browser; what is under `/api` is for programs all the same. */
+function isForPeople(request: FastifyRequest): boolean {
+  return asksForHtml(request) && !request.url.startsWith('/api/');
+}
+
+function sendPage(reply: FastifyReply, refusal: ApiError, base: string): void {
+  const page = errorPage(base, refusal.message, refusal.code);
+  reply.code(refusal.status).type('text/html; charset=utf-8').send(page);
 }
 
 /** Sends a refusal with the headers that belong to it. */

@@ -12,12 +12,12 @@ const DRIVERS_MAX = 50_000;
 export type SignOfLife = (driverId: string) => void;
 
 export function createSignOfLife(engine: Engine): SignOfLife {
-  const { ctx, tracker } = engine;
+  const { ctx, drivers } = engine;
   const everyMs = Math.min(EVERY_MS, ctx.settings.driverStaleMs / 10);
   const heardAt = new Map<string, number>();
   return (driverId) => {
-    const now = ctx.now();
-    if (now - (heardAt.get(driverId) ?? 0) < everyMs) return;
+    const now = performance.now();
+    if (now - (heardAt.get(driverId) ?? Number.NEGATIVE_INFINITY) < everyMs) return;
     heardAt.delete(driverId);
     heardAt.set(driverId, now);
     if (heardAt.size > DRIVERS_MAX) {
@@ -25,8 +25,8 @@ export function createSignOfLife(engine: Engine): SignOfLife {
       if (oldest !== undefined) heardAt.delete(oldest);
     }
     // Redis or Postgres being away is told to those who ask for something, not here.
-    engine.knowDriver(driverId).then(
-      (driver) => driver && tracker.add(driver, null).catch(() => {}),
+    drivers.know(driverId).then(
+      (driver) => driver && drivers.track(driver, null).catch(() => {}),
       () => {},
     );
   };

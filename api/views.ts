@@ -11,23 +11,16 @@ import {
   toTime,
 } from '../engine/domain/job.ts';
 import type { AttemptRow } from '../engine/domain/push.ts';
+import type { Driver } from '../engine/domain/shapes.ts';
 import type { NotificationRow } from '../engine/engine.ts';
+import type { ChangeResult } from '../engine/jobs/change.ts';
 import type { Db } from '../engine/pg/client.ts';
-import { type ApprovalStatus, type DriverRow, driverCards } from '../engine/pg/drivers.ts';
+import { type DriverRow, driverCards } from '../engine/pg/drivers.ts';
 import type { JobEventRow } from '../engine/pg/jobs.ts';
 import type { Identity } from './auth.ts';
+import { ApiError } from './errors.ts';
 
-/** The contract's Driver. */
-export interface DriverView {
-  id: string;
-  name: string | null;
-  truck_type: string | null;
-  approval_status: ApprovalStatus;
-  is_operator: boolean;
-  online: boolean;
-}
-
-export function driverView(row: DriverRow): DriverView {
+export function driverView(row: DriverRow): Driver {
   return {
     id: row.id,
     name: row.name,
@@ -123,4 +116,10 @@ function attemptView(row: AttemptRow): object {
     apns_id: row.apnsId,
     ...(row.apnsUniqueId !== null && { apns_unique_id: row.apnsUniqueId }),
   };
+}
+
+/** The row after a change; throws its refusal. */
+export function changed(result: ChangeResult): JobRow {
+  if (!result.ok) throw new ApiError(result.code);
+  return result.job;
 }

@@ -1,11 +1,16 @@
 /**
- * What every verb of the engine works with. Made once per process by `createEngine`; tests hand in
- * another clock or other settings.
+ * What the systems of the engine work with. `Resources` are what a process brings; `EngineContext` adds the
+ * systems that verbs need. Both are made once by `createEngine`, and stay inside the engine.
  */
-
+import type { Drivers } from './drivers/drivers.ts';
 import type { Db } from './pg/client.ts';
 import type { DispatchConfig } from './process/config.ts';
+import type { Projection } from './projection/projection.ts';
+import type { Settler } from './projection/settler.ts';
 import type { RedisClient } from './redis/client.ts';
+
+export { TryAgainError } from './domain/try-again.ts';
+export { withDeadline } from './process/deadline.ts';
 
 /** The part of a pino logger that the engine uses. */
 export interface Logger {
@@ -22,7 +27,7 @@ export interface PushTasks {
    * Push notifications to their users; `about` is how operators see the task. How many were added:
    * those whose task waits or runs are not.
    */
-  enqueueNotifications(notes: readonly { id: string; about?: string }[]): Promise<number>;
+  enqueueNotifications(notifications: readonly { id: string; about?: string }[]): Promise<number>;
 }
 
 /** What the engine measures; the process that serves `/metrics` listens. */
@@ -31,10 +36,10 @@ export interface EngineMetrics {
   claimBatch(size: number): void;
   dispatch(seconds: number, candidates: number): void;
   location(outcome: string): void;
-  reconciled(kind: string): void;
+  reconciled(kind: string, count?: number): void;
 }
 
-export interface EngineContext {
+export interface Resources {
   db: Db;
   redis: RedisClient;
   settings: DispatchConfig;
@@ -42,42 +47,13 @@ export interface EngineContext {
   metrics: EngineMetrics;
   log: Logger;
   /** Takes work that goes on after the answer; a process that stops lets it finish. */
-  background: (work: Promise<void>) => void;
-  /** Epoch ms. */
+  background: (work: Promise<unknown>) => void;
+  /** Epoch ms by the clock of Redis: whatever was stamped there may be compared with it. */
   now: () => number;
 }
 
-/**
- * Nothing is promised: the caller may try again. What he wanted may be done already (a job that is given
- * back without Redis); asked again, it is not done twice.
- */
-export class TryAgainError extends Error {
-  override name = 'TryAgainError';
-  readonly retryAfterMs: number;
-
-  constructor(reason: string, retryAfterMs = 200) {
-    super(reason);
-    this.retryAfterMs = retryAfterMs;
-  }
-}
-
-/**
- * Waits for `work`, but no longer than `ms`: then throws what `late` makes. The work itself goes
- * on; its late result is ignored.
- */
-export function withDeadline<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
-  return new Promise((resolve, reject) => {
-    // Timers come before sockets: after a busy moment the answer may be in, unread.
-    const timer = setTimeout(() => setImmediate(() => reject(late())), ms);
-    work.then(
-      (value) => {
-        clearTimeout(timer);
-        resolve(value);
-      },
-      (error: unknown) => {
-        clearTimeout(timer);
-        reject(error);
-      },
-    );
-  });
+export interface EngineContext extends Resources {
+  projection: Projection;
+  settler: Settler;
+  drivers: Drivers;
 }

@@ -6,13 +6,16 @@
 -- ARGV[1] longitude
 -- ARGV[2] latitude
 -- ARGV[3] radius, km
--- ARGV[4] heard of since, epoch ms
+-- ARGV[4] stale after, ms
 -- Returns driver, fix (`lat lng at heading`), driver, fix, …
+-- @include lib/clock.lua
+-- @include lib/meridian.lua
 local candidates, seen, fixes = KEYS[1], KEYS[2], KEYS[3]
-local lng, lat, radius, since = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
+local lng, lat, radius, stale = west(ARGV[1]), ARGV[2], ARGV[3], tonumber(ARGV[4])
 
 local found = redis.call('GEOSEARCH', candidates, 'FROMLONLAT', lng, lat, 'BYRADIUS', radius, 'km',
   'ASC')
+local since = clock() - stale
 local reply = {}
 for _, id in ipairs(found) do
   local life = redis.call('ZSCORE', seen, id)

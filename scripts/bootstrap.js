@@ -1,40 +1,62 @@
 /**
  * Installs the dependencies when they are missing or not those of package-lock.json. Runs before
- * start, test and demo, so in plain JavaScript on whatever Node (20 or newer) the machine has; what
- * follows runs on the Node 24 that npm then has in node_modules/.bin.
+ * start, test, demo and bench, so in plain JavaScript on whatever Node (20 or newer) the machine
+ * has; what follows runs on the Node 24 that npm then has in node_modules/.bin. No package's own
+ * install script runs: what is installed is what the lock file names.
  */
 import { spawn, spawnSync } from 'node:child_process';
-import { linkSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  accessSync,
+  constants,
+  existsSync,
+  linkSync,
+  mkdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { fileURLToPath } from 'node:url';
+import { isNewEnough, RUNTIME_NODE } from './preflight.js';
 
 const OLDEST_NODE = 20;
-/** TypeScript without a build needs it. */
-const RUNTIME_NODE = 24;
 /** Another process that installs at the same time is waited for so long. */
 const WAIT_LIMIT_MS = 10 * 60_000;
 const WAIT_POLL_MS = 250;
+/** How soon we notice that npm is gone and nobody will pass on a signal. */
+const PARENT_POLL_MS = 500;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
-const lockFile = path.join(root, '.muster', 'installing');
+const stateDir = path.join(root, '.muster');
+const lockFile = path.join(stateDir, 'installing');
+const binDir = path.join(root, 'node_modules', '.bin');
 
-process.exitCode = await main();
+process.exitCode = await main().catch((error) => fail(error.message));
 
 /** @returns {Promise<number>} the exit code */
 async function main() {
   if (Number.parseInt(process.versions.node, 10) < OLDEST_NODE) {
     return fail(`Node ${OLDEST_NODE} or newer is needed, this is ${process.version}.`);
   }
-  if (!isInstalled()) {
-    await takeLock();
-    try {
-      const code = isInstalled() ? 0 : await install();
-      if (code !== 0) return fail(`npm ci failed (exit code ${code}), see above.`);
-    } finally {
-      rmSync(lockFile, { force: true });
-    }
+  if (isComplete()) return 0;
+  await takeLock();
+  try {
+    const end = isComplete() ? 0 : await install();
+    if (typeof end === 'string') return fail(`stopped by ${end} while it installed.`);
+    if (end !== 0) return fail(`npm ci failed (exit code ${end}), see above.`);
+  } finally {
+    rmSync(lockFile, { force: true });
   }
-  return checkNode();
+  if (isComplete()) return 0;
+  return fail(
+    `Node ${RUNTIME_NODE} is needed, npm could not bring it for ${process.platform}-${process.arch}, and this is ${versionOnPath() || 'none'}: install it and try again.`,
+  );
+}
+
+/** npm leaves out an optional package that it could not fetch, and Node is such a package. */
+function isComplete() {
+  return isInstalled() && hasNode();
 }
 
 /** Does node_modules hold what package-lock.json asks for, and nothing else? */
@@ -62,30 +84,67 @@ function packages(file) {
   }
 }
 
-/** Runs npm ci and hands signals on to it: nothing goes on installing after a Ctrl-C. */
+/**
+ * Runs npm ci; a stop that is asked for ends it too, so that nothing goes on installing.
+ * @returns {Promise<number | string>} its exit code, or the name of the signal that stopped it
+ */
 function install() {
   process.stderr.write('Installing the dependencies (npm ci), this takes a minute …\n');
-  const child = spawn('npm', ['ci', '--no-audit', '--no-fund'], {
+  const child = spawn('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: root,
     // A deployment's NODE_ENV would leave out Node 24 and the embedded PostgreSQL.
-    env: { ...process.env, NODE_ENV: 'development' },
+    env: { ...process.env, NODE_ENV: 'development', ...cacheOfOurOwn() },
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
   });
-  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, () => child.kill(name));
+  let stoppedBy;
+  const stop = (name) => {
+    stoppedBy = name;
+    child.kill(name);
+  };
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, stop);
+  // npm hands SIGTERM to the shell between us, which may die of it without telling us.
+  const parent = process.ppid;
+  const watch = setInterval(() => process.ppid !== parent && stop('SIGTERM'), PARENT_POLL_MS);
   return new Promise((resolve) => {
+    const end = (how) => {
+      clearInterval(watch);
+      resolve(stoppedBy ?? how);
+    };
     child.once('error', (error) => {
       process.stderr.write(`${error.message}\n`);
-      resolve(127);
+      end(127);
     });
-    child.once('exit', (code, name) => resolve(code ?? name));
+    child.once('exit', (code, name) => end(code ?? name));
   });
+}
+
+/** npm's cache lies in the home folder; where that cannot be written, ours takes its place. */
+function cacheOfOurOwn() {
+  const { npm_config_cache: cache = path.join(homeDir(), '.npm') } = process.env;
+  if (isWritable(cache)) return {};
+  return { npm_config_cache: path.join(stateDir, 'npm-cache') };
+}
+
+function homeDir() {
+  return process.env.HOME ?? process.env.USERPROFILE ?? path.sep;
+}
+
+/** May we write there, or make it when it is missing? */
+function isWritable(dir) {
+  try {
+    accessSync(dir, constants.W_OK);
+    return true;
+  } catch (error) {
+    const parent = path.dirname(dir);
+    return error.code === 'ENOENT' && parent !== dir && isWritable(parent);
+  }
 }
 
 /** Two that start in a fresh clone must not install over each other. */
 async function takeLock() {
   const deadline = Date.now() + WAIT_LIMIT_MS;
-  mkdirSync(path.dirname(lockFile), { recursive: true });
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const draft = `${lockFile}.${process.pid}`;
   writeFileSync(draft, String(process.pid));
   try {
@@ -144,21 +203,22 @@ function isAlive(pid) {
   }
 }
 
-/** npm puts node_modules/.bin first on PATH: which Node will the command after us run on? */
-function checkNode() {
-  const bin = path.join(root, 'node_modules', '.bin');
-  const env = { ...process.env, PATH: `${bin}${path.delimiter}${process.env.PATH ?? ''}` };
-  const version = () =>
-    spawnSync('node', ['--version'], { env, encoding: 'utf8' }).stdout?.slice(1) ?? '';
-  const isNew = () => Number.parseInt(version(), 10) >= RUNTIME_NODE;
-  if (isNew()) return 0;
-  // An npm that is set to ignore install scripts did not unpack the Node that it fetched.
-  const options = { cwd: root, stdio: ['ignore', 2, 2], shell: process.platform === 'win32' };
-  spawnSync('npm', ['rebuild', '--ignore-scripts=false'], options);
-  if (isNew()) return 0;
-  return fail(
-    `Node ${RUNTIME_NODE} could not be installed, found ${version().trim()}: install it and try again.`,
-  );
+/** Will the command after us run on a Node that is new enough? npm puts node_modules/.bin first. */
+function hasNode() {
+  const link = path.join(binDir, 'node');
+  // One made for another C library. npm ci puts it back; until then the machine's own counts.
+  if (existsSync(link) && versionOf(link) === '') rmSync(link);
+  return isNewEnough(versionOnPath());
+}
+
+function versionOnPath() {
+  return versionOf('node', { PATH: `${binDir}${path.delimiter}${process.env.PATH ?? ''}` });
+}
+
+/** As in `v24.21.0`; empty when it does not run. */
+function versionOf(node, env) {
+  const options = { env: { ...process.env, ...env }, encoding: 'utf8' };
+  return spawnSync(node, ['--version'], options).stdout?.trim() ?? '';
 }
 
 function fail(sentence) {

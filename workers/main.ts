@@ -1,10 +1,8 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
 import { once } from 'node:events';
 import { createServer } from 'node:http';
-import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { createEngine } from '../engine/engine.ts';
-import { startReconciler } from '../engine/maintenance/reconcile.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
 import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
@@ -40,13 +38,11 @@ await runProcess('workers', async () => {
   measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
   const sender = createSender({ devices: engine.devices, routes, metrics, log });
   const workers = startPushWorkers({ engine, redisUrl: config.redisUrl, sender });
-  const reconciler = startReconciler(engine.ctx);
+  const leader = engine.maintenance.start();
   const health = await serveHealth(config.workerPort, config.host, registry);
   stopOnSignal(log, STOP_LIMIT_MS, async () => {
     const cut = setTimeout(() => void sender.close(), DRAIN_MS);
-    // A round that hangs on Postgres is left: what it repairs is found again.
-    const round = Promise.race([reconciler.close(), sleep(DRAIN_MS, undefined, { ref: false })]);
-    await Promise.all([round, workers.close()]);
+    await Promise.all([leader.close(), workers.close()]);
     clearTimeout(cut);
     await sender.close();
     await engine.close();

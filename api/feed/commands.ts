@@ -14,6 +14,7 @@ import {
   type AcceptBody,
   type AuthBody,
   CLIENT_FRAMES,
+  type ClientEvent,
   type DeclineFrame,
 } from './client-frames.ts';
 import type { Connection } from './connection.ts';
@@ -26,7 +27,6 @@ export type Session = DriverSession | CustomerSession;
 const REF_MAX = 64;
 /** Counted in characters, as the schemas count. */
 const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
-type ClientEvent = keyof typeof CLIENT_FRAMES;
 /** What only drivers may say. */
 const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
 
@@ -56,7 +56,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       const answer = await inTurn(session, frame).catch((error: unknown) => {
         const body = errorBody(error);
         const what = { err: error, event: frame.event };
-        if (body.code === 'internal') engine.ctx.log.error(what, 'a frame failed');
+        if (body.code === 'internal') engine.log.error(what, 'a frame failed');
         return failed(body);
       });
       const { connection } = session;
@@ -88,18 +88,18 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
     if (event === 'availability') {
       const { online } = data as Static<typeof AvailabilityBody>;
-      const result = await engine.setAvailability(driverId, online);
+      const result = await engine.drivers.setAvailability(driverId, online);
       if (!result.ok) throw new ApiError(result.code);
       return { ok: true, data: driverView(result.driver) };
     }
     if (event === 'accept') {
       const { job_id } = data as Static<typeof AcceptBody>;
-      const { status, body } = claimAnswer(await engine.claim(job_id, driverId));
+      const { status, body } = claimAnswer(await engine.jobs.claim(job_id, driverId));
       return status === 200 ? { ok: true, data: body } : failed(body);
     }
     const { job_id, reason } = data as Static<typeof DeclineFrame>;
-    const declined = await engine.decline(job_id, driverId, reason ?? null);
-    if (!declined.ok) throw new ApiError('job_not_found');
+    const declined = await engine.jobs.decline(job_id, driverId, reason || null);
+    if (!declined.ok) throw new ApiError(declined.code);
     return { ok: true };
   }
 
@@ -107,9 +107,11 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     session: DriverSession,
     body: Static<typeof LocationBody>,
   ): Promise<Answer> {
-    const driver = session.driver ?? (await engine.knowDriver(session.connection.identity.sub));
+    const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
-    await engine.tracker.add(driver, toFix(body, engine.ctx.now()));
+    // His positions go to nobody.
+    if (driver.suspended) return { ok: true };
+    await engine.drivers.track(driver, toFix(body, engine.now()));
     return { ok: true };
   }
 
@@ -120,7 +122,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (identity.sub !== connection.identity.sub || identity.role !== connection.identity.role) {
       throw new UnauthorizedError('The token is of another user');
     }
-    connection.expiresAt = identity.expiresAt;
+    connection.renew(identity);
     return { ok: true };
   }
 }
@@ -144,7 +146,8 @@ function readFrame(session: Session, text: string): Frame | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return broken('frame', 'must be an object with event and data');
   }
-  const { event, data = {}, ref, ...rest } = value as Record<string, unknown>;
+  const { event, data: given, ref, ...rest } = value as Record<string, unknown>;
+  const data = given ?? {};
   if (ref !== undefined && !isRef(ref)) {
     return broken('ref', `must be a string of 1 to ${REF_MAX} characters`);
   }

@@ -2,13 +2,10 @@
  * What the server says on the feed, as TypeBox schemas: `asyncapi.json` is made of them, and tests
  * check every frame that they see against them.
  */
-import { Type } from 'typebox';
+import { type Static, Type } from 'typebox';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
-import { DriverCard, JobAnswer } from '../answers.ts';
+import { closed, DriverCard, Job, maybe, time } from '../../engine/domain/shapes.ts';
 
-const time = Type.String({ format: 'date-time' });
-const closed = { additionalProperties: false };
-const maybe = (schema: ReturnType<typeof Type.Number>) => Type.Union([schema, Type.Null()]);
 const version = Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' });
 const JobId = Type.String({ maxLength: 64 });
 
@@ -19,12 +16,12 @@ export const SERVER_FRAMES = {
   ),
   'feed:snapshot': Type.Object(
     {
-      jobs: Type.Array(JobAnswer),
+      jobs: Type.Array(Job),
       reason: Type.Enum(['connect', 'resync', 'moved', 'availability']),
     },
     { ...closed, description: 'Replaces all that the client holds' },
   ),
-  'job:new': Type.Object(JobAnswer.properties, {
+  'job:new': Type.Object(Job.properties, {
     ...closed,
     description: 'To drivers: add this job, or replace what you hold of it',
   }),
@@ -97,3 +94,5 @@ export const SERVER_FRAMES = {
 };
 
 export type ServerEvent = keyof typeof SERVER_FRAMES;
+/** The data of each frame, by its event. */
+export type ServerEvents = { [E in ServerEvent]: Static<(typeof SERVER_FRAMES)[E]> };

@@ -52,10 +52,19 @@ function allowNoBody<T extends { paths?: object }>(document: T): T {
 
 /** The pages; the routes must be there already. */
 export async function docsRoutes(app: FastifyInstance): Promise<void> {
-  app.get('/openapi.json', async () => app.swagger());
-  app.get('/asyncapi.json', async () => asyncApi());
+  jsonOnce(app, '/openapi.json', () => app.swagger());
+  jsonOnce(app, '/asyncapi.json', asyncApi);
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
+  });
+}
+
+/** A document that does not change while the process runs: put together for the first who asks. */
+function jsonOnce(app: FastifyInstance, path: string, document: () => object): void {
+  let text: string | undefined;
+  app.get(path, async (_request, reply) => {
+    text ??= JSON.stringify(document());
+    return reply.type('application/json; charset=utf-8').send(text);
   });
 }

@@ -1,11 +1,11 @@
 /** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
-import type { Static } from 'typebox';
 import { toJob } from '../../engine/domain/job.ts';
 import { AcceptAnswer, JobAnswer, JobsAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, claimAnswer } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
 import { jobView } from '../views.ts';
 
@@ -22,16 +22,16 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/jobs/available',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'The jobs you are offered now, nearest first',
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
-      const known = await engine.knowDriver(identityOf(request).sub);
+      const known = await engine.drivers.know(identityOf(request).sub);
       // This very call is a sign of life.
-      const jobs = known ? await engine.available({ ...known, seenAt: engine.ctx.now() }) : [];
+      const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.ctx.now() }) : [];
       return { jobs };
     },
   });
@@ -62,8 +62,8 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       ],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { status, body } = claimAnswer(await engine.claim(id, identityOf(request).sub));
+      const { id } = request.params;
+      const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
       return reply.code(status).send(body);
     },
   });
@@ -79,13 +79,13 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       body: DeclineBody,
       optionalBody: true,
       answers: { 204: null },
-      errors: ['job_not_found'],
+      errors: ['not_approved', 'job_not_found'],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof DeclineBody>;
-      const declined = await engine.decline(id, identityOf(request).sub, reason ?? null);
-      if (!declined.ok) throw new ApiError('job_not_found');
+      const { id } = request.params;
+      const { reason } = request.body;
+      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
+      if (!declined.ok) throw new ApiError(declined.code);
       return reply.code(204).send();
     },
   });
@@ -104,13 +104,13 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       params: IdParams,
       body: ProgressBody,
       answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'invalid_transition'],
+      errors: ['not_approved', 'job_not_found', 'invalid_transition'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { status } = request.body as Static<typeof ProgressBody>;
+      const { id } = request.params;
+      const { status } = request.body;
       const identity = identityOf(request);
-      const result = await engine.progress(id, identity.sub, status);
+      const result = await engine.jobs.progress(id, identity.sub, status);
       if (!result.ok) throw new ApiError(result.code);
       return jobView(engine.ctx.db, result.job, identity);
     },
@@ -130,9 +130,9 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'job_completed', 'job_cancelled', 'job_expired'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof ReleaseBody>;
-      const result = await engine.release(id, identityOf(request).sub, reason ?? null);
+      const { id } = request.params;
+      const { reason } = request.body;
+      const result = await engine.jobs.release(id, identityOf(request).sub, reason || null);
       if (!result.ok) throw new ApiError(result.code);
       return toJob(result.job);
     },

@@ -1,5 +1,4 @@
 /** For operators: why a driver got an offer, or none. */
-import type { Static } from 'typebox';
 import {
   CONSIDERED_MAX,
   type Explanation,
@@ -7,6 +6,7 @@ import {
   OTHERS_MAX,
 } from '../../engine/jobs/explain.ts';
 import { ExplainAnswer } from '../answers.ts';
+import { READERS } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
@@ -16,7 +16,7 @@ export function explainRoute(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/ops/jobs/:id/explain',
-    config: { roles: ['operator'] },
+    config: { roles: READERS },
     schema: describeRoute({
       tag: 'operators',
       summary: 'Who was offered a job, and why the others were not',
@@ -31,8 +31,8 @@ export function explainRoute(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'driver_not_found'],
     }),
     handler: async (request): Promise<Explanation> => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { driver_id } = request.query as Static<typeof ExplainQuery>;
+      const { id } = request.params;
+      const { driver_id } = request.query;
       const result = await explainJob(engine.ctx, id, driver_id);
       if (!result.ok) throw new ApiError(result.code);
       return result.explanation;

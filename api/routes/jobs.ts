@@ -2,19 +2,18 @@
 import type { Static } from 'typebox';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { zoneOfJob } from '../../engine/domain/zones.ts';
-import type { ChangeResult } from '../../engine/jobs/change.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { type Actor, findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
+import { findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
-import type { Identity } from '../auth.ts';
+import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import {
-  AssignBody,
   CancelBody,
   expiryRules,
   IdempotencyHeaders,
@@ -25,10 +24,9 @@ import {
   pageOf,
   postRules,
 } from '../schemas.ts';
-import { jobView, jobViews, maySee, timelineView } from '../views.ts';
+import { changed, jobView, jobViews, maySee, timelineView } from '../views.ts';
 
 const tag = 'jobs';
-type Id = Static<typeof IdParams>;
 
 export function jobRoutes(app: HttpApp, deps: RouteDeps): void {
   postRoute(app, deps);
@@ -50,17 +48,17 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       headers: IdempotencyHeaders,
       body: PostJobBody,
       answers: { 201: PostAnswer, 200: PostAnswer },
-      errors: ['idempotency_mismatch'],
+      errors: ['idempotency_mismatch', 'too_many_open_jobs'],
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
-      const body = request.body as Static<typeof PostJobBody>;
+      const body = request.body;
       const key = request.headers['idempotency-key'];
       const input = toPostInput(identity, body, typeof key === 'string' ? key : undefined);
       const late = expiryRules(body, engine.ctx.now());
       // A repeated call is answered like the first one, also after its expiry has passed.
       if (late.length > 0 && !(await isRepeated(input))) throw invalid(late);
-      const result = await engine.post(input);
+      const result = await engine.jobs.post(input);
       if (!result.ok) throw new ApiError(result.code);
       const job = await jobView(engine.ctx.db, result.job, identity);
       return reply.code(result.created ? 201 : 200).send({ job });
@@ -100,7 +98,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs',
-    config: { roles: ['customer', 'driver', 'operator'] },
+    config: { roles: ['customer', 'driver', ...READERS], cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Jobs, newest first',
@@ -112,7 +110,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const query = request.query as Static<typeof JobsQuery>;
+      const query = request.query;
       const rows = await listJobs(db, {
         ...pageOf(query),
         ...(query.status !== undefined && { status: query.status }),
@@ -125,7 +123,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs/:id',
-    config: { roles: ['customer', 'driver', 'operator'] },
+    config: { roles: ['customer', 'driver', ...READERS] },
     schema: describeRoute({
       tag,
       summary: 'One job',
@@ -135,13 +133,13 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      return jobView(db, await readJob(db, (request.params as Id).id, identity), identity);
+      return jobView(db, await readJob(db, request.params.id, identity), identity);
     },
   });
   app.route({
     method: 'GET',
     url: '/api/jobs/:id/timeline',
-    config: { roles: ['customer', 'operator'] },
+    config: { roles: ['customer', ...READERS], cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'What happened to a job, oldest first',
@@ -152,10 +150,10 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, (request.params as Id).id, identity);
+      const { id } = await readJob(db, request.params.id, identity);
       const [transitions, attempts] = await Promise.all([
         listEvents(db, id),
-        identity.role === 'operator' ? engine.pushes.attemptsOf(id) : [],
+        readsAll(identity.role) ? engine.pushes.attemptsOf(id) : [],
       ]);
       return { events: timelineView(transitions, attempts) };
     },
@@ -179,7 +177,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const result = await engine.confirm((request.params as Id).id, actorOf(identity));
+      const result = await engine.jobs.confirm(request.params.id, actorOf(identity));
       return jobView(db, changed(result), identity);
     },
   });
@@ -199,30 +197,9 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, (request.params as Id).id, identity);
-      const { reason } = request.body as Static<typeof CancelBody>;
-      const result = await engine.cancel(id, actorOf(identity), reason ?? null);
-      return jobView(db, changed(result), identity);
-    },
-  });
-  app.route({
-    method: 'POST',
-    url: '/api/ops/jobs/:id/assign',
-    config: { roles: ['operator'] },
-    schema: describeRoute({
-      tag: 'operators',
-      summary: 'Reserve an open job for one driver',
-      description: 'Only he may accept it; his decline reopens it.',
-      params: IdParams,
-      body: AssignBody,
-      answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'driver_not_found', 'not_approved', ...SETTLED],
-    }),
-    handler: async (request) => {
-      const identity = identityOf(request);
-      const { driver_id } = request.body as Static<typeof AssignBody>;
-      const { id } = request.params as Id;
-      const result = await engine.assign(id, driver_id, actorOf(identity));
+      const { id } = await readJob(db, request.params.id, identity);
+      const { reason } = request.body;
+      const result = await engine.jobs.cancel(id, actorOf(identity), reason || null);
       return jobView(db, changed(result), identity);
     },
   });
@@ -235,13 +212,4 @@ async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> 
   const row = zoneOfJob(id) === null ? null : await findJob(db, id);
   if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');
   return row;
-}
-
-function changed(result: ChangeResult): JobRow {
-  if (!result.ok) throw new ApiError(result.code);
-  return result.job;
-}
-
-function actorOf({ role, sub }: Identity): Actor {
-  return `${role}:${sub}`;
 }

@@ -1,12 +1,12 @@
 /** In-app notifications of drivers and customers. */
-import type { Static } from 'typebox';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import { IdParams, NoBody, PageQuery, pageOf } from '../schemas.ts';
 import { notificationView } from '../views.ts';
 
@@ -20,7 +20,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/notifications',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',
@@ -30,7 +30,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const page = pageOf(request.query as Static<typeof PageQuery>);
+      const page = pageOf(request.query);
       const rows = await notifications.list(identity.sub, appOf(identity), page);
       return { notifications: rows.map(notificationView) };
     },
@@ -50,7 +50,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = request.params as Static<typeof IdParams>;
+      const { id } = request.params;
       const row = ID.test(id)
         ? await notifications.markRead(identity.sub, appOf(identity), id)
         : null;

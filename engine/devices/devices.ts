@@ -1,6 +1,6 @@
 /** The phones of drivers and customers, as the token under which Apple knows each. */
 import type { EngineContext } from '../context.ts';
-import type { App } from '../domain/notices.ts';
+import type { App } from '../domain/notifications.ts';
 import type { DeviceToken } from '../domain/push.ts';
 import {
   deleteDeviceToken,

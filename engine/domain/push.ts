@@ -1,5 +1,5 @@
 /** What a push is: to which phone it goes, what became of it, and what of it is on record. */
-import type { App } from './notices.ts';
+import type { App } from './notifications.ts';
 
 /** `critical`: notifications to one user. `nearby`: a wave's offer to its candidates. */
 export const LANES = ['critical', 'nearby'] as const;

@@ -58,6 +58,16 @@ export type HiddenReason =
   | 'no_position'
   | 'out_of_range';
 
+/**
+ * Is he at work: may he be offered jobs, or does he hold one? Only then is his position anybody's business
+ * but his own.
+ */
+export function isAtWork(
+  driver: Pick<DriverState, 'approved' | 'isOperator' | 'online' | 'activeJobs'>,
+): boolean {
+  return driver.approved && ((driver.online && !driver.isOperator) || driver.activeJobs > 0);
+}
+
 /** Is the driver offered work at all? Null, or the first reason why not. */
 export function unavailableReason(
   driver: DriverState,

@@ -3,7 +3,15 @@
  * one script may touch all of a zone and nothing else. Jobs without a position live in `world`.
  * A job's id carries its zone: any process routes a claim without a look-up.
  */
-import { cellToLatLng, getHexagonEdgeLengthAvg, gridDisk, latLngToCell, UNITS } from 'h3-js';
+import {
+  cellToLatLng,
+  getHexagonEdgeLengthAvg,
+  getResolution,
+  gridDisk,
+  isValidCell,
+  latLngToCell,
+  UNITS,
+} from 'h3-js';
 import { distanceKm, type Position } from './distance.ts';
 
 export type Zone = string;
@@ -23,6 +31,11 @@ export function zoneOf(position: Position): Zone {
   return latLngToCell(position.lat, position.lng, RESOLUTION);
 }
 
+/** Only `world` and real cells are zones: nothing is looked up or kept under any other name. */
+export function isZone(text: string): boolean {
+  return text === WORLD || (isValidCell(text) && getResolution(text) === RESOLUTION);
+}
+
 /** Every zone that a circle of up to 50 km may meet; the position's own zone comes first. */
 export function zonesWithin(position: Position, radiusKm: number): Zone[] {
   const home = zoneOf(position);
@@ -37,9 +50,10 @@ export function zonesWithin(position: Position, radiusKm: number): Zone[] {
 const JOB_ID =
   /^(world|[0-9a-f]{15})-[0-9a-f]{8}-[0-9a-f]{4}-7[0-9a-f]{3}-[89ab][0-9a-f]{3}-[0-9a-f]{12}$/;
 
-/** The zone that a job's id carries, or null where the text is no job id. */
+/** The zone that a job's id carries, or null where the text is no job id or names no zone. */
 export function zoneOfJob(jobId: string): Zone | null {
-  return JOB_ID.exec(jobId)?.[1] ?? null;
+  const zone = JOB_ID.exec(jobId)?.[1];
+  return zone !== undefined && isZone(zone) ? zone : null;
 }
 
 /** A new job's id: zone, then a UUID v7. */

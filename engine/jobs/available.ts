@@ -7,7 +7,7 @@ import type { Job } from '../domain/job.ts';
 import { unavailableReason, visible } from '../domain/visibility.ts';
 import { WORLD, zonesWithin } from '../domain/zones.ts';
 import { RADIUS_KM_MAX } from '../process/config.ts';
-import { inZone } from '../projection/zones.ts';
+
 import type { KnownDriver } from '../redis/drivers.ts';
 import { type OfferedJob, readOpenJobs } from '../redis/open-jobs.ts';
 
@@ -22,7 +22,7 @@ export async function listAvailable(ctx: EngineContext, driver: KnownDriver): Pr
   const zones = around ? [...zonesWithin(around, RADIUS_KM_MAX), WORLD] : [WORLD];
   const found = await Promise.all(
     zones.map((zone) =>
-      inZone<OfferedJob[]>(ctx, zone, async () => {
+      ctx.projection.inZone<OfferedJob[]>(zone, async () => {
         const search = zone === WORLD || !around ? null : { ...around, radiusKm: SEARCH_KM };
         return (await readOpenJobs(ctx.redis, zone, search))?.jobs ?? 'not_ready';
       }),

@@ -9,7 +9,6 @@ import type { JobRow } from '../domain/job.ts';
 import { WORLD, zonesWithin } from '../domain/zones.ts';
 import { listRefusals } from '../pg/drivers.ts';
 import { type Candidate, findWave, markDispatched, saveCandidates } from '../pg/waves.ts';
-import { ensureDrivers } from '../projection/zones.ts';
 import { findCandidates } from '../redis/driver-scripts.ts';
 
 /** The first ring; a plain search of the whole circle costs time with every driver in the city. */
@@ -25,7 +24,7 @@ export async function dispatchWave(ctx: EngineContext, row: JobRow): Promise<voi
   const wave = await findWave(ctx.db, row.id, row.wave);
   if (!wave || wave.dispatched) return;
   if (!wave.chosen) {
-    await ensureDrivers(ctx);
+    await ctx.drivers.ensure();
     const { candidates, count } = await chooseCandidates(ctx, row);
     await saveCandidates(ctx.db, row.id, row.wave, candidates, count);
     ctx.metrics.dispatch((performance.now() - started) / 1000, count);
@@ -74,7 +73,6 @@ function* rings(row: JobRow): Generator<number> {
 async function searchRing(ctx: EngineContext, row: JobRow, ringKm: number): Promise<Candidate[]> {
   const here = row.lat === null || row.lng === null ? null : { lat: row.lat, lng: row.lng };
   const zones = here ? zonesWithin(here, ringKm * SEARCH_MARGIN) : [WORLD];
-  const seenSince = ctx.now() - ctx.settings.driverStaleMs;
   const hits = await Promise.all(
     zones.map((zone) =>
       findCandidates(ctx.redis, {
@@ -83,7 +81,7 @@ async function searchRing(ctx: EngineContext, row: JobRow, ringKm: number): Prom
         lat: here?.lat ?? 0,
         lng: here?.lng ?? 0,
         radiusKm: ringKm * SEARCH_MARGIN,
-        seenSince,
+        staleMs: ctx.settings.driverStaleMs,
       }),
     ),
   );

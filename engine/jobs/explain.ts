@@ -144,7 +144,7 @@ function consideredIn({ waves, deliveries, pushes, refusals }: Records): Set<str
 
 /** His row for who he is, and Redis for where he is now; without Redis his row says that as well. */
 async function stateOf(
-  { redis }: EngineContext,
+  { redis, now }: EngineContext,
   row: DriverRow,
 ): Promise<{ driver: DriverRow; state: DriverState }> {
   const known = await readDriver(redis, row.id).catch(() => null);
@@ -157,7 +157,7 @@ async function stateOf(
     truckType: row.truckType,
     activeJobs: row.activeJobs,
     position: known?.position ?? positionOf(row),
-    seenAt: Math.max(known?.seenAt ?? 0, row.seenAt ?? 0),
+    seenAt: Math.max(known?.seenAt ?? 0, row.seenAgeMs === null ? 0 : now() - row.seenAgeMs),
   };
   return { driver: row, state };
 }

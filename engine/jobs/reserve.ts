@@ -4,20 +4,13 @@
  */
 import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../context.ts';
-import { isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
+import { type Actor, isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { findDriver, insertDecline } from '../pg/drivers.ts';
-import type { Actor } from '../pg/jobs.ts';
-import { inZone } from '../projection/zones.ts';
 import { refuseJob } from '../redis/job-scripts.ts';
-import {
-  type ChangeRefusal,
-  type ChangeResult,
-  change,
-  firstWaveAgain,
-  mustBeKnownOpen,
-} from './change.ts';
+import { type ChangeRefusal, type ChangeResult, change, mustBeKnownOpen } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
+import { firstWaveAgain } from './release.ts';
 
 /**
  * Reserves an open job for one driver: only he may accept; his decline reopens it. No wave opens
@@ -33,38 +26,42 @@ export async function assignJob(
   if (!driver) return { ok: false, code: 'driver_not_found' };
   if (driver.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
   const widestKm = ctx.settings.waves.at(-1)?.radiusKm ?? ctx.settings.radiusKm;
-  return change(ctx, id, (row) => {
+  const { result } = await change(ctx, id, (row) => {
     if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
     if (isReservedFor(row, driverId)) return { done: row };
     return {
-      from: row,
-      status: 'assigned',
-      event: 'job.assigned',
-      actor,
-      driverId,
-      set: sql`radius_km = greatest(radius_km, ${widestKm}::float8), next_wave_at = null`,
+      set: [
+        sql`status = 'assigned', driver_id = ${driverId}::text, next_wave_at = null,
+          radius_km = greatest(job.radius_km, ${widestKm}::float8)`,
+      ],
+      event: { type: 'job.assigned', actor },
       forgiven: driverId,
     };
   });
+  return result;
 }
+
+export type DeclineResult = { ok: true } | { ok: false; code: 'not_approved' | 'job_not_found' };
 
 /**
  * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
- * the driver for whom it is reserved reopens the job. Unknown and settled jobs are no error.
+ * the driver for whom it is reserved reopens the job. Settled jobs are no error. Throws `TryAgainError` while Redis does not know.
  */
 export async function declineJob(
   ctx: EngineContext,
   id: string,
   driverId: string,
   reason: string | null,
-): Promise<{ ok: boolean }> {
+): Promise<DeclineResult> {
   const zone = zoneOfJob(id);
   const { job, reopened } = await reopenReserved(ctx, id, driverId, reason);
-  if (!job || !zone) return { ok: false };
+  if (!job || !zone) return { ok: false, code: 'job_not_found' };
   if (reopened || !isClaimable(job.status)) return { ok: true };
   await insertDecline(ctx.db, id, driverId, reason);
   try {
-    await inZone(ctx, zone, () => refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }));
+    await ctx.projection.inZone(zone, () =>
+      refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }),
+    );
   } finally {
     // An operator may have reserved it for him meanwhile, who knew nothing of his decline.
     await reopenReserved(ctx, id, driverId, reason);
@@ -79,28 +76,23 @@ async function reopenReserved(
   driverId: string,
   reason: string | null,
 ): Promise<{ job: JobRow | null; reopened: boolean }> {
-  let reopened = false;
-  const result = await change(ctx, id, (row) => {
-    reopened = isReservedFor(row, driverId);
-    if (!reopened) return { done: row };
+  const changed = await change(ctx, id, (row) => {
+    if (!isReservedFor(row, driverId)) return { done: row };
     return {
-      from: row,
-      status: 'pending',
-      event: 'job.declined',
-      actor: `driver:${driverId}`,
-      reason,
-      driverId: null,
-      eventDriverId: driverId,
-      wave: firstWaveAgain(ctx, row),
-      refusal: { driverId, kind: 'declined' },
+      set: [sql`status = 'pending', driver_id = null`, ...firstWaveAgain(ctx)],
+      event: { type: 'job.declined', actor: `driver:${driverId}`, reason, driver: 'before' },
+      opensWave: true,
+      refusal: 'declined',
     };
   });
-  if (!result.ok) return { job: null, reopened: false };
+  if (!changed.result.ok) return { job: null, reopened: false };
+  const { job } = changed.result;
+  const reopened = changed.before !== null;
   if (reopened) {
-    ctx.background(tryDispatchWave(ctx, result.job));
-    await mustBeKnownOpen(ctx, id);
+    ctx.background(tryDispatchWave(ctx, job));
+    mustBeKnownOpen(changed);
   }
-  return { job: result.job, reopened };
+  return { job, reopened };
 }
 
 function isReservedFor(row: JobRow, driverId: string): boolean {

@@ -3,7 +3,7 @@
  * or that there is no phone, is on record; until then it is handed over again.
  */
 import type { EngineContext } from '../context.ts';
-import type { App } from '../domain/notices.ts';
+import type { App } from '../domain/notifications.ts';
 import {
   countUndone,
   findNotification,

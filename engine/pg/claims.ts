@@ -1,11 +1,7 @@
-/**
- * Claims in Postgres: a claim is won when its fenced UPDATE has committed, and not before.
- * A batch is one statement; a single run waits for locks; a fence ends what may still be under way.
- */
+/** What a claim asks of Postgres besides its write: which taps may win, and why one may not. */
 import { type SQL, sql } from 'drizzle-orm';
-import type { JobRow } from '../domain/job.ts';
 import { anyOf, type Db } from './client.ts';
-import { CLAIMABLE_SQL, HELD_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
+import { CLAIMABLE_SQL, HELD_SQL } from './jobs.ts';
 
 /** A tap that passed the gate in Redis, with the version the gate saw. */
 export interface ClaimIntent {
@@ -14,76 +10,36 @@ export interface ClaimIntent {
   driverId: string;
 }
 
-/**
- * Commits those intents whose row is still claimable at the version the gate saw, by an approved
- * driver who did not release it before; with event and the customer's notification.
- * Rows that somebody has locked are skipped (`wait: false`) or waited for; each is looked up by its
- * id alone (`offset 0` keeps the conditions out), since a plan that begins with what is open reads
- * every open job. Driver and refusal are subqueries, not joins, which may be planned to compare each
- * tap with each driver.
- * Returns the rows that were won; what became of the others is to be read from their rows.
- *
- * With a job limit the first statement of a transaction locks the batch's drivers in id order and
- * the second counts: a lock inside the same statement would see too old a snapshot. A driver whom
- * somebody has locked is skipped or waited for like a row.
- */
-export async function commitClaims(
-  db: Db,
-  intents: readonly ClaimIntent[],
-  options: { wait: boolean; maxActiveJobs: number },
-): Promise<JobRow[]> {
-  if (options.maxActiveJobs === 0) {
-    return db.execute<RowOf<JobRow>>(claimStatement(intents, options));
-  }
-  return db.transaction(async (tx) => {
-    const ids = [...new Set(intents.map((i) => i.driverId))];
-    const locked = await tx.execute<{ id: string }>(sql`
-      select id from drivers where id = ${anyOf(ids)}
-      order by id for update ${options.wait ? sql`` : sql`skip locked`}`);
-    const mine = new Set(locked.map((driver) => driver.id));
-    const free = intents.filter((intent) => mine.has(intent.driverId));
-    return tx.execute<RowOf<JobRow>>(claimStatement(free, options));
-  });
+export interface ClaimRules {
+  /** Rows that somebody has locked are waited for, or skipped. */
+  wait: boolean;
+  /** 0: no limit. */
+  maxActiveJobs: number;
 }
 
-function claimStatement(
-  intents: readonly ClaimIntent[],
-  { wait, maxActiveJobs }: { wait: boolean; maxActiveJobs: number },
-): SQL {
+/**
+ * The rows that these intents may take, locked, each with its `claimant`: still claimable at the version the
+ * gate saw, by an approved driver who did not release it before and is below his limit.
+ * Each row is looked up by its id alone (`offset 0` keeps the conditions out), since a plan that begins with
+ * what is open reads every open job. Driver and refusal are subqueries, not joins, which may be planned to
+ * compare each tap with each driver.
+ */
+export function claimableBy(intents: readonly ClaimIntent[], rules: ClaimRules): SQL {
   return sql`
-    with tap as (
-      select * from jsonb_to_recordset(${JSON.stringify(intents)}::text::jsonb)
-        as t("jobId" text, version int, "driverId" text)),
-    free as (
-      select job.id, tap."driverId" as driver_id
-      from tap
-      cross join lateral (
-        select * from jobs where id = tap."jobId" offset 0
-        for update ${wait ? sql`` : sql`skip locked`}
-      ) job
-      where job.version = tap.version and job.status in ${CLAIMABLE_SQL}
-        and (job.expires_at is null or job.expires_at > now())
-        and (job.status <> 'assigned' or job.driver_id = tap."driverId")
-        and (select approval_status from drivers where id = tap."driverId") = 'approved'
-        and (select kind from job_refusals
-          where job_id = tap."jobId" and driver_id = tap."driverId") is distinct from 'released'
-        ${maxActiveJobs > 0 ? sql`and ${belowLimit(maxActiveJobs)}` : sql``}),
-    j as (
-      update jobs job set status = 'accepted', driver_id = free.driver_id,
-        version = job.version + 1, accepted_at = now(), updated_at = now(), next_wave_at = null
-      from free where job.id = free.id
-      returning job.*),
-    event as (
-      insert into job_events (job_id, type, version, status, driver_id, actor)
-      select id, 'job.accepted', version, status, driver_id, 'driver:' || driver_id from j),
-    busy as (${maxActiveJobs > 0 ? bumpDrivers() : sql`select`}),
-    note as (
-      insert into notifications (user_id, app, job_id, version, type, title, body, data)
-      select customer_id, 'customer', id, version, 'driver_assigned', 'Driver Assigned',
-        'A driver has accepted your job!',
-        jsonb_build_object('job_id', id, 'type', 'job_update', 'version', version)
-      from j on conflict do nothing)
-    select ${JOB_COLUMNS} from j`;
+    select job.*, tap."driverId" as claimant
+    from jsonb_to_recordset(${JSON.stringify(intents)}::text::jsonb)
+      as tap("jobId" text, version int, "driverId" text)
+    cross join lateral (
+      select * from jobs where id = tap."jobId" offset 0
+      for update ${rules.wait ? sql`` : sql`skip locked`}
+    ) job
+    where job.version = tap.version and job.status in ${CLAIMABLE_SQL}
+      and (job.expires_at is null or job.expires_at > now())
+      and (job.status <> 'assigned' or job.driver_id = tap."driverId")
+      and (select approval_status from drivers where id = tap."driverId") = 'approved'
+      and (select kind from job_refusals
+        where job_id = tap."jobId" and driver_id = tap."driverId") is distinct from 'released'
+      ${rules.maxActiveJobs > 0 ? sql`and ${belowLimit(rules.maxActiveJobs)}` : sql``}`;
 }
 
 /** Few enough jobs in hand; a batch holds at most one claim per driver, so counting rows is enough. */
@@ -92,24 +48,20 @@ function belowLimit(maxActiveJobs: number): SQL {
     and held.status in ${HELD_SQL}) < ${maxActiveJobs}::int`;
 }
 
-/** With a job limit, what a driver holds decides what he is offered: his rev moves. */
-function bumpDrivers(): SQL {
-  return sql`update drivers set rev = rev + 1 where id in (select driver_id from j)`;
-}
-
 /**
- * Ends an attempt whose outcome is unknown: waits for a commit in flight and shuts out a late one.
- * Returns the row under its new version when it still had the one that the gate saw open, else null:
- * then the row itself says who holds the job.
+ * Locks drivers in id order until the transaction ends, and returns those that it got. With a job limit it
+ * is the first statement of a claim's transaction and the second one counts: a lock inside the same
+ * statement would see too old a snapshot.
  */
-export async function fenceJob(db: Db, id: string, version: number): Promise<JobRow | null> {
-  const [row] = await db.execute<RowOf<JobRow>>(sql`
-    with j as (
-      update jobs set version = version + 1, updated_at = now()
-      where id = ${id} and version = ${version}::int
-      returning *)
-    select ${JOB_COLUMNS} from j`);
-  return row ?? null;
+export async function lockDrivers(
+  tx: Pick<Db, 'execute'>,
+  ids: readonly string[],
+  wait: boolean,
+): Promise<Set<string>> {
+  const locked = await tx.execute<{ id: string }>(sql`
+    select id from drivers where id = ${anyOf(ids)}
+    order by id for update ${wait ? sql`` : sql`skip locked`}`);
+  return new Set(locked.map((driver) => driver.id));
 }
 
 /**

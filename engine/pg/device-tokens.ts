@@ -1,6 +1,6 @@
 /** Device tokens in Postgres: which phones a user has. */
 import { sql } from 'drizzle-orm';
-import type { App } from '../domain/notices.ts';
+import type { App } from '../domain/notifications.ts';
 import type { DeviceToken } from '../domain/push.ts';
 import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';

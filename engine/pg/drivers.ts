@@ -10,7 +10,10 @@ import { one, type RowOf } from './jobs.ts';
 
 export type ApprovalStatus = 'pending' | 'approved' | 'suspended';
 
-/** One row of `drivers` with the number of jobs he holds; times in epoch milliseconds. */
+/**
+ * One row of `drivers` with the number of jobs he holds; times in epoch milliseconds, those from ahead of
+ * Postgres's clock as of now.
+ */
 export interface DriverRow {
   id: string;
   name: string | null;
@@ -23,7 +26,8 @@ export interface DriverRow {
   lat: number | null;
   lng: number | null;
   positionAt: number | null;
-  seenAt: number | null;
+  /** Since his last sign of life, ms, by the clock of Postgres, which wrote it. */
+  seenAgeMs: number | null;
   totalJobs: number;
   activeJobs: number;
 }
@@ -32,8 +36,9 @@ const DRIVER_COLUMNS = sql.raw(`
   d.id, d.name, d.truck_type as "truckType", d.approval_status as "approvalStatus",
   d.is_operator as "isOperator", d.online, d.rev::float8 as rev,
   d.synced_rev::float8 as "syncedRev", d.lat, d.lng,
-  floor(extract(epoch from d.position_at) * 1000)::float8 as "positionAt",
-  floor(extract(epoch from d.seen_at) * 1000)::float8 as "seenAt", d.total_jobs as "totalJobs",
+  floor(extract(epoch from least(d.position_at, now())) * 1000)::float8 as "positionAt",
+  floor(extract(epoch from greatest(now() - d.seen_at, interval '0')) * 1000)::float8
+    as "seenAgeMs", d.total_jobs as "totalJobs",
   (select count(*)::int from jobs held where held.driver_id = d.id
     and held.status in ('accepted', 'en_route', 'arrived', 'started')) as "activeJobs"`);
 
@@ -83,7 +88,7 @@ export async function setOnline(db: Db, id: string, online: boolean): Promise<Dr
   const [row] = await db.execute<RowOf<DriverRow>>(sql`
     with d as (
       update drivers set online = ${online}::boolean, rev = rev + 1, updated_at = now(),
-        seen_at = greatest(seen_at, now())
+        seen_at = now()
       where id = ${id} returning *)
     select ${DRIVER_COLUMNS} from d`);
   return row ?? null;
@@ -103,14 +108,18 @@ export async function listUnsynced(db: Db, olderThanMs: number, limit: number): 
   return rows.map((row) => row.id);
 }
 
-/** Drivers after `afterId` in id order, a page: what a rebuild of Redis walks through. */
+/**
+ * Drivers after `afterId` in id order, a page: what a rebuild of Redis walks through. `onlyAtWork`: those
+ * who may be at work, online or with a job in hand.
+ */
 export async function listDrivers(
   db: Db,
-  page: { afterId: string; onlineOnly: boolean; limit: number },
+  page: { afterId: string; onlyAtWork: boolean; limit: number },
 ): Promise<DriverRow[]> {
   return db.execute<RowOf<DriverRow>>(sql`
     select ${DRIVER_COLUMNS} from drivers d
-    where (d.online or not ${page.onlineOnly}::boolean) and d.id > ${page.afterId}
+    where d.id > ${page.afterId} and (not ${page.onlyAtWork}::boolean or d.online or d.id in (
+      select driver_id from jobs where status in ('accepted', 'en_route', 'arrived', 'started')))
     order by d.id limit ${page.limit}::int`);
 }
 
@@ -121,25 +130,30 @@ export interface LastSeen {
   lng: number | null;
   /** Epoch ms of the fix. */
   at: number | null;
-  seenAt: number;
+  /** Since his last sign of life, ms. */
+  seenAgeMs: number;
 }
 
 /**
- * Stores the newest positions of many drivers at once; an older fix never overwrites. Rows are locked
- * in one order: a driver on his way from one process to another is in the batches of both.
+ * Stores the newest positions of many drivers at once; an older fix never overwrites, and none is from
+ * ahead of now. Rows are locked in one order: a driver on his way from one process to another is in the
+ * batches of both.
  */
 export async function saveLastSeen(db: Db, batch: readonly LastSeen[]): Promise<void> {
   await db.execute(sql`
     update drivers d set
       lat = case when newer then f.lat else d.lat end,
       lng = case when newer then f.lng else d.lng end,
-      position_at = case when newer then to_timestamp(f.at / 1000) else d.position_at end,
-      seen_at = greatest(d.seen_at, to_timestamp(f."seenAt" / 1000))
+      position_at = case when newer then f.taken_at else d.position_at end,
+      seen_at = greatest(least(d.seen_at, now()),
+        now() - make_interval(secs => f."seenAgeMs" / 1000))
     from (
-      select f.*, f.at is not null
-        and (old.position_at is null or to_timestamp(f.at / 1000) >= old.position_at) as newer
-      from jsonb_to_recordset(${JSON.stringify(batch)}::text::jsonb)
-        as f(id text, lat float8, lng float8, at float8, "seenAt" float8)
+      select f.*, f.taken_at is not null and (old.position_at is null
+        or old.position_at > now() or f.taken_at >= old.position_at) as newer
+      from (
+        select *, least(to_timestamp(at / 1000), now()) as taken_at
+        from jsonb_to_recordset(${JSON.stringify(batch)}::text::jsonb)
+          as r(id text, lat float8, lng float8, at float8, "seenAgeMs" float8)) f
       join drivers old on old.id = f.id
       order by old.id for update of old) f
     where d.id = f.id`);

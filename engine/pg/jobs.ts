@@ -1,11 +1,9 @@
 /**
- * Jobs in Postgres: the only place where versions are minted. Every change is one fenced
- * statement on (version, status) that writes the row, its event and its notifications together.
+ * Jobs in Postgres: they are inserted and read here. What changes them is one fenced statement,
+ * `transition()`, which writes the row, its event and its notifications together.
  */
 import { type SQL, sql } from 'drizzle-orm';
-import { CLAIMABLE, HELD, type JobRow, type JobStatus } from '../domain/job.ts';
-import type { Notice } from '../domain/notices.ts';
-import type { Refusal } from '../domain/visibility.ts';
+import { type Actor, CLAIMABLE, HELD, type JobRow, type JobStatus } from '../domain/job.ts';
 import { anyOf, type Db } from './client.ts';
 
 /** Statuses in which a driver may still take a job, as SQL. */
@@ -23,9 +21,6 @@ export const JOB_COLUMNS = sql.raw(`
   floor(extract(epoch from j.updated_at) * 1000)::float8 as "updatedAt",
   floor(extract(epoch from j.expires_at) * 1000)::float8 as "expiresAt",
   floor(extract(epoch from j.accepted_at) * 1000)::float8 as "acceptedAt"`);
-
-/** Who did it, for the timeline: a user with his role, or Muster itself. */
-export type Actor = `${'driver' | 'customer' | 'operator' | 'service'}:${string}` | 'muster';
 
 export interface NewJob {
   id: string;
@@ -50,14 +45,34 @@ export interface NewJob {
  * Throws a unique violation when another call with the same key was faster.
  */
 export async function insertJob(db: Db, job: NewJob): Promise<JobRow> {
-  const rows = await db.execute<RowOf<JobRow>>(sql`
+  return one(await insertRows(db, job, false, 0));
+}
+
+/**
+ * The same for a job that a customer posts himself; 0 as `maxOpen`: any number. Null when he has so
+ * many open already: exactly, however many he posts at once.
+ */
+export async function insertOwnJob(db: Db, job: NewJob, maxOpen: number): Promise<JobRow | null> {
+  const [row] = await insertRows(db, job, true, maxOpen);
+  return row ?? null;
+}
+
+function insertRows(
+  db: Db,
+  job: NewJob,
+  byCustomer: boolean,
+  maxOpen: number,
+): Promise<readonly JobRow[]> {
+  return db.execute<RowOf<JobRow>>(sql`
     with j as (
       insert into jobs (id, zone, customer_id, address, lat, lng, total_price, truck_type, notes,
-        radius_km, next_wave_at, expires_at)
-      values (${job.id}, ${job.zone}, ${job.customerId}, ${job.address}, ${job.lat}::float8,
+        radius_km, next_wave_at, expires_at, by_customer)
+      select ${job.id}, ${job.zone}, ${job.customerId}, ${job.address}, ${job.lat}::float8,
         ${job.lng}::float8, ${job.totalPrice}::float8::numeric, ${job.truckType}, ${job.notes},
         ${job.radiusKm}::float8, now() + make_interval(secs => ${job.nextWaveS}::float8),
-        ${job.expiresAt}::timestamptz)
+        ${job.expiresAt}::timestamptz, ${byCustomer}::boolean
+      where case when ${maxOpen}::int = 0 then true
+        else muster_count_open_jobs(${job.customerId}) < ${maxOpen}::int end
       returning *),
     event as (
       insert into job_events (job_id, type, version, status, actor)
@@ -70,7 +85,6 @@ export async function insertJob(db: Db, job: NewJob): Promise<JobRow> {
         ${job.idempotency?.bodyHash ?? null}, id
       from j where ${job.idempotency !== null}::boolean)
     select ${JOB_COLUMNS} from j`);
-  return one(rows);
 }
 
 export async function findJob(db: Db, id: string): Promise<JobRow | null> {
@@ -111,6 +125,14 @@ export async function listJobs(
     order by j.created_at desc, j.id desc limit ${filter.limit}::int`);
 }
 
+/** The ids of the jobs that a driver holds or that are reserved for him. */
+export async function listHeldJobs(db: Db, driverId: string): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    select id from jobs
+    where driver_id = ${driverId} and (status in ${HELD_SQL} or status = 'assigned')`);
+  return rows.map((row) => row.id);
+}
+
 /** A customer's jobs that still go on, for the snapshot of his feed. */
 export async function listActiveJobs(db: Db, customerId: string): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(sql`
@@ -125,89 +147,6 @@ export async function listOpenJobs(db: Db, zone: string): Promise<string[]> {
     sql`select id from jobs where zone = ${zone} and status in ${CLAIMABLE_SQL}`,
   );
   return rows.map((row) => row.id);
-}
-
-/** A change of a job: what it becomes, why, and who is told. */
-export interface Transition {
-  from: JobRow;
-  status: JobStatus;
-  /** The event's name in the timeline. */
-  event: string;
-  actor: Actor;
-  reason?: string | null;
-  driverId?: string | null;
-  /** Columns that change besides. */
-  set?: SQL;
-  /** Whom the event is about, where it is not the job's new driver. */
-  eventDriverId?: string | null;
-  notices?: readonly Notice[];
-  /** A new wave to be dispatched, opened with this change. */
-  wave?: { wave: number; step: number; radiusKm: number; nextWaveS: number | null };
-  refusal?: { driverId: string; kind: Refusal };
-  /** A driver whose earlier refusal of this job is over. */
-  forgiven?: string;
-  /** A driver whose number of jobs decides what he is offered, and who has one less: his rev moves. */
-  freed?: string | null;
-  /** A driver who has done one more job. */
-  completedBy?: string;
-}
-
-/**
- * Applies the change if nobody was faster: fenced on (version, status).
- * Returns the new row, or null when the row has moved on; then read it again.
- */
-export async function transitionJob(db: Db, t: Transition): Promise<JobRow | null> {
-  const driverId = t.driverId === undefined ? t.from.driverId : t.driverId;
-  const wave = t.wave;
-  const rows = await db.execute<RowOf<JobRow>>(sql`
-    with j as (
-      update jobs set status = ${t.status}, version = version + 1, driver_id = ${driverId},
-        updated_at = now()${t.set ? sql`, ${t.set}` : sql``}
-        ${
-          wave
-            ? sql`, wave = ${wave.wave}::int, wave_step = ${wave.step}::int,
-                radius_km = ${wave.radiusKm}::float8,
-                next_wave_at = now() + make_interval(secs => ${wave.nextWaveS}::float8)`
-            : sql``
-        }
-      where id = ${t.from.id} and version = ${t.from.version}::int and status = ${t.from.status}
-      returning *),
-    event as (
-      insert into job_events (job_id, type, version, status, driver_id, actor, reason)
-      select id, ${t.event}, version, status,
-        ${t.eventDriverId === undefined ? driverId : t.eventDriverId}, ${t.actor},
-        ${t.reason ?? null}
-      from j),
-    wave as (
-      insert into job_waves (job_id, wave, radius_km) select id, wave, radius_km from j
-      where ${wave !== undefined}::boolean on conflict do nothing),
-    refusal as (
-      insert into job_refusals (job_id, driver_id, kind, reason)
-      select id, ${t.refusal?.driverId ?? ''}, ${t.refusal?.kind ?? ''}, ${t.reason ?? null}
-      from j where ${t.refusal !== undefined}::boolean
-      on conflict (job_id, driver_id) do update set kind = excluded.kind, reason = excluded.reason),
-    forgiven as (
-      delete from job_refusals
-      where job_id in (select id from j) and driver_id = ${t.forgiven ?? null}),
-    worked as (
-      update drivers set rev = rev + ${t.freed ? 1 : 0}::int,
-        total_jobs = total_jobs + ${t.completedBy === undefined ? 0 : 1}::int
-      where id = ${t.freed ?? t.completedBy ?? null} and exists (select from j)),
-    note as (${insertNotices(t.notices ?? [])})
-    select ${JOB_COLUMNS} from j`);
-  return rows[0] ?? null;
-}
-
-/** The insert of notifications for the one row of the CTE `j`. */
-function insertNotices(notices: readonly Notice[]): SQL {
-  const json = JSON.stringify(notices);
-  return sql`
-    insert into notifications (user_id, app, job_id, version, type, title, body, data)
-    select n."userId", n.app, j.id, j.version, n.type, n.title, n.body,
-      jsonb_build_object('job_id', j.id, 'type', 'job_update', 'version', j.version)
-    from j, jsonb_to_recordset(${json}::text::jsonb)
-      as n("userId" text, app text, type text, title text, body text)
-    on conflict do nothing`;
 }
 
 /** One job's timeline, oldest first. */

@@ -3,7 +3,7 @@
  * record.
  */
 import { sql } from 'drizzle-orm';
-import type { App, NoticeType } from '../domain/notices.ts';
+import type { App, NotificationType } from '../domain/notifications.ts';
 import type { Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 
@@ -13,7 +13,7 @@ export interface NotificationRow {
   app: App;
   jobId: string;
   version: number;
-  type: NoticeType;
+  type: NotificationType;
   title: string;
   body: string;
   data: { job_id: string; type: string; version: number };
@@ -42,6 +42,14 @@ export async function listNotifications(
       and (${before}::text is null or (n.created_at, n.id) <
         (select b.created_at, b.id from notifications b where b.id = ${before}))
     order by n.created_at desc, n.id desc limit ${page.limit}::int`);
+}
+
+/** The job that a notification is about; null when there is no such notification. */
+export async function findNotificationJob(db: Db, id: string): Promise<string | null> {
+  const [row] = await db.execute<{ jobId: string }>(
+    sql`select job_id as "jobId" from notifications where id = ${id}`,
+  );
+  return row?.jobId ?? null;
 }
 
 /** Null when the user has no such notification. */

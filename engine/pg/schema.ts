@@ -65,6 +65,8 @@ export const jobs = pgTable(
     /** The version that Redis and the people concerned are known to have heard of. */
     settledVersion: integer('settled_version').notNull().default(0),
     customerId: text('customer_id').notNull(),
+    /** Posted with the customer's own token: such jobs count for CUSTOMER_MAX_OPEN_JOBS. */
+    byCustomer: boolean('by_customer').notNull().default(false),
     driverId: text('driver_id'),
     address: text('address').notNull(),
     lat: doublePrecision('lat'),
@@ -92,6 +94,9 @@ export const jobs = pgTable(
       .on(t.nextWaveAt)
       .where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
     index('jobs_customer').on(t.customerId, t.createdAt),
+    index('jobs_customer_open')
+      .on(t.customerId)
+      .where(sql`${t.byCustomer} and ${t.status} in ('pending', 'confirmed', 'assigned')`),
     index('jobs_driver').on(t.driverId, t.createdAt),
     index('jobs_created').on(t.createdAt),
   ],
@@ -334,6 +339,13 @@ export const idempotencyKeys = pgTable(
   },
   (t) => [primaryKey({ columns: [t.sub, t.key] }), index('idempotency_keys_age').on(t.createdAt)],
 );
+
+/** Whom an operator has shut out: users of any role, by the `sub` of their tokens. */
+export const usersBlocked = pgTable('users_blocked', {
+  id: text('id').primaryKey(),
+  blockedBy: text('blocked_by').notNull(),
+  blockedAt: time('blocked_at').notNull().defaultNow(),
+});
 
 export const leases = pgTable('leases', {
   name: text('name').primaryKey(),

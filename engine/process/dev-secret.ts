@@ -45,7 +45,7 @@ export function ensureSecret(stateDir: string): string {
 
 /** Of processes that start at once one is first: a link to a finished file fails for the others. */
 function writeOnce(stateDir: string): void {
-  mkdirSync(stateDir, { recursive: true });
+  mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const draft = `${secretFile(stateDir)}.${process.pid}`;
   writeFileSync(draft, `${randomBytes(32).toString('hex')}\n`, { mode: 0o600 });
   try {

@@ -72,6 +72,6 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
       candidates.observe(count);
     },
     location: (outcome) => locations.inc({ outcome }),
-    reconciled: (kind) => reconciled.inc({ kind }),
+    reconciled: (kind, count = 1) => reconciled.inc({ kind }, count),
   };
 }

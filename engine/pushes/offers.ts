@@ -3,7 +3,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
 import { findJob } from '../pg/jobs.ts';
-import { inZone } from '../projection/zones.ts';
 import { checkOffer } from '../redis/offer-script.ts';
 
 /** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */
@@ -46,7 +45,9 @@ export function createOffers(ctx: EngineContext): Offers {
     byRow,
 
     async look(job, wave) {
-      const answer = await inZone(ctx, job.zone, () => checkOffer(ctx.redis, asked(job, wave)));
+      const answer = await ctx.projection.inZone(job.zone, () =>
+        checkOffer(ctx.redis, asked(job, wave)),
+      );
       return answer === 'unknown' ? byRowNow(job, wave) : answer;
     },
 

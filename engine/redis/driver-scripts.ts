@@ -1,64 +1,61 @@
 /** The scripts of drivers: what is known of them, where they are, who is in range. */
 import type { Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
-import { keys } from './keys.ts';
+import { DRIVER_KEYS_TTL_S, keys } from './keys.ts';
 import { runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
-/** Returns whether the state was taken, and the driver's zone if he has one. */
+/** Returns whether the state was taken, and the zone where he was when it was. */
 export async function putDriver(
   redis: RedisClient,
-  a: { id: string; rev: number; state: string },
+  a: { id: string; rev: number; state: string; atWork: boolean },
 ): Promise<{ applied: boolean; zone: Zone | null }> {
   const [applied, zone] = (await runScript(
     redis,
     SCRIPTS.putDriver,
     [keys.driver(a.id)],
-    [a.rev, a.state],
+    [a.rev, a.state, a.atWork ? 1 : 0, DRIVER_KEYS_TTL_S],
   )) as [number, string];
   return { applied: applied === 1, zone: zone || null };
 }
 
+const MOVES = { '1': 'moved', '0': 'old', '-1': 'not_at_work', '-2': 'unknown' } as const;
+
 /**
- * He is in `zone` since the fix of `at`. Not `moved` when a later fix has him elsewhere; the rest is what
- * is known of him, null where it is nothing.
+ * He is in `zone` since the fix of `at`. `old`: a later fix has him elsewhere; `unknown`: only his row can
+ * tell. With the zone before, and what is known of him as JSON.
  */
 export async function moveDriver(
   redis: RedisClient,
   a: { id: string; zone: Zone; at: number },
-): Promise<{ moved: boolean; before: Zone | null; rev: number | null; state: string | null }> {
-  const [moved, before, rev, state] = (await runScript(
+): Promise<{ kind: (typeof MOVES)[keyof typeof MOVES]; before: Zone | null; state: string }> {
+  const [code, before, state] = (await runScript(
     redis,
     SCRIPTS.moveDriver,
     [keys.driver(a.id)],
     [a.zone, a.at],
-  )) as [number, string, string, string];
-  return {
-    moved: moved === 1,
-    before: before || null,
-    rev: rev ? Number(rev) : null,
-    state: state || null,
-  };
+  )) as [number, string, string];
+  return { kind: MOVES[`${code}` as keyof typeof MOVES], before: before || null, state };
+}
+
+export interface IndexEntry {
+  zone: Zone;
+  id: string;
+  rev: number;
+  available: boolean;
+  truckType: string | null;
+  /** Since his last sign of life, ms; null: never. */
+  ageMs: number | null;
+  /** `lat lng at heading`, or empty: the stored one. */
+  fix: string;
+  onlyPresent: boolean;
 }
 
 /**
- * Puts him into a zone, or tells the zone whether he may be found there. False when the zone knows a newer
- * rev, or with `onlyPresent` when he is not there.
+ * Puts a driver who is at work into a zone, or tells the zone whether he may be found there. False when the
+ * zone knows a newer rev, or with `onlyPresent` when he is not there.
  */
-export async function indexDriver(
-  redis: RedisClient,
-  a: {
-    zone: Zone;
-    id: string;
-    rev: number;
-    available: boolean;
-    truckType: string | null;
-    seenAt: number;
-    /** `lat lng at heading`, or empty: the stored one. */
-    fix: string;
-    onlyPresent: boolean;
-  },
-): Promise<boolean> {
+export async function indexDriver(redis: RedisClient, a: IndexEntry): Promise<boolean> {
   const code = await runScript(
     redis,
     SCRIPTS.indexDriver,
@@ -69,21 +66,32 @@ export async function indexDriver(
       keys.candidates(a.zone, null),
       keys.candidates(a.zone, a.truckType),
     ],
-    [a.id, a.rev, a.available ? 1 : 0, a.seenAt, a.fix, a.onlyPresent ? 1 : 0],
+    [
+      a.id,
+      a.rev,
+      a.available ? 1 : 0,
+      a.ageMs ?? '',
+      a.fix,
+      a.onlyPresent ? 1 : 0,
+      DRIVER_KEYS_TTL_S,
+    ],
   );
   return code === 1;
 }
 
-/** False when a newer fix had brought him back there: then he stays. */
+/**
+ * He left with the fix of `at`, or stopped working by `rev`. False when a newer fix had brought him back
+ * there, or a newer rev says that he works: then he stays.
+ */
 export async function leaveZone(
   redis: RedisClient,
-  a: { zone: Zone; id: string; at: number },
+  a: { zone: Zone; id: string; at?: number; rev?: number },
 ): Promise<boolean> {
   const code = await runScript(
     redis,
     SCRIPTS.leaveZone,
     [keys.roster(a.zone), keys.fixes(a.zone), keys.seen(a.zone), keys.candidates(a.zone, null)],
-    [a.id, a.at],
+    [a.id, a.at ?? '', a.rev ?? ''],
   );
   return code === 1;
 }
@@ -93,7 +101,6 @@ export interface TrackEntry {
   truckType: string | null;
   /** `lat lng at heading`, or empty: a sign of life only. */
   fix: string;
-  seenAt: number;
 }
 
 export interface TrackAnswer {
@@ -103,28 +110,27 @@ export interface TrackAnswer {
 }
 
 /**
- * Takes signs of life in one zone, each driver once; answers in the order of the entries. `absent`: he is
- * not in this zone, and was not added.
+ * Takes signs of life in one zone, each driver once; answers in the order of the entries, `at` the time of
+ * Redis at which they count. `absent`: the driver is not in this zone, and was not added.
  */
 export async function track(
   redis: RedisClient,
   zone: Zone,
   staleMs: number,
   entries: readonly TrackEntry[],
-): Promise<TrackAnswer[]> {
-  if (entries.length === 0) return [];
+): Promise<{ at: number; answers: TrackAnswer[] }> {
   const typeKeys: string[] = [];
   const numbers = new Map<string | null, number>([[null, 0]]);
-  const args: (string | number)[] = [staleMs];
-  for (const { id, truckType, fix, seenAt } of entries) {
+  const args: (string | number)[] = [staleMs, DRIVER_KEYS_TTL_S];
+  for (const { id, truckType, fix } of entries) {
     let number = numbers.get(truckType);
     if (number === undefined) {
       number = typeKeys.push(keys.candidates(zone, truckType));
       numbers.set(truckType, number);
     }
-    args.push(id, number, fix, seenAt);
+    args.push(id, number, fix);
   }
-  const codes = (await runScript(
+  const [at = 0, ...codes] = (await runScript(
     redis,
     SCRIPTS.track,
     [
@@ -136,10 +142,11 @@ export async function track(
     ],
     args,
   )) as number[];
-  return codes.map((code) => ({
-    kind: code === -1 ? 'absent' : code % 2 === 1 ? 'taken' : 'ignored',
-    wasStale: code >= 2,
-  }));
+  const answers = codes.map((code): TrackAnswer => {
+    const kind = code === -1 ? 'absent' : code % 2 === 1 ? 'taken' : 'ignored';
+    return { kind, wasStale: code >= 2 };
+  });
+  return { at, answers };
 }
 
 /** Available drivers of one zone around a position, nearest first. */
@@ -151,14 +158,14 @@ export async function findCandidates(
     lat: number;
     lng: number;
     radiusKm: number;
-    seenSince: number;
+    staleMs: number;
   },
 ): Promise<{ id: string; lat: number; lng: number }[]> {
   const reply = (await runScript(
     redis,
     SCRIPTS.findCandidates,
     [keys.candidates(a.zone, a.truckType), keys.seen(a.zone), keys.fixes(a.zone)],
-    [a.lng, a.lat, a.radiusKm, a.seenSince],
+    [a.lng, a.lat, a.radiusKm, a.staleMs],
   )) as string[];
   const found = [];
   for (let i = 0; i < reply.length; i += 2) {

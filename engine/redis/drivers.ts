@@ -20,7 +20,7 @@ export interface DriverFacts {
   activeJobs: number;
 }
 
-/** A position with the moment the phone took it, epoch ms (capped at the server's clock). */
+/** A position with the moment the phone took it, epoch ms, capped at Redis's clock. */
 export interface Fix extends Position {
   at: number;
   heading: number | null;
@@ -33,17 +33,24 @@ export interface KnownDriver extends DriverState {
   fix: Fix | null;
 }
 
-/** Null when Redis does not know him; then Postgres may. */
+/**
+ * Null when Redis does not know him; then Postgres may. What was stored from ahead of Redis's clock counts
+ * as of now.
+ */
 export async function readDriver(redis: RedisClient, id: string): Promise<KnownDriver | null> {
   const [state, zone] = await redis.hmget(keys.driver(id), 'state', 'zone');
   if (!state) return null;
-  const [fix, lifeHere, lifeInWorld] = await Promise.all([
+  const [text, lifeHere, lifeInWorld, [seconds, micros]] = await Promise.all([
     zone ? redis.hget(keys.fixes(zone), id) : null,
     zone ? redis.zscore(keys.seen(zone), id) : null,
     redis.zscore(keys.seen(WORLD), id),
+    redis.time(),
   ]);
-  const seenAt = Math.max(Number(lifeHere ?? 0), Number(lifeInWorld ?? 0));
-  return toKnownDriver(JSON.parse(state) as DriverFacts, zone ?? null, parseFix(fix), seenAt);
+  const now = Number(seconds) * 1000 + Math.floor(Number(micros) / 1000);
+  const seenAt = Math.min(now, Math.max(Number(lifeHere ?? 0), Number(lifeInWorld ?? 0)));
+  const fix = parseFix(text);
+  const capped = fix && { ...fix, at: Math.min(fix.at, now) };
+  return toKnownDriver(JSON.parse(state) as DriverFacts, zone ?? null, capped, seenAt);
 }
 
 export function toKnownDriver(

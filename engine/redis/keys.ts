@@ -7,8 +7,16 @@ import type { Zone } from '../domain/zones.ts';
 /** The truck type under which every available driver is indexed. */
 const ANY_TYPE = '*';
 
+/** Keys of drivers that nobody writes to any more are gone after this: their rows know more. */
+export const DRIVER_KEYS_TTL_S = 3600;
+
 /** No type's name is that of all types. */
 const encodeType = (truckType: string) => encodeURIComponent(truckType).replaceAll('*', '%2A');
+
+/** A driver as a zone's roster has him; written by `lib/roster.lua`. */
+export function rosterEntry(rev: number, available: boolean, truckType: string | null): string {
+  return `${rev} ${available ? 1 : 0} ${truckType === null ? ANY_TYPE : encodeType(truckType)}`;
+}
 
 export const keys = {
   /** SET: zones that Redis was filled with, for the sweep. */
@@ -26,13 +34,13 @@ export const keys = {
   /** GEO: available drivers, all of them or those of one truck type. Writer: track, index-driver. */
   candidates: (zone: Zone, truckType: string | null) =>
     `muster:{${zone}}:drivers:${truckType === null ? ANY_TYPE : encodeType(truckType)}`,
-  /** HASH driver → `rev available type`: who is in this zone, may he be found, and in which index. */
+  /** HASH driver → `rev available type`: drivers at work in this zone, may one be found, and in which index. */
   roster: (zone: Zone) => `muster:{${zone}}:roster`,
   /** HASH driver → `lat lng at heading`: last fixes, `at` the phone's time capped at ours. */
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
   /** ZSET driver → server time (ms) of his last sign of life; in `world` it may be some seconds old. */
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
-  /** HASH rev, state (JSON), zone, zoneAt. Writer: put-driver, move-driver. */
+  /** HASH rev, state (JSON), atWork, zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,
 };
 

@@ -1,4 +1,5 @@
 /** The scripts of logs: when what belongs to one counts as filled, and what no other script appends. */
+import { TryAgainError } from '../domain/try-again.ts';
 import type { RedisClient } from './client.ts';
 import type { LogKeys } from './keys.ts';
 import { runScript } from './script-loader.ts';
@@ -10,6 +11,9 @@ import { SCRIPTS } from './scripts.ts';
  */
 export const LOG_LENGTH = 12_000;
 
+/** Contract section 11: Redis's logs are kept no longer than an hour. */
+export const LOG_AGE_MAX_S = 3600;
+
 /** A rebuild that does not end within this has failed. */
 const REBUILD_S = 120;
 
@@ -18,13 +22,15 @@ export async function markRebuild(redis: RedisClient, log: LogKeys, token: strin
   await redis.set(log.rebuild(token), '1', 'EX', REBUILD_S);
 }
 
-/** What was filled since `markRebuild` counts from now on. False when Redis was emptied meanwhile. */
-export async function markReady(
+/** What was filled since `markRebuild` counts from now on, for `ttlS` unless something happens there. Throws when Redis was emptied meanwhile. */
+export async function endRebuild(
   redis: RedisClient,
   log: LogKeys,
-  { token, run }: { token: string; run: string },
-): Promise<boolean> {
-  return (await runScript(redis, SCRIPTS.markReady, [log.meta, log.rebuild(token)], [run])) === 1;
+  { token, run, ttlS = 0 }: { token: string; run: string; ttlS?: number },
+): Promise<void> {
+  const keys = [log.meta, log.rebuild(token)];
+  const code = await runScript(redis, SCRIPTS.markReady, keys, [run, ttlS]);
+  if (code !== 1) throw new TryAgainError('Redis was emptied meanwhile');
 }
 
 /** Appends to a log that no zone script writes (drivers, users); returns the last entry's id. */
@@ -39,4 +45,14 @@ export async function appendLog(
     [to.meta, to.log],
     [to.live, LOG_LENGTH, ...bodies],
   )) as string;
+}
+
+/**
+ * Keeps the log of what is alive although nothing happens there, without entries older than an hour: logs
+ * are followed, not read later.
+ */
+export async function keepLog(redis: RedisClient, { meta, log }: LogKeys): Promise<void> {
+  const [seconds] = await redis.time();
+  await redis.xtrim(log, 'MINID', (Number(seconds) - LOG_AGE_MAX_S) * 1000);
+  await Promise.all([redis.expire(meta, LOG_AGE_MAX_S), redis.expire(log, LOG_AGE_MAX_S)]);
 }

@@ -73,6 +73,16 @@ function checkKind(
   if (!variadic && indexed) throw new Error(`${file}: ${kind} is indexed beyond what it declares`);
 }
 
+/** The name of a script's answer; throws for one that the script does not document. */
+export function named<Names extends Readonly<Record<string, string>>>(
+  names: Names,
+  code: unknown,
+): Names[keyof Names] {
+  const name = names[`${code}`];
+  if (name === undefined) throw new Error(`a script answered ${code}, which has no name`);
+  return name as Names[keyof Names];
+}
+
 /** Runs a script by its hash; a Redis that does not know it (restarted, flushed) is given it. */
 export async function runScript(
   redis: RedisClient,

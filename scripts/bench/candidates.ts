@@ -2,10 +2,10 @@
  * `bench -- candidates`: who is offered a job, by the engine's rule (available, fresh, nearest first,
  * up to the cap), beside one plain search of the whole circle that knows nothing about drivers.
  */
+
 import { chooseCandidates } from '../../engine/jobs/dispatch.ts';
 import { listDrivers } from '../../engine/pg/drivers.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { ensureDrivers } from '../../engine/projection/zones.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 import { addDrivers, HERE, onOwnStores, postJob, type Stores, startEngine } from './stack.ts';
@@ -32,10 +32,10 @@ export function runCandidates(): Promise<BenchLine[]> {
 async function runAll(stores: Stores): Promise<BenchLine> {
   const { engine, close } = await startEngine(stores);
   const { ctx } = engine;
-  await ensureDrivers(ctx);
+  await engine.drivers.ensure();
   const job = await findJob(ctx.db, await postJob(engine));
   if (!job) throw new Error('the job is not there');
-  const all = await listDrivers(ctx.db, { afterId: '', onlineOnly: true, limit: DRIVERS });
+  const all = await listDrivers(ctx.db, { afterId: '', onlyAtWork: true, limit: DRIVERS });
   await ctx.redis.geoadd(RAW, ...all.flatMap(({ id, lat, lng }) => [lng ?? 0, lat ?? 0, id]));
   const runs = { ours: [] as number[], peer: [] as number[] };
   let found = { ours: 0, peer: 0 };

@@ -69,7 +69,7 @@ async function muster(stores: Stores): Promise<ClaimPeer> {
   const { engine, close } = await startEngine(stores);
   return {
     async claim(job, driver) {
-      const answer = await engine.claim(job, driver);
+      const answer = await engine.jobs.claim(job, driver);
       if (!answer.ok && answer.code === 'try_again') throw new Error('told to try again');
       return answer.ok;
     },

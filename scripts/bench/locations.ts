@@ -114,7 +114,7 @@ async function engineVerb(stores: Stores) {
   const { engine, close } = await startEngine(stores);
   const drivers: KnownDriver[] = [];
   for (let i = 0; i < DRIVERS; i++) {
-    const driver = await engine.knowDriver(`d${i}`);
+    const driver = await engine.drivers.know(`d${i}`);
     if (driver) drivers.push(driver);
   }
   const groups = Array.from({ length: GROUPS }, (_, g) =>
@@ -133,7 +133,7 @@ async function engineVerb(stores: Stores) {
 async function sendFixes(engine: Engine, group: readonly KnownDriver[]): Promise<void> {
   for (let i = 0; i < FIXES; i++) {
     const fixes = group.map((driver) =>
-      engine.tracker.add(driver, { ...somewhere(), at: Date.now(), heading: null }),
+      engine.drivers.track(driver, { ...somewhere(), at: Date.now(), heading: null }),
     );
     await Promise.all(fixes);
   }

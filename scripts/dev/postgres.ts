@@ -9,7 +9,7 @@ import postgres from 'postgres';
 import { lastLine, type ManagedProcess, spawnManaged, stopOrphan } from './managed-process.ts';
 import { type Log, logToStderr } from './places.ts';
 import { freePort } from './ports.ts';
-import { createCluster, readPassword } from './postgres-cluster.ts';
+import { createCluster } from './postgres-cluster.ts';
 import { type PostgresHome, postgresHome } from './postgres-home.ts';
 import { commandLine } from './process-table.ts';
 
@@ -30,6 +30,7 @@ export interface PostgresOptions {
   /** False: faster, and the data does not survive a crash of the machine. */
   durable?: boolean;
   log?: Log;
+  signal?: AbortSignal | undefined;
 }
 
 /** Recovery after a crash reads the write-ahead log since the last checkpoint. */
@@ -49,12 +50,11 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
   const data = path.join(home.dir, 'data');
   const durable = options.durable ?? true;
   await stopOrphanIn(data);
-  createCluster(home, data, durable);
-  const logFile = path.join(home.dir, 'postgres.log');
+  const password = await createCluster(home, data, { durable, signal: options.signal });
   for (let tries = options.port ? 1 : PORT_TRIES; tries > 0; tries -= 1) {
     const port = options.port ?? (await freePort());
-    const server = await spawnPostgres(home, data, port, durable, logFile);
-    const url = `postgres://muster:${readPassword(home)}@127.0.0.1:${port}/muster`;
+    const server = await spawnPostgres(home, data, port, durable);
+    const url = `postgres://muster:${password}@127.0.0.1:${port}/muster`;
     if (await comesUp(server, url)) {
       return {
         url,
@@ -68,8 +68,8 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     await server.kill();
   }
   // What comes after the cause is the same for all of them: that the server is shut down.
-  const cause = lastLine(logFile, /FATAL|PANIC/);
-  throw new Error(`PostgreSQL did not start: ${cause} (${logFile})`);
+  const cause = lastLine(home.logFile, /FATAL|PANIC/);
+  throw new Error(`PostgreSQL did not start: ${cause} (${home.logFile})`);
 }
 
 /**
@@ -90,7 +90,6 @@ function spawnPostgres(
   data: string,
   port: number,
   durable: boolean,
-  logFile: string,
 ): Promise<ManagedProcess> {
   const settings: Record<string, string> = {
     listen_addresses: '127.0.0.1',
@@ -110,7 +109,7 @@ function spawnPostgres(
     ],
     cwd: data,
     account: home.account,
-    logFile,
+    logFile: home.logFile,
     signals: SIGNALS,
   });
 }

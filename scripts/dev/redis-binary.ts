@@ -1,9 +1,11 @@
 /**
- * Finds a Redis server program: on PATH, else the distribution's package unpacked under `.muster/`,
- * else an error that says what to install. Looked for once a process.
+ * Finds a Redis server program: on PATH, else the one that an npm package brings, else the
+ * distribution's package unpacked under `.muster/`, else an error that says what to install. None
+ * is believed before it has run here. Looked for once a process.
  */
 import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
+import { createRequire } from 'node:module';
 import path from 'node:path';
 import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { hasApt, unpackPackage } from './debian-packages.ts';
@@ -16,44 +18,58 @@ export interface RedisBinary {
 }
 
 const PROGRAMS = ['redis-server', 'valkey-server'] as const;
+type Program = (typeof PROGRAMS)[number];
 /** The first with sharded pub/sub. */
 const OLDEST_MAJOR = 7;
-let found: RedisBinary | undefined;
+/** A program that does not even say its version in this time is of no use. */
+const VERSION_LIMIT_MS = 10_000;
+let search: Promise<RedisBinary> | undefined;
 
 /** Announces a download before it begins. Throws one paragraph when there is no Redis to be had. */
-export function redisBinary(log: Log): RedisBinary {
-  found ??= onPath() ?? unpacked() ?? downloaded(log);
-  return found;
+export function redisBinary(log: Log, signal?: AbortSignal): Promise<RedisBinary> {
+  search ??= find(log, signal).catch((error: unknown) => {
+    search = undefined;
+    throw error;
+  });
+  return search;
 }
 
-function onPath(): RedisBinary | undefined {
-  const binaries = PROGRAMS.map((command) => ({ command, env: process.env }));
-  return binaries.find((binary) => runs(binary));
+async function find(log: Log, signal: AbortSignal | undefined): Promise<RedisBinary> {
+  const present = [
+    ...PROGRAMS.map((command) => ({ command, env: process.env })),
+    ...fromNpm(),
+    ...PROGRAMS.map((program) => binaryIn(unpackedAt(program), program)),
+  ];
+  return present.find(runs) ?? download(log, signal);
 }
 
-function unpacked(): RedisBinary | undefined {
-  for (const program of PROGRAMS) {
-    const root = unpackedAt(program);
-    const command = path.join(root, 'usr/bin', program);
-    if (!existsSync(command)) continue;
-    const libraries = libraryFolders(root).join(':');
-    const binary = { command, env: { ...process.env, LD_LIBRARY_PATH: libraries } };
-    if (runs(binary)) return binary;
+/** Built for one C library: elsewhere it does not run, or npm left it out. */
+function fromNpm(): RedisBinary[] {
+  try {
+    const { resolve } = createRequire(import.meta.url);
+    const manifest = resolve(`@falkordblite/${process.platform}-${process.arch}/package.json`);
+    const command = path.join(path.dirname(manifest), 'bin/redis-server');
+    return [{ command, env: process.env }];
+  } catch {
+    return [];
   }
-  return undefined;
 }
 
-function downloaded(log: Log): RedisBinary {
+async function download(log: Log, signal: AbortSignal | undefined): Promise<RedisBinary> {
   const reasons: string[] = [];
   for (const program of hasApt() ? PROGRAMS : []) {
-    log(`No Redis here: getting the package ${program} by apt, into ${unpackedAt(program)}`);
+    const target = unpackedAt(program);
+    log(`No Redis here: getting the package ${program} by apt, into ${target}`);
     try {
-      unpackPackage(program, unpackedAt(program));
+      await unpackPackage(program, target, {
+        runs: (root) => runs(binaryIn(root, program)),
+        signal,
+      });
+      return binaryIn(target, program);
     } catch (error) {
+      signal?.throwIfAborted();
       reasons.push((error as Error).message);
     }
-    const binary = unpacked();
-    if (binary) return binary;
   }
   const tried = reasons.length > 0 ? ` (apt was tried: ${reasons.join('; ')})` : '';
   throw new Error(
@@ -61,8 +77,13 @@ function downloaded(log: Log): RedisBinary {
   );
 }
 
-function unpackedAt(program: string): string {
+function unpackedAt(program: Program): string {
   return path.join(checkoutStateDir, 'packages', `${program}-${process.arch}`);
+}
+
+function binaryIn(root: string, program: Program): RedisBinary {
+  const command = path.join(root, 'usr/bin', program);
+  return { command, env: { ...process.env, LD_LIBRARY_PATH: libraryFolders(root).join(':') } };
 }
 
 /** Debian keeps libraries in a folder named after the machine's triplet. */
@@ -74,7 +95,8 @@ function libraryFolders(root: string): string[] {
 }
 
 function runs({ command, env }: RedisBinary): boolean {
-  const { stdout } = spawnSync(command, ['--version'], { env, encoding: 'utf8' });
+  const options = { env, encoding: 'utf8', timeout: VERSION_LIMIT_MS } as const;
+  const { stdout } = spawnSync(command, ['--version'], options);
   const major = /v=(\d+)\./.exec(stdout ?? '')?.[1];
   return major !== undefined && Number(major) >= OLDEST_MAJOR;
 }

@@ -2,7 +2,7 @@
  * A Redis server of our own on a free port of 127.0.0.1. One data folder has one server: an orphan
  * that a killed parent left on it is stopped first. Called by the stack and by tests.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import net from 'node:net';
 import path from 'node:path';
 import { lastLine, type ManagedProcess, spawnManaged, stopOrphan } from './managed-process.ts';
@@ -27,7 +27,10 @@ export interface RedisOptions {
   /** Keep the data in `dir`, at most a second behind; otherwise all is lost with the process. */
   persist?: boolean;
   port?: number;
+  /** Without it nothing is asked of clients. */
+  password?: string;
   log?: Log;
+  signal?: AbortSignal | undefined;
 }
 
 /** Reading a large append-only file back takes this long at most. */
@@ -42,21 +45,22 @@ const SIGNALS = ['SIGTERM', 'SIGKILL'] as const;
 export async function startRedis(options: RedisOptions): Promise<RedisServer> {
   const dir = path.resolve(options.dir);
   mkdirSync(dir, { recursive: true });
-  const binary = redisBinary(options.log ?? logToStderr);
+  const binary = await redisBinary(options.log ?? logToStderr, options.signal);
   await stopOrphanIn(dir);
   const logFile = path.join(dir, 'redis.log');
   for (let tries = options.port ? 1 : PORT_TRIES; tries > 0; tries -= 1) {
     const port = options.port ?? (await freePort());
     const server = await spawnManaged({
       ...binary,
-      args: redisArgs(dir, port, options.persist ?? false),
+      args: [writeSettings(dir, port, options)],
       cwd: dir,
       logFile,
       signals: SIGNALS,
     });
-    if (await comesUp(server, port)) {
+    if (await comesUp(server, port, options.password)) {
+      const login = options.password ? `default:${options.password}@` : '';
       return {
-        url: `redis://127.0.0.1:${port}`,
+        url: `redis://${login}127.0.0.1:${port}`,
         port,
         pid: server.pid,
         exited: server.exited,
@@ -77,7 +81,8 @@ export async function stopOrphanIn(dir: string): Promise<void> {
   }
 }
 
-function redisArgs(dir: string, port: number, persist: boolean): string[] {
+/** In a file, because everybody may read a command line. Returns its path. */
+function writeSettings(dir: string, port: number, { persist, password }: RedisOptions): string {
   const settings: Record<string, string> = {
     bind: '127.0.0.1',
     port: String(port),
@@ -90,25 +95,38 @@ function redisArgs(dir: string, port: number, persist: boolean): string[] {
     appendfsync: 'everysec',
     // BullMQ and the projection must never lose a key to memory pressure.
     'maxmemory-policy': 'noeviction',
+    ...(password ? { requirepass: password } : {}),
   };
-  return Object.entries(settings).flatMap(([key, value]) => [`--${key}`, value]);
+  const lines = Object.entries(settings).map(([key, value]) => `${key} ${JSON.stringify(value)}`);
+  const file = path.join(dir, 'redis.conf');
+  rmSync(file, { force: true });
+  writeFileSync(file, `${lines.join('\n')}\n`, { mode: 0o600 });
+  return file;
 }
 
-async function comesUp(server: ManagedProcess, port: number): Promise<boolean> {
+async function comesUp(
+  server: ManagedProcess,
+  port: number,
+  password: string | undefined,
+): Promise<boolean> {
   let ended = false;
   void server.exited.then(() => {
     ended = true;
   });
   const deadline = Date.now() + READY_LIMIT_MS;
   while (!ended && Date.now() < deadline) {
-    if (await answersAs(server.pid, port)) return true;
+    if (await answersAs(server.pid, port, password)) return true;
     await new Promise((resolve) => setTimeout(resolve, POLL_MS));
   }
   return false;
 }
 
 /** Does this very process answer there, with its data loaded? */
-async function answersAs(pid: number, port: number): Promise<boolean> {
+async function answersAs(
+  pid: number,
+  port: number,
+  password: string | undefined,
+): Promise<boolean> {
   const { promise, resolve } = Promise.withResolvers<boolean>();
   const socket = net.connect(port, '127.0.0.1');
   let said = '';
@@ -117,10 +135,11 @@ async function answersAs(pid: number, port: number): Promise<boolean> {
   socket.on('close', () => resolve(false));
   socket.on('data', (data) => {
     said += data.toString('latin1');
-    if (said.startsWith('-')) resolve(false);
-    if (said.startsWith('+PONG') && said.includes(`process_id:${pid}\r\n`)) resolve(true);
+    if (said.startsWith('-') || said.includes('\r\n-')) resolve(false);
+    if (said.includes('+PONG\r\n') && said.includes(`process_id:${pid}\r\n`)) resolve(true);
   });
-  socket.write('PING\r\nINFO server\r\n');
+  const login = password ? `AUTH ${password}\r\n` : '';
+  socket.write(`${login}PING\r\nINFO server\r\n`);
   const answer = await promise;
   socket.destroy();
   return answer;

@@ -3,7 +3,7 @@
  * api and worker processes, an APNs simulator. What it starts it stops, in the reverse order, also
  * when a start fails halfway. Called by `npm start`, by the demo and by tests.
  */
-import { chmodSync, mkdirSync } from 'node:fs';
+import { mkdirSync } from 'node:fs';
 import path from 'node:path';
 import type { Env } from '../../engine/process/config.ts';
 import { acquireLock } from './lock.ts';
@@ -20,6 +20,7 @@ import { type Log, logToStderr } from './places.ts';
 import { startPostgres } from './postgres.ts';
 import { startRedis } from './redis.ts';
 import { planStack, type StackPlan } from './stack-environment.ts';
+import { keptPassword, makeStateDir } from './state-dir.ts';
 
 export interface StackOptions {
   /** Holds data, logs and the secret; one stack at a time. */
@@ -99,9 +100,8 @@ class StackStarter {
 
   async start(): Promise<Stack> {
     const { stateDir, signal } = this.#options;
+    makeStateDir(stateDir);
     mkdirSync(this.#logDir, { recursive: true });
-    // Postgres may run as a user who must be able to pass through.
-    chmodSync(stateDir, 0o711);
     const lock = acquireLock(stateDir);
     this.#closers.push(() => lock.release());
     const plan = await planStack(this.#environment(), stateDir);
@@ -156,7 +156,8 @@ class StackStarter {
     let { databaseUrl, redisUrl } = plan.config;
     if (plan.embedPostgres) {
       this.#progress('Starting PostgreSQL');
-      const server = await startPostgres({ dir: path.join(stateDir, 'postgres'), log: this.#log });
+      const dir = path.join(stateDir, 'postgres');
+      const server = await startPostgres({ dir, log: this.#log, signal });
       this.#closers.push(() => server.stop());
       this.#noticeEnd('PostgreSQL', server.exited);
       databaseUrl = server.url;
@@ -165,7 +166,8 @@ class StackStarter {
     if (plan.embedRedis) {
       this.#progress('Starting Redis');
       const dir = path.join(stateDir, 'redis');
-      const server = await startRedis({ dir, persist: true, log: this.#log });
+      const password = keptPassword(path.join(stateDir, 'redis.password'));
+      const server = await startRedis({ dir, persist: true, password, log: this.#log, signal });
       this.#closers.push(() => server.stop());
       this.#noticeEnd('Redis', server.exited);
       redisUrl = server.url;

@@ -38,7 +38,10 @@ const CALLS = [
   ...['DELETE /api/push/tokens/{token}', 'POST /api/push/test', 'GET /api/notifications'],
   ...['POST /api/notifications/{id}/read', 'PUT /api/drivers/{id}'],
   ...[
+    'PUT /api/ops/users/{id}',
     'POST /api/ops/jobs/{id}/assign',
+    'POST /api/ops/jobs/{id}/release',
+    'POST /api/ops/jobs/{id}/dispatch',
     'GET /api/ops/jobs/{id}/explain',
     'GET /healthz',
     'GET /readyz',

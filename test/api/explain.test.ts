@@ -1,9 +1,12 @@
 /** Who was offered a job, and why the others were not: each reason with the value seen. */
+import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
+import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
+import { keys } from '../../engine/redis/keys.ts';
 import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
@@ -154,11 +157,19 @@ test('a driver who was not heard of for long: seconds since then', async () => {
   const { ctx } = api.engine;
   const { id } = await postJob(customer);
   await chosen(id);
-  const later = { ...ctx, now: () => Date.now() + 700_000 };
-  const result = await explainJob(later, id, 'nearer');
-  const [driver] = result.ok ? result.explanation.considered : [];
-  expect(driver).toMatchObject({ reason: 'stale', limit: 600 });
-  expect(driver?.value).toBeGreaterThanOrEqual(700);
+  const stale = await until(async () => {
+    // Again, should a position that was under way have been saved meanwhile.
+    await ctx.db.execute(sql`
+      update drivers set seen_at = now() - interval '700 seconds' where id = 'nearer'`);
+    for (const zone of [WORLD, zoneOf(CITY)]) {
+      await ctx.redis.zadd(keys.seen(zone), 'XX', Date.now() - 700_000, 'nearer');
+    }
+    const result = await explainJob(ctx, id, 'nearer');
+    const [driver] = result.ok ? result.explanation.considered : [];
+    return driver?.reason === 'stale' && driver;
+  });
+  expect(stale.limit).toBe(600);
+  expect(stale.value).toBeGreaterThanOrEqual(700);
 });
 
 test('what it refuses', async () => {
@@ -182,7 +193,7 @@ test('the nearest of many others, and that there are more', async () => {
   const { id } = await postJob(customer, { truck_type: 'crane' });
   await chosen(id);
   for (let i = 0; i < 100; i++) {
-    await api.engine.changeDriver(`many${i}`, { name: 'M', approvalStatus: 'approved' });
+    await api.engine.drivers.change(`many${i}`, { name: 'M', approvalStatus: 'approved' });
   }
   const answer = await explain(id);
   expect(answer.others).toHaveLength(100);

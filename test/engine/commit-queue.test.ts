@@ -3,12 +3,12 @@ import { randomUUID } from 'node:crypto';
 import postgres from 'postgres';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TryAgainError } from '../../engine/context.ts';
-import { createClaims } from '../../engine/jobs/claim/claim.ts';
 import {
   type CommitOutcome,
   type CommitQueue,
   createCommitQueue,
 } from '../../engine/jobs/claim/commit.ts';
+import { createClaims } from '../../engine/jobs/claim/gate.ts';
 import { isServerError } from '../../engine/pg/client.ts';
 import { holdRow } from '../race/support/steps.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -79,8 +79,9 @@ describe('a full queue', () => {
     for (const answer of answers) {
       expect(answer).toMatchObject({ status: 'rejected', reason: expect.any(TryAgainError) });
     }
-    const background: Promise<void>[] = [];
-    const claim = createClaims(t.ctx, queue, (work) => background.push(work));
+    const background: Promise<unknown>[] = [];
+    const ctx = { ...t.ctx, background: (work: Promise<unknown>) => void background.push(work) };
+    const claim = createClaims(ctx, queue);
     expect(await claim(job.id, 'a')).toMatchObject({ ok: false, code: 'try_again' });
     await table`rollback`;
     table.release();

@@ -31,7 +31,13 @@ describe('readConfig', () => {
       driverMaxActiveJobs: 0,
       jobDefaultTtlS: 0,
       claimLeaseMs: 5000,
+      customerMaxOpenJobs: 100,
+      retentionDays: 90,
+      positionHistoryS: 60,
     });
+    expect(config).toMatchObject({ databasePoolSize: 20, redisCa: undefined });
+    expect(config).toMatchObject({ trustedProxies: [], basePath: '', opsTilesUrl: undefined });
+    expect(config.shutdownDelayMs).toBe(0);
   });
 
   it.each<[string, Record<string, string | undefined>, string]>([
@@ -60,6 +66,18 @@ describe('readConfig', () => {
     ['a key of another curve', { APNS_KEY: pemOf('P-384') }, 'APNS_KEY holds no PEM private key'],
     ['a key of another format', { APNS_KEY: pemOf('P-256', 'sec1') }, 'APNS_KEY holds no PEM'],
     ['a CA that is none', { APNS_CA_FILE: 'README.md' }, 'APNS_CA_FILE names README.md, which'],
+    ['a Redis CA that is none', { REDIS_CA_FILE: 'README.md' }, 'REDIS_CA_FILE names README.md'],
+    ['a pool of none', { DATABASE_POOL_SIZE: '0' }, 'DATABASE_POOL_SIZE is "0"'],
+    ['nothing kept', { RETENTION_DAYS: '0' }, 'RETENTION_DAYS is "0"'],
+    ['a limit below none', { CUSTOMER_MAX_OPEN_JOBS: '-1' }, 'CUSTOMER_MAX_OPEN_JOBS is "-1"'],
+    ['a word for seconds', { POSITION_HISTORY_S: 'off' }, 'POSITION_HISTORY_S is "off"'],
+    ['a delay without end', { SHUTDOWN_DELAY_S: '1e9' }, 'SHUTDOWN_DELAY_S is "1e9"'],
+    ['a proxy by name', { TRUSTED_PROXIES: '10.0.0.1, lb' }, 'TRUSTED_PROXIES has "lb"'],
+    ['too long a prefix', { TRUSTED_PROXIES: '10.0.0.0/33' }, 'TRUSTED_PROXIES has "10.0.0.0/33"'],
+    ['half a subnet', { TRUSTED_PROXIES: '10.0.0.0/' }, 'TRUSTED_PROXIES has "10.0.0.0/"'],
+    ['a path without a slash', { BASE_PATH: 'dispatch' }, 'BASE_PATH is "dispatch"'],
+    ['a path that climbs', { BASE_PATH: '/a/../b' }, 'BASE_PATH is "/a/../b"'],
+    ['tiles without a place', { OPS_TILES_URL: 'https://t/{z}/{x}.png' }, 'OPS_TILES_URL is not'],
     ['a JWKS that is no URL', { AUTH_JWKS_URL: 'x' }, 'AUTH_JWKS_URL is not a https://'],
     ['production without APNs', { NODE_ENV: 'production' }, 'APNS_KEY_FILE or APNS_KEY, APNS_KEY'],
   ])('stops at %s with one line that names it and gives an example', (_what, change, message) => {
@@ -75,6 +93,27 @@ describe('readConfig', () => {
     const apns = { APNS_KEY: escaped, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };
     const { credentials } = readConfig({ ...base, ...apns }).apns;
     expect(credentials?.key).toBe(PEM);
+  });
+
+  it('reads what stands before the processes', () => {
+    const behind = {
+      TRUSTED_PROXIES: '127.0.0.1, 10.0.0.0/8,fd00::/8',
+      BASE_PATH: '/dispatch/eu/',
+      OPS_TILES_URL: 'https://tiles.example.com/{z}/{x}/{y}.png',
+    };
+    expect(readConfig({ ...base, ...behind })).toMatchObject({
+      trustedProxies: ['127.0.0.1', '10.0.0.0/8', 'fd00::/8'],
+      basePath: '/dispatch/eu',
+      opsTilesUrl: 'https://tiles.example.com/{z}/{x}/{y}.png',
+    });
+    expect(readConfig({ ...base, BASE_PATH: '/' }).basePath).toBe('');
+  });
+
+  it('a process that is told to stop goes on serving for 5 s in production', () => {
+    const apns = { APNS_KEY: PEM, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };
+    const production = { ...base, ...apns, NODE_ENV: 'production' };
+    expect(readConfig(production).shutdownDelayMs).toBe(5000);
+    expect(readConfig({ ...production, SHUTDOWN_DELAY_S: '0.5' }).shutdownDelayMs).toBe(500);
   });
 
   it('migrate needs the database alone, whatever HOST and PORT say', () => {

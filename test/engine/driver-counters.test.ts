@@ -51,19 +51,19 @@ describe('the counters of a driver', () => {
 
   it('count each job once, and against him only what reached him and expired', async () => {
     const won = await offered('socket');
-    expect(await t.engine.claim(won, 'dan')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(won, 'dan')).toMatchObject({ ok: true });
     const givenBack = await offered('sent');
-    expect(await t.engine.claim(givenBack, 'dan')).toMatchObject({ ok: true });
-    await t.engine.release(givenBack, 'dan', null);
+    expect(await t.engine.jobs.claim(givenBack, 'dan')).toMatchObject({ ok: true });
+    await t.engine.jobs.release(givenBack, 'dan', null);
     const declined = await offered('socket');
-    await t.engine.decline(declined, 'dan', null);
+    await t.engine.jobs.decline(declined, 'dan', null);
     const thoughtBetter = await offered('socket');
-    await t.engine.decline(thoughtBetter, 'dan', null);
-    expect(await t.engine.claim(thoughtBetter, 'dan')).toMatchObject({ ok: true });
+    await t.engine.jobs.decline(thoughtBetter, 'dan', null);
+    expect(await t.engine.jobs.claim(thoughtBetter, 'dan')).toMatchObject({ ok: true });
     const taken = await offered('socket');
-    expect(await t.engine.claim(taken, 'other')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(taken, 'other')).toMatchObject({ ok: true });
     const cancelled = await offered('sent');
-    await t.engine.cancel(cancelled, 'customer:c1', null);
+    await t.engine.jobs.cancel(cancelled, 'customer:c1', null);
     await offered('socket');
     const soon = Date.now() + LIFE_MS;
     const expiring = [
@@ -72,12 +72,17 @@ describe('the counters of a driver', () => {
       await offered('unknown', soon),
     ];
     const reserved = await offered('socket', soon);
-    expect(await t.engine.assign(reserved, 'other', 'operator:op')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.assign(reserved, 'other', 'operator:op')).toMatchObject({
+      ok: true,
+    });
     expiring.push(reserved);
     await until(() => Date.now() > soon);
     for (const id of expiring) {
       // Whoever asks for an expired job has its row say so.
-      expect(await t.engine.claim(id, 'other')).toMatchObject({ ok: false, code: 'job_expired' });
+      expect(await t.engine.jobs.claim(id, 'other')).toMatchObject({
+        ok: false,
+        code: 'job_expired',
+      });
     }
     await until(async () => (await counters()).ignored > 0);
 

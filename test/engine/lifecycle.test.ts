@@ -4,7 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Job } from '../../engine/domain/job.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
-import type { UserEvent } from '../../engine/projection/settler.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import { usersLog } from '../../engine/redis/keys.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -20,8 +20,8 @@ beforeAll(async () => {
 });
 
 const available = async (id: string): Promise<Job[]> => {
-  const driver = await t.engine.knowDriver(id);
-  return driver ? t.engine.available(driver) : [];
+  const driver = await t.engine.drivers.know(id);
+  return driver ? t.engine.jobs.available(driver) : [];
 };
 const sees = async (id: string, jobId: string) =>
   (await available(id)).some((job) => job.id === jobId);
@@ -75,28 +75,31 @@ describe('posting', () => {
 
 describe('claiming', () => {
   it('refuses nobody as not approved by what Redis says alone', async () => {
-    await t.engine.changeDriver('fresh', { name: 'F' });
+    await t.engine.drivers.change('fresh', { name: 'F' });
     const job = await t.post();
-    expect(await t.engine.claim(job.id, 'fresh')).toEqual({ ok: false, code: 'not_approved' });
+    expect(await t.engine.jobs.claim(job.id, 'fresh')).toEqual({ ok: false, code: 'not_approved' });
     await t.ctx.db.execute(sql`
       update drivers set approval_status = 'approved', rev = rev + 1, updated_at = now()
       where id = 'fresh'`);
-    expect(await t.engine.knowDriver('fresh')).toMatchObject({ approved: false });
-    expect(await t.engine.claim(job.id, 'fresh')).toMatchObject({ ok: true });
+    expect(await t.engine.drivers.know('fresh')).toMatchObject({ approved: false });
+    expect(await t.engine.jobs.claim(job.id, 'fresh')).toMatchObject({ ok: true });
   });
 
   it('lets one win, tells the others, and tells the customer', async () => {
     const job = await t.post();
     const [won, again] = [
-      await t.engine.claim(job.id, 'near'),
-      await t.engine.claim(job.id, 'near'),
+      await t.engine.jobs.claim(job.id, 'near'),
+      await t.engine.jobs.claim(job.id, 'near'),
     ];
     expect(won).toMatchObject({
       ok: true,
       job: { status: 'accepted', version: 2, driverId: 'near' },
     });
     expect(again).toMatchObject({ ok: true, job: { version: 2 } });
-    expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'already_accepted' });
+    expect(await t.engine.jobs.claim(job.id, 'far')).toEqual({
+      ok: false,
+      code: 'already_accepted',
+    });
     await until(async () => !(await sees('far', job.id)));
     expect(await told('c1', 'customer', job.id)).toEqual(['driver_assigned']);
     await until(() => t.notifications.length > 0);
@@ -104,8 +107,8 @@ describe('claiming', () => {
 
   it('is not refused to who is offline, out of range, of another type, or declined before', async () => {
     const job = await t.post({ truckType: 'van' });
-    await t.engine.decline(job.id, 'out', null);
-    expect(await t.engine.claim(job.id, 'out')).toMatchObject({ ok: true });
+    await t.engine.jobs.decline(job.id, 'out', null);
+    expect(await t.engine.jobs.claim(job.id, 'out')).toMatchObject({ ok: true });
   });
 
   it.each([
@@ -113,20 +116,26 @@ describe('claiming', () => {
     ['garbage', '../../etc'],
     ['nothing', ''],
   ])('refuses %s', async (_what, id) => {
-    expect(await t.engine.claim(id, 'near')).toEqual({ ok: false, code: 'job_not_found' });
+    expect(await t.engine.jobs.claim(id, 'near')).toEqual({ ok: false, code: 'job_not_found' });
   });
 
   it('says not_approved before it says anything about the job', async () => {
-    await t.engine.changeDriver('new', { name: 'New' });
-    expect(await t.engine.claim('nothing', 'new')).toEqual({ ok: false, code: 'not_approved' });
-    expect(await t.engine.claim('nothing', 'nobody')).toEqual({ ok: false, code: 'not_approved' });
+    await t.engine.drivers.change('new', { name: 'New' });
+    expect(await t.engine.jobs.claim('nothing', 'new')).toEqual({
+      ok: false,
+      code: 'not_approved',
+    });
+    expect(await t.engine.jobs.claim('nothing', 'nobody')).toEqual({
+      ok: false,
+      code: 'not_approved',
+    });
   });
 
   it('expires a job whose time ran out, whoever taps', async () => {
     const job = await t.post({ expiresAt: Date.now() + 30 });
     await new Promise((resolve) => setTimeout(resolve, 60));
-    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
-    expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'job_expired' });
+    expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
+    expect(await t.engine.jobs.claim(job.id, 'far')).toEqual({ ok: false, code: 'job_expired' });
     expect(await events(job.id)).toEqual(['job.posted', 'job.expired']);
     expect(await told('c1', 'customer', job.id)).toEqual(['job_expired']);
   });
@@ -135,29 +144,29 @@ describe('claiming', () => {
 describe('afterwards', () => {
   it('goes forward only, for its driver only', async () => {
     const job = await t.post();
-    await t.engine.claim(job.id, 'near');
-    expect(await t.engine.progress(job.id, 'far', 'arrived')).toMatchObject({
+    await t.engine.jobs.claim(job.id, 'near');
+    expect(await t.engine.jobs.progress(job.id, 'far', 'arrived')).toMatchObject({
       code: 'job_not_found',
     });
-    expect(await t.engine.progress(job.id, 'near', 'arrived')).toMatchObject({ ok: true });
-    expect(await t.engine.progress(job.id, 'near', 'en_route')).toMatchObject({
+    expect(await t.engine.jobs.progress(job.id, 'near', 'arrived')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.progress(job.id, 'near', 'en_route')).toMatchObject({
       code: 'invalid_transition',
     });
-    expect(await t.engine.progress(job.id, 'near', 'completed')).toMatchObject({ ok: true });
-    expect(await t.engine.progress(job.id, 'near', 'completed')).toMatchObject({
+    expect(await t.engine.jobs.progress(job.id, 'near', 'completed')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.progress(job.id, 'near', 'completed')).toMatchObject({
       code: 'invalid_transition',
     });
-    expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({
+    expect(await t.engine.jobs.cancel(job.id, 'customer:c1', null)).toMatchObject({
       code: 'job_completed',
     });
-    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ code: 'job_completed' });
+    expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({ code: 'job_completed' });
     expect(await told('c1', 'customer', job.id)).toEqual(['job_completed', 'driver_assigned']);
   });
 
   it('a release reopens the same job for everybody but him, in a new wave', async () => {
     const job = await t.post();
-    await t.engine.claim(job.id, 'near');
-    const released = await t.engine.release(job.id, 'near', 'flat tyre');
+    await t.engine.jobs.claim(job.id, 'near');
+    const released = await t.engine.jobs.release(job.id, 'near', 'flat tyre');
     expect(released).toMatchObject({
       ok: true,
       job: { id: job.id, status: 'pending', driverId: null, acceptedAt: null, version: 3, wave: 2 },
@@ -165,9 +174,12 @@ describe('afterwards', () => {
     expect(await sees('near', job.id)).toBe(false);
     expect(await sees('far', job.id)).toBe(true);
     expect((await candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
-    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'released' });
+    expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'released' });
     expect(await told('c1', 'customer', job.id)).toEqual(['job_released', 'driver_assigned']);
-    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true, job: { version: 4 } });
+    expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({
+      ok: true,
+      job: { version: 4 },
+    });
   });
 
   it('a release answers without waiting for its dispatch', async () => {
@@ -178,19 +190,20 @@ describe('afterwards', () => {
     }));
     await own.driver('d1');
     const job = await own.post();
-    await own.engine.claim(job.id, 'd1');
-    expect(await own.engine.release(job.id, 'd1', null)).toMatchObject({ ok: true });
+    await own.engine.jobs.claim(job.id, 'd1');
+    expect(await own.engine.jobs.release(job.id, 'd1', null)).toMatchObject({ ok: true });
     dispatch.resolve(true);
   });
 
   it('who reports how far he is before anybody was told that he comes has both told', async () => {
     const job = await t.post();
-    await t.engine.claim(job.id, 'near');
+    await t.engine.jobs.claim(job.id, 'near');
     await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
     await t.ctx.db.execute(sql`update jobs set settled_version = 1 where id = ${job.id}`);
     const heard = t.notifications.length;
     const [before] = await t.ctx.redis.xrevrange(usersLog.log, '+', '-', 'COUNT', 1);
-    await t.engine.progress(job.id, 'near', 'en_route');
+    await t.engine.jobs.progress(job.id, 'near', 'en_route');
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 3);
     const entries = await t.ctx.redis.xrange(usersLog.log, `(${before?.[0]}`, '+');
     const frames = entries.map(([, fields]) => JSON.parse(fields[3] ?? '') as UserEvent);
     expect(frames.filter(({ app }) => app === 'customer').map(({ event }) => event)).toEqual([
@@ -199,62 +212,65 @@ describe('afterwards', () => {
       'notification',
     ]);
     expect(t.notifications.length).toBe(heard + 1);
-    expect(await findJob(t.ctx.db, job.id)).toMatchObject({ version: 3, settledVersion: 3 });
-    await t.engine.progress(job.id, 'near', 'arrived');
+    await t.engine.jobs.progress(job.id, 'near', 'arrived');
+    await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 4);
     expect(t.notifications.length).toBe(heard + 1);
   });
 
   it('a decline hides the job for good, and only from him', async () => {
     const job = await t.post();
-    expect(await t.engine.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
+    expect(await t.engine.jobs.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
     expect(await sees('near', job.id)).toBe(false);
     expect(await sees('far', job.id)).toBe(true);
-    expect(await t.engine.decline('nothing', 'near', null)).toEqual({ ok: false });
+    expect(await t.engine.jobs.decline('nothing', 'near', null)).toEqual({
+      ok: false,
+      code: 'job_not_found',
+    });
   });
 
   it('confirm keeps it claimable; cancel ends it and tells its driver', async () => {
     const job = await t.post();
-    expect(await t.engine.confirm(job.id, 'operator:o')).toMatchObject({
+    expect(await t.engine.jobs.confirm(job.id, 'operator:o')).toMatchObject({
       job: { status: 'confirmed' },
     });
-    expect(await t.engine.claim(job.id, 'near')).toMatchObject({ ok: true });
-    expect(await t.engine.confirm(job.id, 'operator:o')).toMatchObject({
+    expect(await t.engine.jobs.claim(job.id, 'near')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.confirm(job.id, 'operator:o')).toMatchObject({
       code: 'already_accepted',
     });
-    expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({
+    expect(await t.engine.jobs.cancel(job.id, 'customer:c1', null)).toMatchObject({
       job: { status: 'cancelled' },
     });
     expect(await told('near', 'driver', job.id)).toEqual(['job_cancelled']);
-    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_cancelled' });
-    expect(await t.engine.cancel(job.id, 'customer:c1', null)).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_cancelled' });
+    expect(await t.engine.jobs.cancel(job.id, 'customer:c1', null)).toMatchObject({ ok: true });
   });
 
   it('whom an operator assigns the job has it offered again, though he gave it back', async () => {
     const job = await t.post();
-    await t.engine.claim(job.id, 'near');
-    await t.engine.release(job.id, 'near', null);
-    expect(await t.engine.assign(job.id, 'near', 'operator:o')).toMatchObject({ ok: true });
+    await t.engine.jobs.claim(job.id, 'near');
+    await t.engine.jobs.release(job.id, 'near', null);
+    expect(await t.engine.jobs.assign(job.id, 'near', 'operator:o')).toMatchObject({ ok: true });
     expect(await sees('near', job.id)).toBe(true);
     expect(await sees('far', job.id)).toBe(false);
-    expect(await t.engine.claim(job.id, 'near')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'near')).toMatchObject({ ok: true });
   });
 
   it('an assigned job is for one driver; his decline reopens it', async () => {
     const job = await t.post();
-    expect(await t.engine.assign(job.id, 'nobody', 'operator:o')).toMatchObject({
+    expect(await t.engine.jobs.assign(job.id, 'nobody', 'operator:o')).toMatchObject({
       code: 'driver_not_found',
     });
-    await t.engine.assign(job.id, 'near', 'operator:o');
+    await t.engine.jobs.assign(job.id, 'near', 'operator:o');
     expect(await sees('far', job.id)).toBe(false);
-    expect(await t.engine.claim(job.id, 'far')).toEqual({ ok: false, code: 'reserved' });
-    await t.engine.decline(job.id, 'near', null);
+    expect(await t.engine.jobs.claim(job.id, 'far')).toEqual({ ok: false, code: 'reserved' });
+    await t.engine.jobs.decline(job.id, 'near', null);
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({
       status: 'pending',
       version: 3,
       wave: 2,
     });
     expect((await candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
-    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({ ok: true });
     expect(await events(job.id)).toEqual([
       'job.posted',
       'job.assigned',
@@ -267,8 +283,8 @@ describe('afterwards', () => {
     const jobs = await Promise.all(Array.from({ length: 20 }, () => t.post()));
     for (const job of jobs) {
       const [claim] = await Promise.all([
-        t.engine.claim(job.id, 'near'),
-        t.engine.cancel(job.id, 'customer:c1', null),
+        t.engine.jobs.claim(job.id, 'near'),
+        t.engine.jobs.cancel(job.id, 'customer:c1', null),
       ]);
       const types = await events(job.id);
       expect(types.at(-1)).toBe('job.cancelled');
@@ -281,15 +297,18 @@ describe('a Redis that lost everything', () => {
   it('is filled again from Postgres, declines included', async () => {
     const job = await t.post();
     const taken = await t.post();
-    await t.engine.claim(taken.id, 'near');
-    await t.engine.decline(job.id, 'van', null);
+    await t.engine.jobs.claim(taken.id, 'near');
+    await t.engine.jobs.decline(job.id, 'van', null);
     await t.ctx.redis.flushall();
     await t.driver('near', HERE);
     await t.driver('van', HERE, 'van');
     expect(await sees('near', job.id)).toBe(true);
     expect(await sees('near', taken.id)).toBe(false);
     expect(await sees('van', job.id)).toBe(false);
-    expect(await t.engine.claim(taken.id, 'far')).toEqual({ ok: false, code: 'already_accepted' });
-    expect(await t.engine.claim(job.id, 'far')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(taken.id, 'far')).toEqual({
+      ok: false,
+      code: 'already_accepted',
+    });
+    expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({ ok: true });
   });
 });

@@ -3,11 +3,11 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type PushTasks, TryAgainError } from '../../engine/context.ts';
-import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { settleJob, type UserEvent } from '../../engine/projection/settler.ts';
+import type { UserEvent } from '../../engine/projection/tell.ts';
 import { usersLog } from '../../engine/redis/keys.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { settleNow, startMaintenance } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 
 let t: TestEngine;
@@ -23,16 +23,19 @@ describe('a Redis that freezes in the middle of a claim', () => {
     const job = await t.post();
     process.kill(t.redis.pid, 'SIGSTOP');
     try {
-      expect(await t.engine.claim(job.id, 'a')).toMatchObject({ ok: false, code: 'try_again' });
+      expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({
+        ok: false,
+        code: 'try_again',
+      });
     } finally {
       process.kill(t.redis.pid, 'SIGCONT');
     }
     const won = await until(async () => {
-      const result = await t.engine.claim(job.id, 'b');
+      const result = await t.engine.jobs.claim(job.id, 'b');
       return result.ok && result;
     });
     expect(won.job.driverId).toBe('b');
-    expect(await t.engine.claim(job.id, 'a')).toEqual({ ok: false, code: 'already_accepted' });
+    expect(await t.engine.jobs.claim(job.id, 'a')).toEqual({ ok: false, code: 'already_accepted' });
   });
 });
 
@@ -42,17 +45,17 @@ describe('a Redis that freezes for longer than a lease', () => {
     await short.driver('a');
     await short.driver('b');
     // From here on Redis knows the script.
-    expect(await short.engine.claim((await short.post()).id, 'a')).toMatchObject({ ok: true });
+    expect(await short.engine.jobs.claim((await short.post()).id, 'a')).toMatchObject({ ok: true });
     const job = await short.post();
     process.kill(short.redis.pid, 'SIGSTOP');
     try {
-      expect(await short.engine.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
+      expect(await short.engine.jobs.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
       await sleep(2000);
     } finally {
       process.kill(short.redis.pid, 'SIGCONT');
     }
-    // No reconciler is there to end the lease.
-    await until(async () => (await short.engine.claim(job.id, 'b')).ok);
+    // No maintenance is there to end the lease.
+    await until(async () => (await short.engine.jobs.claim(job.id, 'b')).ok);
   });
 });
 
@@ -60,25 +63,25 @@ describe('a Redis that is gone', () => {
   it('keeps posts, which are offered when it is back, and takes no claim', async () => {
     await t.redis.kill();
     const job = await t.post();
-    expect(await t.engine.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
+    expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
     const repaired = await repairedInOneTick(job.id);
     expect(repaired).not.toContain('wave_dispatched');
     await t.restartRedis();
     await until(async () => {
-      const driver = await t.engine.knowDriver('a');
-      return driver !== null && (await t.engine.claim(job.id, 'a')).ok;
+      const driver = await t.engine.drivers.know('a');
+      return driver !== null && (await t.engine.jobs.claim(job.id, 'a')).ok;
     });
   });
 
   it('offers no job again that was taken before, whoever still holds its first row', async () => {
     const job = await t.post();
-    expect(await t.engine.claim(job.id, 'a')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({ ok: true });
     await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
     await t.redis.kill();
     await t.restartRedis();
     await until(() => t.ctx.redis.status === 'ready');
     expect(await offered()).not.toContain(job.id);
-    await settleJob(t.ctx, job);
+    await settleNow(t.ctx, job);
     expect(await offered()).not.toContain(job.id);
   });
 
@@ -94,17 +97,17 @@ describe('a Redis that is gone', () => {
 describe('a job that is given back while Redis is frozen', () => {
   it('is given back once Redis knows, and nobody is refused it then', async () => {
     const job = await t.post();
-    expect(await t.engine.claim(job.id, 'a')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({ ok: true });
     await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
     process.kill(t.redis.pid, 'SIGSTOP');
     try {
-      await expect(t.engine.release(job.id, 'a', null)).rejects.toThrow(TryAgainError);
+      await expect(t.engine.jobs.release(job.id, 'a', null)).rejects.toThrow(TryAgainError);
     } finally {
       process.kill(t.redis.pid, 'SIGCONT');
     }
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending' });
-    await until(async () => (await t.engine.release(job.id, 'a', null)).ok);
-    expect(await t.engine.claim(job.id, 'b')).toMatchObject({ ok: true });
+    await until(async () => (await t.engine.jobs.release(job.id, 'a', null)).ok);
+    expect(await t.engine.jobs.claim(job.id, 'b')).toMatchObject({ ok: true });
   });
 });
 
@@ -132,17 +135,19 @@ describe('a push queue that takes nothing', () => {
 
   it('holds up nobody who opens a job again: Redis knows, so another may take it', async () => {
     const [held, reserved] = [await own.post(), await own.post()];
-    expect(await own.engine.claim(held.id, 'a')).toMatchObject({ ok: true });
-    expect(await own.engine.assign(reserved.id, 'a', 'operator:o')).toMatchObject({ ok: true });
+    expect(await own.engine.jobs.claim(held.id, 'a')).toMatchObject({ ok: true });
+    expect(await own.engine.jobs.assign(reserved.id, 'a', 'operator:o')).toMatchObject({
+      ok: true,
+    });
     away = true;
     try {
-      expect(await own.engine.release(held.id, 'a', null)).toMatchObject({ ok: true });
-      expect(await own.engine.release(held.id, 'a', null)).toMatchObject({ ok: true });
-      expect(await own.engine.decline(reserved.id, 'a', null)).toEqual({ ok: true });
+      expect(await own.engine.jobs.release(held.id, 'a', null)).toMatchObject({ ok: true });
+      expect(await own.engine.jobs.release(held.id, 'a', null)).toMatchObject({ ok: true });
+      expect(await own.engine.jobs.decline(reserved.id, 'a', null)).toEqual({ ok: true });
       const row = await findJob(own.ctx.db, held.id);
       expect(row?.settledVersion).toBeLessThan(row?.version ?? 0);
       for (const { id } of [held, reserved]) {
-        expect(await own.engine.claim(id, 'b')).toMatchObject({ ok: true });
+        expect(await own.engine.jobs.claim(id, 'b')).toMatchObject({ ok: true });
       }
     } finally {
       away = false;
@@ -151,17 +156,17 @@ describe('a push queue that takes nothing', () => {
 
   it('has people told of the change at once, and shown its notification once', async () => {
     const { id } = await own.post();
-    expect(await own.engine.claim(id, 'a')).toMatchObject({ ok: true });
+    expect(await own.engine.jobs.claim(id, 'a')).toMatchObject({ ok: true });
     const settledAt = (version: number) =>
       until(async () => (await findJob(own.ctx.db, id))?.settledVersion === version);
     await settledAt(2);
     const before = (await told(id)).length;
     away = true;
     try {
-      expect(await own.engine.release(id, 'a', null)).toMatchObject({ ok: true });
+      expect(await own.engine.jobs.release(id, 'a', null)).toMatchObject({ ok: true });
       const row = await findJob(own.ctx.db, id);
       if (!row) throw new Error('no such job');
-      for (let i = 0; i < 3; i++) await expect(settleJob(own.ctx, row)).rejects.toThrow();
+      for (let i = 0; i < 3; i++) await expect(settleNow(own.ctx, row)).rejects.toThrow();
       const news = (await told(id)).slice(before);
       expect(news.map(({ event }) => event)).toContain('job:status');
       expect(news.map(({ event }) => event)).not.toContain('notification');
@@ -177,34 +182,34 @@ describe('a push queue that takes nothing', () => {
 describe('a decline without Redis', () => {
   it('opens the job that was reserved for him, and is known when Redis is back', async () => {
     const job = await t.post();
-    expect(await t.engine.assign(job.id, 'a', 'operator:o')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.assign(job.id, 'a', 'operator:o')).toMatchObject({ ok: true });
     await t.redis.kill();
-    await expect(t.engine.decline(job.id, 'a', null)).rejects.toThrow(TryAgainError);
+    await expect(t.engine.jobs.decline(job.id, 'a', null)).rejects.toThrow(TryAgainError);
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending', driverId: null });
     await t.restartRedis();
     await until(async () => (await offered()).includes(job.id));
-    const a = await t.engine.knowDriver('a');
-    expect(a && (await t.engine.available(a)).map(({ id }) => id)).not.toContain(job.id);
+    const a = await t.engine.drivers.know('a');
+    expect(a && (await t.engine.jobs.available(a)).map(({ id }) => id)).not.toContain(job.id);
   });
 });
 
 /** The jobs that b sees. */
 async function offered(): Promise<string[]> {
-  const driver = await t.engine.knowDriver('b');
-  return driver ? (await t.engine.available(driver)).map(({ id }) => id) : [];
+  const driver = await t.engine.drivers.know('b');
+  return driver ? (await t.engine.jobs.available(driver)).map(({ id }) => id) : [];
 }
 
-/** What one round of the reconciler counts as repaired, with a job whose wave is overdue. */
+/** What one round of the maintenance counts as repaired, with a job whose wave is overdue. */
 async function repairedInOneTick(jobId: string): Promise<string[]> {
   await t.ctx.db.execute(sql`
     update job_waves set opened_at = now() - interval '1 minute' where job_id = ${jobId}`);
   const kinds: string[] = [];
   const metrics = { ...t.ctx.metrics, reconciled: (kind: string) => kinds.push(kind) };
-  const reconciler = startReconciler({ ...t.ctx, metrics });
+  const maintenance = startMaintenance(t, { ...t.ctx, metrics });
   try {
-    await reconciler.tick();
+    await maintenance.tick();
   } finally {
-    await reconciler.close();
+    await maintenance.close();
   }
   return kinds;
 }

@@ -2,9 +2,10 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { beforeAll, expect, it } from 'vitest';
 import { type EngineContext, TryAgainError } from '../../engine/context.ts';
+import { createDrivers } from '../../engine/drivers/drivers.ts';
 import { connectPg } from '../../engine/pg/client.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
-import { ensureDrivers, putRow, rebuildZone } from '../../engine/projection/zones.ts';
+import { createProjection } from '../../engine/projection/projection.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { startHoldingProxy } from '../race/support/holding-proxy.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -37,7 +38,7 @@ it('a zone of thousands of jobs is read in parts, each of which has its own dead
     const jobs = rows.filter((row) => row.address !== undefined);
     largest = Math.max(largest, jobs.length);
   });
-  await rebuildZone(ctx, zone);
+  await createProjection(ctx).rebuild(zone);
   expect((await readOpenJobs(t.ctx.redis, zone))?.jobs).toHaveLength(1 + COPIES);
   expect(largest).toBeGreaterThan(0);
   expect(largest).toBeLessThanOrEqual(COPIES / 2);
@@ -50,15 +51,17 @@ it('a Postgres that owes an answer is waited for no longer than for a page', asy
   cleanups.push(() => pg.close());
   await t.driver('d1');
   const { id, zone } = await t.post();
-  await t.engine.confirm(id, 'operator:o');
+  await t.engine.jobs.confirm(id, 'operator:o');
   const row = await findJob(pg.db, id);
   if (!row) throw new Error('no such job');
   await t.ctx.redis.flushall();
   proxy.hold('answers');
   const ctx = { ...t.ctx, db: pg.db };
+  const projection = createProjection(ctx);
+  const drivers = createDrivers({ ...ctx, elapsed: () => performance.now(), onTracked: () => {} });
   try {
     await Promise.all(
-      [ensureDrivers(ctx), putRow(ctx, row), rebuildZone(ctx, zone)].map((filled) =>
+      [drivers.ensure(), projection.put(row), projection.rebuild(zone)].map((filled) =>
         expect(filled).rejects.toThrow(TryAgainError),
       ),
     );

@@ -1,9 +1,8 @@
-/** What the reconciler finds and repairs, and that only one reconciles at a time. */
+/** What the maintenance finds and repairs, and that only one reconciles at a time. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { type Reconciler, startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { forgetIdempotencyKeys } from '../../engine/pg/idempotency.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { takeLease } from '../../engine/pg/leases.ts';
@@ -11,10 +10,11 @@ import { takeUndone } from '../../engine/pg/notifications.ts';
 import { listUndispatched } from '../../engine/pg/waves.ts';
 import { claimJob } from '../../engine/redis/job-scripts.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { startMaintenance, type TestMaintenance } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 
 let t: TestEngine;
-let reconciler: Reconciler;
+let maintenance: TestMaintenance;
 
 beforeAll(async () => {
   t = await startTestEngine({
@@ -26,13 +26,13 @@ beforeAll(async () => {
   });
   await t.driver('near', HERE);
   await t.driver('far', northOf(20));
-  reconciler = startReconciler(t.ctx);
-  return () => reconciler.close();
+  maintenance = startMaintenance(t);
+  return () => maintenance.close();
 });
 
 const sees = async (id: string, jobId: string) => {
-  const driver = await t.engine.knowDriver(id);
-  const jobs = driver ? await t.engine.available(driver) : [];
+  const driver = await t.engine.drivers.know(id);
+  const jobs = driver ? await t.engine.jobs.available(driver) : [];
   return jobs.some((job) => job.id === jobId);
 };
 
@@ -48,7 +48,9 @@ describe('the reconciler', () => {
 
   it('opens no wave of a reserved job, whose driver sees it in the widest radius at once', async () => {
     const reserved = await t.post();
-    expect(await t.engine.assign(reserved.id, 'far', 'operator:o')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.assign(reserved.id, 'far', 'operator:o')).toMatchObject({
+      ok: true,
+    });
     expect(await sees('far', reserved.id)).toBe(true);
     const later = await t.post();
     await until(async () => (await findJob(t.ctx.db, later.id))?.wave === 2);
@@ -57,7 +59,8 @@ describe('the reconciler', () => {
 
   it('dispatches no wave of a reserved job', async () => {
     const [reserved, open] = [await t.post(), await t.post()];
-    await t.engine.assign(reserved.id, 'far', 'operator:o');
+    await t.engine.jobs.assign(reserved.id, 'far', 'operator:o');
+    await until(() => [reserved, open].every(({ id }) => t.waves.some((w) => w.jobId === id)));
     const ids = async () => (await listUndispatched(t.ctx.db, 0, 100)).map((w) => w.jobId);
     await t.ctx.db.execute(sql`
       update job_waves set dispatched_at = null where job_id in (${reserved.id}, ${open.id})`);
@@ -69,7 +72,7 @@ describe('the reconciler', () => {
   it('expires a job that nobody took, also when nobody asks', async () => {
     const job = await t.post({ expiresAt: Date.now() + 300 });
     await until(async () => (await findJob(t.ctx.db, job.id))?.status === 'expired');
-    expect(await t.engine.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
+    expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
   });
 
   it('settles what a process left unsettled when it died', async () => {
@@ -91,9 +94,9 @@ describe('the reconciler', () => {
     expect(await claimJob(t.ctx.redis, { ...attempt, leaseMs: 200 })).toMatchObject({
       kind: 'granted',
     });
-    expect(await t.engine.claim(job.id, 'near')).toMatchObject({ code: 'try_again' });
+    expect(await t.engine.jobs.claim(job.id, 'near')).toMatchObject({ code: 'try_again' });
     const won = await until(async () => {
-      const result = await t.engine.claim(job.id, 'near');
+      const result = await t.engine.jobs.claim(job.id, 'near');
       return result.ok && result;
     });
     // Fenced: what the dead one may still commit would find another version.
@@ -117,7 +120,7 @@ describe('the reconciler', () => {
   it('hands notices over in turns: those that cannot be delivered hide no others', async () => {
     for (let i = 0; i < 3; i++) {
       const job = await t.post({ customerId: `waiting-${i}` });
-      await t.engine.claim(job.id, 'near');
+      await t.engine.jobs.claim(job.id, 'near');
     }
     await t.ctx.db.execute(sql`update notifications set enqueued_at = now() - interval '1 hour'`);
     const taken: string[] = [];
@@ -134,7 +137,7 @@ describe('the reconciler', () => {
     await t.ctx.db.execute(sql`
       update drivers set online = false, rev = rev + 1,
         updated_at = now() - interval '10 seconds' where id = 'far'`);
-    await until(async () => (await t.engine.knowDriver('far'))?.online === false);
+    await until(async () => (await t.engine.drivers.know('far'))?.online === false);
   });
 
   it('ends a claim that Redis holds in a zone without open jobs', async () => {
@@ -144,7 +147,10 @@ describe('the reconciler', () => {
     await t.ctx.db.execute(sql`
       update jobs set status = 'cancelled', version = version + 1, settled_version = version + 1
       where status in ('pending', 'confirmed', 'assigned')`);
-    await until(async () => !(await sees('near', job.id)));
+    await until(async () => {
+      await maintenance.tick();
+      return !(await sees('near', job.id));
+    });
   });
 
   it('forgets idempotency keys after a day, and no younger ones', async () => {
@@ -160,7 +166,7 @@ describe('the reconciler', () => {
   });
 
   it('is one at a time: the lease is renewed by its holder and taken over when he is gone', async () => {
-    await reconciler.close();
+    await maintenance.close();
     const [a, b] = [randomUUID(), randomUUID()];
     expect(await takeLease(t.ctx.db, 'test', a, 300)).toBe(true);
     expect(await takeLease(t.ctx.db, 'test', b, 300)).toBe(false);

@@ -5,12 +5,11 @@
  */
 import { randomUUID } from 'node:crypto';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startReconciler } from '../../engine/maintenance/reconcile.ts';
-import { commitClaims } from '../../engine/pg/claims.ts';
-import { settleJob } from '../../engine/projection/settler.ts';
+import { commitClaims } from '../../engine/jobs/claim/commit.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
 import { claimJob as askGate, unclaimJob } from '../../engine/redis/job-scripts.ts';
 import { cleanups } from '../support/engine.ts';
+import { settleNow, startMaintenance } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';
 import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
@@ -57,7 +56,7 @@ const musterSteps: Steps = {
   async finish({ job, driver, version }) {
     const intent = { jobId: job, driverId: driver, version };
     const [row] = await commitClaims(muster.t.ctx.db, [intent], { wait: true, maxActiveJobs: 0 });
-    if (row) await settleJob(muster.t.ctx, row);
+    if (row) await settleNow(muster.t.ctx, row);
     return row !== undefined;
   },
   async giveUp({ job, token }) {
@@ -66,14 +65,14 @@ const musterSteps: Steps = {
   },
 };
 
-/** The reconciler of another process finds that a lease is over, and fences. */
+/** The maintenance of another process finds that a lease is over, and fences. */
 async function leaseEnds(races: Races, job: string, version: number): Promise<void> {
-  const reconciler = startReconciler(races.other.ctx);
+  const maintenance = startMaintenance(races.t, races.other.ctx);
   await until(async () => {
-    await reconciler.tick();
+    await maintenance.tick();
     return (await races.row(job)).version > version;
   });
-  await reconciler.close();
+  await maintenance.close();
   await races.settled(job);
 }
 
@@ -130,9 +129,9 @@ describe('lock outlived by its owner', () => {
     expect(await decided(frozen, await muster.post(), 'd1')).toBe(true);
     const job = await muster.post();
     proxy.hold('requests');
-    expect(await frozen.claim(job, 'd1')).toMatchObject({ code: 'try_again' });
+    expect(await frozen.jobs.claim(job, 'd1')).toMatchObject({ code: 'try_again' });
     // Its lease may be over; until the fence says so nobody gets in beside it.
-    expect(await muster.other.claim(job, 'd2')).toMatchObject({ code: 'try_again' });
+    expect(await muster.other.jobs.claim(job, 'd2')).toMatchObject({ code: 'try_again' });
     const { version } = await muster.row(job);
     await leaseEnds(muster, job, version);
     expect(await decided(muster.other, job, 'd2')).toBe(true);

@@ -7,8 +7,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withDeadline } from '../../engine/context.ts';
-import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { cleanups } from '../support/engine.ts';
+import { startMaintenance } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';
 import { decided, engineVia, type Races, startRaces } from './support/muster.ts';
@@ -81,19 +81,19 @@ describe('one driver, two jobs at once', () => {
     expect(await decided(limit.other, job, 'freed')).toBe(true);
     await limit.settled(job);
     proxy.hold('requests', 'update drivers set rev');
-    const cancelled = dying.cancel(job, 'customer:c1', null).catch(() => null);
+    const cancelled = dying.jobs.cancel(job, 'customer:c1', null).catch(() => null);
     await until(() => proxy.holding);
     proxy.cut();
     await cancelled;
     expect(await limit.cancel(job)).toBe(true);
     const next = await limit.post();
-    const reconciler = startReconciler(limit.other.ctx);
+    const maintenance = startMaintenance(limit.t, limit.other.ctx);
     await until(async () => {
-      await reconciler.tick();
-      const driver = await limit.other.knowDriver('freed');
-      return driver && (await limit.other.available(driver)).some(({ id }) => id === next);
+      await maintenance.tick();
+      const driver = await limit.other.drivers.know('freed');
+      return driver && (await limit.other.jobs.available(driver)).some(({ id }) => id === next);
     });
-    await reconciler.close();
+    await maintenance.close();
     expect(await decided(limit.other, next, 'freed')).toBe(true);
   });
 
@@ -154,7 +154,7 @@ describe('one locked row stalls all claims', () => {
     return found.list;
   }
   const once = (races: Races) => async (job: string, driver: string) =>
-    (await races.t.engine.claim(job, driver)).ok;
+    (await races.t.engine.jobs.claim(job, driver)).ok;
 
   it('Muster: locked jobs and locked drivers are waited for apart', async () => {
     expect(await scenario(muster, 'jobs', once(muster))).toEqual([]);
@@ -168,12 +168,12 @@ describe('one locked row stalls all claims', () => {
     let locked = true;
     const eager = jobs.flatMap((id) =>
       ['d1', 'd2'].map(async (driver) => {
-        while (locked) await t.engine.claim(id, driver);
+        while (locked) await t.engine.jobs.claim(id, driver);
       }),
     );
     const answers = [];
     for (let n = 0; n < 25; n++) {
-      answers.push(await t.engine.claim(await muster.post(), 'd3'));
+      answers.push(await t.engine.jobs.claim(await muster.post(), 'd3'));
       await sleep(100);
     }
     locked = false;

@@ -26,7 +26,7 @@ describe(`${DRIVERS} drivers, ${JOBS} jobs, two engines`, () => {
         Array.from({ length: DRIVERS }, async (_, i) => {
           const engine = i % 2 ? t.engine : other;
           for (;;) {
-            const result = await engine.claim(job.id, `d${i}`);
+            const result = await engine.jobs.claim(job.id, `d${i}`);
             if (result.ok) winners.set(job.id, [...(winners.get(job.id) ?? []), `d${i}`]);
             else refusals.set(result.code, (refusals.get(result.code) ?? 0) + 1);
             if (result.ok || result.code !== 'try_again') return;
@@ -49,7 +49,9 @@ describe(`${DRIVERS} drivers, ${JOBS} jobs, two engines`, () => {
     await limited.driver('greedy');
     await limited.driver('second');
     const jobs = await Promise.all(Array.from({ length: 10 }, () => limited.post()));
-    const results = await Promise.all(jobs.map((job) => limited.engine.claim(job.id, 'greedy')));
+    const results = await Promise.all(
+      jobs.map((job) => limited.engine.jobs.claim(job.id, 'greedy')),
+    );
     expect(results.filter((r) => r.ok)).toHaveLength(2);
     for (const r of results) if (!r.ok) expect(['driver_busy', 'try_again']).toContain(r.code);
     const sql = postgres(limited.databaseUrl, { max: 1 });

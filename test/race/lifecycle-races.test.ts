@@ -114,7 +114,10 @@ describe('timeout against accept', () => {
   }
 
   it('Muster: exactly one of the two happens', async () => {
-    expect(await scenario(expiring, 14)).toEqual([]);
+    // On a busy machine a short time is over before the first tap: then the job gets more of it.
+    for (; outcomes.size < 2 && expiring.expiryMs < 5000; expiring.expiryMs *= 2) {
+      expect(await scenario(expiring, 14)).toEqual([]);
+    }
     expect(outcomes.size).toBe(2);
   });
   it('a naive version fails it', async () => {
@@ -230,7 +233,7 @@ describe('assign against decline', () => {
     const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
     const found = await scenario(muster, async (job, meanwhile) => {
       proxy.hold('answers', ROWS_READ);
-      const declined = slow.decline(job, 'd1', null);
+      const declined = slow.jobs.decline(job, 'd1', null);
       await until(() => proxy.holding);
       await meanwhile();
       proxy.release();

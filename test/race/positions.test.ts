@@ -4,10 +4,10 @@
  */
 import { beforeAll, describe, expect, it } from 'vitest';
 import { distanceKm, type Position } from '../../engine/domain/distance.ts';
-import { zoneOf } from '../../engine/domain/zones.ts';
+import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import { findDriver, saveLastSeen } from '../../engine/pg/drivers.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
-import { driversLog } from '../../engine/redis/keys.ts';
+import { driversLog, keys } from '../../engine/redis/keys.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { HERE, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
@@ -20,6 +20,8 @@ interface Index {
   /** Takes a fix as the gateway does: it may wait for others; resolves when it is written. */
   fix(driver: string, at: Position, when: number): Promise<void>;
   leave(driver: string): Promise<void>;
+  /** Nothing was heard of them for so long. */
+  silence(drivers: readonly string[], ms: number): Promise<void>;
   /** At most five drivers for a job there, nearest first. */
   nearest(at: Position): Promise<string[]>;
 }
@@ -30,31 +32,39 @@ const STALE_MS = 120_000;
 const kmNorth = (from: Position, km: number) => ({ lat: from.lat + km / 111.226, lng: from.lng });
 /** Two places in neighbouring zones, out of each other's reach. */
 const { south: SOUTH, north: NORTH } = besideTheBorder();
+const ZONES = [SOUTH, NORTH].map(zoneOf);
 
 let t: TestEngine;
-let clockAheadMs = 0;
-const now = () => Date.now() + clockAheadMs;
+const now = Date.now;
 beforeAll(async () => {
   const waves = [{ radiusKm: RADIUS_KM, waitS: undefined }];
-  t = await startTestEngine(
-    { radiusKm: RADIUS_KM, waves, pushMaxCandidates: LIMIT, driverStaleMs: STALE_MS },
-    now,
-  );
+  t = await startTestEngine({
+    radiusKm: RADIUS_KM,
+    waves,
+    pushMaxCandidates: LIMIT,
+    driverStaleMs: STALE_MS,
+  });
 });
 
 const muster: Index = {
   async enter(driver, at, when) {
-    await t.engine.changeDriver(driver, { approvalStatus: 'approved' });
-    await t.engine.setAvailability(driver, true);
+    await t.engine.drivers.change(driver, { approvalStatus: 'approved' });
+    await t.engine.drivers.setAvailability(driver, true);
     await muster.fix(driver, at, when);
   },
   async fix(driver, at, when) {
-    const known = await t.engine.knowDriver(driver);
+    const known = await t.engine.drivers.know(driver);
     if (!known) throw new Error(`driver ${driver} is not known`);
-    await t.engine.tracker.add(known, { ...at, at: when, heading: null });
+    await t.engine.drivers.track(known, { ...at, at: when, heading: null });
   },
   async leave(driver) {
-    await t.engine.setAvailability(driver, false);
+    await t.engine.drivers.setAvailability(driver, false);
+  },
+  async silence(drivers, ms) {
+    for (const zone of [WORLD, ...ZONES]) {
+      const heardAt = drivers.flatMap((id) => [now() - ms, id]);
+      await t.ctx.redis.zadd(keys.seen(zone), 'XX', ...heardAt);
+    }
   },
   nearest: (at) => chosenFor(at, null),
 };
@@ -90,11 +100,11 @@ describe('late location after offline', () => {
   it('Muster: nor does it with what another process knew of him before', async () => {
     const other = await t.another();
     await muster.enter('known', SOUTH, now());
-    const before = await other.knowDriver('known');
+    const before = await other.drivers.know('known');
     if (!before) throw new Error('not known');
     await muster.leave('known');
     for (const at of [SOUTH, NORTH]) {
-      await other.tracker.add(before, { ...at, at: now(), heading: null });
+      await other.drivers.track(before, { ...at, at: now(), heading: null });
       expect(await muster.nearest(at)).not.toContain('known');
     }
   });
@@ -102,20 +112,20 @@ describe('late location after offline', () => {
   it('Muster: nor when Redis has forgotten him', async () => {
     const other = await t.another();
     await muster.enter('forgotten', SOUTH, now());
-    const before = await other.knowDriver('forgotten');
+    const before = await other.drivers.know('forgotten');
     if (!before) throw new Error('not known');
     await muster.leave('forgotten');
     await t.ctx.redis.flushall();
-    await other.tracker.add(before, { ...SOUTH, at: now(), heading: null });
+    await other.drivers.track(before, { ...SOUTH, at: now(), heading: null });
     expect(await muster.nearest(SOUTH)).not.toContain('forgotten');
   });
 
   it('Muster: nor into the index of a truck that he does not drive any more', async () => {
     await t.driver('trucker', SOUTH, 'van');
-    const before = await t.engine.knowDriver('trucker');
+    const before = await t.engine.drivers.know('trucker');
     if (!before) throw new Error('not known');
-    await t.engine.changeDriver('trucker', { truckType: 'flatbed' });
-    await t.engine.tracker.add(before, { ...kmNorth(SOUTH, 1), at: now() + 1, heading: null });
+    await t.engine.drivers.change('trucker', { truckType: 'flatbed' });
+    await t.engine.drivers.track(before, { ...kmNorth(SOUTH, 1), at: now() + 1, heading: null });
     expect(await chosenFor(SOUTH, 'van')).toEqual([]);
     expect(await chosenFor(SOUTH, 'flatbed')).toEqual(['trucker']);
     await muster.leave('trucker');
@@ -128,8 +138,8 @@ describe('late location after offline', () => {
     await muster.enter('changer', SOUTH, now());
     for (let round = 0; round < 20; round++) {
       await Promise.all([
-        t.engine.changeDriver('changer', { truckType: 'van' }),
-        other.changeDriver('changer', { truckType: 'flatbed' }),
+        t.engine.drivers.change('changer', { truckType: 'van' }),
+        other.drivers.change('changer', { truckType: 'flatbed' }),
       ]);
       const is = (await findDriver(t.ctx.db, 'changer'))?.truckType;
       expect(await chosenFor(SOUTH, is === 'van' ? 'flatbed' : 'van')).toEqual([]);
@@ -141,13 +151,13 @@ describe('late location after offline', () => {
   it('Muster: nor does Postgres keep a fix that came late', async () => {
     const other = await t.another();
     await muster.enter('saved', SOUTH, now());
-    const known = await other.knowDriver('saved');
+    const known = await other.drivers.know('saved');
     if (!known) throw new Error('not known');
     const at = now();
-    await other.tracker.add(known, { ...kmNorth(SOUTH, 1), at, heading: null });
-    await other.tracker.add(known, { ...SOUTH, at: at - 1, heading: null });
+    await other.drivers.track(known, { ...kmNorth(SOUTH, 1), at, heading: null });
+    await other.drivers.track(known, { ...SOUTH, at: at - 1, heading: null });
     // Its last positions go to Postgres with the end of a process.
-    await other.tracker.close();
+    await other.drivers.close();
     const row = await findDriver(t.ctx.db, 'saved');
     expect(row).toMatchObject({ ...kmNorth(SOUTH, 1), positionAt: at });
     await muster.leave('saved');
@@ -167,12 +177,12 @@ describe('an older copy of the index', () => {
       await muster.enter(driver, farSouth, now());
     }
     const putBack = await copyOf(t.ctx.redis);
-    const seenAt = now() + 1000;
+    const at = now();
     await saveLastSeen(t.ctx.db, [
-      { id: 'walker', ...kmNorth(farSouth, -10), at: seenAt, seenAt },
-      { id: 'traveller', ...NORTH, at: seenAt, seenAt },
+      { id: 'walker', ...kmNorth(farSouth, -10), at, seenAgeMs: 0 },
+      { id: 'traveller', ...NORTH, at, seenAgeMs: 0 },
       // What is older in Postgres than in Redis changes nothing.
-      { id: 'stayer', ...NORTH, at: 1000, seenAt },
+      { id: 'stayer', ...NORTH, at: 1000, seenAgeMs: 0 },
     ]);
     await putBack();
     await t.ctx.redis.hset(driversLog.meta, 'ready', 'another run');
@@ -189,10 +199,10 @@ describe('an older copy of the index', () => {
 describe('dead members eating a COUNT', () => {
   const place = kmNorth(SOUTH, -30);
   async function scenario(index: Index): Promise<string[]> {
-    clockAheadMs = 0;
     const found = violations();
-    for (let i = 0; i < 40; i++) await index.enter(`dead${i}`, place, now());
-    clockAheadMs = 2 * STALE_MS;
+    const dead = Array.from({ length: 40 }, (_, i) => `dead${i}`);
+    for (const id of dead) await index.enter(id, place, now());
+    await index.silence(dead, 2 * STALE_MS);
     for (let i = 0; i < LIMIT; i++) await index.enter(`live${i}`, kmNorth(place, 1 + i / 2), now());
     const chosen = await index.nearest(place);
     found.expect(!chosen.some((id) => id.startsWith('dead')), 'the dead were chosen');
@@ -236,7 +246,7 @@ describe('driver moved zones', () => {
 
   it('Muster: he is in one place, that of the newest fix', async () => {
     expect(await scenario(muster)).toEqual([]);
-    const known = await t.engine.knowDriver('mover');
+    const known = await t.engine.drivers.know('mover');
     expect(known).toMatchObject({ zone: zoneOf(SOUTH), position: SOUTH });
   });
 
@@ -244,7 +254,7 @@ describe('driver moved zones', () => {
     const other = await t.another();
     const start = now();
     await muster.enter('hopper', SOUTH, start);
-    const known = await t.engine.knowDriver('hopper');
+    const known = await t.engine.drivers.know('hopper');
     if (!known) throw new Error('not known');
     const fixes = Array.from({ length: 30 }, (_, i) => ({ at: start + 1 + i, heading: null }));
     const last = { ...kmNorth(SOUTH, 1), ...fixes.at(-1), at: start + 100, heading: null };
@@ -252,14 +262,14 @@ describe('driver moved zones', () => {
       const at = i % 2 ? SOUTH : NORTH;
       // The second process is a fix behind.
       await Promise.all([
-        t.engine.tracker.add(known, { ...at, ...fix }),
-        other.tracker.add(known, { ...(i % 2 ? NORTH : SOUTH), at: fix.at - 1, heading: null }),
+        t.engine.drivers.track(known, { ...at, ...fix }),
+        other.drivers.track(known, { ...(i % 2 ? NORTH : SOUTH), at: fix.at - 1, heading: null }),
       ]);
     }
-    await t.engine.tracker.add(known, last);
+    await t.engine.drivers.track(known, last);
     expect(await muster.nearest(SOUTH)).toContain('hopper');
     expect(await muster.nearest(NORTH)).not.toContain('hopper');
-    expect(await t.engine.knowDriver('hopper')).toMatchObject({ zone: zoneOf(SOUTH), fix: last });
+    expect(await t.engine.drivers.know('hopper')).toMatchObject({ zone: zoneOf(SOUTH), fix: last });
   });
 
   it('a naive version fails it', async () => {
@@ -289,6 +299,9 @@ function globalIndex(redis: RedisClient, key: string): Index {
     async leave(driver) {
       await redis.zrem(key, driver);
     },
+    async silence(drivers, ms) {
+      for (const id of drivers) seen.set(id, now() - ms);
+    },
     async nearest(at) {
       const ids = await searchNearest(redis, key, at);
       return ids.filter((id) => now() - (seen.get(id) ?? 0) <= STALE_MS).slice(0, LIMIT);
@@ -309,6 +322,7 @@ function zonedIndex(redis: RedisClient): Index {
     async leave(driver) {
       for (const at of [SOUTH, NORTH]) await redis.zrem(keyOf(at), driver);
     },
+    async silence() {},
     nearest: (at) => searchNearest(redis, keyOf(at), at),
   };
 }

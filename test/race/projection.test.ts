@@ -5,11 +5,10 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { settleJob } from '../../engine/projection/settler.ts';
-import { rebuildZone } from '../../engine/projection/zones.ts';
 import { keys, zoneLog } from '../../engine/redis/keys.ts';
 import { parseZoneEvent, readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { cleanups } from '../support/engine.ts';
+import { settleNow } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 import { ROWS_READ, startHoldingProxy } from './support/holding-proxy.ts';
 import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
@@ -27,7 +26,7 @@ interface Copy {
 }
 
 const musterCopy: Copy = {
-  put: (row) => settleJob(muster.other.ctx, row),
+  put: (row) => settleNow(muster.other.ctx, row),
   isOpen: (job) => muster.isOpen(job),
 };
 
@@ -107,8 +106,8 @@ describe('settle overtaken by a newer settle', () => {
     );
     for (const late of rows) await musterCopy.put(late);
     const [{ id } = { id: '' }] = rows;
-    const driver = await muster.other.knowDriver('d1');
-    const offered = driver ? await muster.other.available(driver) : [];
+    const driver = await muster.other.drivers.know('d1');
+    const offered = driver ? await muster.other.jobs.available(driver) : [];
     expect(offered.map((job) => job.id)).not.toContain(id);
     expect(await answerOf(muster.other, id, 'd1')).toEqual({ code: 'released' });
     expect(await decided(muster.other, id, 'd2')).toBe(true);
@@ -122,7 +121,7 @@ describe('settle overtaken by a newer settle', () => {
     );
     const [{ id, zone } = { id: '', zone: '' }] = rows;
     await muster.t.ctx.redis.flushall();
-    await rebuildZone(muster.other.ctx, zone);
+    await muster.other.ctx.projection.rebuild(zone);
     const late = rows.filter(({ version }) => version === 3);
     for (const row of late) await musterCopy.put(row);
     expect(late.map(({ status }) => status)).toEqual(['pending']);
@@ -142,14 +141,14 @@ describe('a decline that did not reach Redis', () => {
     const { redis } = muster.t.ctx;
     const job = await muster.post();
     const { zone } = await muster.settled(job);
-    await muster.t.engine.decline(job, 'd1', null);
+    await muster.t.engine.jobs.decline(job, 'd1', null);
     await redis.del(keys.declined(zone, job));
     const refused = async () => {
       const held = await readOpenJobs(redis, zone);
       return held?.jobs.find(({ id }) => id === job)?.refused;
     };
     expect(await refused()).toEqual(new Map());
-    await rebuildZone(muster.other.ctx, zone);
+    await muster.other.ctx.projection.rebuild(zone);
     expect(await refused()).toEqual(new Map([['d1', 'declined']]));
     const [newest] = await redis.xrevrange(zoneLog(zone).log, '+', '-', 'COUNT', 1);
     expect(parseZoneEvent(newest?.[1][3] ?? '')).toMatchObject({ kind: 'refused', driverId: 'd1' });
@@ -182,7 +181,7 @@ describe('rebuild against live traffic', () => {
         () => muster.accept(taken, 'd2'),
         () => muster.cancel(cancelled),
         () => muster.release(held, 'd1'),
-        async () => (await muster.t.engine.decline(kept, 'd2', null)).ok,
+        async () => (await muster.t.engine.jobs.decline(kept, 'd2', null)).ok,
       ];
       for (const verb of verbs) found.expect(await verb(), 'live traffic was refused');
       posted = await muster.post();
@@ -201,8 +200,8 @@ describe('rebuild against live traffic', () => {
     cleanups.push(() => proxy.close());
     const slow = await engineVia(muster.t, { databaseUrl: proxy.url });
     expect(await scenario(pausedRebuild(slow, proxy))).toEqual([]);
-    const driver = await muster.other.knowDriver('d2');
-    const offered = driver ? await muster.other.available(driver) : [];
+    const driver = await muster.other.drivers.know('d2');
+    const offered = driver ? await muster.other.jobs.available(driver) : [];
     for (const { id } of offered) {
       expect(await muster.row(id)).toMatchObject({ status: 'pending' });
     }
@@ -217,13 +216,13 @@ describe('rebuild against live traffic', () => {
     const { redis } = muster.t.ctx;
     await redis.flushall();
     proxy.hold('answers', ROWS_READ);
-    const rebuilt = rebuildZone(slow.ctx, zone);
+    const rebuilt = slow.ctx.projection.rebuild(zone);
     await until(() => proxy.holding);
     await redis.flushall();
     proxy.release();
     await expect(rebuilt).rejects.toThrow('emptied');
     expect(await readOpenJobs(redis, zone)).toBeNull();
-    await rebuildZone(slow.ctx, zone);
+    await slow.ctx.projection.rebuild(zone);
     expect(await muster.isOpen(job)).toBe(true);
   });
 
@@ -234,7 +233,9 @@ describe('rebuild against live traffic', () => {
       const jobs = await Promise.all(Array.from({ length: 12 }, () => muster.post()));
       await muster.t.ctx.redis.flushall();
       await Promise.all([
-        ...[muster.t.engine, muster.other, third].map((engine) => rebuildZone(engine.ctx, zone)),
+        ...[muster.t.engine, muster.other, third].map((engine) =>
+          engine.ctx.projection.rebuild(zone),
+        ),
         ...jobs.map((job, i) =>
           i % 3 === 0
             ? muster.cancel(job)
@@ -281,7 +282,7 @@ describe('rebuild against live traffic', () => {
         const { zone } = await muster.row(await muster.post());
         await muster.t.ctx.redis.flushall();
         proxy.hold('answers', ROWS_READ);
-        const rebuilt = rebuildZone(slow.ctx, zone);
+        const rebuilt = slow.ctx.projection.rebuild(zone);
         await until(() => proxy.holding);
         await traffic();
         proxy.release();

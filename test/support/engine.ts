@@ -2,7 +2,7 @@
 import { afterAll } from 'vitest';
 import type { EngineContext, Logger, PushTasks } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
-import type { TrackedFix } from '../../engine/drivers/track.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import { type DispatchConfig, readConfig } from '../../engine/process/config.ts';
@@ -43,9 +43,10 @@ afterAll(async () => {
 
 export async function startTestEngine(
   settings: Partial<DispatchConfig> = {},
-  now: () => number = Date.now,
+  elapsed?: () => number,
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
   pushTasks?: (redisUrl: string) => PushTasks,
+  subscriberUrl?: (redisUrl: string) => Promise<string>,
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
   let redis = await freshRedis();
@@ -72,11 +73,12 @@ export async function startTestEngine(
     const engine = await createEngine({
       databaseUrl,
       redisUrl: redis.url,
+      subscriberUrl: (await subscriberUrl?.(redis.url)) ?? redis.url,
       settings: { ...config.dispatch, ...settings },
       push: pushTasks?.(redis.url) ?? recorded,
       metrics: createEngineMetrics(createRegistry()),
       log: silentLog,
-      now,
+      ...(elapsed && { elapsed }),
       onTracked: (fixes) => onTracked(index, fixes),
     });
     engines.push(engine);
@@ -102,18 +104,18 @@ export async function startTestEngine(
     notifications,
     another,
     async driver(id, at = HERE, truckType) {
-      await engine.changeDriver(id, {
+      await engine.drivers.change(id, {
         name: `Driver ${id}`,
         approvalStatus: 'approved',
         ...(truckType !== undefined && { truckType }),
       });
-      await engine.setAvailability(id, true);
-      const known = await engine.knowDriver(id);
+      await engine.drivers.setAvailability(id, true);
+      const known = await engine.drivers.know(id);
       if (!known) throw new Error(`driver ${id} is not known`);
-      await engine.tracker.add(known, { ...at, at: now(), heading: null });
+      await engine.drivers.track(known, { ...at, at: Date.now(), heading: null });
     },
     async post(input = {}) {
-      const result = await engine.post({
+      const result = await engine.jobs.post({
         customerId: 'c1',
         address: '1 Main St',
         position: HERE,

@@ -7,7 +7,7 @@ import { createAuth } from '../../api/auth.ts';
 import { Gateway, type GatewayOptions } from '../../api/feed/gateway.ts';
 import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
 import { validate } from '../../api/validate.ts';
-import type { TrackedFix } from '../../engine/drivers/track.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
@@ -53,11 +53,22 @@ export async function startTestFeed(
   options: { heartbeatMs?: number } = {},
 ): Promise<TestFeed> {
   const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
-  const t = await startTestEngine(settings, Date.now, (index, fixes) => listeners[index]?.(fixes));
-  const channels = await startProxy(t.redisUrl);
-  cleanups.push(() => channels.close());
+  let channels: DeafProxy | undefined;
+  const t = await startTestEngine(
+    settings,
+    undefined,
+    (index, fixes) => listeners[index]?.(fixes),
+    undefined,
+    async (redisUrl) => {
+      channels ??= await startProxy(redisUrl);
+      return channels.url;
+    },
+  );
+  const proxy = channels;
+  if (!proxy) throw new Error('no proxy');
+  cleanups.push(() => proxy.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {
-    const served = await serveGateway(engine, { redisUrl: channels.url, ...options });
+    const served = await serveGateway(engine, options);
     listeners[index] = (fixes) => served.gateway.onTracked(fixes);
     return served;
   };
@@ -65,16 +76,15 @@ export async function startTestFeed(
     await start(t.engine, 0),
     await start(await t.another(), 1),
   ];
-  return Object.assign(t, { gateways, channels });
+  return Object.assign(t, { gateways, channels: proxy });
 }
 
 /** A gateway on a socket of its own, drained at the end of the file. */
 export async function serveGateway(
   engine: Engine,
-  options: Pick<GatewayOptions, 'redisUrl'> & Partial<GatewayOptions>,
+  options: Partial<GatewayOptions> = {},
 ): Promise<TestGateway> {
-  const { settings } = engine.ctx;
-  const gateway = new Gateway({ engine, auth, settings, registry: createRegistry(), ...options });
+  const gateway = new Gateway({ engine, auth, registry: createRegistry(), ...options });
   const server: Server = createServer();
   server.on('upgrade', (request, socket, head) => {
     void gateway.handleUpgrade(request, socket, head);

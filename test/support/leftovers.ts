@@ -3,8 +3,8 @@
  * is removed before the next run begins. A run that is still going on is left alone.
  */
 import { existsSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
-import os from 'node:os';
 import path from 'node:path';
+import { temporaryRoot } from '../../scripts/dev/places.ts';
 import { commandLine, signal, startedAt } from '../../scripts/dev/process-table.ts';
 
 const OWNER = 'owner.json';
@@ -17,8 +17,9 @@ export function markOwner(dir: string): void {
 
 /** Clears away the folders whose owners are gone. */
 export function removeLeftovers(): void {
-  for (const name of readdirSync(os.tmpdir())) {
-    const dir = path.join(os.tmpdir(), name);
+  const root = temporaryRoot();
+  for (const name of readdirSync(root)) {
+    const dir = path.join(root, name);
     if (!name.startsWith('muster-test-') || !isAbandoned(dir)) continue;
     try {
       removeSuite(dir);

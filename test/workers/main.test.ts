@@ -73,7 +73,7 @@ async function readyWorker(change?: NodeJS.ProcessEnv): Promise<WorkerProcess> {
 /** A customer is told that a driver comes. */
 async function assign(customerId: string): Promise<string> {
   const job = await t.post({ customerId });
-  expect(await t.engine.claim(job.id, 'd')).toMatchObject({ ok: true });
+  expect(await t.engine.jobs.claim(job.id, 'd')).toMatchObject({ ok: true });
   return job.id;
 }
 const pushed = (user: string) =>
@@ -154,7 +154,7 @@ describe('a worker process', () => {
     through.port = new URL(proxy.url).port;
     const worker = await readyWorker({ DATABASE_URL: through.href });
     proxy.close();
-    await until(() => worker.output().includes('this round failed'));
+    await until(() => worker.output().includes('the lease cannot be asked for'));
     await t.queues.tasks.enqueueNotifications([{ id: 'any' }]);
     const failed = await until(async () => (await t.queues.byLane.critical.getDelayed())[0]);
     expect(failed.failedReason).toMatch(/ECONNREFUSED|CONNECT/);

@@ -6,10 +6,10 @@ import { copyFileSync } from 'node:fs';
 import path from 'node:path';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startReconciler } from '../../engine/maintenance/reconcile.ts';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { type RedisServer, startRedis } from '../../scripts/dev/redis.ts';
 import { cleanups } from '../support/engine.ts';
+import { startMaintenance } from '../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../support/push.ts';
 import { tokenOf } from '../support/push-crowd.ts';
 import { until } from '../support/until.ts';
@@ -42,8 +42,8 @@ async function copyOfRedis(): Promise<() => Promise<RedisServer>> {
 }
 
 const sees = async (id: string): Promise<string[]> => {
-  const driver = await t.engine.knowDriver(id);
-  return driver ? (await t.engine.available(driver)).map((job) => job.id) : [];
+  const driver = await t.engine.drivers.know(id);
+  return driver ? (await t.engine.jobs.available(driver)).map((job) => job.id) : [];
 };
 const pushes = (jobId: string) =>
   t.simulator.phones
@@ -70,22 +70,25 @@ describe('an older copy of Redis', () => {
       await until(() => pushes(id).length === all.length, { timeoutMs: PATIENCE_MS });
     }
     await until(idle, { timeoutMs: PATIENCE_MS });
-    await t.engine.decline(declined.id, 'd2', null);
-    expect(await t.engine.claim(taken.id, 'd1')).toMatchObject({ ok: true });
+    await t.engine.jobs.decline(declined.id, 'd2', null);
+    expect(await t.engine.jobs.claim(taken.id, 'd1')).toMatchObject({ ok: true });
     await until(async () => (await sees('d3')).join() === declined.id);
 
     const redis = await restore();
     cleanups.push(() => redis.stop());
     await until(async () => (await sees('d3')).join() === declined.id, { timeoutMs: PATIENCE_MS });
     expect(await sees('d2')).toEqual([]);
-    expect(await t.engine.claim(taken.id, 'd3')).toEqual({ ok: false, code: 'already_accepted' });
+    expect(await t.engine.jobs.claim(taken.id, 'd3')).toEqual({
+      ok: false,
+      code: 'already_accepted',
+    });
 
-    // The tasks that came back run again, and the reconciler hands over what it takes for undone.
+    // The tasks that came back run again, and the maintenance hands over what it takes for undone.
     await t.ctx.db.execute(sql`
       update job_waves set dispatched_at = now() - interval '1 minute', pushed_at = null
       where job_id = ${declined.id}`);
-    const reconciler = startReconciler(t.ctx);
-    cleanups.push(() => reconciler.close());
+    const maintenance = startMaintenance(t);
+    cleanups.push(() => maintenance.close());
     await until(
       async () => {
         const [row] = await t.ctx.db.execute<{ undone: number }>(sql`

@@ -3,7 +3,7 @@
  * token's environment. Without credentials every push is recorded as not sent.
  */
 
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import type { DeviceToken, PushOutcome } from '../../engine/domain/push.ts';
 import type { Logger } from '../../engine/engine.ts';
 import type { ApnsConfig } from '../../engine/process/config.ts';

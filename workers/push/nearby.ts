@@ -5,7 +5,7 @@
  * once, pushes nobody twice, whatever Redis forgot.
  */
 import type { JobRow } from '../../engine/domain/job.ts';
-import { newJobAlert } from '../../engine/domain/notices.ts';
+import { newJobAlert } from '../../engine/domain/notifications.ts';
 import type { PushOutcome } from '../../engine/domain/push.ts';
 import {
   type Engine,

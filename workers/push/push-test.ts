@@ -1,6 +1,6 @@
 /** `POST /api/push/test`: one push to each phone of a user, at once, to see whether it arrives. */
 import { randomUUID } from 'node:crypto';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import { suffixOf } from '../../engine/domain/push.ts';
 import type { Devices, Logger } from '../../engine/engine.ts';
 import type { ApnsConfig } from '../../engine/process/config.ts';

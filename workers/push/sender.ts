@@ -4,7 +4,7 @@
  * throws; who called decides from the outcomes whether to try again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { App } from '../../engine/domain/notices.ts';
+import type { App } from '../../engine/domain/notifications.ts';
 import {
   type DeviceToken,
   type Lane,

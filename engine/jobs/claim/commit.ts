@@ -1,19 +1,27 @@
 /**
- * Group commit of claims. At most two batches are in flight; whoever arrives meanwhile forms the
- * next one, without a timer. One poisoned or locked row never fails or stalls the others: rows that
- * were skipped, and all rows of a batch that the server refused, run again singly, beside the batches.
+ * Group commit of claims: a claim is won when its fenced UPDATE has committed, and not before. Whoever
+ * arrives while batches are in flight forms the next one, without a timer. One poisoned or locked row never
+ * fails or stalls the others: rows that were skipped, and all rows of a batch that the server refused, run
+ * again singly, beside the batches. The queue knows its own speed, and says how long a claim would wait.
  */
-import { type EngineContext, TryAgainError } from '../../context.ts';
+import { sql } from 'drizzle-orm';
+import { type Resources, TryAgainError } from '../../context.ts';
 import type { JobRow } from '../../domain/job.ts';
-import { type ClaimIntent, commitClaims } from '../../pg/claims.ts';
-import { isServerError } from '../../pg/client.ts';
+import { type ClaimIntent, type ClaimRules, claimableBy, lockDrivers } from '../../pg/claims.ts';
+import { type Db, isServerError } from '../../pg/client.ts';
+import { transition } from '../transition.ts';
+import { Speed } from './speed.ts';
 
 /** `won` with the row, or `not_won`: the row in Postgres says why. Throws when nobody knows. */
 export type CommitOutcome = { kind: 'won'; row: JobRow } | { kind: 'not_won' };
 
 /** Beyond 64 rows a statement only gets slower (measured: 32 000 claims/s grouped by 64). */
 const BATCH_MAX = 64;
+/** Two keep Postgres busy while one of them is on the wire. */
 const IN_FLIGHT_MAX = 2;
+/** A batch under way for longer counts as slow: another one may go beside it, a few at most. */
+const SLOW_MS = 1000;
+const SLOW_MAX = 4;
 /** Statements that wait for locks, beside the batches; well below the pool's connections. */
 const SINGLY_MAX = 8;
 /** 16 full batches; whoever comes then is told 503 at once instead of waiting without end. */
@@ -28,28 +36,39 @@ interface Waiting {
 export interface CommitQueue {
   /** Commits one intent with whoever else is waiting. Throws `TryAgainError` when full. */
   submit(intent: ClaimIntent): Promise<CommitOutcome>;
+  /** How long a claim that came now would take, ms; 0 when nothing speaks against trying. */
+  expectedMs(): number;
   /** Resolves when no batch is under way. */
   idle(): Promise<void>;
 }
 
-export function createCommitQueue(ctx: EngineContext): CommitQueue {
+export function createCommitQueue(resources: Resources): CommitQueue {
   const waiting: Waiting[] = [];
   const apart: Waiting[] = [];
-  let inFlight = 0;
+  const speed = new Speed();
+  const oneADriver = resources.settings.driverMaxActiveJobs > 0;
   let singly = 0;
   let idle = Promise.withResolvers<void>();
   idle.resolve();
 
+  /** Batches that are slow do not keep the others from starting. */
+  const isFull = () => {
+    const slow = Math.min(SLOW_MAX, speed.olderThan(SLOW_MS));
+    return speed.inFlight - slow >= IN_FLIGHT_MAX;
+  };
+
   function pump(): void {
-    while (inFlight < IN_FLIGHT_MAX && waiting.length > 0) {
-      const batch = takeBatch(waiting);
-      if (inFlight === 0) idle = Promise.withResolvers();
-      inFlight++;
-      void commitBatch(ctx, batch).then((rest) => {
-        inFlight--;
+    while (!isFull() && waiting.length > 0) {
+      const batch = takeBatch(waiting, oneADriver);
+      if (speed.inFlight === 0) idle = Promise.withResolvers();
+      const done = speed.begin();
+      const slow = setTimeout(pump, SLOW_MS + 1).unref();
+      void commitBatch(resources, batch).then((rest) => {
+        clearTimeout(slow);
+        done();
         apart.push(...rest);
         pump();
-        if (inFlight === 0) idle.resolve();
+        if (speed.inFlight === 0) idle.resolve();
         pumpSingly();
       });
     }
@@ -61,7 +80,7 @@ export function createCommitQueue(ctx: EngineContext): CommitQueue {
       const next = apart.shift();
       if (!next) return;
       singly++;
-      void commitSingly(ctx, next).then(() => {
+      void commitSingly(resources, next).then(() => {
         singly--;
         pumpSingly();
       });
@@ -71,30 +90,33 @@ export function createCommitQueue(ctx: EngineContext): CommitQueue {
   return {
     submit(intent) {
       if (waiting.length + apart.length >= QUEUE_MAX) {
-        return Promise.reject(new TryAgainError('too many claims are waiting'));
+        return Promise.reject(new TryAgainError('too many claims are waiting', speed.latencyMs()));
       }
       const { promise, resolve, reject } = Promise.withResolvers<CommitOutcome>();
       waiting.push({ intent, resolve, reject });
       pump();
       return promise;
     },
+    expectedMs: () => speed.expectedMs(Math.floor(waiting.length / (BATCH_MAX * IN_FLIGHT_MAX))),
     idle: () => idle.promise,
   };
 }
 
-/** Takes the oldest, one claim per driver and per job: two in one statement would not see each other. */
-function takeBatch(waiting: Waiting[]): Waiting[] {
+/**
+ * Takes the oldest, one claim per job; with a job limit also one per driver: two in one statement would
+ * not see each other.
+ */
+function takeBatch(waiting: Waiting[], oneADriver: boolean): Waiting[] {
   const batch: Waiting[] = [];
-  const drivers = new Set<string>();
-  const jobs = new Set<string>();
+  const taken = new Set<string>();
   for (let i = 0; i < waiting.length && batch.length < BATCH_MAX; ) {
-    const { intent } = waiting[i] as Waiting;
-    if (drivers.has(intent.driverId) || jobs.has(intent.jobId)) {
+    const { jobId, driverId } = (waiting[i] as Waiting).intent;
+    const keys = oneADriver ? [`job ${jobId}`, `driver ${driverId}`] : [`job ${jobId}`];
+    if (keys.some((key) => taken.has(key))) {
       i++;
       continue;
     }
-    drivers.add(intent.driverId);
-    jobs.add(intent.jobId);
+    for (const key of keys) taken.add(key);
     batch.push(...waiting.splice(i, 1));
   }
   return batch;
@@ -102,15 +124,15 @@ function takeBatch(waiting: Waiting[]): Waiting[] {
 
 /** Settles what it can in one statement and returns the rest: the skipped and the unlucky. */
 async function commitBatch(
-  ctx: EngineContext,
+  { db, settings, metrics }: Resources,
   batch: readonly Waiting[],
 ): Promise<readonly Waiting[]> {
-  ctx.metrics.claimBatch(batch.length);
-  const maxActiveJobs = ctx.settings.driverMaxActiveJobs;
+  metrics.claimBatch(batch.length);
+  const rules = { wait: false, maxActiveJobs: settings.driverMaxActiveJobs };
   let rows: readonly JobRow[];
   try {
     const intents = batch.map((w) => w.intent);
-    rows = await commitClaims(ctx.db, intents, { wait: false, maxActiveJobs });
+    rows = await commitClaims(db, intents, rules);
   } catch (error) {
     if (isServerError(error) && batch.length > 1) return batch;
     for (const w of batch) w.reject(error);
@@ -127,12 +149,46 @@ async function commitBatch(
 }
 
 /** In a statement of its own that waits for locks. */
-async function commitSingly(ctx: EngineContext, { intent, ...w }: Waiting): Promise<void> {
-  const maxActiveJobs = ctx.settings.driverMaxActiveJobs;
+async function commitSingly({ db, settings }: Resources, { intent, ...w }: Waiting): Promise<void> {
+  const rules = { wait: true, maxActiveJobs: settings.driverMaxActiveJobs };
   try {
-    const [row] = await commitClaims(ctx.db, [intent], { wait: true, maxActiveJobs });
+    const [row] = await commitClaims(db, [intent], rules);
     w.resolve(row ? { kind: 'won', row } : { kind: 'not_won' });
   } catch (error) {
     w.reject(error);
   }
+}
+
+/**
+ * Commits those intents that may win, and returns their rows; what became of the others is to be read from
+ * the jobs' rows. A driver whom somebody has locked is skipped or waited for like a row.
+ */
+export async function commitClaims(
+  db: Db,
+  intents: readonly ClaimIntent[],
+  rules: ClaimRules,
+): Promise<JobRow[]> {
+  if (rules.maxActiveJobs === 0) return claim(db, intents, rules);
+  return db.transaction(async (tx) => {
+    const ids = [...new Set(intents.map((intent) => intent.driverId))];
+    const locked = await lockDrivers(tx, ids, rules.wait);
+    const free = intents.filter((intent) => locked.has(intent.driverId));
+    return claim(tx, free, rules);
+  });
+}
+
+function claim(
+  db: Pick<Db, 'execute'>,
+  intents: readonly ClaimIntent[],
+  rules: ClaimRules,
+): Promise<JobRow[]> {
+  return transition(db, {
+    target: claimableBy(intents, rules),
+    set: [
+      sql`status = 'accepted', driver_id = target.claimant, accepted_at = now(), next_wave_at = null`,
+    ],
+    event: { type: 'job.accepted' },
+    notifications: [{ type: 'driver_assigned', app: 'customer' }],
+    ...(rules.maxActiveJobs > 0 && { load: 'after' }),
+  });
 }

@@ -9,7 +9,6 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobRow } from '../../../engine/domain/job.ts';
 import { uuidV7 } from '../../../engine/jobs/post.ts';
 import { insertJob } from '../../../engine/pg/jobs.ts';
-import { putRow } from '../../../engine/projection/zones.ts';
 import { runIdOf } from '../../../engine/redis/client.ts';
 import { residentBytesOf } from '../process-usage.ts';
 import { endOf, HERE, newJob, type Stores, startApi, startEngine, tokenFor } from '../stack.ts';
@@ -118,10 +117,10 @@ export async function musterSide(stores: Stores, crowd: Crowd): Promise<Side> {
         for (let i = 0; i < events; i++)
           rows.push(await insertJob(ctx.db, newJob(uuidV7(Date.now()), NOTES)));
         sent.push(...rows.map((row) => row.id));
-        return () => void Promise.all(rows.map((row) => putRow(ctx, row, run)));
+        return () => void Promise.all(rows.map((row) => ctx.projection.put(row, run)));
       },
       async withdraw() {
-        for (const id of sent.splice(0)) await engine.cancel(id, 'operator:bench', null);
+        for (const id of sent.splice(0)) await engine.jobs.cancel(id, 'operator:bench', null);
       },
       async stop() {
         await close();

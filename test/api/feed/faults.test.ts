@@ -25,8 +25,8 @@ afterEach(() => {
 const exact = () =>
   until(async () => {
     for (const { id, client } of drivers) {
-      const known = await t.engine.knowDriver(id);
-      const truth = known ? await t.engine.available(known) : [];
+      const known = await t.engine.drivers.know(id);
+      const truth = known ? await t.engine.jobs.available(known) : [];
       const feed = client.feed();
       if (truth.length !== feed.size) return false;
       if (!truth.every((job) => feed.get(job.id) === job.version)) return false;
@@ -45,14 +45,14 @@ describe('Redis', () => {
     const taken = await t.post();
     await have(taken.id);
     await t.ctx.redis.flushall();
-    await t.engine.claim(taken.id, 'd0');
+    await t.engine.jobs.claim(taken.id, 'd0');
     const after = await t.post();
     await have(after.id);
     await until(() => drivers.every(({ client }) => !client.feed().has(taken.id)));
     await exact();
     expect(drivers[0]?.client.feed().has(before.id)).toBe(true);
     // Nobody sent a fix since, and yet they are found where they are.
-    const known = await t.engine.knowDriver('d1');
+    const known = await t.engine.drivers.know('d1');
     expect(known?.position).toMatchObject(HERE);
     nobodyClosed();
   });
@@ -77,12 +77,12 @@ describe('Redis', () => {
     await t.redis.kill();
     for (const { client } of drivers) await client.next('feed:degraded');
     const meanwhile = await t.post();
-    expect(await t.engine.claim(meanwhile.id, 'd0')).toMatchObject({ code: 'try_again' });
+    expect(await t.engine.jobs.claim(meanwhile.id, 'd0')).toMatchObject({ code: 'try_again' });
     await t.restartRedis();
     for (const { client } of drivers) await client.next('feed:live');
     await have(meanwhile.id);
     await exact();
-    expect(await t.engine.claim(meanwhile.id, 'd0')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(meanwhile.id, 'd0')).toMatchObject({ ok: true });
     await until(() => drivers.every(({ client }) => !client.feed().has(meanwhile.id)));
     nobodyClosed();
   });

@@ -1,12 +1,12 @@
 /** The feed over two gateways, on real sockets: what drivers and customers are told. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { commitClaims } from '../../../engine/pg/claims.ts';
+import { commitClaims } from '../../../engine/jobs/claim/commit.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
-import { settleJob } from '../../../engine/projection/settler.ts';
 import { usersLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { settleNow } from '../../support/maintenance.ts';
 import { until } from '../../support/until.ts';
 
 let t: TestFeed;
@@ -20,8 +20,8 @@ async function driver(gateway: 0 | 1, at = HERE, truckType?: string) {
 const connectCustomer = (gateway: 0 | 1, id: string) =>
   TestClient.connect(t.gateways[gateway].url, 'customer', id);
 const available = async (id: string) => {
-  const known = await t.engine.knowDriver(id);
-  const jobs = known ? await t.engine.available(known) : [];
+  const known = await t.engine.drivers.know(id);
+  const jobs = known ? await t.engine.jobs.available(known) : [];
   return new Map(jobs.map((job) => [job.id, job.version]));
 };
 const settled = (id: string, client: TestClient) =>
@@ -92,10 +92,10 @@ describe('a driver', () => {
     await client.next('job:removed', (d) => d.job_id === job.id && d.reason === 'out_of_range');
     await settled(id, client);
     // Over HTTP at another process it is the same.
-    const known = await t.gateways[0].engine.knowDriver(id);
+    const known = await t.gateways[0].engine.drivers.know(id);
     if (!known) throw new Error('unknown');
     const fix = { ...northOf(10), at: Date.now(), heading: null };
-    await t.gateways[0].engine.tracker.add(known, fix);
+    await t.gateways[0].engine.drivers.track(known, fix);
     await until(() => client.feed().has(job.id));
     await settled(id, client);
   });
@@ -120,7 +120,7 @@ describe('a driver', () => {
     await b.client.next('job:new', (j) => j.id === job.id);
     await a.client.ask('accept', { job_id: job.id });
     await b.client.next('job:status', (d) => d.job_id === job.id);
-    await t.engine.release(job.id, a.id, null);
+    await t.engine.jobs.release(job.id, a.id, null);
     await b.client.next('job:new', (j) => j.id === job.id && j.version === 3);
     await settled(a.id, a.client);
     await settled(b.id, b.client);
@@ -134,13 +134,13 @@ describe('a driver', () => {
     const { ctx } = t.engine;
     const claim = { jobId: job.id, version: 1, driverId: id };
     const [accepted] = await commitClaims(ctx.db, [claim], { wait: true, maxActiveJobs: 0 });
-    await t.engine.release(job.id, id, null);
+    await t.engine.jobs.release(job.id, id, null);
     await client.next('job:removed', (d) => d.job_id === job.id && d.version === 3);
-    if (accepted) await settleJob(ctx, accepted);
+    if (accepted) await settleNow(ctx, accepted);
     // What he is told by name comes in order: with this he has heard all before it.
     const next = await t.post();
-    await t.engine.claim(next.id, id);
-    await t.engine.cancel(next.id, 'operator:o', null);
+    await t.engine.jobs.claim(next.id, id);
+    await t.engine.jobs.cancel(next.id, 'operator:o', null);
     await client.next('notification', (d) => d.data.job_id === next.id);
     expect(client.of('job:status').filter((d) => d.job_id === job.id)).toEqual([]);
     await client.close();
@@ -155,7 +155,7 @@ describe('a driver', () => {
     const told = { user: id, app: 'driver', event: 'job:status', data, job: null };
     await appendLog(ctx.redis, usersLog, [JSON.stringify(told)]);
     await client.next('job:status', (d) => d.job_id === job.id && d.version === 3);
-    await t.engine.confirm(job.id, 'operator:o');
+    await t.engine.jobs.confirm(job.id, 'operator:o');
     // In the order of the log: with this he was shown all before it.
     const next = await t.post();
     await client.next('job:new', (d) => d.id === next.id);
@@ -177,9 +177,9 @@ describe('a driver', () => {
     const job = await t.post();
     await a.client.next('job:new', (j) => j.id === job.id);
     await b.client.next('job:new', (j) => j.id === job.id);
-    await t.engine.confirm(job.id, 'operator:o');
+    await t.engine.jobs.confirm(job.id, 'operator:o');
     await a.client.next('job:status', (d) => d.job_id === job.id && d.status === 'confirmed');
-    await t.engine.assign(job.id, b.id, 'operator:o');
+    await t.engine.jobs.assign(job.id, b.id, 'operator:o');
     await a.client.next('job:removed', (d) => d.job_id === job.id && d.reason === 'reserved');
     await b.client.next('job:status', (d) => d.job_id === job.id && d.status === 'assigned');
     expect(await a.client.ask('accept', { job_id: job.id })).toMatchObject({ code: 'reserved' });
@@ -209,7 +209,7 @@ describe('a driver', () => {
 
   it('who is suspended is closed with 4501', async () => {
     const { id, client } = await driver(1);
-    await t.engine.changeDriver(id, { approvalStatus: 'suspended' });
+    await t.engine.drivers.change(id, { approvalStatus: 'suspended' });
     await until(() => client.closed);
     expect(client.closed?.code).toBe(4501);
     expect(client.of('error').at(-1)).toMatchObject({ code: 'suspended' });
@@ -221,13 +221,13 @@ describe('a customer', () => {
     const customer = await connectCustomer(0, 'late');
     const { id } = await driver(0);
     const job = await t.post({ customerId: 'late' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     const accepted = await findJob(t.engine.ctx.db, job.id);
     await customer.next('job:status', (d) => d.version === 2);
-    await t.engine.release(job.id, id, null);
+    await t.engine.jobs.release(job.id, id, null);
     await customer.next('job:status', (d) => d.version === 3);
     const before = customer.of('job:driver-assigned').length;
-    if (accepted) await settleJob(t.engine.ctx, accepted);
+    if (accepted) await settleNow(t.engine.ctx, accepted);
     await until(
       () => customer.of('notification').filter((n) => n.type === 'driver_assigned').length === 2,
     );
@@ -254,7 +254,7 @@ describe('a customer', () => {
     await client.ask('location', { ...northOf(3), heading: 90 });
     const seen = await customer.next('driver:location', (d) => d.heading === 90);
     expect(seen).toMatchObject({ job_id: job.id, ...northOf(3) });
-    await t.engine.progress(job.id, id, 'completed');
+    await t.engine.jobs.progress(job.id, id, 'completed');
     await customer.next('job:status', (d) => d.status === 'completed');
   });
 

@@ -7,11 +7,11 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { distanceKm } from '../../../engine/domain/distance.ts';
 import { zoneOf } from '../../../engine/domain/zones.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
-import { settleJob } from '../../../engine/projection/settler.ts';
 import { usersLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { settleNow } from '../../support/maintenance.ts';
 import { until } from '../../support/until.ts';
 
 /** Short enough to wait for, long enough for a busy machine to pass on a pong in time. */
@@ -35,16 +35,16 @@ async function driver(at: { lat: number; lng: number }) {
 /** A fix over HTTP at the process that the driver is not connected to. */
 async function fixElsewhere(id: string, at: { lat: number; lng: number }): Promise<void> {
   const { engine } = t.gateways[Number(id.slice('driver'.length)) % 2 ? 1 : 0];
-  const known = await engine.knowDriver(id);
+  const known = await engine.drivers.know(id);
   if (!known) throw new Error(`${id} is not known`);
-  await engine.tracker.add(known, { ...at, at: Date.now(), heading: null });
+  await engine.drivers.track(known, { ...at, at: Date.now(), heading: null });
 }
 
 /** The feed equals `GET /api/drivers/jobs/available`. */
 const settled = (id: string, client: TestClient) =>
   until(async () => {
-    const known = await t.engine.knowDriver(id);
-    const jobs = known ? await t.engine.available(known) : [];
+    const known = await t.engine.drivers.know(id);
+    const jobs = known ? await t.engine.jobs.available(known) : [];
     const feed = client.feed();
     return jobs.length === feed.size && jobs.every((job) => feed.get(job.id) === job.version);
   });
@@ -131,7 +131,7 @@ describe('the feed of a driver', () => {
     expect(await client.ask('accept', { job_id: mine.id })).toMatchObject({ ok: true });
     await until(() => client.feed().size === 0);
     await settled(id, client);
-    await t.gateways[1].engine.progress(mine.id, id, 'completed');
+    await t.gateways[1].engine.jobs.progress(mine.id, id, 'completed');
     await until(() => client.feed().has(other.id));
     await settled(id, client);
   });
@@ -141,22 +141,22 @@ describe('the feed of a driver', () => {
     await t.driver(id);
     await t.driver(other);
     const job = await t.post();
-    expect(await t.engine.claim(job.id, id)).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(job.id, id)).toMatchObject({ ok: true });
     const accepted = await findJob(t.ctx.db, job.id);
     if (!accepted) throw new Error('no such job');
-    await t.engine.release(job.id, id, null);
-    await t.engine.assign(job.id, id, 'operator:o');
+    await t.engine.jobs.release(job.id, id, null);
+    await t.engine.jobs.assign(job.id, id, 'operator:o');
     // A session that was not there before: all that it knows is the snapshot.
     const client = await TestClient.connect(t.gateways[0].url, 'driver', id);
     await until(() => client.feed().get(job.id) === 4);
-    await settleJob(t.ctx, accepted);
+    await settleNow(t.ctx, accepted);
     // In the order of the log: with this he was told all before it by name.
     const data = { job_id: job.id, type: 'job_update', version: 4 };
     const note = { id: 'n1', type: 'job_cancelled', title: 'a', body: 'b', data };
     const told = { user: id, app: 'driver', event: 'notification', data: note, job: null };
     await appendLog(t.ctx.redis, usersLog, [JSON.stringify(told)]);
     await client.next('notification', (d) => d.id === note.id);
-    await t.engine.assign(job.id, other, 'operator:o');
+    await t.engine.jobs.assign(job.id, other, 'operator:o');
     await client.next('job:removed', (d) => d.job_id === job.id && d.version === 5);
     await settled(id, client);
   });

@@ -67,10 +67,32 @@ describe('the upgrade', () => {
     expect((await status('/ws', {}, ['muster.v1', 'bearer.x'])).answer).toBe(401);
   });
 
+  it('of one user is refused with 429 when he connects more than ten times a second', async () => {
+    const headers = { authorization: `Bearer ${await tokenFor('customer', 'eager')}` };
+    const answers = await Promise.all(Array.from({ length: 25 }, () => status('/ws', headers)));
+    const refused = answers.filter(({ answer }) => answer === 429);
+    expect(refused.length).toBeGreaterThan(10);
+    expect(answers.filter(({ answer }) => answer === 101).length).toBeGreaterThanOrEqual(10);
+    const other = { authorization: `Bearer ${await tokenFor('customer', 'calm')}` };
+    expect((await status('/ws', other)).answer).toBe(101);
+  });
+
+  it('is refused to a blocked user, whose open feeds close with 4501 at every gateway', async () => {
+    const { id, client } = await driver();
+    const other = await TestClient.connect(t.gateways[1].url, 'driver', id);
+    await t.engine.users.setBlocked(id, true, 'operator:op');
+    const headers = { authorization: `Bearer ${await tokenFor('driver', id)}` };
+    expect((await status('/ws', headers)).answer).toBe(403);
+    for (const closing of [client, other]) {
+      expect(await closeCode(closing)).toBe(4501);
+      expect(closing.of('error').at(-1)).toMatchObject({ code: 'blocked' });
+    }
+  });
+
   it('is tried again later while the identity provider is away', async () => {
     const away = { secret: undefined, issuer: undefined, audience: undefined };
     const auth = createAuth({ ...away, jwksUrl: 'http://127.0.0.1:9/jwks.json' });
-    const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, auth });
+    const { url } = await serveGateway(t.engine, { auth });
     const { privateKey } = await generateKeyPair('ES256');
     const token = await new SignJWT({ role: 'driver', sub: 'u1', exp: Date.now() })
       .setProtectedHeader({ alg: 'ES256' })
@@ -83,7 +105,7 @@ describe('the upgrade', () => {
   });
 
   it('of one too many is closed with 1013, after an error that says so', async () => {
-    const { url } = await serveGateway(t.engine, { redisUrl: t.redisUrl, sessionsMax: 1 });
+    const { url } = await serveGateway(t.engine, { sessionsMax: 1 });
     const first = await TestClient.connect(url, 'customer', 'c1');
     const headers = { authorization: `Bearer ${await tokenFor('customer', 'c2')}` };
     const ws = new WebSocket(url, { headers });
@@ -216,6 +238,29 @@ describe('frames', () => {
     expect(await client.next('error')).toMatchObject({ code: 'forbidden' });
     expect(client.closed).toBeNull();
     await client.close();
+  });
+
+  it('with what a phone does not know count, and do not close', async () => {
+    const { client } = await driver();
+    const unknown = { heading: null, speed: -1, accuracy_m: null, recorded_at: null };
+    for (let i = 0; i < 12; i++) {
+      expect(await client.ask('location', { lat: 1, lng: 2, ...unknown })).toMatchObject({
+        ok: true,
+      });
+    }
+    client.ws.send('{"event":"heartbeat","data":null,"ref":"none"}');
+    expect(await client.next('ack', ({ ref }) => ref === 'none')).toMatchObject({ ok: true });
+    expect(client.closed).toBeNull();
+    await client.close();
+  });
+
+  it('may hold 16 KiB to refresh a token', async () => {
+    const { client } = await driver();
+    const large = { token: 'x'.repeat(15_000) };
+    expect(await client.ask('auth', large)).toMatchObject({ ok: false, code: 'unauthorized' });
+    expect(client.closed).toBeNull();
+    client.send('auth', { token: 'x'.repeat(16_384) });
+    expect(await closeCode(client)).toBe(1009);
   });
 
   it('over 4 KiB close with 1009, one of 4 KiB does not', async () => {

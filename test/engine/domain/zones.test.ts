@@ -1,7 +1,14 @@
 import fc from 'fast-check';
 import { latLngToCell } from 'h3-js';
 import { describe, expect, it } from 'vitest';
-import { toJobId, WORLD, zoneOf, zoneOfJob, zonesWithin } from '../../../engine/domain/zones.ts';
+import {
+  isZone,
+  toJobId,
+  WORLD,
+  zoneOf,
+  zoneOfJob,
+  zonesWithin,
+} from '../../../engine/domain/zones.ts';
 import { uuidV7 } from '../../../engine/jobs/post.ts';
 
 /** A point `km` away from another in some direction, on the engine's sphere. */
@@ -48,6 +55,12 @@ describe('zones', () => {
     expect(id.length).toBeLessThanOrEqual(64);
     const zone = zoneOf({ lat: 37.77, lng: -122.41 });
     expect(zoneOfJob(toJobId(zone, uuidV7(Date.now())))).toBe(zone);
+    const uuid = id.slice('world-'.length);
+    const finer = latLngToCell(37.77, -122.41, 4);
+    for (const noZone of ['fffffffffffffff', '000000000000000', finer, `${zone.slice(0, -1)}0`]) {
+      expect(isZone(noZone)).toBe(false);
+      expect(zoneOfJob(toJobId(noZone, uuid))).toBeNull();
+    }
     for (const garbage of ['', 'x', '../..', `${id} `, `{${id}}`, id.toUpperCase(), `${id}\n`]) {
       expect(zoneOfJob(garbage)).toBeNull();
     }

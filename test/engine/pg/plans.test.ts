@@ -4,11 +4,13 @@
  */
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { commitClaims, fenceJob } from '../../../engine/pg/claims.ts';
+import { commitClaims } from '../../../engine/jobs/claim/commit.ts';
+import { fenceJob } from '../../../engine/jobs/claim/resolve.ts';
+import { rowAt, transition } from '../../../engine/jobs/transition.ts';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
 import { deviceTokensOf } from '../../../engine/pg/device-tokens.ts';
 import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/drivers.ts';
-import { findJob, findJobs, transitionJob } from '../../../engine/pg/jobs.ts';
+import { findJob, findJobs } from '../../../engine/pg/jobs.ts';
 import { isOvertaken, markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { appendToLedger, fillLedger, openLedger } from '../../../engine/pg/push-ledger.ts';
@@ -66,6 +68,10 @@ async function rowsRead(work: () => Promise<unknown>, on = pg): Promise<number> 
 }
 
 const jobAt = (n: number) => findJob(pg.db, `j${n}`);
+const fence = (id: string) => {
+  const ctx = { db: pg.db, metrics: { reconciled: () => {} } };
+  return fenceJob(ctx, { id, version: 1 }, 'a claim outlived its lease');
+};
 
 describe('with statistics from before, rows are read for', () => {
   let next = 0;
@@ -83,7 +89,7 @@ describe('with statistics from before, rows are read for', () => {
   });
 
   it.each<[string, () => Promise<unknown>]>([
-    ['a fence', () => fenceJob(pg.db, `j${next++}`, 1)],
+    ['a fence', () => fence(`j${next++}`)],
     ['what is settled', () => markSettled(pg.db, [{ id: `j${next++}`, version: 1 }])],
     ['a wave that was handed over', () => markDispatched(pg.db, `j${next++}`, 1)],
     [
@@ -96,13 +102,13 @@ describe('with statistics from before, rows are read for', () => {
       async () => {
         const from = await jobAt(next++);
         if (!from) throw new Error('no such job');
-        const change = {
-          from,
-          status: 'cancelled',
-          event: 'job.cancelled',
-          actor: 'muster',
-        } as const;
-        expect(await transitionJob(pg.db, change)).not.toBeNull();
+        const changed = await transition(pg.db, {
+          target: rowAt(from),
+          set: [sql`status = 'cancelled'`],
+          event: { type: 'job.cancelled', actor: 'muster' },
+          notifications: [{ type: 'job_cancelled', app: 'driver' }],
+        });
+        expect(changed).toHaveLength(1);
       },
     ],
   ])('%s: about the one it is', async (_what, work) => {
@@ -116,7 +122,7 @@ describe('by a plan from when tables were empty, rows are read for', () => {
   const ids = (prefix: string) => Array.from({ length: BATCH }, (_, i) => `${prefix}${i}`);
   const results = ids('p').map(() => pushResult({ status: 200, latencyMs: 1 }));
   const attempts = ids('p').map((_, place) => ({ place, suffix: place }));
-  const places = ids('d').map((id) => ({ id, lat: 1, lng: 1, at: 1, seenAt: 1 }));
+  const places = ids('d').map((id) => ({ id, lat: 1, lng: 1, at: 1, seenAgeMs: 1 }));
   let run = 0;
   const window = { jobId: 'j1', wave: 1, firstPlace: 100 };
   const statements: [string, () => Promise<unknown>][] = [

@@ -185,11 +185,12 @@ describe('claim-job', () => {
 });
 
 describe('unclaim-job', () => {
-  it('opens its own attempt again and has it offered again', async () => {
+  it('opens its own attempt again and tells nobody: the job never left a feed', async () => {
     await put();
     await claim('d1', 't1');
+    const before = (await entries()).length;
     expect(await unclaimJob(redis, { zone, id, token: 't1' })).toBe(true);
-    expect((await entries()).at(-1)?.body).toMatchObject({ open: { job: { id } }, again: true });
+    expect(await entries()).toHaveLength(before);
     expect((await claim('d2', 't2')).kind).toBe('granted');
   });
 
@@ -255,23 +256,24 @@ describe('read-jobs', () => {
 
 describe('put-driver and move-driver', () => {
   it('takes a newer revision only', async () => {
-    const state = (rev: number) => putDriver(redis, { id: 'd1', rev, state: `{"rev":${rev}}` });
+    const state = (rev: number) =>
+      putDriver(redis, { id: 'd1', rev, state: `{"rev":${rev}}`, atWork: true });
     expect(await state(2)).toEqual({ applied: true, zone: null });
     expect((await state(1)).applied).toBe(false);
     expect(await redis.hget(keys.driver('d1'), 'state')).toBe('{"rev":2}');
   });
 
   it('moves him unless a later fix has moved him already', async () => {
-    await putDriver(redis, { id: 'd1', rev: 1, state: '{}' });
+    await putDriver(redis, { id: 'd1', rev: 1, state: '{}', atWork: true });
     expect(await moveDriver(redis, { id: 'd1', zone: 'a', at: 10 })).toMatchObject({
-      moved: true,
+      kind: 'moved',
       before: null,
     });
-    expect(await moveDriver(redis, { id: 'd1', zone: 'b', at: 9 })).toMatchObject({ moved: false });
+    expect(await moveDriver(redis, { id: 'd1', zone: 'b', at: 9 })).toMatchObject({ kind: 'old' });
     expect(await moveDriver(redis, { id: 'd1', zone: 'b', at: 11 })).toMatchObject({
-      moved: true,
+      kind: 'moved',
       before: 'a',
-      rev: 1,
+      state: '{}',
     });
   });
 });
@@ -284,24 +286,24 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
       rev: 1,
       available: true,
       truckType: 'van',
-      seenAt: 1000,
+      ageMs: 0,
       fix: '37.77 -122.41 1000 -',
       onlyPresent: false,
       ...change,
     });
-  const find = (truckType: string | null, seenSince = 0) =>
+  const find = (truckType: string | null, staleMs = 120_000) =>
     findCandidates(redis, {
       zone,
       truckType,
       lat: 37.77,
       lng: -122.41,
       radiusKm: 30,
-      seenSince,
+      staleMs,
     }).then((found) => found.map((c) => c.id));
   const fix = (at: number, lat = 37.8, who = 'd1') =>
     track(redis, zone, 120_000, [
-      { id: who, truckType: 'van', fix: `${lat} -122.41 ${at} 90`, seenAt: at },
-    ]).then((answers) => answers[0]);
+      { id: who, truckType: 'van', fix: `${lat} -122.41 ${at} 90` },
+    ]).then(({ answers }) => answers[0]);
 
   it('keeps what it has when it hears of the same fix again', async () => {
     await enter();
@@ -325,14 +327,17 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
       lat: 37.77,
       lng: -122.41,
       radiusKm: 1,
-      seenSince: 0,
+      staleMs: 120_000,
     });
     expect(found).toEqual({ id: 'd1', lat: 37.77, lng: -122.41 });
   });
 
   it('does not find who is stale, or was taken out, or changed his type', async () => {
     await enter();
-    expect(await find(null, 1001)).toEqual([]);
+    await redis.zadd(keys.seen(zone), Date.now() - 200_000, 'd1');
+    expect(await find(null)).toEqual([]);
+    expect(await find(null, 300_000)).toEqual(['d1']);
+    await fix(2000, 37.77);
     await enter({ rev: 2, truckType: 'flatbed', onlyPresent: true });
     expect(await find('van')).toEqual([]);
     expect(await find('flatbed')).toEqual(['d1']);
@@ -379,8 +384,9 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
 
   it('says when somebody is heard of again after he had gone stale', async () => {
     await enter();
-    expect(await fix(100_000)).toMatchObject({ wasStale: false });
-    expect(await fix(300_000)).toMatchObject({ wasStale: true });
+    expect(await fix(2000)).toMatchObject({ wasStale: false });
+    await redis.zadd(keys.seen(zone), Date.now() - 200_000, 'd1');
+    expect(await fix(3000)).toMatchObject({ wasStale: true });
   });
 
   it('leaves nothing behind', async () => {

@@ -5,7 +5,7 @@
 import postgres from 'postgres';
 import { isClaimable, type JobRow } from '../../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../../engine/engine.ts';
-import { expireJob } from '../../../engine/jobs/change.ts';
+import { expireJob } from '../../../engine/jobs/expire.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { listNotifications } from '../../../engine/pg/notifications.ts';
 import { listExpired } from '../../../engine/pg/work-lists.ts';
@@ -43,6 +43,8 @@ export interface JobSystem {
 
 export interface Races extends JobSystem {
   t: TestEngine;
+  /** How long a job may be taken, where jobs expire. */
+  expiryMs: number;
   /** The second process. */
   other: Engine;
   sql: postgres.Sql;
@@ -53,7 +55,7 @@ export interface Races extends JobSystem {
 }
 
 const DRIVERS = ['d1', 'd2', 'd3'];
-/** Long enough that a claim begins before it ends; ends while it is held. */
+/** Long enough that a claim mostly begins before it ends; ends while it is held. */
 const EXPIRY_MS = 150;
 
 /** Two engines and three approved drivers, `d1` to `d3`. Accepts run in the second engine. */
@@ -82,21 +84,22 @@ export async function startRaces(
     const held = await readOpenJobs(t.ctx.redis, zone);
     return held?.jobs.some((one) => one.id === job) ?? false;
   };
-  return {
+  const races: Races = {
     t,
+    expiryMs: EXPIRY_MS,
     other,
     sql,
     row,
     settled,
     isOpen,
     async post() {
-      const expiresAt = options.expiring ? Date.now() + EXPIRY_MS : null;
+      const expiresAt = options.expiring ? Date.now() + races.expiryMs : null;
       return (await t.post({ expiresAt })).id;
     },
     accept: (job, driver) => decided(other, job, driver),
-    cancel: async (job) => (await t.engine.cancel(job, 'customer:c1', null)).ok,
-    release: async (job, driver) => (await t.engine.release(job, driver, null)).ok,
-    assign: async (job, driver) => (await t.engine.assign(job, driver, 'operator:o')).ok,
+    cancel: async (job) => (await t.engine.jobs.cancel(job, 'customer:c1', null)).ok,
+    release: async (job, driver) => (await t.engine.jobs.release(job, driver, null)).ok,
+    assign: async (job, driver) => (await t.engine.jobs.assign(job, driver, 'operator:o')).ok,
     async expire(job) {
       const due = await until(async () => {
         const rows = await listExpired(t.ctx.db, 1000);
@@ -107,7 +110,7 @@ export async function startRaces(
       return (await row(job)).status === 'expired';
     },
     async suspend(driver) {
-      await t.engine.changeDriver(driver, { approvalStatus: 'suspended' });
+      await t.engine.drivers.change(driver, { approvalStatus: 'suspended' });
       return true;
     },
     contend: (job, first, second) => contend(sql, { table: 'jobs', id: job }, first, second),
@@ -120,6 +123,7 @@ export async function startRaces(
       return { status, driverId, open: await isOpen(job), told: told.flat() };
     },
   };
+  return races;
 }
 
 /** Taps as a driver's app does: again after every 503, until it is decided. */
@@ -131,7 +135,7 @@ export async function decided(engine: Engine, job: string, driver: string): Prom
 /** The refusal's code, or null when the driver won. */
 export function answerOf(engine: Engine, job: string, driver: string) {
   return until(async () => {
-    const result = await engine.claim(job, driver);
+    const result = await engine.jobs.claim(job, driver);
     if (result.ok) return { code: null };
     return result.code !== 'try_again' && { code: result.code };
   });

@@ -1,14 +1,27 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { cpSync, existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { expect, inject, test } from 'vitest';
+import { isAlive } from '../../../scripts/dev/process-table.ts';
+import { UNPRIVILEGED, whyNotAs } from '../../support/machine.ts';
+import { until } from '../../support/until.ts';
 
 /** A project whose dependencies lie beside it, so that installing needs no registry. */
 function makeProject(name: string, libraries = ['lib']): string {
   const dir = path.join(inject('suiteDir'), `bootstrap-${name}`);
   mkdirSync(path.join(dir, 'scripts'), { recursive: true });
-  cpSync('scripts/bootstrap.js', path.join(dir, 'scripts/bootstrap.js'));
+  for (const file of ['bootstrap.js', 'preflight.js']) {
+    cpSync(path.join('scripts', file), path.join(dir, 'scripts', file));
+  }
   const manifest = { name: 'project', version: '1.0.0', type: 'module' };
   const dependencies = Object.fromEntries(libraries.map((lib) => [lib, `file:${lib}`]));
   writeJson(dir, 'package.json', { ...manifest, dependencies });
@@ -37,9 +50,13 @@ function npm(dir: string, ...args: string[]): void {
   if (status !== 0) throw new Error(stderr);
 }
 
-function bootstrap(dir: string): { status: number | null; said: string } {
+function bootstrap(
+  dir: string,
+  { env, ...user }: { env?: NodeJS.ProcessEnv; uid?: number; gid?: number } = {},
+): { status: number | null; said: string } {
   const args = [path.join(dir, 'scripts/bootstrap.js')];
-  const result = spawnSync(process.execPath, args, { cwd: dir, env: quiet, encoding: 'utf8' });
+  const options = { ...user, cwd: dir, env: { ...quiet, ...env }, encoding: 'utf8' } as const;
+  const result = spawnSync(process.execPath, args, options);
   return { status: result.status, said: result.stderr + result.stdout };
 }
 
@@ -92,4 +109,67 @@ test('waits for another process that installs, and goes over one that was killed
   writeFileSync(path.join(dir, '.muster/installing'), String(2 ** 30));
   expect(await Promise.all([run(), run()])).toEqual([0, 0]);
   expect(isInstalled(dir)).toBe(true);
+});
+
+test('no package runs a script of its own', () => {
+  const dir = makeProject('scripts');
+  const scripts = { install: "node -e \"fs.writeFileSync('ran', '')\"" };
+  writeJson(dir, 'lib/package.json', { name: 'lib', version: '1.0.0', scripts });
+  npm(dir, 'install', '--package-lock-only');
+  expect(bootstrap(dir).status).toBe(0);
+  expect(existsSync(path.join(dir, 'lib/ran'))).toBe(false);
+});
+
+test('a Node that does not run here gives way to the one of the machine', () => {
+  const dir = makeProject('foreign');
+  bootstrap(dir);
+  const link = path.join(dir, 'node_modules/.bin/node');
+  mkdirSync(path.dirname(link), { recursive: true });
+  writeFileSync(link, '#!/lib/of/another/libc\n', { mode: 0o755 });
+  expect(bootstrap(dir)).toEqual({ status: 0, said: '' });
+  expect(existsSync(link)).toBe(false);
+});
+
+test('without any Node that is new enough it says so in one line', () => {
+  const dir = makeProject('old');
+  const bin = path.join(dir, 'bin');
+  mkdirSync(bin);
+  writeFileSync(path.join(bin, 'node'), '#!/bin/sh\necho v20.9.0\n', { mode: 0o755 });
+  // npm has to run on a real Node, and brings none here.
+  writeFileSync(path.join(bin, 'npm'), `#!/bin/sh\nPATH=${quiet.PATH} exec npm "$@"\n`, {
+    mode: 0o755,
+  });
+  const { status, said } = bootstrap(dir, { env: { PATH: `${bin}:${quiet.PATH}` } });
+  expect(status).toBe(1);
+  expect(said).toMatch(/^muster: Node 24 is needed, .*, and this is v20\.9\.0: install it/m);
+});
+
+test('a home folder that cannot be written is no obstacle', ({ skip }) => {
+  const why = whyNotAs(UNPRIVILEGED);
+  skip(why !== undefined, why);
+  const dir = makeProject('homeless');
+  spawnSync('chown', ['-R', `${UNPRIVILEGED.uid}:${UNPRIVILEGED.gid}`, dir]);
+  const closed = path.join(inject('suiteDir'), 'bootstrap-closed');
+  mkdirSync(closed, { mode: 0o700 });
+  const env = { HOME: closed, TMPDIR: closed, npm_config_cache: path.join(closed, '.npm') };
+  expect(bootstrap(dir, { env, ...UNPRIVILEGED })).toMatchObject({ status: 0 });
+  expect(isInstalled(dir)).toBe(true);
+  expect(readdirSync(path.join(dir, '.muster'))).toContain('npm-cache');
+});
+
+test('a stop that is asked for while it installs ends npm too', async () => {
+  const dir = makeProject('stopped');
+  const bin = path.join(dir, 'bin');
+  mkdirSync(bin);
+  writeFileSync(path.join(bin, 'npm'), `#!/bin/sh\necho $$ >${dir}/npm.pid\nexec sleep 1000\n`, {
+    mode: 0o755,
+  });
+  const env = { ...quiet, PATH: `${bin}:${quiet.PATH}` };
+  const child = spawn(process.execPath, ['scripts/bootstrap.js'], { cwd: dir, env });
+  const file = path.join(dir, 'npm.pid');
+  const pid = await until(() => existsSync(file) && Number(readFileSync(file, 'utf8')));
+  child.kill('SIGTERM');
+  expect(await once(child, 'exit')).toEqual([1, null]);
+  expect(isAlive(pid)).toBe(false);
+  expect(existsSync(path.join(dir, '.muster/installing'))).toBe(false);
 });

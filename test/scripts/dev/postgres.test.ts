@@ -1,9 +1,10 @@
-import { statSync, writeFileSync } from 'node:fs';
+import { spawnSync } from 'node:child_process';
+import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
 import { afterEach, expect, inject, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
-import { isAlive } from '../../../scripts/dev/process-table.ts';
+import { commandLine, isAlive } from '../../../scripts/dev/process-table.ts';
 import { abandon } from '../../support/abandoned.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
@@ -45,6 +46,35 @@ test('serves a database muster on a free port, behind a password, not as root', 
   expect(statSync(dirOf('plain/data')).uid).not.toBe(0);
   await server.stop();
   expect(isAlive(server.pid)).toBe(false);
+});
+
+test('its password is ours: the account that runs it, which others may share, cannot read it', async () => {
+  const server = await start('secret');
+  const password = new URL(server.url).password;
+  expect(readFileSync(dirOf('secret.password'), 'utf8').trim()).toBe(password);
+  expect(statSync(dirOf('secret.password'))).toMatchObject({ uid: process.getuid?.() });
+  expect(statSync(dirOf('secret.password')).mode & 0o777).toBe(0o600);
+  expect(readdirSync(dirOf('secret'))).toEqual(['data']);
+  const holding = spawnSync('grep', ['-rlF', password, dirOf('secret'), dirOf('secret.log')]);
+  expect(holding.stdout.toString()).toBe('');
+  expect(commandLine(server.pid)).not.toContain(password);
+});
+
+test('data whose password is lost gets a new one', async () => {
+  const first = await start('lost');
+  await ask(first.url, 'create table t as select 3 as answer');
+  await first.stop();
+  rmSync(dirOf('lost.password'));
+  const second = await start('lost');
+  expect(new URL(second.url).password).not.toBe(new URL(first.url).password);
+  expect(await ask(second.url, 'select answer from t')).toEqual([{ answer: 3 }]);
+});
+
+test('half a data folder is made anew', async () => {
+  const home = dirOf('half');
+  mkdirSync(path.join(home, 'data.new/base'), { recursive: true });
+  writeFileSync(path.join(home, 'data.new/PG_VERSION'), '18\n');
+  expect(await ask((await start('half')).url, 'select 1 as one')).toEqual([{ one: 1 }]);
 });
 
 test('what was committed survives a crash of the server', async () => {

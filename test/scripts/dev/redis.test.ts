@@ -1,9 +1,9 @@
-import { writeFileSync } from 'node:fs';
+import { readFileSync, statSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Redis } from 'ioredis';
 import { afterEach, expect, inject, test } from 'vitest';
 import { freePort, whyNotFree } from '../../../scripts/dev/ports.ts';
-import { isAlive } from '../../../scripts/dev/process-table.ts';
+import { commandLine, isAlive } from '../../../scripts/dev/process-table.ts';
 import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
 import { abandon } from '../../support/abandoned.ts';
 import { freshRedis } from '../../support/servers.ts';
@@ -82,6 +82,26 @@ test('a pid file that names somebody else by now stops nobody', async () => {
   await server.kill();
   writeFileSync(path.join(dir, 'redis.pid'), String(process.pid));
   expect((await start({ dir })).pid).not.toBe(server.pid);
+});
+
+test('with a password it serves nobody else, and neither ps nor its log tells it', async () => {
+  const dir = dirOf('password');
+  const password = 'never-to-be-seen';
+  const server = await start({ dir, password });
+  expect(await ask(server.url, (redis) => redis.ping())).toBe('PONG');
+  const stranger = new Redis(server.port, '127.0.0.1', { retryStrategy: null });
+  stranger.on('error', () => {});
+  await expect(stranger.ping()).rejects.toThrow(/NOAUTH/);
+  stranger.disconnect();
+  expect(commandLine(server.pid)).toContain(dir);
+  expect(commandLine(server.pid)).not.toContain(password);
+  expect(readFileSync(path.join(dir, 'redis.log'), 'utf8')).not.toContain(password);
+  expect(statSync(path.join(dir, 'redis.conf')).mode & 0o777).toBe(0o600);
+});
+
+test('a folder may have any name', async () => {
+  const server = await start({ dir: dirOf('it\'s "odd" \\ #1'), persist: true });
+  expect(await ask(server.url, (redis) => redis.ping())).toBe('PONG');
 });
 
 test('says why it does not start', async () => {

@@ -1,4 +1,12 @@
-import { existsSync, readFileSync } from 'node:fs';
+import {
+  chmodSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import { afterEach, expect, inject, test } from 'vitest';
 import { ConfigError } from '../../../engine/process/config.ts';
@@ -60,6 +68,30 @@ test('two apis and a worker start, are found by others, and stop without a trace
   expect(isAlive(pid)).toBe(false);
   expectServersEnded('whole');
   expect(findRunning(dirOf('whole'))).toBeUndefined();
+});
+
+test('what it keeps is for its user only, and no log tells a password', async () => {
+  const dir = dirOf('private');
+  // As an earlier start left it, with an ordinary umask.
+  mkdirSync(path.join(dir, 'apns'), { recursive: true });
+  chmodSync(dir, 0o755);
+  writeFileSync(path.join(dir, 'apns/pushes.jsonl'), '{}\n', { mode: 0o644 });
+  writeFileSync(path.join(dir, 'demo.html'), '', { mode: 0o644 });
+  const stack = await start('private');
+  expect(new URL(stack.redisUrl).password).toMatch(/^[0-9a-f]{48}$/);
+  await stack.stop();
+  const secrets = [stack.redisUrl, stack.databaseUrl].map((url) => new URL(url).password);
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const { mode } = statSync(path.join(dir, entry.name));
+    expect(mode & 0o777, entry.name).toBe(entry.isDirectory() ? 0o700 : 0o600);
+  }
+  // PostgreSQL's user must pass through, and cannot list it.
+  expect(statSync(dir).mode & 0o777).toBe(process.getuid?.() === 0 ? 0o711 : 0o700);
+  const kept = readdirSync(dir, { recursive: true, encoding: 'utf8' });
+  for (const file of kept.filter((name) => /\.log$/.test(name))) {
+    const text = readFileSync(path.join(dir, file), 'utf8');
+    for (const secret of secrets) expect(text, file).not.toContain(secret);
+  }
 });
 
 test('a malformed variable stops it before anything is started', async () => {

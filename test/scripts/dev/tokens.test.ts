@@ -38,7 +38,7 @@ test('the secret is made once and nobody else may read it', () => {
 
 test('of processes that start at once all get the same secret', async () => {
   const dir = path.join(inject('suiteDir'), 'tokens-at-once');
-  const code = `import { ensureSecret } from './engine/dev-secret.ts';
+  const code = `import { ensureSecret } from './engine/process/dev-secret.ts';
     process.stdout.write(ensureSecret(${JSON.stringify(dir)}));`;
   const made = await Promise.all(
     Array.from({ length: 6 }, () => run(process.execPath, ['--input-type=module', '-e', code])),

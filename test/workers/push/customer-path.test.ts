@@ -1,8 +1,8 @@
 /** From a claim to the customer's phone: what he is pushed, how often, and when it is done. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startReconciler } from '../../../engine/maintenance/reconcile.ts';
 import { takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
+import { startMaintenance } from '../../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addDrivers, addPhone, phoneOf } from '../../support/push-people.ts';
 import { until } from '../../support/until.ts';
@@ -23,7 +23,7 @@ describe('the customer', () => {
     await addPhone(t, 'alice', 'customer');
     const id = await driver();
     const job = await t.post({ customerId: 'alice' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(() => pushes(job.id, 'alice').length === 1);
     expect(pushes(job.id, 'alice')[0]).toMatchObject({
       topic: 'app.muster.customer',
@@ -41,7 +41,7 @@ describe('the customer', () => {
   it('without a phone is done at once', async () => {
     const id = await driver();
     const job = await t.post({ customerId: 'nophone' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(async () => (await undone()).length === 0);
   });
 
@@ -50,7 +50,7 @@ describe('the customer', () => {
     const id = await driver();
     t.simulator.faults.setAnswer(phoneOf('bob'), { status: 503, reason: 'ServiceUnavailable' });
     const job = await t.post({ customerId: 'bob' });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(() => pushes(job.id, 'bob').length >= 2);
     t.simulator.faults.setAnswer(phoneOf('bob'), null);
     await until(() => pushes(job.id, 'bob').some((p) => p.status === 200));
@@ -58,18 +58,18 @@ describe('the customer', () => {
     expect(pushes(job.id, 'bob').filter((p) => p.status === 200)).toHaveLength(1);
   });
 
-  it('is told although the task was lost: the reconciler hands it over again', async () => {
+  it('is told although the task was lost: the maintenance hands it over again', async () => {
     await addPhone(t, 'carol', 'customer');
     const id = await driver();
     const job = await t.post({ customerId: 'carol' });
     await t.queues.byLane.critical.pause();
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(async () => (await t.queues.byLane.critical.getJobCountByTypes('wait')) > 0);
     await t.queues.byLane.critical.obliterate({ force: true });
     await t.queues.byLane.critical.resume();
-    const reconciler = startReconciler(t.ctx);
+    const maintenance = startMaintenance(t);
     await until(() => pushes(job.id, 'carol').length === 1, { timeoutMs: 25_000 });
-    await reconciler.close();
+    await maintenance.close();
     expect(pushes(job.id, 'carol')).toHaveLength(1);
   });
 
@@ -80,7 +80,7 @@ describe('the customer', () => {
     await until(() => pushes(job.id, id).length === 1);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
     t.simulator.faults.add({ kind: 'kill', count: 1 });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(() => pushes(job.id, 'dave').length === 1);
     await until(async () => (await undone()).length === 0);
     const attempts = (await listAttempts(t.ctx.db, { jobId: job.id })).filter(
@@ -97,7 +97,7 @@ describe('the customer', () => {
     await until(() => pushes(job.id, id).length === 1);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
     t.simulator.faults.add({ kind: 'kill', count: 10 });
-    await t.engine.claim(job.id, id);
+    await t.engine.jobs.claim(job.id, id);
     await until(async () => (await undone()).length === 0, { timeoutMs: 30_000 });
     t.simulator.faults.clear();
     const attempts = (await listAttempts(t.ctx.db, { jobId: job.id })).filter(

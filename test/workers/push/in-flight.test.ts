@@ -74,7 +74,7 @@ describe('a worker', () => {
     await push([id]);
     await until(() => held() === 200);
     await t.driver('dan');
-    expect(await t.engine.claim(id, 'dan')).toMatchObject({ ok: true });
+    expect(await t.engine.jobs.claim(id, 'dan')).toMatchObject({ ok: true });
     t.simulator.faults.release();
     const { nearby } = t.queues.byLane;
     await until(async () => (await nearby.getActiveCount()) + (await nearby.count()) === 0);

@@ -1,12 +1,12 @@
 /** The critical lane when something goes wrong in the middle: what is told then, and how often. */
 import { sql } from 'drizzle-orm';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { startReconciler } from '../../../engine/maintenance/reconcile.ts';
 import { findNotification, takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import type { PushAgain } from '../../../workers/push/push-again.ts';
 import { backoffMs } from '../../../workers/queues.ts';
+import { startMaintenance } from '../../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addDrivers, addPhone, phoneOf } from '../../support/push-people.ts';
 import { until } from '../../support/until.ts';
@@ -24,7 +24,7 @@ describe('a notification', () => {
     await addPhone(t, 'bob', 'customer');
     const [id = ''] = await addDrivers(t, 1);
     bobsJob = (await t.post({ customerId: 'bob' })).id;
-    await t.engine.claim(bobsJob, id);
+    await t.engine.jobs.claim(bobsJob, id);
     notification = (await until(async () => (await takeUndone(t.ctx.db, 0, 1))[0])) as string;
   });
 
@@ -63,12 +63,12 @@ describe('a notification', () => {
     const metrics = { ...t.ctx.metrics, reconciled: (kind: string) => repairs.push(kind) };
     await t.ctx.db.execute(sql`
       update notifications set enqueued_at = now() - interval '1 minute' where id = ${notification}`);
-    const reconciler = startReconciler({ ...t.ctx, metrics });
+    const maintenance = startMaintenance(t, { ...t.ctx, metrics });
     await until(async () => {
-      await reconciler.tick();
+      await maintenance.tick();
       return (await takeUndone(t.ctx.db, 30_000, 1)).length === 0;
     });
-    await reconciler.close();
+    await maintenance.close();
     expect(repairs).not.toContain('notification_enqueued');
     expect(await critical.getWaitingCount()).toBe(1);
     expect((await nearby.getWaiting()).map((task) => task.name)).toEqual([
@@ -100,8 +100,8 @@ describe('a notification that comes late', () => {
     await addPhone(t, customer, 'customer', phones);
     const [id = ''] = await addDrivers(t, 1);
     const job = await t.post({ customerId: customer });
-    await t.engine.claim(job.id, id);
-    if (givenBack) await t.engine.release(job.id, id, null);
+    await t.engine.jobs.claim(job.id, id);
+    if (givenBack) await t.engine.jobs.release(job.id, id, null);
     const rows = await t.ctx.db.execute<{ id: string }>(sql`
       select id from notifications where job_id = ${job.id} and app = 'customer' order by version`);
     return { customer, job, ids: rows.map((row) => row.id) };

@@ -53,7 +53,7 @@ describe('a window', () => {
     t.simulator.faults.add({ kind: 'delay', ms: 300 });
     const done = lane.push(task, running());
     await until(async () => (await listAttempts(t.ctx.db, { jobId: job.id })).length > 0);
-    await t.engine.claim(job.id, ids[0] ?? '');
+    await t.engine.jobs.claim(job.id, ids[0] ?? '');
     expect(await done).toMatch(/taken or closed/);
     expect(pushes(job.id).length).toBeGreaterThan(0);
     expect(pushes(job.id).length).toBeLessThanOrEqual(100);
@@ -69,12 +69,12 @@ describe('an offer', () => {
   it('is not pushed to who refused it, went offline or was suspended since', async () => {
     const [declined = '', offline = '', suspended = '', left = ''] = await addDrivers(t, 4);
     const { job, task, lane } = await postUnpushed(t);
-    await t.engine.decline(job.id, declined, null);
-    await t.engine.setAvailability(offline, false);
-    await t.engine.changeDriver(suspended, { approvalStatus: 'suspended' });
+    await t.engine.jobs.decline(job.id, declined, null);
+    await t.engine.drivers.setAvailability(offline, false);
+    await t.engine.drivers.change(suspended, { approvalStatus: 'suspended' });
     await lane.push(task, running());
     expect(pushedIn(job.id)).toEqual([phoneOf(left)]);
-    for (const id of [declined, left]) await t.engine.setAvailability(id, false);
+    for (const id of [declined, left]) await t.engine.drivers.setAvailability(id, false);
   });
 
   it('of a job that is missing from its zone is pushed while its row is open', async () => {
@@ -84,11 +84,11 @@ describe('an offer', () => {
     expect(await lane.push(task, running())).toMatch(/: 1 sent$/);
     expect(pushedIn(job.id)).toEqual([phoneOf(id)]);
     const other = await postUnpushed(t);
-    await t.engine.cancel(other.job.id, 'customer:c1', null);
+    await t.engine.jobs.cancel(other.job.id, 'customer:c1', null);
     await t.ctx.redis.del(keys.job(other.job.zone, other.job.id));
     expect(await other.lane.push(other.task, running())).toMatch(/taken or closed/);
     expect(pushes(other.job.id)).toEqual([]);
-    await t.engine.setAvailability(id, false);
+    await t.engine.drivers.setAvailability(id, false);
   });
 
   it('that Apple never accepts fails where an operator sees it, and is done', async () => {
@@ -98,7 +98,7 @@ describe('an offer', () => {
     const failed = lane.push(task, running());
     await expect(failed).rejects.toThrow('job offer: 413 PayloadTooLarge');
     expect(await lane.push(task, running())).toMatch(/: 0 sent$/);
-    await t.engine.setAvailability(id, false);
+    await t.engine.drivers.setAvailability(id, false);
   });
 
   it('leaves a phone that Apple throttles alone, and sends to the others meanwhile', async () => {

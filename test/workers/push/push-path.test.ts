@@ -84,8 +84,8 @@ describe('a new job', () => {
     const [a, b] = [await driver(), await driver()];
     const job = await t.post();
     await until(() => pushes(job.id, b).length === 1);
-    await t.engine.claim(job.id, a);
-    await t.engine.release(job.id, a, null);
+    await t.engine.jobs.claim(job.id, a);
+    await t.engine.jobs.release(job.id, a, null);
     await until(() => pushes(job.id, b).length === 2);
     expect(pushes(job.id, a).map((p) => p.status)).toEqual([200]);
   });
@@ -97,13 +97,13 @@ describe('a job that is reserved', () => {
     await t.queues.byLane.nearby.pause();
     const job = await t.post();
     await until(async () => (await t.queues.byLane.nearby.count()) > 0);
-    await t.engine.assign(job.id, a, 'operator:o');
+    await t.engine.jobs.assign(job.id, a, 'operator:o');
     await t.queues.byLane.nearby.resume();
     await until(() => pushes(job.id, a).length === 1);
     const other = await t.post();
     await until(() => pushes(other.id, b).length === 1);
     expect(pushes(job.id, b)).toHaveLength(0);
-    await t.engine.decline(job.id, a, null);
+    await t.engine.jobs.decline(job.id, a, null);
     await until(() => pushes(job.id, b).length === 1);
     expect(pushes(job.id, a)).toHaveLength(1);
   });
@@ -118,7 +118,7 @@ describe('a job that is reserved', () => {
     t.simulator.faults.add({ kind: 'hold', count: 200 });
     const job = await t.post({ position: AWAY });
     await until(() => t.simulator.faults.met() - before === 200);
-    await t.engine.assign(job.id, mine, 'operator:o');
+    await t.engine.jobs.assign(job.id, mine, 'operator:o');
     t.simulator.faults.release();
     await until(() => pushes(job.id, mine).length === 1);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
@@ -159,7 +159,7 @@ describe('a claim', () => {
     await quiet.queues.tasks.enqueueWave(jobId, 1);
     await quiet.startWorker();
     await until(async () => (await listAttempts(quiet.ctx.db, { jobId })).length > 0);
-    await quiet.engine.claim(jobId, 'q0');
+    await quiet.engine.jobs.claim(jobId, 'q0');
     await until(async () => {
       const lane = quiet.queues.byLane.nearby;
       return (await lane.getActiveCount()) === 0 && (await lane.getWaitingCount()) === 0;
@@ -185,7 +185,7 @@ describe('a claim while Apple is slow', () => {
     await slow.startWorker();
     const attempts = () => listAttempts(slow.ctx.db, { jobId: job.id });
     await until(async () => (await attempts()).length === ids.length);
-    await slow.engine.claim(job.id, 's0');
+    await slow.engine.jobs.claim(job.id, 's0');
     await until(async () => (await attempts()).every(({ outcome }) => outcome !== 'unknown'));
     expect(slow.simulator.phones.records(job.id).length).toBeLessThanOrEqual(10);
     const silenced = (await attempts()).filter(({ reason }) => reason === 'withdrawn');

@@ -4,9 +4,9 @@
  */
 import { sql } from 'drizzle-orm';
 import { describe, expect, it } from 'vitest';
-import { startReconciler } from '../../../engine/maintenance/reconcile.ts';
 import { countUndone } from '../../../engine/pg/notifications.ts';
 import type { Fault } from '../../../scripts/apns-simulator/faults.ts';
+import { startMaintenance } from '../../support/maintenance.ts';
 import { startTestPush } from '../../support/push.ts';
 import { addNotifications, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
@@ -39,7 +39,7 @@ describe('a storm', () => {
     const notifications = await addNotifications(t, customers);
     for (const fault of STORM) t.simulator.faults.add(fault);
     await t.startWorker();
-    const reconciler = startReconciler(t.ctx);
+    const maintenance = startMaintenance(t);
     await t.queues.byLane.nearby.resume();
     await t.queues.tasks.enqueueWave(jobId, 1);
     await t.queues.tasks.enqueueNotifications(notifications.map((id) => ({ id })));
@@ -51,7 +51,7 @@ describe('a storm', () => {
       },
       { timeoutMs: PATIENCE_MS, what: 'every wave and notification done' },
     );
-    await reconciler.close();
+    await maintenance.close();
 
     const records = t.simulator.phones.records();
     const ofDrivers = tally(

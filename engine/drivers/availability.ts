@@ -1,0 +1,25 @@
+/** Going online and offline. */
+import { type DriverRow, findDriver, setOnline } from '../pg/drivers.ts';
+import type { DriverStores } from './parts.ts';
+import { trySync } from './profile.ts';
+
+export type AvailabilityResult =
+  | { ok: true; driver: DriverRow }
+  | { ok: false; code: 'not_approved' };
+
+/**
+ * Goes online or offline. Only an approved driver may go online. Where he was until then is in his row
+ * alone: the caller sees to it that it is up to date.
+ */
+export async function setAvailability(
+  parts: DriverStores,
+  id: string,
+  online: boolean,
+): Promise<AvailabilityResult> {
+  const before = await findDriver(parts.db, id);
+  if (before?.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  const row = await setOnline(parts.db, id, online);
+  if (!row) return { ok: false, code: 'not_approved' };
+  await trySync(parts, row);
+  return { ok: true, driver: row };
+}

@@ -1,0 +1,109 @@
+/**
+ * Attempts that did not simply win: what the row says of them, and the end of those whose outcome nobody
+ * knows. Only the row in Postgres can say yes or no; a fence makes sure that no late write changes it.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { sql } from 'drizzle-orm';
+import type { EngineContext } from '../../context.ts';
+import { isClaimable, isHeld, type JobRow } from '../../domain/job.ts';
+import { claimObstacle } from '../../pg/claims.ts';
+import { findJob } from '../../pg/jobs.ts';
+import { unclaimJob } from '../../redis/job-scripts.ts';
+import { publish } from '../change.ts';
+import { expireJob } from '../expire.ts';
+import { transition } from '../transition.ts';
+
+/** A tap on its way through the gate. */
+export interface Attempt {
+  id: string;
+  zone: string;
+  driverId: string;
+  token: string;
+}
+
+/** What the row says: it is settled (by `row`), something is in this driver's way, or ask the gate anew. */
+export type Verdict =
+  | { kind: 'settled'; row: JobRow }
+  | { kind: 'refused'; code: Obstacle | 'job_not_found' }
+  | { kind: 'open' };
+
+type Obstacle = 'not_approved' | 'released' | 'reserved' | 'driver_busy';
+
+/** Why a version was skipped, for the timeline. */
+export type FenceCause = 'the outcome of a claim was unknown' | 'a claim outlived its lease';
+
+const RETRY_MS = 200;
+/** What is not ended by then the duty `leases` ends. */
+const GIVE_UP_MS = 60_000;
+
+/** Asks the row. An open job that nothing keeps from this driver is put again, so that the gate knows it. */
+export async function askRow(ctx: EngineContext, a: Attempt): Promise<Verdict> {
+  const row = await findJob(ctx.db, a.id);
+  if (!row) return { kind: 'refused', code: 'job_not_found' };
+  if (!isClaimable(row.status)) return { kind: 'settled', row };
+  const { driverMaxActiveJobs } = ctx.settings;
+  const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, driverMaxActiveJobs);
+  if (obstacle === 'job_expired') {
+    // Somebody may have been faster: the row says it, under its new version.
+    await expireJob(ctx, row);
+    return { kind: 'open' };
+  }
+  if (obstacle) return { kind: 'refused', code: obstacle };
+  if ((await ctx.projection.put(row)) === 'old') await unclaimJob(ctx.redis, a);
+  return { kind: 'open' };
+}
+
+/**
+ * Ends attempts on a job whose outcome is unknown: waits for a commit in flight and shuts out a late one.
+ * Returns the row under its new version when it still had the one that the gate saw open, else null: then
+ * the row itself says who holds the job.
+ */
+export async function fenceJob(
+  ctx: { db: EngineContext['db']; metrics: Pick<EngineContext['metrics'], 'reconciled'> },
+  job: { id: string; version: number },
+  cause: FenceCause,
+): Promise<JobRow | null> {
+  const [row] = await transition(ctx.db, {
+    target: sql`select * from jobs
+      where id = ${job.id} and version = ${job.version}::int for update`,
+    event: { type: 'job.fenced', actor: 'muster', reason: cause },
+  });
+  if (row) ctx.metrics.reconciled('claim_fenced');
+  return row ?? null;
+}
+
+/** The gate did not answer; it may have granted, or may yet when Redis wakes up, however late. */
+export async function withdraw(ctx: EngineContext, a: Attempt): Promise<void> {
+  await untilDone(() => unclaimJob(ctx.redis, a));
+}
+
+/** Fences until Postgres answers, and says what became of the job. Throws when it does not for a minute. */
+export async function resolveUnknown(
+  ctx: EngineContext,
+  a: Attempt,
+  version: number,
+): Promise<'fenced' | 'decided'> {
+  return untilDone(async () => {
+    const row = await fenceJob(ctx, { id: a.id, version }, 'the outcome of a claim was unknown');
+    if (!row) return 'decided';
+    await publish(ctx, row);
+    return 'fenced';
+  });
+}
+
+async function untilDone<T>(work: () => Promise<T>): Promise<T> {
+  const ends = performance.now() + GIVE_UP_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (performance.now() > ends) throw error;
+      await sleep(RETRY_MS);
+    }
+  }
+}
+
+/** Does the row's driver hold it now? */
+export function holds(row: JobRow, driverId: string): boolean {
+  return isHeld(row.status) && row.driverId === driverId;
+}

@@ -1,0 +1,52 @@
+/** The time of an untaken job runs out, on Postgres's clock: one job that was looked at, or all due. */
+import { sql } from 'drizzle-orm';
+import type { EngineContext } from '../context.ts';
+import type { JobRow } from '../domain/job.ts';
+import { CLAIMABLE_SQL } from '../pg/jobs.ts';
+import { runIdOf } from '../redis/client.ts';
+import { publish } from './change.ts';
+import { rowAt, type Transition, transition } from './transition.ts';
+
+const EXPIRED = {
+  set: [sql`status = 'expired', driver_id = null`],
+  event: { type: 'job.expired', actor: 'muster' },
+  notifications: [{ type: 'job_expired', app: 'customer' }],
+} as const satisfies Omit<Transition, 'target'>;
+
+/** Does nothing when the row has moved on. */
+export async function expireJob(ctx: EngineContext, row: JobRow): Promise<void> {
+  const [expired] = await transition(ctx.db, { target: rowAt(row), ...EXPIRED });
+  if (expired) await publish(ctx, expired);
+}
+
+/**
+ * Expires up to `limit` jobs whose time is over, those first that are overdue longest, and returns how
+ * many. A row that somebody is changing is left for the next call.
+ */
+export async function expireDue(ctx: EngineContext, limit: number): Promise<number> {
+  const run = runIdOf(ctx.redis);
+  const expired = await transition(ctx.db, {
+    target: sql`select * from jobs
+      where status in ${CLAIMABLE_SQL} and expires_at <= now()
+      order by expires_at limit ${limit}::int for update skip locked`,
+    ...EXPIRED,
+  });
+  await publishAll(ctx, expired, run);
+  return expired.length;
+}
+
+/** Many changes at once: what Redis does not take, the settler brings to it with the rest. */
+export async function publishAll(
+  ctx: EngineContext,
+  rows: readonly JobRow[],
+  readUnder: string,
+): Promise<void> {
+  let known = false;
+  try {
+    await ctx.projection.putAll(rows, readUnder);
+    known = true;
+  } catch (error) {
+    ctx.log.warn({ err: error, jobs: rows.length }, 'jobs not yet in Redis, will be repeated');
+  }
+  for (const row of rows) ctx.settler.wake(row.id, known ? row.version : 0);
+}

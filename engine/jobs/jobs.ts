@@ -1,0 +1,65 @@
+/** The verbs of jobs, bound to the engine's systems: what api and workers may do with a job. */
+import type { EngineContext } from '../context.ts';
+import type { Actor, Job, Progress } from '../domain/job.ts';
+import type { KnownDriver } from '../redis/drivers.ts';
+import { listActive } from './active.ts';
+import { listAvailable } from './available.ts';
+import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
+import { cancelJob } from './cancel.ts';
+import type { ChangeResult } from './change.ts';
+import type { CommitQueue } from './claim/commit.ts';
+import { type Claims, createClaims } from './claim/gate.ts';
+import { type ExplainResult, explainJob } from './explain.ts';
+import { createPosts, type PostInput, type PostResult } from './post.ts';
+import { confirmJob, progressJob } from './progress.ts';
+import { releaseJob } from './release.ts';
+import { assignJob, type DeclineResult, declineJob } from './reserve.ts';
+
+export interface Jobs {
+  post(input: PostInput): Promise<PostResult>;
+  claim: Claims;
+  confirm(id: string, actor: Actor): Promise<ChangeResult>;
+  progress(id: string, driverId: string, status: Progress): Promise<ChangeResult>;
+  release(id: string, driverId: string, reason: string | null): Promise<ChangeResult>;
+  cancel(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
+  assign(id: string, driverId: string, actor: Actor): Promise<ChangeResult>;
+  decline(id: string, driverId: string, reason: string | null): Promise<DeclineResult>;
+  /** Gives a job back in its driver's place. */
+  releaseByOperator(id: string, actor: Actor, reason: string | null): Promise<ChangeResult>;
+  /** Gives back every job that a driver holds. */
+  releaseAllOf(driverId: string, actor: Actor): Promise<void>;
+  /** Opens a new wave of an open job now. */
+  dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
+  /** What a driver is offered now, nearest first: what his feed must equal. */
+  available(driver: KnownDriver): Promise<Job[]>;
+  /** A customer's jobs that are not over, as the customer sees them. */
+  active(customerId: string): Promise<Job[]>;
+  explain(id: string, driverId?: string): Promise<ExplainResult>;
+}
+
+/** The gate of every verb by which a driver works on jobs; claims have it as well. */
+const NOT_APPROVED = { ok: false, code: 'not_approved' } as const;
+
+export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
+  const { isApproved } = ctx.drivers;
+  return {
+    post: createPosts(ctx),
+    claim: createClaims(ctx, commits),
+    confirm: (id, actor) => confirmJob(ctx, id, actor),
+    progress: async (id, driverId, status) => {
+      return (await isApproved(driverId)) ? progressJob(ctx, id, driverId, status) : NOT_APPROVED;
+    },
+    release: (id, driverId, reason) => releaseJob(ctx, id, driverId, reason),
+    cancel: (id, actor, reason) => cancelJob(ctx, id, actor, reason),
+    assign: (id, driverId, actor) => assignJob(ctx, id, driverId, actor),
+    decline: async (id, driverId, reason) => {
+      return (await isApproved(driverId)) ? declineJob(ctx, id, driverId, reason) : NOT_APPROVED;
+    },
+    releaseByOperator: (id, actor, reason) => releaseByOperator(ctx, id, { actor, reason }),
+    releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
+    dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
+    available: (driver) => listAvailable(ctx, driver),
+    active: (customerId) => listActive(ctx, customerId),
+    explain: (id, driverId) => explainJob(ctx, id, driverId),
+  };
+}

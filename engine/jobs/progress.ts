@@ -1,0 +1,47 @@
+/** What moves a job forward: an operator confirms it, its driver reports progress. */
+import { sql } from 'drizzle-orm';
+import type { EngineContext } from '../context.ts';
+import { type Actor, isClaimable, mayProgress, type Progress, refusalOf } from '../domain/job.ts';
+import { type ChangeRefusal, type ChangeResult, change, loadChanged, loadOf } from './change.ts';
+
+/** `pending` → `confirmed`; still claimable. */
+export async function confirmJob(
+  ctx: EngineContext,
+  id: string,
+  actor: Actor,
+): Promise<ChangeResult> {
+  const { result } = await change(ctx, id, (row) => {
+    if (row.status === 'confirmed') return { done: row };
+    if (row.status === 'pending') {
+      return { set: [sql`status = 'confirmed'`], event: { type: 'job.confirmed', actor } };
+    }
+    const open = isClaimable(row.status);
+    return { refuse: open ? 'invalid_transition' : (refusalOf(row.status) as ChangeRefusal) };
+  });
+  return result;
+}
+
+/** The job's driver reports how far he is; forward only. */
+export async function progressJob(
+  ctx: EngineContext,
+  id: string,
+  driverId: string,
+  status: Progress,
+): Promise<ChangeResult> {
+  const completed = status === 'completed';
+  const { result, before } = await change(ctx, id, (row) => {
+    if (row.driverId !== driverId || isClaimable(row.status)) return { refuse: 'job_not_found' };
+    if (!mayProgress(row.status, status)) return { refuse: 'invalid_transition' };
+    return {
+      set: [sql`status = ${status}::text`],
+      event: { type: `job.${status}`, actor: `driver:${driverId}` },
+      ...(completed && {
+        completed,
+        ...(loadOf(ctx) && { load: 'after' }),
+        notifications: [{ type: 'job_completed', app: 'customer' }],
+      }),
+    };
+  });
+  if (before && completed) await loadChanged(ctx, driverId);
+  return result;
+}

@@ -1,0 +1,53 @@
+/** What keeps a deployment true beside its traffic: the leader with all its duties. */
+import type { EngineContext } from '../context.ts';
+import { connectPg } from '../pg/client.ts';
+import { driversDuty, driversSweepDuty } from './drivers.ts';
+import type { Duty } from './duty.ts';
+import { expireDuty, wavesDuty } from './expiries.ts';
+import { type Leader, type LeaderTimes, startLeader } from './leader.ts';
+import { leasesDuty } from './leases.ts';
+import { dispatchDuty, notificationDuty, wavePushDuty } from './pushes.ts';
+import { sweepDuty } from './sweep.ts';
+import { unsettledDuty } from './unsettled.ts';
+
+export interface Maintenance {
+  /** Contends for the lease; the process that holds it sees to the duties. Close what is returned. */
+  start(times?: LeaderTimes): Leader;
+}
+
+export function createMaintenance(ctx: EngineContext, databaseUrl: string): Maintenance {
+  return {
+    start(times) {
+      const own = connectPg(databaseUrl, 1);
+      const leader = startLeader({
+        db: own.db,
+        duties: dutiesOf(ctx),
+        log: ctx.log,
+        count: (duty, done) => ctx.metrics.reconciled(duty, done),
+        ...(times && { times }),
+      });
+      return {
+        ...leader,
+        async close() {
+          await leader.close();
+          await own.close();
+        },
+      };
+    },
+  };
+}
+
+function dutiesOf(ctx: EngineContext): Duty[] {
+  return [
+    expireDuty(ctx),
+    wavesDuty(ctx),
+    unsettledDuty(ctx),
+    dispatchDuty(ctx),
+    wavePushDuty(ctx),
+    notificationDuty(ctx),
+    driversDuty(ctx),
+    driversSweepDuty(ctx),
+    leasesDuty(ctx),
+    sweepDuty(ctx),
+  ];
+}

@@ -1,0 +1,22 @@
+/** Changes that nobody has settled for a while: their process died, or gave up. The settler is woken. */
+import type { EngineContext } from '../context.ts';
+import { listUnsettled } from '../pg/work-lists.ts';
+import type { Duty } from './duty.ts';
+
+const EVERY_MS = 1000;
+/** What is younger is still being done by the process that caused it. */
+const GRACE_MS = 2000;
+const BATCH = 1000;
+
+export function unsettledDuty({ db, settler }: EngineContext): Duty {
+  return {
+    name: 'job_settled',
+    everyMs: EVERY_MS,
+    async run() {
+      const rows = await listUnsettled(db, GRACE_MS, BATCH);
+      for (const { id } of rows) settler.wake(id);
+      await settler.idle();
+      return rows.length;
+    },
+  };
+}

@@ -1,0 +1,103 @@
+/**
+ * What people are told of a change: frames by name in the users log, pushes in their queue. Safe to repeat:
+ * sessions drop what is old, and a notification that is done is not pushed again.
+ */
+import type { Resources } from '../context.ts';
+import { type DriverCard, isClaimable, isHeld, type JobRow } from '../domain/job.ts';
+import type { App } from '../domain/notifications.ts';
+import { driverCards } from '../pg/drivers.ts';
+import { type NotificationRow, notificationsOf, tellsOf } from '../pg/notifications.ts';
+import { usersLog } from '../redis/keys.ts';
+import { appendLog } from '../redis/log-scripts.ts';
+
+/** A frame for one user, as the users log carries it. */
+export interface UserEvent {
+  user: string;
+  app: App;
+  event: string;
+  data: object;
+  /** The change of a job that it tells of, which a later one overtakes; notifications stand. */
+  job: { id: string; version: number } | null;
+}
+
+/** Tells the people concerned of rows that Redis has. Throws when a store is away. */
+export async function tell(resources: Resources, rows: readonly JobRow[]): Promise<void> {
+  const { db, push } = resources;
+  const changed = rows.filter((row) => row.version > 1);
+  const holders = rows.flatMap((row) =>
+    isHeld(row.status) && row.driverId !== null ? [row.driverId] : [],
+  );
+  const [notifications, cards] = await Promise.all([
+    notificationsOf(db, changed),
+    driverCards(db, holders),
+  ]);
+  await appendEvents(
+    resources,
+    rows.flatMap((row) => {
+      const own = notifications.filter((notification) => tellsOf(notification, row));
+      return changeEvents(row, own, cards);
+    }),
+  );
+  const undone = notifications.filter((notification) => notification.doneAt === null);
+  if (undone.length > 0) {
+    await push.enqueueNotifications(
+      undone.map(({ id, title, app, userId }) => ({ id, about: `${title} → ${app} ${userId}` })),
+    );
+  }
+  // Sessions drop none of them as old, so they are shown only once the queue has them: were they shown
+  // before, each further try would show them again.
+  await appendEvents(resources, notifications.map(notificationEvent));
+}
+
+async function appendEvents({ redis }: Resources, events: readonly UserEvent[]): Promise<void> {
+  if (events.length === 0) return;
+  const bodies = events.map((event) => JSON.stringify(event));
+  await appendLog(redis, usersLog, bodies);
+}
+
+/** What the change itself tells: sessions drop it when a later one has overtaken it. */
+function changeEvents(
+  row: JobRow,
+  notifications: readonly NotificationRow[],
+  cards: ReadonlyMap<string, DriverCard>,
+): UserEvent[] {
+  const job = { id: row.id, version: row.version };
+  const status = {
+    job,
+    event: 'job:status',
+    data: {
+      job_id: row.id,
+      status: row.status,
+      version: row.version,
+      ...(row.driverId !== null && { driver_id: row.driverId }),
+    },
+  };
+  const events: UserEvent[] = [{ user: row.customerId, app: 'customer', ...status }];
+  if (row.driverId !== null && !isClaimable(row.status)) {
+    events.push({ user: row.driverId, app: 'driver', ...status });
+  }
+  // Not by the status: the driver may report progress before anybody was told that he comes.
+  const isNew = isHeld(row.status) && notifications.some(({ type }) => type === 'driver_assigned');
+  const driver = isNew && cards.get(row.driverId ?? '');
+  if (driver) {
+    events.push({
+      user: row.customerId,
+      app: 'customer',
+      job,
+      event: 'job:driver-assigned',
+      data: { job_id: row.id, driver },
+    });
+  }
+  return events;
+}
+
+function notificationEvent(row: NotificationRow): UserEvent {
+  const { id, userId, app, type, title, body, data } = row;
+  return {
+    user: userId,
+    app,
+    job: null,
+    event: 'notification',
+    data: { id, type, title, body, data },
+  };
+}

