@@ -3,7 +3,7 @@
  * over. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
  * the customer. A lost task is found again in Postgres; a task that runs twice pushes nobody twice.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
 import { Redis } from 'ioredis';
 import { type Static, Type } from 'typebox';
@@ -123,10 +123,21 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
   };
 }
 
+const TASK_ID = /^(\d{13})-/;
+
+/** An id that says when the task was handed over: epoch ms, then something of its own. */
+export const taskId = () => `${Date.now()}-${randomBytes(6).toString('hex')}`;
+
+/** When a task was handed over, by its id, epoch ms; null for one that somebody made by hand. */
+export function handedOverAt(id: string): number | null {
+  const [, at] = TASK_ID.exec(id) ?? [];
+  return at === undefined ? null : Number(at);
+}
+
 /**
  * While one waits or runs a second would find nothing to do; freed when it ends, however. An id of
  * its own shows whether it was added: BullMQ answers with that of the other.
  */
 function onceAtATime(id: string): Required<Pick<JobsOptions, 'deduplication' | 'jobId'>> {
-  return { deduplication: { id }, jobId: randomUUID() };
+  return { deduplication: { id }, jobId: taskId() };
 }
