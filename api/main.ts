@@ -6,6 +6,7 @@ import { checkoutStateDir, withDevSecret } from '../engine/process/dev-secret.ts
 import { createLog } from '../engine/process/log.ts';
 import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
+import { SharedRegistry } from '../engine/process/shared-registry.ts';
 import { createPushMetrics } from '../workers/push/metrics.ts';
 import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
@@ -20,7 +21,11 @@ const STOP_LIMIT_MS = 12_000;
 await runProcess('api', async () => {
   const config = readConfig(withDevSecret(process.env, checkoutStateDir));
   const log = createLog('muster-api', config.logLevel);
-  const registry = createRegistry();
+  const registry = createRegistry(new SharedRegistry());
+  process.on('message', (said: { type?: string; urls?: string[] }) => {
+    // The development stack, when its workers are there.
+    if (said.type === 'workers') registry.others = said.urls ?? [];
+  });
   const queues = createPushQueues(config.redisUrl, log);
   let gateway: Gateway | undefined;
   const engine = await createEngine({

@@ -1,6 +1,7 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { createEngine } from '../engine/engine.ts';
 import { readConfig } from '../engine/process/config.ts';
@@ -51,10 +52,15 @@ await runProcess('workers', async () => {
   });
   await workers.ready();
   log.info({}, 'working');
-  process.send?.({ type: 'ready' });
+  process.send?.({ type: 'ready', port: portOf(health) });
 });
 
-/** `/healthz` and `/metrics` on a port of their own, where one is configured. */
+/** Where it listens, if it does. */
+function portOf(server: Server | undefined): number | undefined {
+  return (server?.address() as AddressInfo | undefined)?.port;
+}
+
+/** `/healthz` and `/metrics` (as JSON too, for an api that shows them) on a port of their own, where one is configured. */
 async function serveHealth(port: number | undefined, host: string, registry: Registry) {
   if (port === undefined) return undefined;
   const server = createServer(async (request, response) => {
@@ -63,6 +69,9 @@ async function serveHealth(port: number | undefined, host: string, registry: Reg
     } else if (request.url === '/metrics') {
       const text = await registry.metrics();
       response.setHeader('content-type', registry.contentType).end(text);
+    } else if (request.url === '/metrics.json') {
+      const measures = await registry.getMetricsAsJSON();
+      response.setHeader('content-type', 'application/json').end(JSON.stringify(measures));
     } else {
       response.writeHead(404).end();
     }

@@ -66,7 +66,9 @@ function startWorker(change: NodeJS.ProcessEnv = {}): WorkerProcess {
 async function readyWorker(change?: NodeJS.ProcessEnv): Promise<WorkerProcess> {
   const worker = startWorker(change);
   const ready = once(worker.child, 'message').then(([message]) => message);
-  expect(await Promise.race([ready, worker.exited]), worker.output()).toEqual({ type: 'ready' });
+  expect(await Promise.race([ready, worker.exited]), worker.output()).toMatchObject({
+    type: 'ready',
+  });
   return worker;
 }
 
