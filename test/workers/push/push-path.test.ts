@@ -18,9 +18,6 @@ async function driver(at = HERE) {
   await register(id, 'driver');
   return id;
 }
-/** A place with nobody else near it. */
-const AWAY = northOf(500);
-const further = (at: typeof HERE) => ({ ...at, lat: at.lat + 0.05 });
 const pushes = (jobId: string, user?: string) =>
   t.simulator.phones
     .records(jobId)
@@ -110,20 +107,22 @@ describe('a job that is reserved', () => {
 
   it('while its pushes go out is pushed to none of those who follow, but to its driver', async () => {
     // Nearest first, and 200 are on their way at once: he comes after them, and so do five others.
-    await Promise.all(Array.from({ length: 200 }, () => driver(AWAY)));
-    const late = await Promise.all(Array.from({ length: 6 }, () => driver(further(AWAY))));
-    const [mine, ...others] = late as [string, ...string[]];
-    t.simulator.faults.clear();
+    const crowd = Array.from({ length: 200 }, (_, i) => `early${i}`);
+    const others = Array.from({ length: 5 }, (_, i) => `late${i}`);
+    await addPhones(t, 'driver', [...crowd, ...others]);
+    const mine = await driver();
+    const jobId = await postTo(t, [...crowd, mine, ...others]);
     const before = t.simulator.faults.met();
     t.simulator.faults.add({ kind: 'hold', count: 200 });
-    const job = await t.post({ position: AWAY });
+    await t.queues.byLane.nearby.resume();
+    await t.queues.tasks.enqueueWave(jobId, 1);
     await until(() => t.simulator.faults.met() - before === 200);
-    await t.engine.jobs.assign(job.id, mine, 'operator:o');
+    await t.engine.jobs.assign(jobId, mine, 'operator:o');
     t.simulator.faults.release();
-    await until(() => pushes(job.id, mine).length === 1);
+    await until(() => pushes(jobId, mine).length === 1);
     await until(async () => (await t.queues.byLane.nearby.getActiveCount()) === 0);
-    for (const id of others) expect(pushes(job.id, id), id).toHaveLength(0);
-    expect(pushes(job.id)).toHaveLength(201);
+    for (const id of others) expect(pushes(jobId, id), id).toHaveLength(0);
+    expect(pushes(jobId)).toHaveLength(201);
     t.simulator.faults.clear();
   });
 });
