@@ -25,7 +25,7 @@ import { connectRedis, whenReady } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
-export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Logger, PushTasks } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';

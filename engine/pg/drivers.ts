@@ -229,9 +229,10 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
       select job_id from job_deliveries
       where driver_ids @> array[${id}]::text[] and at > now() - interval '30 days'
       union
-      select job_id from pushes
-      where user_id = ${id} and lane = 'nearby' and outcome = 'sent'
-        and job_id in (select job_id from offered)),
+      select job_id from offered where exists (
+        -- "offset 0": looked up for each job; all pushes there are would be read otherwise.
+        select from (select * from pushes p where p.job_id = offered.job_id offset 0) p
+        where p.user_id = ${id} and p.lane = 'nearby' and p.outcome = 'sent')),
     accepted as (
       select distinct job_id from job_events
       where job_id in (select id from jobs where driver_id = ${id}

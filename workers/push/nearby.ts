@@ -76,10 +76,10 @@ export function createNearbyLane(
       };
       await pushWindows(run, opened.windows);
       if (run.again.count > 0 && !run.closed) {
-        const { offer } = await onceDecided(async () => ({
-          offer: await offers.look(run.job, wave),
-        }));
-        if (offer !== 'closed') throw run.again;
+        const look = async () => ({ offer: await offers.look(run.job, wave) });
+        const { offer } = await onceDecided(look);
+        run.closed = offer === 'closed';
+        if (!run.closed) throw run.again;
       }
       await pushes.markPushed(job_id, wave);
       if (run.never.length > 0) throw neverAccepted('job offer', run.never);
