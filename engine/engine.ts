@@ -8,14 +8,20 @@ import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from 
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createCursors } from './lists/cursors.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
 import { createNotifications, type Notifications } from './notifications/notifications.ts';
+import { createHealth } from './ops/health.ts';
+import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
+import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
@@ -28,6 +34,7 @@ import { createUsers, type Users } from './users/blocked.ts';
 export type { Logger, PushTasks } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
+export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
@@ -64,7 +71,10 @@ export interface Engine {
   maintenance: Maintenance;
   drivers: Drivers;
   logs: Logs;
+  fleet: Fleet;
   settings: DispatchConfig;
+  counters: Counters;
+  ops: Ops;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
@@ -110,6 +120,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
   let users: Users;
+  let cursorKey: Buffer;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -118,21 +129,28 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await clock.measure();
     await drivers.ensure();
     users = await createUsers(ctx);
+    cursorKey = await readSecret(pg.db, 'cursors');
   } catch (error) {
     clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
+  const cursors = createCursors(cursorKey);
+  const counters = createCounters(ctx);
+  const health = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
   return {
     ctx,
     drivers,
     settings,
-    jobs: createJobs(ctx, commits),
+    counters,
+    ops: createOps(ctx, { cursors, counters, health }),
+    jobs: createJobs(ctx, { commits, cursors }),
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
-    notifications: createNotifications(ctx),
+    notifications: createNotifications(ctx, cursors),
+    fleet: createFleet(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
@@ -140,6 +158,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     now,
     log,
     async close() {
+      health.close();
       await drivers.close();
       await deliveries.close();
       background.add(settler.idle());

@@ -34,7 +34,7 @@ export function asyncApi(): object {
       title: 'Muster feed',
       version: '1.0.0',
       description:
-        'The live feed of a driver or a customer. Text frames of JSON, no compression; at most 4 KiB from a client, 16 KiB for auth. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>. An upgrade is refused with 401 without a valid token, 403 for another role or a blocked user, 429 beyond ten a second of one user, 503 when this server takes none now.',
+        'The live feed of a driver or a customer, and of operators and viewers, whose pages open it at /ops/feed with their cookie. Text frames of JSON, no compression; at most 4 KiB from a client, 16 KiB for auth. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>. An upgrade is refused with 401 without a valid token, 403 for another role or a blocked user, 429 beyond ten a second of one user, 503 when this server takes none now.',
     },
     defaultContentType: 'application/json',
     channels: {

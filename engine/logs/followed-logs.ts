@@ -35,6 +35,8 @@ export class FollowedLogs {
   readonly #listener: StateListener;
   readonly #subscriber: RedisClient;
   readonly #byChannel = new Map<string, LogFollower>();
+  /** Channel → how many want it: followers of its log, and those who only want positions. */
+  readonly #heard = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   /** The subscriber is being replaced by ourselves: nothing is lost that it would have brought. */
   #renewing = false;
@@ -63,14 +65,30 @@ export class FollowedLogs {
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
     this.#byChannel.set(source.keys.live, follower);
-    // Not awaited: without the channel we are slower, not wrong.
-    this.#subscriber.ssubscribe(source.keys.live).catch(() => {});
+    this.hear(source.keys.live);
     follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
     this.#byChannel.delete(source.keys.live);
-    this.#subscriber.sunsubscribe(source.keys.live).catch(() => {});
+    this.unhear(source.keys.live);
+  }
+
+  /** Listens to a live channel; each call is matched by one `unhear`. */
+  hear(channel: string): void {
+    const users = this.#heard.get(channel) ?? 0;
+    this.#heard.set(channel, users + 1);
+    // Not awaited: without the channel we are slower, not wrong.
+    if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
+  }
+
+  unhear(channel: string): void {
+    const users = this.#heard.get(channel) ?? 0;
+    if (users > 1) this.#heard.set(channel, users - 1);
+    else {
+      this.#heard.delete(channel);
+      this.#subscriber.sunsubscribe(channel).catch(() => {});
+    }
   }
 
   close(): void {
@@ -141,7 +159,7 @@ export class FollowedLogs {
   /** A subscription that failed, or was made on a connection that is gone, is made again. */
   #subscribeAll(): void {
     this.#renewing = false;
-    for (const channel of this.#byChannel.keys()) {
+    for (const channel of this.#heard.keys()) {
       this.#subscriber.ssubscribe(channel).catch(() => {});
     }
   }

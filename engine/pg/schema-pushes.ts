@@ -2,6 +2,7 @@
  * The tables of what went out: pushes and deliveries, many to a row. Part of the schema; those of the version
  * before the ledger in windows stay until nothing in them is kept any more.
  */
+import { sql } from 'drizzle-orm';
 import {
   bigserial,
   boolean,
@@ -17,6 +18,8 @@ import {
   uuid,
 } from 'drizzle-orm/pg-core';
 
+/** The counters of its drivers hold it. */
+const folded = () => boolean('folded').notNull().default(false);
 const time = (name: string) => timestamp(name, { withTimezone: true });
 
 export const pushOutcome = pgEnum('push_outcome', [
@@ -127,8 +130,12 @@ export const deliveries = pgTable(
     driverIds: text('driver_ids').array().notNull(),
     /** How long after `at` each was. */
     afterMs: integer('after_ms').array().notNull(),
+    folded: folded(),
   },
-  (t) => [primaryKey({ columns: [t.jobId, t.gateway] })],
+  (t) => [
+    primaryKey({ columns: [t.jobId, t.gateway] }),
+    index('deliveries_unfolded').using('gin', t.driverIds).where(sql`not ${t.folded}`),
+  ],
 );
 
 /** Of the version before this: one row per (job, gateway flush). Read, no longer written. */
@@ -139,6 +146,10 @@ export const jobDeliveries = pgTable(
     jobId: text('job_id').notNull(),
     at: time('at').notNull().defaultNow(),
     driverIds: text('driver_ids').array().notNull(),
+    folded: folded(),
   },
-  (t) => [index('job_deliveries_job').on(t.jobId)],
+  (t) => [
+    index('job_deliveries_job').on(t.jobId),
+    index('job_deliveries_unfolded').using('gin', t.driverIds).where(sql`not ${t.folded}`),
+  ],
 );

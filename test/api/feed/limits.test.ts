@@ -46,14 +46,15 @@ describe('the upgrade', () => {
     return { answer, protocol: ws.protocol };
   };
 
-  it('needs a valid token of a driver or a customer', async () => {
+  it('needs a valid token of somebody who has a feed', async () => {
     const bearer = async (role: string, ttl?: number) => ({
       authorization: `Bearer ${await tokenFor(role, 'u1', ttl)}`,
     });
     expect((await status('/ws', {})).answer).toBe(401);
     expect((await status('/ws', { authorization: 'Bearer x' })).answer).toBe(401);
     expect((await status('/ws', await bearer('driver', -1))).answer).toBe(401);
-    expect((await status('/ws', await bearer('operator'))).answer).toBe(403);
+    expect((await status('/ws', await bearer('service'))).answer).toBe(403);
+    expect((await status('/ws', await bearer('viewer'))).answer).toBe(101);
     expect((await status('/other', await bearer('driver'))).answer).toBe(404);
     expect((await status('/ws', await bearer('customer'))).answer).toBe(101);
   });
@@ -329,5 +330,26 @@ describe('the connection', () => {
     const [, response] = await once(ws, 'unexpected-response');
     expect(response.statusCode).toBe(503);
     ws.terminate();
+  });
+});
+
+describe('drivers whom nobody has approved', () => {
+  it('who jump over the world make no gateway load a zone', async () => {
+    const clients = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const id = `jumping${++count}`;
+        await t.engine.drivers.change(id, { name: id });
+        return TestClient.connect(t.gateways[0].url, 'driver', id);
+      }),
+    );
+    const zones = async () => (await t.ctx.redis.keys('muster:{8*}:meta')).sort();
+    const before = { zones: await zones(), keys: await t.ctx.redis.dbsize() };
+    for (let lng = -170; lng < 180; lng += 10) {
+      await Promise.all(clients.map((client) => client.ask('location', { lat: lng / 3, lng })));
+    }
+    expect(clients.every((client) => client.of('ack').every(({ ok }) => ok))).toBe(true);
+    expect(await zones()).toEqual(before.zones);
+    expect(await t.ctx.redis.dbsize()).toBeLessThanOrEqual(before.keys + clients.length);
+    for (const client of clients) await client.close();
   });
 });

@@ -5,6 +5,7 @@ CREATE TABLE "deliveries" (
 	"at" timestamp with time zone DEFAULT now() NOT NULL,
 	"driver_ids" text[] NOT NULL,
 	"after_ms" integer[] NOT NULL,
+	"folded" boolean DEFAULT false NOT NULL,
 	CONSTRAINT "deliveries_job_id_gateway_pk" PRIMARY KEY("job_id","gateway")
 );
 --> statement-breakpoint
@@ -38,6 +39,5 @@ CREATE TABLE "push_windows" (
 	CONSTRAINT "push_windows_job_id_wave_first_place_pk" PRIMARY KEY("job_id","wave","first_place")
 );
 --> statement-breakpoint
-DROP INDEX "job_deliveries_drivers";--> statement-breakpoint
-DROP INDEX "job_waves_candidates";--> statement-breakpoint
-ALTER TABLE "job_waves" ADD COLUMN "windowed" boolean DEFAULT false NOT NULL;
+ALTER TABLE "job_waves" ADD COLUMN "windowed" boolean DEFAULT false NOT NULL;--> statement-breakpoint
+CREATE INDEX "deliveries_unfolded" ON "deliveries" USING gin ("driver_ids") WHERE not "deliveries"."folded";
