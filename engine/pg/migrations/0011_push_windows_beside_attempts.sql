@@ -55,3 +55,13 @@ CREATE VIEW "pushes" AS
 	SELECT job_id, wave, user_id, app, lane, kind, notification_id, token_suffix, at, outcome, status,
 		reason, latency_ms, apns_unique_id, apns_id, 0, 0
 	FROM push_attempts;
+--> statement-breakpoint
+-- Who was offered what, found by driver: without a pending list, which is three quarters of such an index
+-- (measured: 440 bytes a push instead of 105). Altered, not made anew: that would lock out who writes.
+ALTER INDEX "job_waves_candidates" SET (fastupdate = off);
+--> statement-breakpoint
+ALTER INDEX "job_waves_unfolded" SET (fastupdate = off);
+--> statement-breakpoint
+ALTER INDEX "job_deliveries_unfolded" SET (fastupdate = off);
+--> statement-breakpoint
+ALTER INDEX "deliveries_unfolded" SET (fastupdate = off);
