@@ -7,7 +7,13 @@
 import { type EngineContext, withDeadline } from '../context.ts';
 import type { TrackedFix } from '../drivers/parts.ts';
 import { onceEachOutage } from '../outage-log.ts';
-import { connectSubscriber, type RedisClient, runIdOf } from '../redis/client.ts';
+import {
+  channelOn,
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  runIdOf,
+} from '../redis/client.ts';
 import type { LogKeys } from '../redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
@@ -42,7 +48,7 @@ export class FollowedLogs {
   #renewing = false;
   #closed = false;
 
-  constructor(ctx: EngineContext, subscriberUrl: string, listener: StateListener) {
+  constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
     this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
@@ -64,25 +70,27 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(source.keys.live, follower);
+    this.#byChannel.set(this.#channelOf(source.keys.live), follower);
     this.hear(source.keys.live);
     follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(source.keys.live);
+    this.#byChannel.delete(this.#channelOf(source.keys.live));
     this.unhear(source.keys.live);
   }
 
   /** Listens to a live channel; each call is matched by one `unhear`. */
-  hear(channel: string): void {
+  hear(live: string): void {
+    const channel = this.#channelOf(live);
     const users = this.#heard.get(channel) ?? 0;
     this.#heard.set(channel, users + 1);
     // Not awaited: without the channel we are slower, not wrong.
     if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
   }
 
-  unhear(channel: string): void {
+  unhear(live: string): void {
+    const channel = this.#channelOf(live);
     const users = this.#heard.get(channel) ?? 0;
     if (users > 1) this.#heard.set(channel, users - 1);
     else {
@@ -95,6 +103,11 @@ export class FollowedLogs {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#subscriber.disconnect();
+  }
+
+  /** A log's live channel as this database of Redis has it. */
+  #channelOf(live: string): string {
+    return channelOn(this.#subscriber, live);
   }
 
   #onMessage(channel: string, message: string): void {

@@ -2,8 +2,10 @@
  * What happens, for those who show it to people: the logs of zones, of drivers and of what single users are
  * told, followed without a gap. Hides how they are kept: whoever listens sees jobs, drivers and events.
  */
+
 import type { EngineContext } from '../context.ts';
 import type { Zone } from '../domain/zones.ts';
+import type { RedisTarget } from '../redis/client.ts';
 import { zoneLog } from '../redis/keys.ts';
 import { driversSource, usersSource, type WhatHappened } from './common-logs.ts';
 import { FollowedLogs, type StateListener } from './followed-logs.ts';
@@ -28,7 +30,7 @@ export interface Logs {
 }
 
 /** `subscriberUrl` is where Redis's channels are heard. */
-export function createLogs(ctx: EngineContext, subscriberUrl: string): Logs {
+export function createLogs(ctx: EngineContext, subscriberUrl: RedisTarget): Logs {
   return {
     follow(listener) {
       const logs = new FollowedLogs(ctx, subscriberUrl, listener);

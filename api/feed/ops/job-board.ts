@@ -10,7 +10,7 @@ const READ_MAX = 250;
 
 export interface JobSource {
   alive(afterId: string): Promise<Job[]>;
-  views(ids: readonly string[]): Promise<Job[]>;
+  seen(ids: readonly string[]): Promise<Job[]>;
 }
 
 export class JobBoard {
@@ -54,7 +54,7 @@ export class JobBoard {
     const ids = [...this.#changed].slice(0, READ_MAX);
     for (const id of ids) this.#changed.delete(id);
     try {
-      const jobs = await this.#source.views(ids);
+      const jobs = await this.#source.seen(ids);
       return jobs.filter((job) => this.#take(job));
     } catch {
       for (const id of ids) this.#changed.add(id);
