@@ -1,87 +1,117 @@
 /**
- * `bench -- candidates`: who is offered a job, by the engine's rule (available, fresh, nearest first,
- * up to the cap), beside one plain search of the whole circle that knows nothing about drivers.
+ * `bench -- candidates`: the nearest drivers that a wave needs (available, fresh, up to the cap), in cities
+ * of three sizes, beside one plain search of the whole circle that knows nothing about drivers.
  */
-
-import { chooseCandidates } from '../../engine/jobs/dispatch.ts';
-import { listDrivers } from '../../engine/pg/drivers.ts';
-import { findJob } from '../../engine/pg/jobs.ts';
+import { zoneOf } from '../../engine/domain/zones.ts';
+import type { Engine } from '../../engine/engine.ts';
+import { keys } from '../../engine/redis/keys.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
-import { addDrivers, HERE, onOwnStores, postJob, type Stores, startEngine } from './stack.ts';
+import { HERE, onOwnStores, startEngine } from './stack.ts';
 
-/** A large city's fleet at work. */
-const DRIVERS = 10_000;
-/** All of them within 30 km. */
-const SPREAD_DEGREES = 0.4;
+/** A town, a large city, and a fleet that no city has. */
+const SIZES = [1000, 10_000, 100_000];
 const RADIUS_KM = 30;
-const SEARCHES = 200;
-/** Jobs posted at once. */
-const IN_FLIGHT = 8;
+/** The default of `PUSH_MAX_CANDIDATES`. */
+const WANTED = 500;
+/** Half as wide as the square in which the drivers are, in degrees: all of them within the radius. */
+const SPREAD_DEGREES = 0.18;
+const SEARCHES = 100;
+/** Drivers put into the index by one command. */
+const BATCH = 1000;
 /** The peer's own set of the same positions. */
 const RAW = 'bench:raw';
+
+interface Place {
+  id: string;
+  lat: number;
+  lng: number;
+}
 
 /** Starts its own Postgres and Redis; nothing else is needed. */
 export function runCandidates(): Promise<BenchLine[]> {
   return onOwnStores('candidates', async (stores) => {
-    await addDrivers(stores, DRIVERS, { online: true, spreadDegrees: SPREAD_DEGREES });
-    return [await runAll(stores)];
+    const { engine, close } = await startEngine(stores);
+    try {
+      const lines: BenchLine[] = [];
+      for (const size of SIZES) lines.push(await runCity(engine, size));
+      return lines;
+    } finally {
+      await close();
+    }
   });
 }
 
-async function runAll(stores: Stores): Promise<BenchLine> {
-  const { engine, close } = await startEngine(stores);
-  const { ctx } = engine;
-  await engine.drivers.ensure();
-  const job = await findJob(ctx.db, await postJob(engine));
-  if (!job) throw new Error('the job is not there');
-  const all = await listDrivers(ctx.db, { afterId: '', onlyAtWork: true, limit: DRIVERS });
-  await ctx.redis.geoadd(RAW, ...all.flatMap(({ id, lat, lng }) => [lng ?? 0, lat ?? 0, id]));
+async function runCity(engine: Engine, size: number): Promise<BenchLine> {
+  process.stderr.write(`  ${size} drivers\n`);
+  const { redis } = engine.ctx;
+  await redis.flushall();
+  const drivers = Array.from({ length: size }, (_, i) => ({ id: `d${i}`, ...somewhere() }));
+  for (let i = 0; i < size; i += BATCH) await index(engine, drivers.slice(i, i + BATCH));
   const runs = { ours: [] as number[], peer: [] as number[] };
   let found = { ours: 0, peer: 0 };
-  const search = async () => (await chooseCandidates(ctx, job)).candidates.length;
-  const plain = async () => {
-    const near = await ctx.redis.geosearch(
-      RAW,
-      'FROMLONLAT',
-      HERE.lng,
-      HERE.lat,
-      'BYRADIUS',
-      RADIUS_KM,
-      'km',
-      'ASC',
+  const ours = async (at: Place) => {
+    const search = { position: at, radiusKm: RADIUS_KM, truckType: null, wanted: WANTED };
+    return (await engine.drivers.nearest({ ...search, without: new Set() })).candidates.length;
+  };
+  const plain = async ({ lat, lng }: Place) => {
+    const near = await redis.geosearch(
+      ...([RAW, 'FROMLONLAT', lng, lat, 'BYRADIUS', RADIUS_KM, 'km', 'ASC'] as const),
     );
     return near.length;
   };
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
-    const ours = await measure(search);
-    const peer = await measure(plain);
-    found = { ours: ours.found, peer: peer.found };
+    const [a, b] = [await measure(ours), await measure(plain)];
+    found = { ours: a.found, peer: b.found };
     if (round < WARM_UP_ROUNDS) continue;
-    runs.ours.push(ours.perSecond);
-    runs.peer.push(peer.perSecond);
+    runs.ours.push(a.perSecond);
+    runs.peer.push(b.perSecond);
   }
-  await close();
-  return compare(runs.ours, runs.peer, {
-    bench: `candidates: ${DRIVERS} drivers within ${RADIUS_KM} km, one plain GEOSEARCH`,
-    unit: 'jobs/s',
+  const line = compare(runs.ours, runs.peer, {
+    bench: `candidates: the nearest ${WANTED} of ${size} drivers, one plain GEOSEARCH of ${RADIUS_KM} km`,
+    unit: 'searches/s',
     bottleneck: 'Redis (one core)',
-    notes: { found_ours: found.ours, found_peer: found.peer, in_flight: IN_FLIGHT },
+    notes: { found_ours: found.ours, found_peer: found.peer },
   });
+  const ms = (perSecond: number) => Math.round(100_000 / perSecond) / 100;
+  line.notes.ours_ms = ms(line.ours);
+  line.notes.peer_ms = ms(line.peer);
+  return line;
 }
 
-/** Searches per second, and how many drivers the last one found. */
-async function measure(search: () => Promise<number>): Promise<{
-  perSecond: number;
-  found: number;
-}> {
-  let left = SEARCHES;
+/** As a fill of Redis and the first signs of life leave them. */
+async function index({ ctx }: Engine, drivers: readonly Place[]): Promise<void> {
+  const { redis } = ctx;
+  const now = Date.now();
+  await Promise.all(
+    [...Map.groupBy(drivers, zoneOf)].flatMap(([zone, members]) => {
+      const places = members.flatMap(({ id, lat, lng }) => [lng, lat, id]);
+      return [
+        redis.call('GEOADD', keys.candidates(zone, null), ...places),
+        redis.zadd(keys.seen(zone), ...members.flatMap(({ id }) => [now, id])),
+        redis.hset(
+          keys.fixes(zone),
+          Object.fromEntries(members.map(({ id, lat, lng }) => [id, `${lat} ${lng} ${now} -`])),
+        ),
+        redis.call('GEOADD', RAW, ...places),
+      ];
+    }),
+  );
+}
+
+/** Searches per second around places of the city, one after the other, and how many the last one found. */
+async function measure(
+  search: (at: Place) => Promise<number>,
+): Promise<{ perSecond: number; found: number }> {
   let found = 0;
-  const lane = async () => {
-    while (left-- > 0) found = await search();
-  };
   const started = performance.now();
-  await Promise.all(Array.from({ length: IN_FLIGHT }, lane));
+  for (let i = 0; i < SEARCHES; i++) found = await search({ id: '', ...somewhere() });
   return { perSecond: SEARCHES / ((performance.now() - started) / 1000), found };
+}
+
+/** A place in the city, evenly spread over a square around `HERE`. */
+function somewhere(): { lat: number; lng: number } {
+  const beside = () => SPREAD_DEGREES * (2 * Math.random() - 1);
+  return { lat: HERE.lat + beside(), lng: HERE.lng + beside() };
 }
