@@ -2,79 +2,34 @@
  * What callers are answered, as TypeBox schemas for the generated documents. Answers are built by
  * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
  */
-import { Type } from 'typebox';
-import { EXPLAIN_REASONS } from '../engine/domain/because.ts';
+import { type TOptional, Type } from 'typebox';
+import { EXPLAIN_REASONS, type ExplainReason } from '../engine/domain/because.ts';
 import { JOB_STATUSES } from '../engine/domain/job.ts';
+import { closed, count, Driver, Job, maybe, time } from '../engine/domain/shapes.ts';
 
-const time = Type.String({ format: 'date-time' });
-const maybe = (schema: Parameters<typeof Type.Union>[0][number]) =>
-  Type.Union([schema, Type.Null()]);
-const closed = { additionalProperties: false };
-const count = Type.Integer({ minimum: 0 });
+export { Driver as DriverAnswer, DriverCard, Job as JobAnswer } from '../engine/domain/shapes.ts';
 
-export const DriverCard = Type.Object(
+export const CountersAnswer = Type.Object(
   {
-    id: Type.String(),
-    name: maybe(Type.String()),
-    truck_type: maybe(Type.String()),
-    avg_rating: maybe(Type.Number()),
-    total_jobs: Type.Integer({ minimum: 0, description: 'Completed ones' }),
+    offered: count,
+    delivered: count,
+    accepted: count,
+    declined: count,
+    ignored: count,
+    withdrawn: count,
+    acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
   },
-  closed,
+  { ...closed, description: 'Of the last 30 days; each job counts once' },
 );
-
-export const JobAnswer = Type.Object(
-  {
-    id: Type.String({ maxLength: 64 }),
-    status: Type.Enum([...JOB_STATUSES]),
-    version: Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' }),
-    address: Type.String(),
-    lat: maybe(Type.Number()),
-    lng: maybe(Type.Number()),
-    total_price: Type.Number(),
-    truck_type: maybe(Type.String()),
-    notes: maybe(Type.String()),
-    driver_id: maybe(Type.String()),
-    created_at: time,
-    updated_at: time,
-    expires_at: maybe(time),
-    accepted_at: maybe(time),
-    customer_id: Type.Optional(Type.String({ description: 'For its customer and operators' })),
-    distance_km: Type.Optional(Type.Number({ description: 'In the list of available jobs' })),
-    driver: Type.Optional(DriverCard),
-  },
-  closed,
-);
-
-const driverFields = {
-  id: Type.String(),
-  name: maybe(Type.String()),
-  truck_type: maybe(Type.String()),
-  approval_status: Type.Enum(['pending', 'approved', 'suspended']),
-  is_operator: Type.Boolean(),
-  online: Type.Boolean(),
-};
-export const DriverAnswer = Type.Object(driverFields, closed);
 
 export const MeAnswer = Type.Object(
   {
-    ...driverFields,
+    ...Driver.properties,
     position: maybe(
       Type.Object({ lat: Type.Number(), lng: Type.Number(), recorded_at: time }, closed),
     ),
     total_jobs: count,
-    counters: Type.Object(
-      {
-        offered: count,
-        delivered: count,
-        accepted: count,
-        declined: count,
-        ignored: count,
-        withdrawn: count,
-        acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
-      },
-      { ...closed, description: 'Of the last 30 days; each job counts once' },
-    ),
+    counters: CountersAnswer,
   },
   closed,
 );
@@ -126,12 +81,15 @@ const PushAttempt = Type.Object(
   closed,
 );
 
-export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: JobAnswer }, closed);
-export const PostAnswer = Type.Object({ job: JobAnswer }, closed);
-export const JobsAnswer = Type.Object({ jobs: Type.Array(JobAnswer) }, closed);
+export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: Job }, closed);
+export const PostAnswer = Type.Object({ job: Job }, closed);
+/** Of `available`, which is short and changes all the time. */
+export const AvailableAnswer = Type.Object({ jobs: Type.Array(Job) }, closed);
+export const nextCursor = maybe(Type.String({ description: 'Asks for the next page' }));
+export const JobsAnswer = Type.Object({ jobs: Type.Array(Job), next_cursor: nextCursor }, closed);
 export const ReadAnswer = NotificationAnswer;
 export const NotificationsAnswer = Type.Object(
-  { notifications: Type.Array(NotificationAnswer) },
+  { notifications: Type.Array(NotificationAnswer), next_cursor: nextCursor },
   closed,
 );
 export const TimelineAnswer = Type.Object(
@@ -161,17 +119,16 @@ const ExplainedDriver = Type.Object(
     distance_km: maybe(km),
     reason: Type.Enum([...EXPLAIN_REASONS], {
       description:
-        'The first reason, in this order, why the job is not in his feed now; `sees_it`: it is. ' +
-        'Of a job that is settled: why it would not be, else `expired` or `closed`.',
+        'The first reason, in this order, why he was not offered the job in the latest wave, or why ' +
+        'it is not in his feed now; `sees_it`: nothing hides it. Of a job that is settled, now: why ' +
+        'it would not be in his feed, else `expired` or `closed`.',
     }),
     value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()], {
       description: 'The value seen: a status, seconds since he was heard of, jobs held, km …',
     }),
-    limit: Type.Optional(
-      Type.Union([Type.String(), Type.Number(), Type.Null()], {
-        description: 'What it was held against, where there is a limit',
-      }),
-    ),
+    limit: Type.Union([Type.String(), Type.Number(), Type.Null()], {
+      description: 'What it was held against, where there is a limit',
+    }),
     waves: Type.Array(Type.Object({ wave: count, distance_km: km }, closed)),
     offered: Type.Boolean({ description: 'He was a candidate, or the job was in his feed' }),
     delivered: Type.Boolean({ description: 'A socket of his was given the job' }),
@@ -201,7 +158,7 @@ const ExplainedDriver = Type.Object(
 export const ExplainAnswer = Type.Object(
   {
     at: time,
-    job: JobAnswer,
+    job: Job,
     waves: Type.Array(
       Type.Object(
         {
@@ -217,12 +174,21 @@ export const ExplainAnswer = Type.Object(
         closed,
       ),
     ),
+    counts: Type.Object(
+      Object.fromEntries(EXPLAIN_REASONS.map((reason) => [reason, Type.Optional(count)])) as Record<
+        ExplainReason,
+        TOptional<typeof count>
+      >,
+      { ...closed, description: 'How many of the others each reason kept out' },
+    ),
     considered: Type.Array(ExplainedDriver),
     others: Type.Array(ExplainedDriver),
     complete: Type.Boolean({ description: 'False when a list was cut at its limit' }),
   },
   closed,
 );
+
+export const UserAnswer = Type.Object({ id: Type.String(), blocked: Type.Boolean() }, closed);
 
 const state = Type.Enum(['ok', 'failed']);
 export const ReadinessAnswer = Type.Object(

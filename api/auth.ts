@@ -4,32 +4,36 @@
  * request; its expiry is compared on every use, without leeway. Used by HTTP, the feed and /ops.
  */
 import { hash } from 'node:crypto';
-import {
-  createRemoteJWKSet,
-  errors,
-  type JWTPayload,
-  type JWTVerifyOptions,
-  jwtVerify,
-} from 'jose';
-import { TryAgainError } from '../engine/context.ts';
+import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
+import { TryAgainError } from '../engine/domain/try-again.ts';
 import type { AuthConfig } from '../engine/process/config.ts';
+import { KeySet } from './key-set.ts';
 
-export const ROLES = ['driver', 'customer', 'operator', 'service'] as const;
+export const ROLES = ['driver', 'customer', 'operator', 'service', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
+/** Who reads what operators read; a viewer changes nothing. */
+export const READERS = ['operator', 'viewer'] as const satisfies readonly Role[];
+
+/** Does this role see every job and driver? */
+export const readsAll = (role: Role): boolean => role === 'operator' || role === 'viewer';
 
 export interface Identity {
   sub: string;
   role: Role;
   /** Epoch ms. */
   expiresAt: number;
+  /** The provider's key that signed the token; none with a secret, which does not change. */
+  keyId?: string;
 }
 
 export interface Auth {
   /**
    * Throws `UnauthorizedError`, whose message may be shown, or `TryAgainError` when the identity
-   * provider does not answer.
+   * provider has not said yet whether the token's key is one of its own.
    */
   verify(token: string): Promise<Identity>;
+  /** Has the key of an identity not been withdrawn since? As far as this process knows by now. */
+  isCurrent(identity: Identity): boolean;
 }
 
 /** The token is missing or not valid; the message says why and contains nothing of it. */
@@ -37,8 +41,8 @@ export class UnauthorizedError extends Error {
   override name = 'UnauthorizedError';
 }
 
-/** What a user id may be (contract section 3). */
-export const USER_ID = /^[A-Za-z0-9_-]{1,64}$/;
+/** What a user id may be (contract section 3); `me` means the caller, in addresses. */
+export const USER_ID = /^(?!me$)[A-Za-z0-9_-]{1,64}$/;
 
 /** About 20 MB; the oldest is forgotten and simply verified again. */
 const REMEMBERED_MAX = 50_000;
@@ -48,28 +52,37 @@ const JWKS_ALGORITHMS = [
   ...['ES256', 'ES384', 'ES512', 'EdDSA'],
 ];
 
-/** Verifies with the JWKS when one is configured, else with the secret (HS256). */
-export function createAuth(config: AuthConfig): Auth {
-  const check = config.jwksUrl ? checkByJwks(config.jwksUrl) : checkBySecret(config.secret);
+/** Contract section 3: clocks differ a little; for expiry there is no leeway (`toIdentity`). */
+const LEEWAY_S = 5;
+
+/**
+ * Verifies with the JWKS when one is configured, else with the secret (HS256). `clock`: ms that never
+ * jump, by which keys age; tests hand in their own.
+ */
+export function createAuth(config: AuthConfig, clock?: () => number): Auth {
+  const keys = config.jwksUrl ? new KeySet(config.jwksUrl, clock) : null;
+  const check = keys ? checkByKeys(keys) : checkBySecret(config.secret);
   const options: JWTVerifyOptions = {
     requiredClaims: ['sub', 'exp'],
-    clockTolerance: 0,
+    clockTolerance: LEEWAY_S,
     ...(config.issuer !== undefined && { issuer: config.issuer }),
     ...(config.audience !== undefined && { audience: config.audience }),
   };
   const remembered = new Map<string, Identity>();
+  const isCurrent = ({ keyId }: Identity) => keyId === undefined || keys?.holds(keyId) === true;
   return {
+    isCurrent,
     async verify(token) {
-      const key = hash('sha256', token, 'base64');
-      const known = remembered.get(key);
+      const hashed = hash('sha256', token, 'base64');
+      const known = remembered.get(hashed);
       if (known) {
-        if (Date.now() < known.expiresAt) return known;
-        remembered.delete(key);
-        throw new UnauthorizedError('The token has expired');
+        await keys?.refreshed();
+        if (Date.now() < known.expiresAt && isCurrent(known)) return known;
+        remembered.delete(hashed);
       }
       const identity = toIdentity(await check(token, options).catch(explain));
       if (remembered.size >= REMEMBERED_MAX) forgetOldest(remembered);
-      remembered.set(key, identity);
+      remembered.set(hashed, identity);
       return identity;
     },
   };
@@ -80,22 +93,26 @@ export function bearer(header: string | undefined): string | null {
   return /^Bearer +([A-Za-z0-9._~+/=-]+) *$/i.exec(header ?? '')?.[1] ?? null;
 }
 
-type Check = (token: string, options: JWTVerifyOptions) => Promise<JWTPayload>;
+interface Checked {
+  payload: JWTPayload;
+  keyId?: string;
+}
+type Check = (token: string, options: JWTVerifyOptions) => Promise<Checked>;
 
 function checkBySecret(secret: string | undefined): Check {
   if (secret === undefined) throw new Error('neither a secret nor a JWKS to verify tokens with');
   const key = new TextEncoder().encode(secret);
-  return async (token, options) =>
-    (await jwtVerify(token, key, { ...options, algorithms: ['HS256'] })).payload;
+  return async (token, options) => {
+    const { payload } = await jwtVerify(token, key, { ...options, algorithms: ['HS256'] });
+    return { payload };
+  };
 }
 
-function checkByJwks(url: string): Check {
-  const keys = createRemoteJWKSet(new URL(url));
-  return async (token, options) =>
-    (await jwtVerify(token, keys, { ...options, algorithms: JWKS_ALGORITHMS })).payload;
+function checkByKeys(keys: KeySet): Check {
+  return (token, options) => keys.verify(token, { ...options, algorithms: JWKS_ALGORITHMS });
 }
 
-function toIdentity({ sub, exp, role }: JWTPayload): Identity {
+function toIdentity({ payload: { sub, exp, role }, keyId }: Checked): Identity {
   if (typeof sub !== 'string' || !USER_ID.test(sub)) {
     throw new UnauthorizedError('The token names no valid user');
   }
@@ -103,22 +120,14 @@ function toIdentity({ sub, exp, role }: JWTPayload): Identity {
   if (!known) throw new UnauthorizedError('The token names no known role');
   const expiresAt = (exp ?? 0) * 1000;
   if (Date.now() >= expiresAt) throw new UnauthorizedError('The token has expired');
-  return { sub, role: known, expiresAt };
+  return { sub, role: known, expiresAt, ...(keyId !== undefined && { keyId }) };
 }
 
-/** What jose says of a token becomes a safe sentence; a provider that is away is no fault of it. */
+/** What jose says of a token becomes a safe sentence; a key that is not known yet is no fault of it. */
 function explain(error: unknown): never {
+  if (error instanceof TryAgainError) throw error;
   if (error instanceof errors.JWTExpired) throw new UnauthorizedError('The token has expired');
-  if (isProviderAway(error)) throw new TryAgainError('the identity provider does not answer');
   throw new UnauthorizedError('A valid token is needed');
-}
-
-/** Not reached, too slow, or no key set in its answer. */
-function isProviderAway(error: unknown): boolean {
-  if (error instanceof errors.JOSEError) {
-    return ['ERR_JWKS_TIMEOUT', 'ERR_JWKS_INVALID', 'ERR_JOSE_GENERIC'].includes(error.code);
-  }
-  return error instanceof TypeError && error.message === 'fetch failed';
 }
 
 function forgetOldest(remembered: Map<string, Identity>): void {

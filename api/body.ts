@@ -1,6 +1,6 @@
 /**
- * Reads bodies: strict JSON in strict UTF-8, nothing else. An empty body is no body; whether that
- * is allowed the route's schema says. `__proto__` and its like are ordinary unknown fields.
+ * Reads bodies: strict JSON in strict UTF-8, nothing else. An empty body, or `null` where a body is
+ * optional, is no body; whether that is allowed the route's schema says. `__proto__` and its like are ordinary unknown fields.
  */
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
@@ -21,9 +21,13 @@ export function readBodiesStrictly(app: FastifyInstance): void {
     }
   });
   app.setValidatorCompiler(compileValidator);
+  // Clients that always name a type name one for nothing as well: `curl -d ''` sends a form's.
+  app.addHook('onRequest', async ({ headers }) => {
+    if (headers['content-length'] === '0') delete headers['content-type'];
+  });
   app.addHook('preValidation', async (request) => {
     const optional = request.routeOptions.schema?.['x-optional-body'];
-    if (optional && request.body === undefined) request.body = {};
+    if (optional && (request.body ?? null) === null) request.body = {};
   });
 }
 

@@ -16,13 +16,19 @@ declare module 'fastify' {
 /** An answer that is no JSON. */
 export const PLAIN_TEXT = { content: { 'text/plain': { schema: Type.String() } } };
 
-export interface RouteText {
+type MaybeSchema = TSchema | undefined;
+
+export interface RouteText<
+  P extends MaybeSchema = MaybeSchema,
+  Q extends MaybeSchema = MaybeSchema,
+  B extends MaybeSchema = MaybeSchema,
+> {
   summary: string;
   description?: string;
   tag: 'drivers' | 'jobs' | 'push' | 'operators' | 'health';
-  params?: TSchema;
-  query?: TSchema;
-  body?: TSchema;
+  params?: P;
+  query?: Q;
+  body?: B;
   optionalBody?: boolean;
   headers?: TSchema;
   /** By status; null where the answer has no body. */
@@ -33,7 +39,10 @@ export interface RouteText {
   open?: boolean;
 }
 
-const WITH_TOKEN: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'rate_limited'];
+/** A route's schema, of which the types of `request.params`, `query` and `body` are inferred. */
+type Described<P, Q, B> = FastifySchema & { params: P; querystring: Q; body: B };
+
+const WITH_TOKEN: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'blocked', 'rate_limited'];
 const WITH_BODY: readonly ErrorCode[] = [
   'invalid_json',
   'body_too_large',
@@ -41,7 +50,11 @@ const WITH_BODY: readonly ErrorCode[] = [
 ];
 const ALWAYS: readonly ErrorCode[] = ['internal', 'try_again'];
 
-export function describeRoute(text: RouteText): FastifySchema {
+export function describeRoute<
+  P extends MaybeSchema = undefined,
+  Q extends MaybeSchema = undefined,
+  B extends MaybeSchema = undefined,
+>(text: RouteText<P, Q, B>): Described<P, Q, B> {
   const codes = new Set<ErrorCode>([
     ...(text.open ? [] : WITH_TOKEN),
     ...(text.body ? WITH_BODY : []),
@@ -49,7 +62,7 @@ export function describeRoute(text: RouteText): FastifySchema {
     ...(text.errors ?? []),
     ...ALWAYS,
   ]);
-  return {
+  const schema: FastifySchema = {
     summary: text.summary,
     ...(text.description !== undefined && { description: text.description }),
     tags: [text.tag],
@@ -61,6 +74,8 @@ export function describeRoute(text: RouteText): FastifySchema {
     ...(text.headers && { headers: text.headers }),
     response: { ...answers(text.answers), ...refusals([...codes]) },
   };
+  // The generator and the validator look at what is there; so do the types.
+  return schema as Described<P, Q, B>;
 }
 
 function answers(byStatus: RouteText['answers']): Record<string, object> {

@@ -3,17 +3,17 @@
  * HTTP and the feed answer with the same bodies, `{error, code, details?, retry_after_ms?}`.
  */
 
-import { TryAgainError } from '../engine/context.ts';
 import { toJob } from '../engine/domain/job.ts';
-import type { ClaimResult } from '../engine/jobs/claim/gate.ts';
+import { TryAgainError } from '../engine/domain/try-again.ts';
+import { type ClaimResult, isOutage } from '../engine/engine.ts';
 import { UnauthorizedError } from './auth.ts';
-import { isOutage } from './outage.ts';
 
 export const ERRORS = {
   invalid_json: [400, 'The body is not valid JSON'],
   bad_request: [400, 'This is not a well-formed HTTP request'],
   unauthorized: [401, 'A valid token is needed'],
   forbidden: [403, 'Your role may not do this'],
+  blocked: [403, 'An operator has blocked this user'],
   not_approved: [403, 'The driver is not approved'],
   not_found: [404, 'There is nothing at this address'],
   job_not_found: [404, 'There is no such job'],
@@ -25,6 +25,7 @@ export const ERRORS = {
   job_expired: [409, 'The job has expired'],
   job_completed: [409, 'The job is completed'],
   reserved: [409, 'The job is reserved for another driver'],
+  too_many_open_jobs: [409, 'You have as many open jobs as a customer may'],
   released: [409, 'You gave this job back before'],
   driver_busy: [409, 'You hold as many jobs as a driver may'],
   invalid_transition: [409, 'The job cannot go from its status to this one'],

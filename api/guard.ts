@@ -1,18 +1,21 @@
 /**
- * Lets a call in: token, role, pace, in this order and before anything of the body is read.
+ * Lets a call in: token, user, role, pace, in this order and before anything of the body is read.
  * A route names its roles in its config; one without roles is open to anyone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
+import type { Actor } from '../engine/domain/job.ts';
 import type { Engine } from '../engine/engine.ts';
 import { type Auth, bearer, type Identity, type Role, UnauthorizedError } from './auth.ts';
 import { ApiError } from './errors.ts';
-import { createRateLimit } from './rate-limit.ts';
+import { limitCalls } from './rate-limit.ts';
 import { createSignOfLife } from './sign-of-life.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
     /** Who may call; left out: anyone, without a token. */
     roles?: readonly Role[];
+    /** How many ordinary calls this one counts as; left out: one. */
+    cost?: number;
   }
   interface FastifyRequest {
     identity: Identity | null;
@@ -22,20 +25,22 @@ declare module 'fastify' {
 export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 
 export function createGuard(auth: Auth, engine: Engine): Guard {
-  const rateLimit = createRateLimit();
+  const rateLimit = limitCalls();
   const signOfLife = createSignOfLife(engine);
   return async (request) => {
-    const { roles } = request.routeOptions.config;
+    const { roles, cost } = request.routeOptions.config;
     if (!roles) return;
     const token = bearer(request.headers.authorization);
     if (token === null) throw new UnauthorizedError('A bearer token is needed');
     const identity = await auth.verify(token);
     const { sub, role } = identity;
-    // Any call counts as heard of, also one that is refused.
+    if (await engine.users.isBlocked(sub)) throw new ApiError('blocked');
+    // Any other call counts as heard of, also one that is refused.
     if (role === 'driver') signOfLife(sub);
     if (!roles.includes(role)) throw new ApiError('forbidden');
     if (role === 'driver' || role === 'customer') {
-      rateLimit.take(`${role}:${sub}`, performance.now());
+      const retryAfterMs = rateLimit.take(`${role}:${sub}`, performance.now(), cost);
+      if (retryAfterMs > 0) throw new ApiError('rate_limited', { retryAfterMs });
     }
     request.identity = identity;
   };
@@ -45,4 +50,10 @@ export function createGuard(auth: Auth, engine: Engine): Guard {
 export function identityOf(request: FastifyRequest): Identity {
   if (!request.identity) throw new Error('a route without roles asks who calls');
   return request.identity;
+}
+
+/** Who calls, as timelines name him. Only routes for those who change something may ask. */
+export function actorOf({ role, sub }: Identity): Actor {
+  if (role === 'viewer') throw new ApiError('forbidden');
+  return `${role}:${sub}`;
 }

@@ -1,15 +1,21 @@
 /**
- * How often one user may call: a token bucket per user in this process, for drivers and customers.
- * It protects the process from one broken app; it is no quota, so that processes need not agree.
+ * How much one user may ask for: a token bucket per user in this process. It protects the process
+ * from one broken app; it is no quota, so that processes need not agree. Used by the guard for calls
+ * and by the gateway for upgrades.
  */
-import { ApiError } from './errors.ts';
 
-/** Contract section 4: who stays below this is never refused. */
+/** Contract section 4: who makes so many ordinary calls a second is never refused. */
 const CALLS_PER_S = 200;
-/** A second's worth on top: the calls of two seconds may meet at their border. */
-const BURST = 2 * CALLS_PER_S;
+/** Contract section 5: connections that one user may open in a second. */
+const UPGRADES_PER_S = 10;
 /** About 10 MB; who called longest ago is forgotten, which only gives him a full bucket. */
 const USERS_MAX = 50_000;
+
+/**
+ * What a call counts that reads a page of rows or a driver's counters: it keeps the process, or
+ * Postgres, busy for as long as several ordinary ones.
+ */
+export const EXPENSIVE = 5;
 
 interface Bucket {
   left: number;
@@ -17,27 +23,32 @@ interface Bucket {
 }
 
 export interface RateLimit {
-  /** Counts a call at `now` (ms). Throws `rate_limited` when it is one too many. */
-  take(user: string, now: number): void;
+  /**
+   * Counts a call at `now` (ms) that weighs so much. Returns 0, or after how many milliseconds to try
+   * again when it is one too many.
+   */
+  take(user: string, now: number, cost?: number): number;
 }
 
-export function createRateLimit(): RateLimit {
+/** A second's worth on top: the calls of two seconds may meet at their border. */
+export const limitCalls = () => createRateLimit(CALLS_PER_S, 2 * CALLS_PER_S);
+export const limitUpgrades = () => createRateLimit(UPGRADES_PER_S, UPGRADES_PER_S);
+
+function createRateLimit(perS: number, burst: number): RateLimit {
   const buckets = new Map<string, Bucket>();
   return {
-    take(user, now) {
-      const bucket = buckets.get(user) ?? { left: BURST, at: now };
-      const earned = (Math.max(0, now - bucket.at) / 1000) * CALLS_PER_S;
-      bucket.left = Math.min(BURST, bucket.left + earned);
+    take(user, now, cost = 1) {
+      const bucket = buckets.get(user) ?? { left: burst, at: now };
+      const earned = (Math.max(0, now - bucket.at) / 1000) * perS;
+      bucket.left = Math.min(burst, bucket.left + earned);
       bucket.at = now;
       // Set again: the map's order is then the order of the last calls.
       buckets.delete(user);
       buckets.set(user, bucket);
       if (buckets.size > USERS_MAX) forgetOldest(buckets);
-      if (bucket.left < 1) {
-        const retryAfterMs = Math.ceil(((1 - bucket.left) / CALLS_PER_S) * 1000);
-        throw new ApiError('rate_limited', { retryAfterMs });
-      }
-      bucket.left--;
+      if (bucket.left < cost) return Math.ceil(((cost - bucket.left) / perS) * 1000);
+      bucket.left -= cost;
+      return 0;
     },
   };
 }

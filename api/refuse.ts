@@ -5,9 +5,9 @@
  */
 
 import type { Socket } from 'node:net';
-import { DrizzleQueryError } from 'drizzle-orm/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, ERRORS, errorBody, toApiError } from './errors.ts';
+import { asksForHtml, errorPage } from './ops/page.ts';
 
 /** An outage fails every call; one line a second is enough to see it. */
 const OUTAGE_LOG_MS = 1000;
@@ -25,36 +25,34 @@ const FASTIFY_CODES: Record<string, ConstructorParameters<typeof ApiError>[0]> =
 
 export type Refuse = (error: unknown, request: FastifyRequest, reply: FastifyReply) => void;
 
-export function createRefuse(): Refuse {
+/** `base`: the path under which a proxy serves everything. */
+export function createRefuse(base: string): Refuse {
   let outageLoggedAt = 0;
   return (error, request, reply) => {
     const refusal = refusalOf(error, request);
     const facts = { method: request.method, route: request.routeOptions.url, code: refusal.code };
     const { log } = request;
     if (refusal.code === 'internal') {
-      log.error({ ...facts, ...causeOf(error) }, 'a call failed');
+      log.error({ ...facts, err: error }, 'a call failed');
     } else if (refusal.code === 'try_again' && Date.now() - outageLoggedAt >= OUTAGE_LOG_MS) {
       outageLoggedAt = Date.now();
-      log.warn({ ...facts, ...causeOf(error) }, 'a call could not be answered');
+      log.warn({ ...facts, err: error }, 'a call could not be answered');
     } else {
       log.debug(facts, 'refused');
     }
-    send(reply, refusal);
+    if (isForPeople(request)) sendPage(reply, refusal, base);
+    else send(reply, refusal);
   };
 }
 
-/**
- * What lies at the bottom of an error, and its statement. The layer in between repeats the
- * statement's parameters, among them device tokens, which are nobody's business.
- */
-function causeOf(error: unknown): { err: unknown; query?: string } {
-  let err = error;
-  let query: string | undefined;
-  while (err instanceof Error && err.cause instanceof Error) {
-    if (err instanceof DrizzleQueryError) query = err.query;
-    err = err.cause;
-  }
-  return { err, ...(query !== undefined && { query }) };
+/** Somebody opened an address in a browser; what is under `/api` is for programs all the same. */
+function isForPeople(request: FastifyRequest): boolean {
+  return asksForHtml(request) && !request.url.startsWith('/api/');
+}
+
+function sendPage(reply: FastifyReply, refusal: ApiError, base: string): void {
+  const page = errorPage(base, refusal.message, refusal.code);
+  reply.code(refusal.status).type('text/html; charset=utf-8').send(page);
 }
 
 /** Sends a refusal with the headers that belong to it. */

@@ -5,10 +5,11 @@
  */
 import { type Static, Type } from 'typebox';
 import { LATITUDE_MAX } from '../engine/domain/distance.ts';
-import { JOB_STATUSES, PROGRESS } from '../engine/domain/job.ts';
-import type { Fix } from '../engine/redis/drivers.ts';
+import { PROGRESS } from '../engine/domain/job.ts';
+import type { Fix } from '../engine/engine.ts';
 import { USER_ID } from './auth.ts';
 import type { Broken } from './errors.ts';
+import { line, optionalLine, optionalLines } from './text.ts';
 
 export { validate } from './validate.ts';
 
@@ -16,19 +17,12 @@ const LNG_MAX = 180;
 /** Contract section 4. */
 const PRICE_MAX = 1_000_000;
 const EXPIRES_MAX_MS = 30 * 86_400_000;
-/** A page of a list; more is read by asking again with `before`. */
-const PAGE_MAX = 200;
-const PAGE_DEFAULT = 50;
 
 const closed = { additionalProperties: false };
 /** No unknown fields, and an example for the documents. */
 const like = (example: object) => ({ ...closed, examples: [example] });
 
-/** No control characters, and no half of a surrogate pair, which is no character at all. */
-const text = (maxLength: number, description: string, minLength = 1) =>
-  Type.String({ minLength, maxLength, pattern: '^[^\\p{Cc}\\p{Cs}]*$', description });
-
-const time = (description: string) =>
+export const time = (description: string) =>
   Type.Refine(
     Type.String({ format: 'date-time', description }),
     (value) => Number.isFinite(Date.parse(value)),
@@ -37,27 +31,38 @@ const time = (description: string) =>
 
 export const UserId = Type.String({
   pattern: USER_ID.source,
-  description: 'A user id: 1 to 64 of A-Z a-z 0-9 _ -',
+  description: 'A user id: 1 to 64 of A-Z a-z 0-9 _ -, and not `me`',
 });
 /** Any text: an id that is none is answered with `job_not_found`. */
 const AnyId = Type.String({ description: 'Opaque' });
-const Lat = Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX });
-const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
+export const Lat = Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX });
+export const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
 /** Outside of the map is a code of its own for positions of drivers. */
 const outside = { 'x-code': 'invalid_location' };
-const TruckType = text(40, 'The kind of truck');
-const Reason = text(200, 'Why', 0);
+const TruckType = line(40, 'The kind of truck');
+const Reason = optionalLine(200, 'Why');
+
+/** A number that some phones send as null, or outside of its range, when they do not know it. */
+const decoration = (description: string) =>
+  Type.Union([Type.Number(), Type.Null()], {
+    description: `${description}. Null or negative: not known`,
+    'x-rule': 'must be a number or null',
+  });
 
 /** Where a driver is. */
 export const LocationBody = Type.Object(
   {
     lat: Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX, ...outside }),
     lng: Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX, ...outside }),
-    heading: Type.Optional(Type.Number({ minimum: 0, maximum: 360, description: 'Degrees' })),
-    speed: Type.Optional(Type.Number({ minimum: 0, description: 'Metres per second' })),
-    accuracy_m: Type.Optional(Type.Number({ minimum: 0, description: 'Metres' })),
+    heading: Type.Optional(decoration('Degrees, 0 to 360')),
+    speed: Type.Optional(decoration('Metres per second')),
+    accuracy_m: Type.Optional(decoration('Metres')),
     recorded_at: Type.Optional(
-      time('When the phone took it; orders its fixes. Capped at the server time; default: now'),
+      Type.Union([time('RFC 3339'), Type.Null()], {
+        description:
+          'When the phone took it; orders its fixes. Capped at the server time; null or left out: now',
+        'x-rule': 'must be an RFC 3339 time, e.g. 2026-01-31T08:30:00Z, or null',
+      }),
     ),
   },
   like({ lat: 37.7749, lng: -122.4194, heading: 90, recorded_at: '2026-01-31T08:30:00Z' }),
@@ -78,8 +83,12 @@ export const ProgressBody = Type.Object(
 
 /** `null` as truck type takes it away. */
 const ProfileFields = {
-  name: Type.Optional(text(80, 'Needed for a new driver')),
-  truck_type: Type.Optional(Type.Union([TruckType, Type.Null()])),
+  name: Type.Optional(line(80, 'Needed for a new driver')),
+  truck_type: Type.Optional(
+    Type.Union([TruckType, Type.Null()], {
+      'x-rule': 'must be a visible text of at most 40 characters, or null',
+    }),
+  ),
 };
 export const ProfileBody = Type.Object(ProfileFields, like({ name: 'Ann', truck_type: 'flatbed' }));
 export const DriverBody = Type.Object(
@@ -87,6 +96,9 @@ export const DriverBody = Type.Object(
     ...ProfileFields,
     approval_status: Type.Optional(Type.Enum(['pending', 'approved', 'suspended'])),
     is_operator: Type.Optional(Type.Boolean()),
+    release_jobs: Type.Optional(
+      Type.Boolean({ description: 'With `suspended`: every job that he holds is given back' }),
+    ),
   },
   like({ name: 'Ann', truck_type: 'flatbed', approval_status: 'approved' }),
 );
@@ -96,7 +108,7 @@ export const PostJobBody = Type.Object(
     customer_id: Type.Optional(
       Type.String({ ...UserId, description: 'Needed from operators and services, nobody else' }),
     ),
-    address: text(200, 'Where'),
+    address: line(200, 'Where'),
     lat: Type.Optional(Lat),
     lng: Type.Optional(Lng),
     total_price: Type.Refine(
@@ -105,7 +117,7 @@ export const PostJobBody = Type.Object(
       () => 'must have at most two decimals',
     ),
     truck_type: Type.Optional(TruckType),
-    notes: Type.Optional(text(2000, 'For the driver', 0)),
+    notes: Type.Optional(optionalLines(2000, 'For the driver; line breaks are allowed')),
     expires_at: Type.Optional(time('Between now and 30 days ahead')),
   },
   like({ address: '1 Market St', lat: 37.7749, lng: -122.4194, total_price: 149.5 }),
@@ -116,6 +128,7 @@ export const IdempotencyHeaders = Type.Object({
     Type.String({ pattern: '^[\\x20-\\x7e]{1,255}$', description: 'Yours; kept for a day' }),
   ),
 });
+export const BlockBody = Type.Object({ blocked: Type.Boolean() }, like({ blocked: true }));
 export const AssignBody = Type.Object({ driver_id: UserId }, like({ driver_id: 'd1' }));
 
 export const TokenBody = Type.Object(
@@ -126,45 +139,39 @@ export const TokenBody = Type.Object(
   like({ token: '1f'.repeat(32) }),
 );
 export const TokenParams = Type.Object({ token: TokenBody.properties.token }, closed);
-export const DriverParams = Type.Object({ id: UserId }, closed);
+export const UserParams = Type.Object({ id: UserId }, closed);
 export const IdParams = Type.Object({ id: AnyId }, closed);
 
-const PageFields = {
-  limit: Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT }),
-  before: Type.Optional(text(64, 'The id of the last one of the page before')),
-};
-export const PageQuery = Type.Object(
-  { ...PageFields, limit: Type.Optional(PageFields.limit) },
-  closed,
-);
-export const JobsQuery = Type.Object(
-  { ...PageQuery.properties, status: Type.Optional(Type.Enum([...JOB_STATUSES])) },
-  closed,
-);
 export const ExplainQuery = Type.Object(
-  { driver_id: Type.Optional(UserId) },
-  { ...closed, description: 'Only about this driver' },
+  {
+    driver_id: Type.Optional(Type.String({ ...UserId, description: 'Only about this driver' })),
+    at: Type.Optional(
+      Type.Enum(['wave', 'now'], {
+        default: 'wave',
+        description: 'As it was when the latest wave opened, however long ago, or as it is now',
+      }),
+    ),
+  },
+  closed,
 );
 export const LoginQuery = Type.Object(
   { token: Type.Optional(Type.String({ description: "An operator's token" })) },
   closed,
 );
 
-/** How many a page holds when the caller does not say. */
-export function pageOf(query: Static<typeof PageQuery>): { limit: number; before?: string } {
-  const { limit = PAGE_DEFAULT, before } = query;
-  return { limit, ...(before !== undefined && { before }) };
-}
-
 /** The fix of a checked location; a phone whose clock is ahead does not get ahead of its fixes. */
 export function toFix(body: Static<typeof LocationBody>, now: number): Fix {
-  const recordedAt = body.recorded_at === undefined ? now : Date.parse(body.recorded_at);
+  const recordedAt = body.recorded_at ? Date.parse(body.recorded_at) : now;
   return {
     lat: body.lat,
     lng: body.lng,
     at: Math.min(recordedAt, now),
-    heading: body.heading ?? null,
+    heading: isHeading(body.heading) ? body.heading : null,
   };
+}
+
+function isHeading(heading: number | null | undefined): heading is number {
+  return typeof heading === 'number' && heading >= 0 && heading <= 360;
 }
 
 /** The rules of a new job that concern more than one field. */

@@ -8,6 +8,7 @@ import { Compile, type Validator } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
 import { USER_ID } from './auth.ts';
 import { type Broken, ERRORS, type ErrorCode } from './errors.ts';
+import { TEXT_RULES } from './text.ts';
 
 /** A field's name comes from the caller and is repeated to him. */
 const FIELD_MAX = 64;
@@ -60,11 +61,11 @@ function describe(schema: TSchema, error: TLocalizedValidationError): Broken[] {
     }));
   }
   const code = ownCode(schema, error);
-  return [{ field: shorten(at || 'body'), rule: ruleOf(error), ...(code && { code }) }];
+  return [{ field: shorten(at || 'body'), rule: ruleOf(schema, error), ...(code && { code }) }];
 }
 
 /** In words that say more than the schema's keyword. */
-function ruleOf(error: TLocalizedValidationError): string {
+function ruleOf(schema: TSchema, error: TLocalizedValidationError): string {
   switch (error.keyword) {
     case 'boolean':
       return 'is not a known field';
@@ -73,7 +74,7 @@ function ruleOf(error: TLocalizedValidationError): string {
     case 'enum':
       return `must be one of ${error.params.allowedValues.join(', ')}`;
     case 'anyOf':
-      return 'must be a text that keeps its limits, or null';
+      return String(propertyOf(schema, error)?.['x-rule'] ?? error.message);
     case 'format':
       return 'must be an RFC 3339 time, e.g. 2026-01-31T08:30:00Z';
     default:
@@ -82,8 +83,8 @@ function ruleOf(error: TLocalizedValidationError): string {
 }
 
 const PATTERNS: ReadonlyMap<string, string> = new Map([
-  ['^[^\\p{Cc}\\p{Cs}]*$', 'must not contain control characters'],
-  [USER_ID.source, 'must be 1 to 64 of A-Z a-z 0-9 _ -'],
+  ...TEXT_RULES,
+  [USER_ID.source, 'must be 1 to 64 of A-Z a-z 0-9 _ -, and not me'],
   ['^[\\x20-\\x7e]{1,255}$', 'must be 1 to 255 printable ASCII characters'],
   ['^[0-9A-Fa-f]{16,200}$', 'must be 16 to 200 hexadecimal digits'],
 ]);
@@ -91,9 +92,17 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
 /** A property may name a code of its own for values beyond its bounds (`x-code`). */
 function ownCode(schema: TSchema, error: TLocalizedValidationError): ErrorCode | undefined {
   if (error.keyword !== 'minimum' && error.keyword !== 'maximum') return undefined;
-  const { properties } = schema as { properties?: Record<string, Record<string, unknown>> };
-  const code = properties?.[error.instancePath.slice(1)]?.['x-code'];
+  const code = propertyOf(schema, error)?.['x-code'];
   return typeof code === 'string' && Object.hasOwn(ERRORS, code) ? (code as ErrorCode) : undefined;
+}
+
+/** The schema of the top-level property that an error is about. */
+function propertyOf(
+  schema: TSchema,
+  error: TLocalizedValidationError,
+): Record<string, unknown> | undefined {
+  const { properties } = schema as { properties?: Record<string, Record<string, unknown>> };
+  return properties?.[error.instancePath.slice(1)];
 }
 
 function shorten(field: string): string {

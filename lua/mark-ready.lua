@@ -2,10 +2,12 @@
 -- KEYS[1] meta
 -- KEYS[2] mark of this rebuild
 -- ARGV[1] run id of this Redis
+-- ARGV[2] lifetime, seconds; 0: without end
 -- Returns 1 ready, 0 to be rebuilt again.
 local meta, mark = KEYS[1], KEYS[2]
-local run = ARGV[1]
+local run, ttl = ARGV[1], ARGV[2]
 
 if redis.call('DEL', mark) == 0 then return 0 end
 redis.call('HSET', meta, 'ready', run)
+if ttl ~= '0' then redis.call('EXPIRE', meta, ttl) end
 return 1

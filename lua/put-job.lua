@@ -22,17 +22,19 @@
 -- ARGV[14] wave
 -- ARGV[15] run id of this Redis
 -- ARGV[16] run id of the Redis that was there when the row was read, or empty: it may be older
--- ARGV[17..] pairs of driver and refusal kind
+-- ARGV[17] zone lifetime after its last entry, seconds
+-- ARGV[18..] pairs of driver and refusal kind
 -- Returns 1 applied, 0 old news, 3 old news but for refusals that were missing here, -1 the zone is
 -- not ready or the row was read under another run, 2 unknown here and maybe old news: read it again.
 -- @include lib/append.lua
 -- @include lib/meridian.lua
+-- @include lib/offer.lua
 local meta, log, jobs, job, declined, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local live, maxlen, id, version = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local open, status, driver, lng, lat = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local payload, expires, ttl, rebuilding = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
-local wave, run, readUnder = ARGV[14], ARGV[15], ARGV[16]
+local wave, run, readUnder, zoneTtl = ARGV[14], ARGV[15], ARGV[16], ARGV[17]
 
 if not rebuilding and redis.call('HGET', meta, 'ready') ~= run then return -1 end
 if readUnder ~= '' and readUnder ~= run then return -1 end
@@ -45,12 +47,13 @@ if stored and stored >= version and not doubtful then
   if stored > version or not open or state == 'closed' then return 0 end
   -- A refusal is no change of the job: one that did not get here is found by nothing else.
   local missing = 0
-  for i = 17, #ARGV, 2 do
+  for i = 18, #ARGV, 2 do
     local who, kind, known = ARGV[i], ARGV[i + 1], redis.call('HGET', declined, ARGV[i])
     local forgiven = status == 'assigned' and who == driver
     if known ~= kind and known ~= 'released' and not forgiven then
       redis.call('HSET', declined, who, kind)
-      append(meta, log, live, maxlen, cjson.encode({ refused = { id = id, driver = who, kind = kind } }))
+      append(meta, log, live, maxlen,
+        cjson.encode({ refused = { id = id, driver = who, kind = kind } }), zoneTtl)
       missing = missing + 1
     end
   end
@@ -65,13 +68,11 @@ redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver)
 if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
   redis.call('GEOADD', jobs, west(lng), lat, id)
-  for i = 17, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
+  for i = 18, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
   -- Whom an operator assigns the job has it offered again, whatever he said before.
   if status == 'assigned' then redis.call('HDEL', declined, driver) end
   redis.call('PERSIST', declined)
-  local refused = redis.call('HGETALL', declined)
-  local list = #refused > 0 and cjson.encode(refused) or '[]'
-  append(meta, log, live, maxlen, '{"open":' .. payload .. ',"refused":' .. list .. '}')
+  append(meta, log, live, maxlen, offerEntry(payload, declined), zoneTtl)
 else
   redis.call('HSET', job, 'state', 'closed')
   redis.call('EXPIRE', job, ttl)
@@ -79,6 +80,6 @@ else
   redis.call('ZREM', jobs, id)
   append(meta, log, live, maxlen, cjson.encode({
     closed = { id = id, version = version, status = status, driver = driver },
-  }))
+  }), zoneTtl)
 end
 return 1

@@ -4,21 +4,10 @@
  * the standard and are listed as `x-close-codes`.
  */
 import { type TSchema, Type } from 'typebox';
+import { CLOSE_MEANINGS } from '../../engine/domain/close-codes.ts';
 import { CLIENT_FRAMES } from './client-frames.ts';
 import { SERVER_FRAMES } from './server-frames.ts';
 
-const CLOSE_CODES = {
-  1009: 'A frame over 4 KiB',
-  1012: 'Deploy: reconnect',
-  1013: 'Overload: reconnect later',
-  4000: 'Ten invalid frames in a row: reconnect',
-  4001: 'The token has expired: reconnect with a new one',
-  4003: 'No frame and no pong for two heartbeats: reconnect',
-  4008: 'The client does not read fast enough: reconnect',
-  4029: 'More than 200 frames a second or 500 at once: reconnect later',
-  4501: 'Suspended or revoked: do not reconnect',
-  4509: 'Replaced by a newer connection of the same user: do not reconnect',
-};
 /** Either will do. */
 const SECURITY = {
   bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
@@ -35,8 +24,8 @@ const Ref = Type.String({
   description: 'Repeated in the ack',
 });
 
-/** The whole document. */
-export function asyncApi(): object {
+/** The whole document; `base` is the path under which a proxy serves everything. */
+export function asyncApi(base: string): object {
   const fromClient = messages(CLIENT_FRAMES, true);
   const fromServer = messages(SERVER_FRAMES, false);
   return {
@@ -45,12 +34,12 @@ export function asyncApi(): object {
       title: 'Muster feed',
       version: '1.0.0',
       description:
-        'The live feed of a driver or a customer. Text frames of JSON, no compression. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>.',
+        'The live feed of a driver or a customer, and of operators and viewers, whose pages open it at /ops/feed with their cookie. Text frames of JSON, no compression; at most 4 KiB from a client, 16 KiB for auth. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>. An upgrade is refused with 401 without a valid token, 403 for another role or a blocked user, 429 beyond ten a second of one user, 503 when this server takes none now.',
     },
     defaultContentType: 'application/json',
     channels: {
       feed: {
-        address: '/ws',
+        address: `${base}/ws`,
         messages: { ...fromClient, ...fromServer },
         bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
       },
@@ -60,7 +49,7 @@ export function asyncApi(): object {
       send: operation('receive', Object.keys(fromClient), 'What a client may send'),
     },
     components: { securitySchemes: SECURITY },
-    'x-close-codes': CLOSE_CODES,
+    'x-close-codes': CLOSE_MEANINGS,
   };
 }
 

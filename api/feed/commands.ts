@@ -1,5 +1,5 @@
 /**
- * What a client may say: location, availability, accept, decline, auth, heartbeat. Each frame is
+ * What a client may say: location, availability, accept, decline, view, auth, heartbeat. Each frame is
  * checked as its HTTP twin is, changes nothing when it breaks a rule, and is answered when it
  * carried a `ref`.
  */
@@ -14,21 +14,29 @@ import {
   type AcceptBody,
   type AuthBody,
   CLIENT_FRAMES,
+  type ClientEvent,
   type DeclineFrame,
+  type ViewBody,
 } from './client-frames.ts';
 import type { Connection } from './connection.ts';
 import type { CustomerSession } from './customer-session.ts';
 import type { DriverSession } from './driver-session.ts';
+import type { OpsSession } from './ops/ops-session.ts';
 
-export type Session = DriverSession | CustomerSession;
+export type Session = DriverSession | CustomerSession | OpsSession;
 
 /** Contract section 5. */
 const REF_MAX = 64;
 /** Counted in characters, as the schemas count. */
 const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
-type ClientEvent = keyof typeof CLIENT_FRAMES;
-/** What only drivers may say. */
-const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
+/** What not everybody may say, and who may. */
+const ONLY: Partial<Record<ClientEvent, Session['role']>> = {
+  location: 'driver',
+  availability: 'driver',
+  accept: 'driver',
+  decline: 'driver',
+  view: 'operator',
+};
 
 interface Frame {
   event: ClientEvent;
@@ -56,7 +64,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       const answer = await inTurn(session, frame).catch((error: unknown) => {
         const body = errorBody(error);
         const what = { err: error, event: frame.event };
-        if (body.code === 'internal') engine.ctx.log.error(what, 'a frame failed');
+        if (body.code === 'internal') engine.log.error(what, 'a frame failed');
         return failed(body);
       });
       const { connection } = session;
@@ -83,6 +91,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
   async function run(session: Session, { event, data }: Frame): Promise<Answer> {
     if (event === 'heartbeat') return { ok: true };
     if (event === 'auth') return refresh(session, (data as Static<typeof AuthBody>).token);
+    if (session.role === 'operator') return look(session, data as Static<typeof ViewBody>);
     if (session.role !== 'driver') return { ok: false };
     const driverId = session.connection.identity.sub;
     if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
@@ -98,8 +107,8 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
       return status === 200 ? { ok: true, data: body } : failed(body);
     }
     const { job_id, reason } = data as Static<typeof DeclineFrame>;
-    const declined = await engine.jobs.decline(job_id, driverId, reason ?? null);
-    if (!declined.ok) throw new ApiError('job_not_found');
+    const declined = await engine.jobs.decline(job_id, driverId, reason || null);
+    if (!declined.ok) throw new ApiError(declined.code);
     return { ok: true };
   }
 
@@ -109,7 +118,9 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
   ): Promise<Answer> {
     const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
     if (!driver) throw new ApiError('driver_not_found');
-    await engine.drivers.track(driver, toFix(body, engine.ctx.now()));
+    // His positions go to nobody.
+    if (driver.suspended) return { ok: true };
+    await engine.drivers.track(driver, toFix(body, engine.now()));
     return { ok: true };
   }
 
@@ -120,9 +131,18 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (identity.sub !== connection.identity.sub || identity.role !== connection.identity.role) {
       throw new UnauthorizedError('The token is of another user');
     }
-    connection.expiresAt = identity.expiresAt;
+    connection.renew(identity);
     return { ok: true };
   }
+}
+
+/** Positions within this box are sent from now on. */
+function look(session: OpsSession, { bbox }: Static<typeof ViewBody>): Answer {
+  const [, south, , north] = bbox;
+  if (south > north)
+    throw invalid([{ field: 'bbox', rule: 'must have its south below its north' }]);
+  session.setView(bbox);
+  return { ok: true };
 }
 
 /** Parses and checks a frame; null when it was invalid and has been answered. */
@@ -144,7 +164,8 @@ function readFrame(session: Session, text: string): Frame | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return broken('frame', 'must be an object with event and data');
   }
-  const { event, data = {}, ref, ...rest } = value as Record<string, unknown>;
+  const { event, data: given, ref, ...rest } = value as Record<string, unknown>;
+  const data = given ?? {};
   if (ref !== undefined && !isRef(ref)) {
     return broken('ref', `must be a string of 1 to ${REF_MAX} characters`);
   }
@@ -154,9 +175,7 @@ function readFrame(session: Session, text: string): Frame | null {
     return broken('event', `must be one of ${Object.keys(CLIENT_FRAMES).join(', ')}`, ref);
   }
   const known = event as ClientEvent;
-  if (session.role !== 'driver' && DRIVERS_ONLY.includes(known)) {
-    return forbidden(connection, ref);
-  }
+  if ((ONLY[known] ?? session.role) !== session.role) return forbidden(connection, ref);
   const rules: Broken[] = validate(CLIENT_FRAMES[known], data);
   if (rules.length > 0) return bad(invalid(rules), ref);
   connection.goodFrame();

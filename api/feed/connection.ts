@@ -5,28 +5,13 @@
  */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
+import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { Identity } from '../auth.ts';
 import { eventFrame, PING, pongFrame } from './frame.ts';
+import { Line } from './line.ts';
 import type { FeedMetrics } from './metrics.ts';
 import { type FrameList, openList } from './outbox.ts';
 
-/** Contract section 5. */
-export const CLOSE = {
-  deploy: 1012,
-  overload: 1013,
-  badFrame: 4000,
-  tokenExpired: 4001,
-  silent: 4003,
-  tooSlow: 4008,
-  tooFast: 4029,
-  suspended: 4501,
-  replaced: 4509,
-} as const;
-
-/** About 400 jobs: a client that is this far behind is better served by a snapshot. */
-const BUFFERED_MAX = 256 * 1024;
-/** A client that does not read for so long is gone or hopeless. */
-const BEHIND_MAX_MS = 30_000;
 /** Contract section 5: 200 frames a second, or 500 at once. */
 const FRAMES_PER_S = 200;
 const FRAMES_BURST = 500;
@@ -37,52 +22,49 @@ const CLOSE_TIMEOUT_MS = 3000;
 
 export class Connection {
   readonly id: string;
-  readonly identity: Identity;
-  /** Epoch ms of the last frame or pong. */
+  /** As the newest token says. */
+  identity: Identity;
+  /** When the last frame or pong came, by the monotonic clock. */
   heardAt: number;
   /** Epoch ms; a refreshed token moves it. */
   expiresAt: number;
   closed = false;
-  /** Called when a client that was behind has caught up. */
-  onDrained: () => void = () => {};
 
   readonly #ws: WebSocket;
-  readonly #socket: Duplex;
+  readonly #line: Line;
   readonly #metrics: FeedMetrics;
-  readonly #now: () => number;
   /** What is to be sent in this tick. */
   #outgoing: FrameList | null = null;
-  #behindSince = 0;
   #allowance = FRAMES_BURST;
   #allowanceAt: number;
   #badFrames = 0;
 
+  /** `now` is by the monotonic clock, as in all that asks for the time here. */
   constructor(
     id: string,
     identity: Identity,
     wire: { ws: WebSocket; socket: Duplex },
     metrics: FeedMetrics,
-    now: () => number,
+    now: number,
   ) {
     this.id = id;
     this.identity = identity;
     this.expiresAt = identity.expiresAt;
-    this.#now = now;
-    this.heardAt = now();
-    this.#allowanceAt = this.heardAt;
+    this.heardAt = now;
+    this.#allowanceAt = now;
     this.#ws = wire.ws;
-    this.#socket = wire.socket;
+    this.#line = new Line(wire.socket);
     this.#metrics = metrics;
-    wire.socket.on('drain', () => {
-      if (this.#behindSince === 0) return;
-      this.#behindSince = 0;
-      this.onDrained();
-    });
+  }
+
+  /** Called when a client that was behind has caught up. */
+  set onDrained(listener: () => void) {
+    this.#line.onDrained = listener;
   }
 
   /** Queues a frame for this tick's write. Dropped while the client is behind. */
   send(event: string, frame: Buffer): void {
-    if (this.closed || this.#behindSince > 0) return;
+    if (this.closed || this.#line.behind) return;
     this.#metrics.frame(event);
     this.#queue(frame);
   }
@@ -91,24 +73,52 @@ export class Connection {
     this.send(event, eventFrame(event, data));
   }
 
+  /** Sends what replaces all that the client holds, however large it is. */
+  sendSnapshot(event: string, frames: readonly Buffer[]): void {
+    const [frame] = frames;
+    if (frame && frames.length === 1) {
+      this.send(event, frame);
+      return;
+    }
+    if (this.closed || this.#line.behind) return;
+    this.#metrics.frame(event);
+    this.flush();
+    this.#line.writeSnapshot(frames);
+  }
+
   /** Answers a client frame that carried a `ref`. */
   ack(ref: string, answer: { ok: boolean; code?: string; data?: object }): void {
     this.sendEvent('ack', { ref, ...answer });
   }
 
   error(code: string, message: string, retryAfterMs?: number): void {
-    const retry = retryAfterMs === undefined ? {} : { retry_after_ms: retryAfterMs };
-    this.sendEvent('error', { code, message, ...retry });
+    this.sendEvent('error', errorData(code, message, retryAfterMs));
   }
 
   /** Says why, then closes. */
   close(status: number, code: string, message: string): void {
     if (this.closed) return;
-    this.#behindSince = 0;
-    this.error(code, message);
+    this.#metrics.frame('error');
+    this.#queue(eventFrame('error', errorData(code, message)));
     this.flush();
+    this.#line.finish();
     this.closed = true;
     this.#ws.close(status, code);
+    setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
+  }
+
+  /** A fresh token of the same user. */
+  renew(identity: Identity): void {
+    this.identity = identity;
+    this.expiresAt = identity.expiresAt;
+  }
+
+  /** Closes a client whose frame was too large, as `ws` itself does: without an `error`. */
+  tooBig(): void {
+    if (this.closed) return;
+    this.flush();
+    this.closed = true;
+    this.#ws.close(CLOSE.tooBig);
     setTimeout(() => this.#ws.terminate(), CLOSE_TIMEOUT_MS).unref();
   }
 
@@ -118,14 +128,14 @@ export class Connection {
 
   /** Answers a client's ping; one who does not read what he is sent gets no answers either. */
   pong(payload: Buffer): void {
-    if (!this.closed && this.#behindSince === 0) this.#queue(pongFrame(payload));
+    if (!this.closed && !this.#line.behind) this.#queue(pongFrame(payload));
   }
 
   /** Counts a frame from the client; false when it closed the connection for sending too fast. */
   admit(now: number): boolean {
     this.heardAt = now;
     const earned = ((now - this.#allowanceAt) / 1000) * FRAMES_PER_S;
-    this.#allowance = Math.min(FRAMES_BURST, this.#allowance + Math.max(0, earned)) - 1;
+    this.#allowance = Math.min(FRAMES_BURST, this.#allowance + earned) - 1;
     this.#allowanceAt = now;
     if (this.#allowance >= 0) return true;
     this.close(CLOSE.tooFast, 'rate_limited', 'More than 200 frames a second or 500 at once');
@@ -144,9 +154,9 @@ export class Connection {
     this.close(CLOSE.badFrame, 'bad_frames', 'Ten invalid frames in a row');
   }
 
-  /** Closes a client that has not read for too long. */
+  /** Closes a client that reads nothing of what it is sent. */
   checkPace(now: number): void {
-    if (this.#behindSince === 0 || now - this.#behindSince < BEHIND_MAX_MS) return;
+    if (!this.#line.isStalled(now)) return;
     this.close(CLOSE.tooSlow, 'too_slow', 'The client does not read what it is sent');
   }
 
@@ -155,14 +165,14 @@ export class Connection {
     const frames = this.#outgoing;
     this.#outgoing = null;
     if (this.closed || frames === null || this.#ws.readyState !== WebSocket.OPEN) return;
-    this.#socket.write(frames.bytes());
-    // Pings still go to a client that is behind: they must not make him look newly so.
-    if (this.#behindSince === 0 && this.#socket.writableLength > BUFFERED_MAX) {
-      this.#behindSince = this.#now();
-    }
+    this.#line.write(frames.bytes());
   }
 
   #queue(frame: Buffer): void {
     this.#outgoing = (this.#outgoing ?? openList(this)).with(frame);
   }
+}
+
+function errorData(code: string, message: string, retryAfterMs?: number): object {
+  return { code, message, ...(retryAfterMs !== undefined && { retry_after_ms: retryAfterMs }) };
 }

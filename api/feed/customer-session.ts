@@ -3,9 +3,7 @@
  * driver is who holds one.
  */
 import { isHeld, type Job, type JobStatus, toTime } from '../../engine/domain/job.ts';
-import type { UserEvent } from '../../engine/projection/tell.ts';
-import type { Fix } from '../../engine/redis/drivers.ts';
-import type { Identity } from '../auth.ts';
+import type { Fix, UserEvent } from '../../engine/engine.ts';
 import type { Connection } from './connection.ts';
 import type { SnapshotReason } from './driver-session.ts';
 import type { FeedMetrics } from './metrics.ts';
@@ -18,9 +16,10 @@ const HELD_BACK_MAX = 1000;
 
 export interface CustomerSessionHost {
   metrics: FeedMetrics;
-  now(): number;
+  /** By the monotonic clock, ms. */
+  elapsed(): number;
   /** His active jobs, as he sees them. */
-  loadJobs(customer: Identity): Promise<Job[]>;
+  loadJobs(customerId: string): Promise<Job[]>;
   /** Tells `onDriverAt` where the driver is, now and from now on, until `unwatchDriver`. */
   watchDriver(driverId: string, session: CustomerSession): void;
   unwatchDriver(driverId: string, session: CustomerSession): void;
@@ -44,6 +43,8 @@ export class CustomerSession {
   #heldBack: UserEvent[] | null = [];
   #due: SnapshotReason | null = 'connect';
   #loading = false;
+  /** What is being read may be older than events that were missed: it is read again. */
+  #outdated = false;
 
   constructor(connection: Connection, host: CustomerSessionHost) {
     this.connection = connection;
@@ -51,14 +52,15 @@ export class CustomerSession {
     connection.onDrained = () => this.resync('slow');
   }
 
-  /** Reads and sends the snapshot that is due; when Postgres is away `tick` tries again. */
+  /** Reads and sends the snapshot that is due; when that fails `tick` tries again. */
   async load(): Promise<void> {
     if (this.#loading || this.#due === null || this.connection.closed) return;
     this.#loading = true;
+    this.#outdated = false;
     this.#heldBack = [];
     try {
-      const jobs = await this.#host.loadJobs(this.connection.identity);
-      if (this.connection.closed) return;
+      const jobs = await this.#host.loadJobs(this.connection.identity.sub);
+      if (this.connection.closed || this.#outdated) return;
       this.connection.sendEvent('feed:snapshot', { jobs, reason: this.#due });
       this.#due = null;
       for (const job of jobs) this.#told.add(job.id, job.version);
@@ -67,7 +69,7 @@ export class CustomerSession {
       this.#heldBack = null;
       for (const event of heldBack) this.onUserEvent(event);
     } catch {
-      // Still due: the gateway's next tick asks again.
+      // Still due.
     } finally {
       this.#loading = false;
     }
@@ -76,12 +78,14 @@ export class CustomerSession {
   resync(why: string): void {
     this.#host.metrics.resync(why);
     this.#due ??= 'resync';
+    this.#outdated = true;
     void this.load();
   }
 
   onUserEvent(event: UserEvent): void {
     if (this.#heldBack) {
       if (this.#heldBack.length < HELD_BACK_MAX) this.#heldBack.push(event);
+      else this.#outdated = true;
       return;
     }
     const { job } = event;
@@ -121,7 +125,7 @@ export class CustomerSession {
   }
 
   #sendLocation(jobId: string, ride: Ride): void {
-    const now = this.#host.now();
+    const now = this.#host.elapsed();
     if (!ride.next || now - ride.sentAt < LOCATION_MS) return;
     const { lat, lng, at } = ride.next;
     const data = { job_id: jobId, lat, lng, heading: ride.next.heading, recorded_at: toTime(at) };
@@ -144,7 +148,8 @@ export class CustomerSession {
   #watch(jobId: string, driverId: string): void {
     if (this.#rides.get(jobId)?.driverId === driverId) return;
     this.#unwatch(jobId);
-    this.#rides.set(jobId, { driverId, sent: null, sentAt: 0, next: null });
+    const sentAt = Number.NEGATIVE_INFINITY;
+    this.#rides.set(jobId, { driverId, sent: null, sentAt, next: null });
     this.#host.watchDriver(driverId, this);
   }
 

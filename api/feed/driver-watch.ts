@@ -3,7 +3,7 @@
  * open and hands his positions on, whichever process he is connected to.
  */
 import type { Zone } from '../../engine/domain/zones.ts';
-import type { Fix, KnownDriver } from '../../engine/redis/drivers.ts';
+import type { Fix, KnownDriver } from '../../engine/engine.ts';
 import type { CustomerSession } from './customer-session.ts';
 import type { ZoneMirror } from './zone-mirror.ts';
 
@@ -13,27 +13,33 @@ export interface DriverWatchHost {
   releaseZone(mirror: ZoneMirror): void;
 }
 
+/** Look-ups under way at once: after an outage all that are watched are asked for. */
+const ASKED_AT_ONCE = 16;
+
 interface Watched {
   sessions: Set<CustomerSession>;
   mirror: ZoneMirror | null;
+  /** What is known of him must be read: for the first time, or since changes may have been missed. */
+  unread: boolean;
 }
 
 export class DriverWatch {
   readonly #host: DriverWatchHost;
   readonly #watched = new Map<string, Watched>();
+  #asking = 0;
 
   constructor(host: DriverWatchHost) {
     this.#host = host;
   }
 
   watch(driverId: string, session: CustomerSession): void {
-    const watched = this.#watched.get(driverId) ?? { sessions: new Set(), mirror: null };
-    this.#watched.set(driverId, watched);
-    watched.sessions.add(session);
-    this.#host.knowDriver(driverId).then(
-      (driver) => driver && this.onDriver(driver),
-      () => {},
-    );
+    const watched = this.#watched.get(driverId);
+    if (watched) watched.sessions.add(session);
+    else {
+      const sessions = new Set([session]);
+      this.#watched.set(driverId, { sessions, mirror: null, unread: true });
+    }
+    this.#ask(driverId);
   }
 
   unwatch(driverId: string, session: CustomerSession): void {
@@ -41,6 +47,19 @@ export class DriverWatch {
     if (!watched?.sessions.delete(session) || watched.sessions.size > 0) return;
     this.#watched.delete(driverId);
     if (watched.mirror) this.#host.releaseZone(watched.mirror);
+  }
+
+  /** Changes of drivers may have been missed. */
+  reload(): void {
+    for (const watched of this.#watched.values()) watched.unread = true;
+  }
+
+  /** Asks again for the drivers of whom nothing could be read. */
+  tick(): void {
+    for (const [id, { unread }] of this.#watched) {
+      if (this.#asking >= ASKED_AT_ONCE) return;
+      if (unread) this.#ask(id);
+    }
   }
 
   /** What is known of a driver: his zone may be another one. */
@@ -52,12 +71,30 @@ export class DriverWatch {
       watched.mirror = this.#host.acquireZone(driver.zone);
       if (before) this.#host.releaseZone(before);
     }
-    if (driver.fix) this.onFix(driver.id, driver.fix);
+    if (driver.fix && !driver.suspended) this.onFix(driver.id, driver.fix);
   }
 
   onFix(driverId: string, fix: Fix): void {
     for (const session of this.#watched.get(driverId)?.sessions ?? []) {
       session.onDriverAt(driverId, fix);
     }
+  }
+
+  #ask(driverId: string): void {
+    const watched = this.#watched.get(driverId);
+    if (!watched) return;
+    watched.unread = false;
+    this.#asking++;
+    this.#host
+      .knowDriver(driverId)
+      .then(
+        (driver) => driver && this.onDriver(driver),
+        () => {
+          watched.unread = true;
+        },
+      )
+      .finally(() => {
+        this.#asking--;
+      });
   }
 }

@@ -1,29 +1,30 @@
 /** The zones that this gateway follows, each for as long as somebody needs it, and a little longer. */
-import type { EngineContext } from '../../engine/context.ts';
 import type { Zone } from '../../engine/domain/zones.ts';
-import type { FollowedLogs } from './followed-logs.ts';
+import type { LogFeed } from '../../engine/engine.ts';
 import { ZoneMirror } from './zone-mirror.ts';
 
 /** Drivers cross borders to and fro: a zone that nobody needs now may be needed again soon. */
 const LINGER_MS = 10_000;
 
 export class FollowedZones {
-  readonly #ctx: EngineContext;
-  readonly #logs: FollowedLogs;
+  readonly #logs: LogFeed;
   readonly #zones = new Map<Zone, ZoneMirror>();
 
-  constructor(ctx: EngineContext, logs: FollowedLogs) {
-    this.#ctx = ctx;
+  constructor(logs: LogFeed) {
     this.#logs = logs;
+  }
+
+  has(zone: Zone): boolean {
+    return this.#zones.has(zone);
   }
 
   /** Follows a zone from now on; each call is matched by one `release`. */
   acquire(zone: Zone): ZoneMirror {
     let mirror = this.#zones.get(zone);
     if (!mirror) {
-      mirror = new ZoneMirror(this.#ctx, zone);
+      mirror = new ZoneMirror(zone);
       this.#zones.set(zone, mirror);
-      this.#logs.follow(mirror);
+      mirror.unfollow = this.#logs.followZone(mirror);
     }
     mirror.users++;
     return mirror;
@@ -35,7 +36,7 @@ export class FollowedZones {
     setTimeout(() => {
       if (mirror.users > 0 || this.#zones.get(mirror.zone) !== mirror) return;
       this.#zones.delete(mirror.zone);
-      this.#logs.unfollow(mirror);
+      mirror.unfollow();
     }, LINGER_MS).unref();
   }
 

@@ -1,12 +1,15 @@
 /**
  * Frames to clients, encoded once and shared by every socket that gets them. They are written to
- * the TCP socket as they are: nothing is compressed, fragmented or masked towards a client
- * (RFC 6455, section 5.2), so one Buffer serves all.
+ * the TCP socket as they are: nothing is compressed or masked towards a client (RFC 6455, section
+ * 5.2), so one Buffer serves all. Only what is larger than a phone's line takes at once is sent in
+ * fragments.
  */
 
-/** FIN and the opcodes of a text frame, a ping and a pong. */
-const TEXT = 0x81;
+/** The opcodes of a text frame, of its later fragments, and of a ping and a pong with FIN. */
+const [TEXT, CONTINUATION, FIN] = [0x01, 0x00, 0x80];
 const [PING_OP, PONG_OP] = [0x89, 0x8a];
+/** Larger messages go in pieces of this size: between two of them a ping or a close may go out. */
+const FRAGMENT = 64 * 1024;
 
 /** A ping without a payload. */
 export const PING = Buffer.from([PING_OP, 0]);
@@ -18,10 +21,26 @@ export function pongFrame(payload: Buffer): Buffer {
 
 /** A text frame, ready to be written. */
 export function textFrame(text: string): Buffer {
-  const length = Buffer.byteLength(text);
+  return frame(TEXT | FIN, Buffer.from(text));
+}
+
+/** A text message of any size: one frame, or fragments to be written in this order. */
+export function textFrames(text: string): Buffer[] {
+  const payload = Buffer.from(text);
+  const frames: Buffer[] = [];
+  for (let from = 0; from === 0 || from < payload.length; from += FRAGMENT) {
+    const last = from + FRAGMENT >= payload.length;
+    const opcode = (from === 0 ? TEXT : CONTINUATION) | (last ? FIN : 0);
+    frames.push(frame(opcode, payload.subarray(from, from + FRAGMENT)));
+  }
+  return frames;
+}
+
+function frame(first: number, payload: Buffer): Buffer {
+  const { length } = payload;
   const header = length < 126 ? 2 : length < 65_536 ? 4 : 10;
   const frame = Buffer.allocUnsafe(header + length);
-  frame[0] = TEXT;
+  frame[0] = first;
   if (header === 2) {
     frame[1] = length;
   } else if (header === 4) {
@@ -31,7 +50,7 @@ export function textFrame(text: string): Buffer {
     frame[1] = 127;
     frame.writeBigUInt64BE(BigInt(length), 2);
   }
-  frame.write(text, header);
+  payload.copy(frame, header);
   return frame;
 }
 

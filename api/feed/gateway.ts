@@ -1,7 +1,7 @@
 /**
- * The feed gateway of one process: takes WebSocket upgrades, keeps the sessions, follows the logs
- * that they need, and closes them in an orderly way. Any number of gateways may run side by side;
- * they share nothing but Redis and Postgres.
+ * The feed gateway of one process: takes WebSocket upgrades, gives each connection its session, and
+ * closes them in an orderly way. Any number of gateways may run side by side; they share nothing but
+ * Redis and Postgres.
  */
 import { randomUUID } from 'node:crypto';
 import type { IncomingMessage } from 'node:http';
@@ -9,111 +9,84 @@ import type { Duplex } from 'node:stream';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Registry } from 'prom-client';
 import { type WebSocket, WebSocketServer } from 'ws';
-import type { TrackedFix } from '../../engine/drivers/parts.ts';
-import type { Engine } from '../../engine/engine.ts';
-import { listActiveJobs } from '../../engine/pg/jobs.ts';
-import type { DispatchConfig } from '../../engine/process/config.ts';
-import { type Auth, type Identity, UnauthorizedError } from '../auth.ts';
-import { jobViews } from '../views.ts';
+import { CLOSE } from '../../engine/domain/close-codes.ts';
+import type { Engine, TrackedFix } from '../../engine/engine.ts';
+import type { Auth, Identity } from '../auth.ts';
+import { limitUpgrades } from '../rate-limit.ts';
+import { AUTH_FRAME_MAX } from './client-frames.ts';
 import { type Commands, createCommands } from './commands.ts';
-import { CLOSE, Connection } from './connection.ts';
-import { CustomerSession, type CustomerSessionHost } from './customer-session.ts';
-import { DriverSession, type DriverSessionHost } from './driver-session.ts';
-import { DriverWatch } from './driver-watch.ts';
-import { FollowedLogs } from './followed-logs.ts';
-import { FollowedZones } from './followed-zones.ts';
-import { eventFrame } from './frame.ts';
-import { createFeedMetrics, type FeedMetrics } from './metrics.ts';
-import { type Member, Sessions } from './sessions.ts';
-import { driversSource, usersSource } from './sources.ts';
-import { refuseUpgrade, tokenOf } from './upgrade.ts';
+import { Connection } from './connection.ts';
+import { Feed } from './feed.ts';
+import { HEARTBEAT_MS, Heartbeat, type Refusal } from './heartbeat.ts';
+import { receive } from './inbox.ts';
+import type { Member } from './sessions.ts';
+import { identify, refuseUpgrade } from './upgrade.ts';
 
 export interface GatewayOptions {
   engine: Engine;
   auth: Auth;
-  redisUrl: string;
-  settings: DispatchConfig;
   registry: Registry;
   /** Contract section 5; tests shorten it. */
   heartbeatMs?: number;
   /** Tests have fewer. */
   sessionsMax?: number;
+  /** By the monotonic clock, ms; tests hand in their own. */
+  elapsed?: () => number;
 }
 
-const HEARTBEAT_MS = 25_000;
-/** Silent for so many heartbeats: the phone is gone. */
-const SILENT_HEARTBEATS = 2;
-/** Contract section 5: frames over 4 KiB close with 1009. */
-const FRAME_MAX = 4096;
 /** A process with more sockets than this has no memory left for their bursts. */
 const SESSIONS_MAX = 50_000;
 /** How often sessions are looked at for what makes no event. */
 const TICK_MS = 250;
-/** A sign of life is passed on to Redis at most this often a driver. */
-const ALIVE_MS = 5000;
 /** A draining process closes so many sockets, then pauses: their reconnects must not be a wave. */
 const DRAIN_SLICE = 200;
 const DRAIN_PAUSE_MS = 50;
-/** Frames of one client without an answer yet; beyond it he sends faster than we can answer. */
-const INBOX_MAX = 600;
 
 export class Gateway {
   readonly #engine: Engine;
   readonly #auth: Auth;
+  readonly #elapsed: () => number;
   readonly #heartbeatMs: number;
   readonly #sessionsMax: number;
-  readonly #pingMs: number;
-  readonly #metrics: FeedMetrics;
+  readonly #heartbeat: Heartbeat;
   readonly #commands: Commands;
-  readonly #logs: FollowedLogs;
-  readonly #watch: DriverWatch;
-  readonly #settings: DispatchConfig;
+  readonly #feed: Feed;
   readonly #wss = new WebSocketServer({
     noServer: true,
     clientTracking: false,
-    maxPayload: FRAME_MAX,
+    maxPayload: AUTH_FRAME_MAX,
     perMessageDeflate: false,
     // Pings count as frames, and are answered with the tick's other frames.
     autoPong: false,
     handleProtocols: (offered) => (offered.has('muster.v1') ? 'muster.v1' : false),
   });
-  readonly #sessions: Sessions;
-  readonly #zones: FollowedZones;
+  readonly #upgrades = limitUpgrades();
   readonly #timer: NodeJS.Timeout;
   #draining = false;
 
   constructor(options: GatewayOptions) {
-    const { engine, auth, redisUrl, settings, registry } = options;
+    const { engine, auth, registry } = options;
     this.#engine = engine;
     this.#auth = auth;
-    this.#settings = settings;
+    this.#elapsed = options.elapsed ?? (() => performance.now());
     this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
     this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
-    // With a short DRIVER_STALE_S a pong must come often enough to keep a connected driver fresh.
-    this.#pingMs = Math.min(this.#heartbeatMs, settings.driverStaleMs / 3);
-    this.#metrics = createFeedMetrics(registry);
+    this.#heartbeat = new Heartbeat({
+      heartbeatMs: this.#heartbeatMs,
+      driverStaleMs: engine.settings.driverStaleMs,
+      now: engine.now,
+      elapsed: this.#elapsed,
+      refusal: (identity) => this.#refusalOf(identity),
+      passOn: (driver) => void engine.drivers.track(driver, null),
+    });
     this.#commands = createCommands(engine, auth);
-    this.#sessions = new Sessions(this.#metrics);
-    this.#logs = new FollowedLogs(engine.ctx, redisUrl, {
-      onDegraded: () => this.#announce('feed:degraded'),
-      onLive: () => this.#announce('feed:live'),
-      onFixes: (json) => this.onTracked(JSON.parse(json) as TrackedFix[]),
-      onApplied: (at) => this.#metrics.lag((engine.ctx.now() - at) / 1000),
-    });
-    this.#zones = new FollowedZones(engine.ctx, this.#logs);
-    this.#watch = new DriverWatch({
-      knowDriver: (id) => engine.drivers.know(id),
-      acquireZone: (zone) => this.#zones.acquire(zone),
-      releaseZone: (mirror) => this.#zones.release(mirror),
-    });
-    this.#logs.follow(driversSource(engine, this.#sessions, this.#watch));
-    this.#logs.follow(usersSource(engine, this.#sessions));
+    this.#feed = new Feed(engine, registry, this.#elapsed);
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
   /** Is every followed log being followed? What readiness reports. */
   ready(): boolean {
-    return this.#logs.degradedSince === null && !this.#draining;
+    return this.#feed.degradedSince === null && !this.#draining;
   }
 
   /** Answers an HTTP upgrade to `/ws`. */
@@ -121,43 +94,33 @@ export class Gateway {
     // Until ws takes over, nobody else listens: a reset here would end the process.
     const ignore = () => {};
     socket.on('error', ignore);
-    // Null where the address is none (`GET //`): that must not throw.
-    if (URL.parse(request.url ?? '', 'http://localhost')?.pathname !== '/ws') {
-      return refuseUpgrade(socket, 404, 'not_found');
-    }
     if (this.#draining) return refuseUpgrade(socket, 503, 'try_again');
-    let identity: Identity;
-    try {
-      identity = await this.#auth.verify(tokenOf(request) ?? '');
-    } catch (error) {
-      if (error instanceof UnauthorizedError) return refuseUpgrade(socket, 401, 'unauthorized');
-      return refuseUpgrade(socket, 503, 'try_again');
-    }
-    if (identity.role !== 'driver' && identity.role !== 'customer') {
-      return refuseUpgrade(socket, 403, 'forbidden');
-    }
-    if (socket.destroyed) return;
+    const admission = {
+      auth: this.#auth,
+      users: this.#engine.users,
+      waitMs: ({ role, sub }: Identity) => this.#upgrades.take(`${role}:${sub}`, this.#elapsed()),
+    };
+    const identity = await identify(request, admission, (status, code, retryAfterMs) => {
+      refuseUpgrade(socket, status, code, retryAfterMs);
+    });
+    if (!identity || socket.destroyed) return;
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
       socket.off('error', ignore);
-      if (this.#sessions.size >= this.#sessionsMax) this.#turnAway(ws, socket, identity);
-      else this.#open(ws, socket, identity);
+      const connection = this.#connect(ws, socket, identity);
+      if (this.#feed.sessions.size >= this.#sessionsMax) turnAway(ws, connection);
+      else this.#open(ws, connection);
     });
   }
 
-  /** Where drivers are, as this process took it in or another one told. */
+  /** Where drivers are, as this process took it in. */
   onTracked(fixes: readonly TrackedFix[]): void {
-    for (const { id, zone, fix, seenAt } of fixes) {
-      for (const session of this.#sessions.of('driver', id)) {
-        if (session.role === 'driver') session.onFix(zone, fix, seenAt);
-      }
-      this.#watch.onFix(id, fix);
-    }
+    this.#feed.onTracked(fixes);
   }
 
-  /** Closes every session, in slices, and stops following. Finishes what it owes Postgres. */
+  /** Closes every session, in slices, and stops following. */
   async drain(): Promise<void> {
     this.#draining = true;
-    const connections = [...this.#sessions.members()].map(({ session }) => session.connection);
+    const connections = [...this.#feed.sessions.members()].map(({ session }) => session.connection);
     for (let i = 0; i < connections.length; i += DRAIN_SLICE) {
       for (const connection of connections.slice(i, i + DRAIN_SLICE)) {
         connection.close(CLOSE.deploy, 'deploy', 'The server restarts, please reconnect');
@@ -165,135 +128,55 @@ export class Gateway {
       await sleep(DRAIN_PAUSE_MS);
     }
     clearInterval(this.#timer);
-    this.#logs.close();
+    this.#feed.close();
   }
 
-  /** Says why and closes: a client that reads close codes backs off, one refused by HTTP may not. */
-  #turnAway(ws: WebSocket, socket: Duplex, identity: Identity): void {
-    ws.on('error', () => {});
+  #connect(ws: WebSocket, socket: Duplex, identity: Identity): Connection {
     const wire = { ws, socket };
-    new Connection(randomUUID(), identity, wire, this.#metrics, this.#engine.ctx.now).close(
-      CLOSE.overload,
-      'overload',
-      'This server takes no more connections now',
-    );
+    return new Connection(randomUUID(), identity, wire, this.#feed.metrics, this.#elapsed());
   }
 
-  #open(ws: WebSocket, socket: Duplex, identity: Identity): void {
-    const clock = this.#engine.ctx.now;
-    const now = clock();
-    const wire = { ws, socket };
-    const connection = new Connection(randomUUID(), identity, wire, this.#metrics, clock);
-    const session =
-      identity.role === 'driver'
-        ? new DriverSession(connection, this.#driverHost)
-        : new CustomerSession(connection, this.#customerHost);
-    const member: Member = {
-      session,
-      nextPingAt: now + this.#pingMs * Math.random(),
-      aliveAt: 0,
-      inbox: 0,
-    };
-    this.#sessions.add(member);
-    ws.on('close', () => this.#sessions.remove(member));
-    // A broken frame (1002, 1007, 1009): ws closes by itself.
-    ws.on('error', () => {});
-    ws.on('pong', () => {
-      if (!connection.closed && connection.admit(this.#engine.ctx.now())) this.#heard(member);
-    });
-    ws.on('ping', (payload) => {
-      if (!connection.closed && connection.admit(this.#engine.ctx.now())) connection.pong(payload);
-    });
-    ws.on('message', (data: Buffer, binary) => {
-      if (connection.closed || !connection.admit(this.#engine.ctx.now())) return;
-      this.#heard(member);
-      if (binary) {
-        connection.badFrame(undefined, 'invalid_request', 'Frames must be text', {});
-        return;
-      }
-      if (++member.inbox > INBOX_MAX) {
-        connection.close(CLOSE.tooFast, 'rate_limited', 'Too many frames have no answer yet');
-        return;
-      }
-      const handled = () => {
-        member.inbox--;
-      };
-      void this.#commands.handle(session, data.toString()).then(handled);
+  #open(ws: WebSocket, connection: Connection): void {
+    const session = this.#feed.sessionOf(connection);
+    const member: Member = { session, ...this.#heartbeat.start() };
+    this.#feed.sessions.add(member);
+    ws.on('close', () => this.#feed.sessions.remove(member));
+    receive(ws, member, {
+      commands: this.#commands,
+      heartbeat: this.#heartbeat,
+      elapsed: this.#elapsed,
     });
     connection.sendEvent('hello', {
       session_id: connection.id,
       heartbeat_s: this.#heartbeatMs / 1000,
-      server_time: new Date(now).toISOString(),
+      server_time: new Date(this.#engine.now()).toISOString(),
     });
-    const { degradedSince } = this.#logs;
-    if (degradedSince !== null)
-      connection.send('feed:degraded', stateFrame('feed:degraded', degradedSince));
-    void session.load().then(() => this.#heard(member));
+    this.#feed.sendState(connection);
+    void session.load().then(() => this.#heartbeat.heard(member));
   }
 
-  /** A frame, a pong or a connection is a sign of life of a driver. */
-  #heard(member: Member): void {
-    const now = this.#engine.ctx.now();
-    const { session } = member;
-    session.connection.heardAt = now;
-    if (session.role !== 'driver' || !session.driver) return;
-    if (now - member.aliveAt < Math.min(ALIVE_MS, this.#pingMs / 2)) return;
-    member.aliveAt = now;
-    void this.#engine.drivers.track(session.driver, null);
+  /** Why somebody who is connected may not stay; null when he may. */
+  #refusalOf(identity: Identity): Refusal | null {
+    if (this.#engine.users.isKnownBlocked(identity.sub)) {
+      return [CLOSE.suspended, 'blocked', 'An operator has blocked this user'];
+    }
+    if (!this.#auth.isCurrent(identity)) {
+      return [CLOSE.tokenExpired, 'unauthorized', 'The key of the token was withdrawn'];
+    }
+    return null;
   }
 
   #tick(): void {
-    const now = this.#engine.ctx.now();
-    this.#zones.expire(now);
-    for (const member of this.#sessions.members()) {
-      const { connection } = member.session;
-      if (connection.closed) continue;
-      if (now >= connection.expiresAt) {
-        connection.close(CLOSE.tokenExpired, 'token_expired', 'The token has expired');
-      } else if (now - connection.heardAt > SILENT_HEARTBEATS * this.#heartbeatMs) {
-        connection.close(CLOSE.silent, 'silent', 'No frame and no pong for two heartbeats');
-      } else {
-        connection.checkPace(now);
-        member.session.tick();
-        if (now >= member.nextPingAt) {
-          member.nextPingAt = now + this.#pingMs;
-          connection.ping();
-        }
-      }
+    this.#feed.tick();
+    for (const member of this.#feed.sessions.members()) {
+      if (this.#heartbeat.check(member)) member.session.tick();
     }
-  }
-
-  #announce(event: 'feed:degraded' | 'feed:live'): void {
-    const frame = stateFrame(event, this.#logs.degradedSince ?? this.#engine.ctx.now());
-    for (const { session } of this.#sessions.members()) session.connection.send(event, frame);
-  }
-
-  get #driverHost(): DriverSessionHost {
-    return {
-      rules: this.#settings,
-      deliveries: this.#engine.deliveries,
-      metrics: this.#metrics,
-      now: this.#engine.ctx.now,
-      loadDriver: (id) => this.#engine.drivers.know(id),
-      acquireZone: (zone) => this.#zones.acquire(zone),
-      releaseZone: (mirror) => this.#zones.release(mirror),
-    };
-  }
-
-  get #customerHost(): CustomerSessionHost {
-    const { db } = this.#engine.ctx;
-    return {
-      metrics: this.#metrics,
-      now: this.#engine.ctx.now,
-      loadJobs: async (identity) => {
-        return jobViews(db, await listActiveJobs(db, identity.sub), identity);
-      },
-      watchDriver: (id, session) => this.#watch.watch(id, session),
-      unwatchDriver: (id, session) => this.#watch.unwatch(id, session),
-    };
   }
 }
 
-function stateFrame(event: string, since: number): Buffer {
-  return eventFrame(event, { since: new Date(since).toISOString() });
+/** Says why and closes: a client that reads close codes backs off, one refused by HTTP may not. */
+function turnAway(ws: WebSocket, connection: Connection): void {
+  ws.on('error', () => {});
+  const text = 'This server takes no more connections now';
+  connection.close(CLOSE.overload, 'overload', text);
 }

@@ -1,6 +1,7 @@
 /** Who is connected to this gateway, by connection and by user. */
+import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { Session } from './commands.ts';
-import { CLOSE, type Connection } from './connection.ts';
+import type { Connection } from './connection.ts';
 import type { FeedMetrics } from './metrics.ts';
 
 /** Contract section 5: connections of one user. */
@@ -9,11 +10,10 @@ const PER_USER_MAX = 3;
 /** A session and what the gateway keeps of it. */
 export interface Member {
   session: Session;
+  /** By the monotonic clock, as all its times. */
   nextPingAt: number;
   /** When a sign of life of his was last passed on. */
   aliveAt: number;
-  /** Frames without an answer yet. */
-  inbox: number;
 }
 
 export class Sessions {

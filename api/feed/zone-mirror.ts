@@ -2,32 +2,21 @@
  * The open jobs of one zone in this gateway's memory, as of the zone's log, with the sessions that
  * look at them. It says what changed; each session decides what that means for its driver.
  */
-import type { EngineContext } from '../../engine/context.ts';
 import type { Zone } from '../../engine/domain/zones.ts';
-import { zoneLog } from '../../engine/redis/keys.ts';
-import {
-  type OfferedJob,
-  parseZoneEvent,
-  readOpenJobs,
-  type ZoneEvent,
-} from '../../engine/redis/open-jobs.ts';
+import type { OfferedJob, ZoneEvent, ZoneFollower } from '../../engine/engine.ts';
 import { eventFrame, jsonFrame } from './frame.ts';
-import type { LogSource } from './log-follower.ts';
 
-/** An open job with its frames, encoded once for everybody. */
+/** An open job with its frames, encoded once for everybody, and only when somebody is to get them. */
 export interface MirroredJob extends OfferedJob {
-  /** `job:new` */
-  offer: Buffer;
-  /** `job:status` */
-  change: Buffer;
+  frames: { offer?: Buffer; change?: Buffer };
 }
 
 export type ClosedJob = Extract<ZoneEvent, { kind: 'closed' }> & { change: Buffer };
 
 /** Who looks at a zone. */
 export interface ZoneWatcher {
-  /** A job is open in this state; `again`: say so even to those who hold it. */
-  onOpen(job: MirroredJob, again: boolean): void;
+  /** A job is open in this state. */
+  onOpen(job: MirroredJob): void;
   onClosed(job: ClosedJob): void;
   /** Somebody may not see it any more. */
   onRefused(job: MirroredJob, driverId: string): void;
@@ -37,38 +26,27 @@ export interface ZoneWatcher {
   onReload(): void;
 }
 
-export class ZoneMirror implements LogSource {
+export class ZoneMirror implements ZoneFollower {
   readonly zone: Zone;
-  readonly keys;
   readonly jobs = new Map<string, MirroredJob>();
   readonly watchers = new Set<ZoneWatcher>();
   loaded = false;
   /** Who follows this zone: watchers, and those who only want its live positions. */
   users = 0;
+  /** Ends the following. */
+  unfollow: () => void = () => {};
   readonly #expired = new Set<string>();
-  readonly #ctx: EngineContext;
 
-  constructor(ctx: EngineContext, zone: Zone) {
-    this.#ctx = ctx;
+  constructor(zone: Zone) {
     this.zone = zone;
-    this.keys = zoneLog(zone);
   }
 
-  async load(suspect: boolean): Promise<string> {
-    if (suspect) await this.#ctx.projection.rebuild(this.zone);
-    const { last, jobs } = await this.#ctx.projection.inZone(this.zone, async () => {
-      return (await readOpenJobs(this.#ctx.redis, this.zone)) ?? 'not_ready';
-    });
+  onLoad(jobs: readonly OfferedJob[]): void {
     this.jobs.clear();
     this.#expired.clear();
-    for (const job of jobs) this.jobs.set(job.id, mirrored(job));
+    for (const job of jobs) this.jobs.set(job.id, { ...job, frames: {} });
     this.loaded = true;
     for (const watcher of this.watchers) watcher.onReload();
-    return last;
-  }
-
-  complete(): Promise<void> {
-    return this.#ctx.projection.rebuild(this.zone);
   }
 
   /** Finds jobs whose time ran out before their row says so. */
@@ -80,37 +58,40 @@ export class ZoneMirror implements LogSource {
     }
   }
 
-  apply(body: string): void {
-    const event = parseZoneEvent(body);
+  onEvent(event: ZoneEvent): void {
+    const known = this.jobs.get(event.kind === 'open' ? event.job.id : event.id);
+    // News of the past: a load may be newer than the log it began with, and a Redis that went
+    // backwards is being brought up to date.
     if (event.kind === 'open') {
-      // News of the past: from a Redis that went backwards, which is being brought up to date.
-      if (event.job.version < (this.jobs.get(event.job.id)?.version ?? 0)) return;
-      const job = mirrored(event.job);
+      if (event.job.version < (known?.version ?? 0)) return;
+      const job = { ...event.job, frames: {} };
       this.jobs.set(job.id, job);
-      for (const watcher of this.watchers) watcher.onOpen(job, event.again);
+      for (const watcher of this.watchers) watcher.onOpen(job);
     } else if (event.kind === 'closed') {
+      if (event.version < (known?.version ?? 0)) return;
       this.jobs.delete(event.id);
       this.#expired.delete(event.id);
       const job = { ...event, change: changeFrame(event) };
       for (const watcher of this.watchers) watcher.onClosed(job);
-    } else {
-      const before = this.jobs.get(event.id);
-      if (!before) return;
-      const refused = new Map(before.refused).set(event.driverId, event.refusal);
-      const job = { ...before, refused };
+    } else if (known) {
+      const refused = new Map(known.refused).set(event.driverId, event.refusal);
+      const job = { ...known, refused };
       this.jobs.set(job.id, job);
       for (const watcher of this.watchers) watcher.onRefused(job, event.driverId);
     }
   }
 }
 
-function mirrored(job: OfferedJob): MirroredJob {
-  const { id, version, status, reservedFor: driverId } = job;
-  return {
-    ...job,
-    offer: jsonFrame('job:new', job.json),
-    change: changeFrame({ id, version, status, driverId }),
-  };
+/** `job:new` */
+export function offerFrame({ frames, json }: MirroredJob): Buffer {
+  frames.offer ??= jsonFrame('job:new', json);
+  return frames.offer;
+}
+
+/** `job:status` of an open job. */
+export function openFrame({ frames, id, version, status, reservedFor }: MirroredJob): Buffer {
+  frames.change ??= changeFrame({ id, version, status, driverId: reservedFor });
+  return frames.change;
 }
 
 function changeFrame(job: Omit<Extract<ZoneEvent, { kind: 'closed' }>, 'kind'>): Buffer {

@@ -1,21 +1,123 @@
-/** The BullMQ dashboard at `/ops/queues`: tasks waiting, failed, retried; behind `console.ts`. */
+/**
+ * The BullMQ dashboard at `/ops/queues`: tasks waiting, failed, retried; behind `console.ts`. What it
+ * lacks is added here: it tells when Redis does not answer, loads nothing from elsewhere, leads back
+ * to the console and from each task to its job, and lets viewers change nothing.
+ */
 import { createBullBoard } from '@bull-board/api';
 import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
-import type { FastifyPluginAsync } from 'fastify';
+import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
+import { withDeadline } from '../../engine/process/deadline.ts';
+import { ApiError } from '../errors.ts';
+import type { Refuse } from '../refuse.ts';
 
 export const DASHBOARD_PATH = '/ops/queues';
 
-export function createDashboard(queues: readonly Queue[]): FastifyPluginAsync {
-  const server = new FastifyAdapter();
-  server.setBasePath(DASHBOARD_PATH);
-  createBullBoard({
-    queues: queues.map((queue) => new BullMQAdapter(queue)),
-    serverAdapter: server,
-    options: { uiConfig: { boardTitle: 'Muster queues' } },
+/** Longer than this Redis is not worth waiting for: the page would show its old counts meanwhile. */
+const ANSWER_MS = 1000;
+/** The board asks for each queue every few seconds; whether Redis answers is asked once for all. */
+const ASK_EVERY_MS = 500;
+/** The board's own page fetches its fonts from elsewhere, which our policy forbids. */
+const FOREIGN_FONTS = /<link href="https:\/\/fonts\.googleapis\.com[^>]*>\s*/;
+
+/** The board hides its links in a menu. */
+const WAY_BACK =
+  'position: fixed; z-index: 9000; right: 1rem; bottom: 1rem; padding: 0.4rem 0.8rem; ' +
+  'border-radius: 0.4rem; background: #1f6feb; color: #fff; text-decoration: none';
+
+/** Makes the dashboard; `base` is the path under which a proxy serves everything. */
+export type Dashboard = (base: string, refuse: Refuse) => FastifyPluginAsync;
+
+export function createDashboard(queues: readonly Queue[]): Dashboard {
+  return (base, refuse) => {
+    const server = new FastifyAdapter();
+    server.setBasePath(base + DASHBOARD_PATH);
+    createBullBoard({
+      queues: queues.map((queue) => {
+        return new BullMQAdapter(queue, { externalJobUrl: (task) => jobPage(base, task.data) });
+      }),
+      serverAdapter: server,
+      options: { uiConfig: uiConfig(base) },
+    });
+    return async (app) => {
+      const answers = redisAnswers(queues);
+      app.get('/answers', { schema: { hide: true } }, async () => ({ redis: await answers() }));
+      tellTheTruth(app, answers, refuse);
+      addOurs(app, base);
+      await app.register(server.registerPlugin());
+    };
+  };
+}
+
+/** Without Redis the board would wait for ever: it is refused instead, and shows so. */
+function tellTheTruth(app: FastifyInstance, answers: () => Promise<boolean>, refuse: Refuse): void {
+  app.addHook('preHandler', async (request, reply) => {
+    if (!request.url.includes('/queues/api/') || (await answers())) return;
+    refuse(new ApiError('try_again', { retryAfterMs: ANSWER_MS }), request, reply);
+    return reply;
   });
-  return async (app) => {
-    await app.register(server.registerPlugin());
+}
+
+/** A way back and our script in the board's page, and in its answers that viewers may only read. */
+function addOurs(app: FastifyInstance, base: string): void {
+  const ours =
+    `<a href="${base}/ops" style="${WAY_BACK}">Console</a>` +
+    `<script defer src="${base}/ops/static/queues.js"></script>`;
+  app.addHook('preSerialization', async (request, _reply, payload) => {
+    if (request.identity?.role !== 'viewer') return payload;
+    const { queues, ...rest } = payload as { queues?: object[] };
+    if (!Array.isArray(queues)) return payload;
+    return { ...rest, queues: queues.map((queue) => ({ ...queue, readOnlyMode: true })) };
+  });
+  app.addHook('onSend', async (_request, reply, payload) => {
+    const isPage = String(reply.getHeader('content-type')).startsWith('text/html');
+    if (!isPage || typeof payload !== 'string') return payload;
+    const page = payload.replace(FOREIGN_FONTS, '').replace('</body>', `${ours}</body>`);
+    reply.header('content-length', Buffer.byteLength(page));
+    return page;
+  });
+}
+
+function uiConfig(base: string) {
+  const icon = `${base}/ops/static/icon.svg`;
+  const plain = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' };
+  return {
+    boardTitle: 'Muster queues',
+    boardLogo: { path: icon, width: 24, height: 24 },
+    favIcon: { default: icon, alternative: icon },
+    hideDocsLink: true,
+    theme: {
+      light: { ...plain, primary: '#1f6feb' },
+      dark: { ...plain, primary: '#58a6ff' },
+    },
+  };
+}
+
+/** Tasks hold ids: of a job, or of a notification that is about one. */
+function jobPage(base: string, data: { job_id?: string; notification_id?: string }) {
+  const { job_id, notification_id } = data;
+  const page = job_id === undefined ? `notifications/${notification_id}` : `jobs/${job_id}`;
+  return { displayText: 'Job', href: `${base}/ops/${page}` };
+}
+
+/** Does Redis answer? Asked once for all who want to know within a moment. */
+function redisAnswers([queue]: readonly Queue[]): () => Promise<boolean> {
+  let asked: Promise<boolean> = Promise.resolve(true);
+  let askedAt = Number.NEGATIVE_INFINITY;
+  const ask = async () => {
+    const late = () => new Error('Redis does not answer');
+    try {
+      await withDeadline(Promise.resolve(queue?.getJobCountByTypes('active')), ANSWER_MS, late);
+      return true;
+    } catch {
+      return false;
+    }
+  };
+  return () => {
+    if (performance.now() - askedAt < ASK_EVERY_MS) return asked;
+    askedAt = performance.now();
+    asked = ask();
+    return asked;
   };
 }

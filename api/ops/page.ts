@@ -1,55 +1,94 @@
-/** The page at `/ops`: where operators find what. Self-contained; no script. */
-import { DASHBOARD_PATH } from './dashboard.ts';
+/**
+ * The pages that people open, in one plain look: home, the console's start, how to get in, errors.
+ * Plain HTML without a script; the style sheet is `static/style.css`.
+ */
+import type { FastifyRequest } from 'fastify';
 
-interface Link {
-  href: string;
-  title: string;
-  text: string;
+/** Does this client ask for a page, as browsers do? `*` alone does not count. */
+export function asksForHtml({ headers }: FastifyRequest): boolean {
+  return /\btext\/html\b/.test(headers.accept ?? '');
 }
 
-const QUEUES: Link = {
-  href: DASHBOARD_PATH,
-  title: 'Queues',
-  text: 'Pushes that wait, run, failed or were tried again.',
-};
-const LINKS: readonly Link[] = [
-  { href: '/docs', title: 'API', text: 'Every call, what it answers and how it refuses.' },
-  { href: '/readyz', title: 'Readiness', text: 'Redis, Postgres, scripts and feed, right now.' },
-  { href: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
-];
+/** Text that is safe inside of an element or an attribute. */
+export function escapeHtml(text: string): string {
+  return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
+}
 
-export function consolePage(withQueues: boolean): string {
-  const links = withQueues ? [QUEUES, ...LINKS] : LINKS;
+/** A whole page; `body` is HTML, `base` the path under which a proxy serves everything. */
+export function htmlPage(base: string, title: string, body: string): string {
   return `<!doctype html>
 <html lang="en">
 <head>
 <meta charset="utf-8">
 <meta name="viewport" content="width=device-width, initial-scale=1">
-<title>Muster</title>
-<style>${STYLE}</style>
+<title>${escapeHtml(title)}</title>
+<link rel="icon" href="${base}/ops/static/icon.svg">
+<link rel="stylesheet" href="${base}/ops/static/style.css">
 </head>
 <body>
 <main>
-<h1>Muster</h1>
-<ul>${links.map(item).join('')}</ul>
+<h1>${escapeHtml(title)}</h1>
+${body}
 </main>
 </body>
 </html>
 `;
 }
 
-function item({ href, title, text }: Link): string {
-  return `<li><a href="${href}"><strong>${title}</strong><span>${text}</span></a></li>`;
+interface Link {
+  path: string;
+  title: string;
+  text: string;
 }
 
-const STYLE = `
-:root { color-scheme: light dark; font: 16px/1.5 system-ui, sans-serif; }
-body { margin: 0; display: grid; place-items: center; min-height: 100vh; }
-main { width: min(32rem, calc(100vw - 2rem)); }
-h1 { font-size: 1.5rem; letter-spacing: 0.02em; }
-ul { list-style: none; margin: 0; padding: 0; display: grid; gap: 0.75rem; }
-a { display: grid; padding: 0.9rem 1.1rem; border: 1px solid #8884; border-radius: 0.6rem;
-  color: inherit; text-decoration: none; }
-a:hover, a:focus-visible { border-color: currentColor; }
-span { opacity: 0.7; }
-`;
+const CONSOLE: Link = { path: '/ops', title: 'Console', text: 'For operators: jobs and queues.' };
+const QUEUES: Link = {
+  path: '/ops/queues',
+  title: 'Queues',
+  text: 'Pushes that wait, run, failed or were tried again.',
+};
+const LINKS: readonly Link[] = [
+  { path: '/docs', title: 'API', text: 'Every call, what it answers and how it refuses.' },
+  { path: '/readyz', title: 'Readiness', text: 'Redis, Postgres, scripts and feed, right now.' },
+  { path: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
+];
+
+/** What stands at `/`. */
+export const homePage = (base: string): string =>
+  htmlPage(base, 'Muster', linkList(base, [CONSOLE, ...LINKS]));
+
+/** The console's first page. */
+export const consolePage = (base: string, withQueues: boolean): string =>
+  htmlPage(base, 'Muster', linkList(base, withQueues ? [QUEUES, ...LINKS] : LINKS));
+
+/** What stands where somebody is not let in: why, and how to get in. */
+export function signInPage(base: string, why: string): string {
+  return htmlPage(
+    base,
+    'Sign in',
+    `<p role="alert">${escapeHtml(why)}.</p>
+<p>The console opens with a link that carries a token of an operator or a viewer:
+<code>${base}/ops?token=…</code>. Who runs this deployment has such links; with a development setup
+<code>npm run token -- --role operator --sub you</code> prints a token.</p>
+<form action="${base}/ops" method="get">
+<input name="token" type="password" autocomplete="off" required aria-label="Token">
+<button>Sign in</button>
+</form>`,
+  );
+}
+
+/** An error where somebody asked for a page. */
+export const errorPage = (base: string, sentence: string, code: string): string =>
+  htmlPage(
+    base,
+    sentence,
+    `<p class="quiet"><code>${escapeHtml(code)}</code></p><p><a href="${base}/">Start page</a></p>`,
+  );
+
+function linkList(base: string, links: readonly Link[]): string {
+  const items = links.map(
+    ({ path, title, text }) =>
+      `<li><a href="${base}${path}"><strong>${title}</strong><span>${text}</span></a></li>`,
+  );
+  return `<ul class="links">${items.join('')}</ul>`;
+}

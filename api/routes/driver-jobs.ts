@@ -1,13 +1,12 @@
 /** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
-import type { Static } from 'typebox';
 import { toJob } from '../../engine/domain/job.ts';
-import { AcceptAnswer, JobAnswer, JobsAnswer } from '../answers.ts';
+import { AcceptAnswer, AvailableAnswer, JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, claimAnswer } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
-import { jobView } from '../views.ts';
 
 const tag = 'drivers';
 const config = { roles: ['driver'] } as const;
@@ -22,16 +21,16 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/jobs/available',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'The jobs you are offered now, nearest first',
-      answers: { 200: JobsAnswer },
+      answers: { 200: AvailableAnswer },
     }),
     handler: async (request) => {
       const known = await engine.drivers.know(identityOf(request).sub);
       // This very call is a sign of life.
-      const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.ctx.now() }) : [];
+      const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.now() }) : [];
       return { jobs };
     },
   });
@@ -62,7 +61,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       ],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
+      const { id } = request.params;
       const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
       return reply.code(status).send(body);
     },
@@ -79,13 +78,13 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       body: DeclineBody,
       optionalBody: true,
       answers: { 204: null },
-      errors: ['job_not_found'],
+      errors: ['not_approved', 'job_not_found'],
     }),
     handler: async (request, reply) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof DeclineBody>;
-      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason ?? null);
-      if (!declined.ok) throw new ApiError('job_not_found');
+      const { id } = request.params;
+      const { reason } = request.body;
+      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
+      if (!declined.ok) throw new ApiError(declined.code);
       return reply.code(204).send();
     },
   });
@@ -104,15 +103,14 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       params: IdParams,
       body: ProgressBody,
       answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'invalid_transition'],
+      errors: ['not_approved', 'job_not_found', 'invalid_transition'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { status } = request.body as Static<typeof ProgressBody>;
-      const identity = identityOf(request);
-      const result = await engine.jobs.progress(id, identity.sub, status);
+      const { id } = request.params;
+      const { status } = request.body;
+      const result = await engine.jobs.progress(id, identityOf(request).sub, status);
       if (!result.ok) throw new ApiError(result.code);
-      return jobView(engine.ctx.db, result.job, identity);
+      return engine.jobs.view(result.job, 'driver');
     },
   });
   app.route({
@@ -130,9 +128,9 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'job_completed', 'job_cancelled', 'job_expired'],
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof IdParams>;
-      const { reason } = request.body as Static<typeof ReleaseBody>;
-      const result = await engine.jobs.release(id, identityOf(request).sub, reason ?? null);
+      const { id } = request.params;
+      const { reason } = request.body;
+      const result = await engine.jobs.release(id, identityOf(request).sub, reason || null);
       if (!result.ok) throw new ApiError(result.code);
       return toJob(result.job);
     },

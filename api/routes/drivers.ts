@@ -2,19 +2,21 @@
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { type DriverChange, type DriverRow, driverCounters } from '../../engine/pg/drivers.ts';
+import type { DriverChange, DriverRow } from '../../engine/pg/drivers.ts';
 import { DriverAnswer, MeAnswer } from '../answers.ts';
+import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import {
   AvailabilityBody,
   DriverBody,
-  DriverParams,
   LocationBody,
   ProfileBody,
   toFix,
+  UserParams,
 } from '../schemas.ts';
 import { driverView } from '../views.ts';
 
@@ -35,7 +37,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['not_approved'],
     }),
     handler: async (request) => {
-      const { online } = request.body as Static<typeof AvailabilityBody>;
+      const { online } = request.body;
       const result = await engine.drivers.setAvailability(identityOf(request).sub, online);
       if (!result.ok) throw new ApiError(result.code);
       return driverView(result.driver);
@@ -56,7 +58,9 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request, reply) => {
       const known = await engine.drivers.know(identityOf(request).sub);
       if (!known) throw new ApiError('driver_not_found');
-      const fix = toFix(request.body as Static<typeof LocationBody>, engine.ctx.now());
+      // His positions go to nobody.
+      if (known.suspended) return reply.code(204).send();
+      const fix = toFix(request.body, engine.now());
       await engine.drivers.track(known, fix);
       return reply.code(204).send();
     },
@@ -67,7 +71,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/me',
-    config: driver,
+    config: { ...driver, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Your profile, availability, last position and counters',
@@ -88,8 +92,8 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const body = request.body as Static<typeof ProfileBody>;
-      return driverView(await saveDriver(engine, identityOf(request).sub, body));
+      const identity = identityOf(request);
+      return driverView(await saveDriver(engine, identity.sub, request.body, identity));
     },
   });
   app.route({
@@ -99,14 +103,25 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
     schema: describeRoute({
       tag: 'operators',
       summary: 'Create, change, approve or suspend a driver',
-      description: 'Fields left out keep their values. Takes effect on live sockets at once.',
-      params: DriverParams,
+      description:
+        'Fields left out keep their values. Takes effect on live sockets at once. A driver who is ' +
+        'suspended keeps the jobs that he holds, unless `release_jobs` gives them back: until then ' +
+        'nobody but an operator can move them.',
+      params: UserParams,
       body: DriverBody,
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const { id } = request.params as Static<typeof DriverParams>;
-      return driverView(await saveDriver(engine, id, request.body as Static<typeof DriverBody>));
+      const { id } = request.params;
+      const body = request.body;
+      if (body.release_jobs && body.approval_status !== 'suspended') {
+        const rule = 'comes with approval_status suspended only';
+        throw invalid([{ field: 'release_jobs', rule }]);
+      }
+      const row = await saveDriver(engine, id, body, identityOf(request));
+      // Nothing is his any more that he could not take again: he cannot claim since the row says so.
+      if (body.release_jobs) await engine.jobs.releaseAllOf(id, actorOf(identityOf(request)));
+      return driverView(row);
     },
   });
 }
@@ -115,10 +130,12 @@ async function saveDriver(
   engine: Engine,
   id: string,
   body: Static<typeof DriverBody>,
+  by: Identity,
 ): Promise<DriverRow> {
   const isNew = body.name === undefined && !(await engine.drivers.find(id));
   if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
+    by: actorOf(by),
     ...(body.name !== undefined && { name: body.name }),
     ...(body.truck_type !== undefined && { truckType: body.truck_type }),
     ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
@@ -128,10 +145,9 @@ async function saveDriver(
 }
 
 async function readMe(engine: Engine, id: string): Promise<Static<typeof MeAnswer>> {
-  const { db } = engine.ctx;
   const [row, counters, known] = await Promise.all([
     engine.drivers.find(id),
-    driverCounters(db, id),
+    engine.counters.of(id),
     // Redis has the newest position; without it the one in Postgres is at most 10 s behind.
     engine.drivers.know(id).catch(() => null),
   ]);

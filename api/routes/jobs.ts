@@ -1,34 +1,27 @@
 /** Jobs as customers, operators and services see them: post, read, confirm, cancel, assign. */
 import type { Static } from 'typebox';
-import type { Actor, JobRow } from '../../engine/domain/job.ts';
-import { zoneOfJob } from '../../engine/domain/zones.ts';
-import type { ChangeResult } from '../../engine/jobs/change.ts';
-import type { PostInput } from '../../engine/jobs/post.ts';
-import type { Db } from '../../engine/pg/client.ts';
-import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
+import type { JobRow } from '../../engine/domain/job.ts';
+import type { Engine, PostInput } from '../../engine/engine.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
-import type { Identity } from '../auth.ts';
+import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
+import { JobsQuery, pageOf, shown, statusesOf } from '../lists.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
 import {
-  AssignBody,
   CancelBody,
   expiryRules,
   IdempotencyHeaders,
   IdParams,
-  JobsQuery,
   NoBody,
   PostJobBody,
-  pageOf,
   postRules,
 } from '../schemas.ts';
-import { jobView, jobViews, maySee, timelineView } from '../views.ts';
+import { changed, maySee, readerOf, timelineView } from '../views.ts';
 
 const tag = 'jobs';
-type Id = Static<typeof IdParams>;
 
 export function jobRoutes(app: HttpApp, deps: RouteDeps): void {
   postRoute(app, deps);
@@ -50,26 +43,26 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       headers: IdempotencyHeaders,
       body: PostJobBody,
       answers: { 201: PostAnswer, 200: PostAnswer },
-      errors: ['idempotency_mismatch'],
+      errors: ['idempotency_mismatch', 'too_many_open_jobs'],
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
-      const body = request.body as Static<typeof PostJobBody>;
+      const body = request.body;
       const key = request.headers['idempotency-key'];
       const input = toPostInput(identity, body, typeof key === 'string' ? key : undefined);
-      const late = expiryRules(body, engine.ctx.now());
+      const late = expiryRules(body, engine.now());
       // A repeated call is answered like the first one, also after its expiry has passed.
       if (late.length > 0 && !(await isRepeated(input))) throw invalid(late);
       const result = await engine.jobs.post(input);
       if (!result.ok) throw new ApiError(result.code);
-      const job = await jobView(engine.ctx.db, result.job, identity);
+      const job = await engine.jobs.view(result.job, readerOf(identity));
       return reply.code(result.created ? 201 : 200).send({ job });
     },
   });
 
   async function isRepeated({ idempotency }: PostInput): Promise<boolean> {
     if (!idempotency) return false;
-    return (await findIdempotent(engine.ctx.db, idempotency.sub, idempotency.key)) !== null;
+    return engine.jobs.wasPosted(idempotency.sub, idempotency.key);
   }
 }
 
@@ -96,36 +89,39 @@ function toPostInput(
 }
 
 function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
   app.route({
     method: 'GET',
     url: '/api/jobs',
-    config: { roles: ['customer', 'driver', 'operator'] },
+    config: { roles: ['customer', 'driver', ...READERS], cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Jobs, newest first',
       description:
         'A customer sees his, a driver those he holds or held, an operator all. The next page is ' +
-        'asked for with `before`, the id of the last job of this one.',
+        'asked for with the `next_cursor` of this one; it is null on the last.',
       query: JobsQuery,
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const query = request.query as Static<typeof JobsQuery>;
-      const rows = await listJobs(db, {
-        ...pageOf(query),
-        ...(query.status !== undefined && { status: query.status }),
-        ...(identity.role === 'customer' && { customerId: identity.sub }),
-        ...(identity.role === 'driver' && { driverId: identity.sub }),
-      });
-      return { jobs: await jobViews(db, rows, identity) };
+      const query = request.query;
+      const { sub, role } = identity;
+      const filter = {
+        statuses: statusesOf(query.status),
+        ...(role === 'customer' && { customerId: sub }),
+        ...(role === 'driver' && { driverId: sub }),
+      };
+      const page = shown(await engine.jobs.list(`${role}:${sub}`, filter, pageOf(query)));
+      return {
+        jobs: await engine.jobs.views(page.rows, readerOf(identity)),
+        next_cursor: page.nextCursor,
+      };
     },
   });
   app.route({
     method: 'GET',
     url: '/api/jobs/:id',
-    config: { roles: ['customer', 'driver', 'operator'] },
+    config: { roles: ['customer', 'driver', ...READERS] },
     schema: describeRoute({
       tag,
       summary: 'One job',
@@ -135,13 +131,14 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      return jobView(db, await readJob(db, (request.params as Id).id, identity), identity);
+      const row = await readJob(engine, request.params.id, identity);
+      return engine.jobs.view(row, readerOf(identity));
     },
   });
   app.route({
     method: 'GET',
     url: '/api/jobs/:id/timeline',
-    config: { roles: ['customer', 'operator'] },
+    config: { roles: ['customer', ...READERS], cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'What happened to a job, oldest first',
@@ -152,10 +149,10 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, (request.params as Id).id, identity);
+      const { id } = await readJob(engine, request.params.id, identity);
       const [transitions, attempts] = await Promise.all([
-        listEvents(db, id),
-        identity.role === 'operator' ? engine.pushes.attemptsOf(id) : [],
+        engine.jobs.events(id),
+        readsAll(identity.role) ? engine.pushes.attemptsOf(id) : [],
       ]);
       return { events: timelineView(transitions, attempts) };
     },
@@ -163,7 +160,6 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
 }
 
 function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
   app.route({
     method: 'POST',
     url: '/api/jobs/:id/confirm',
@@ -179,8 +175,8 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const result = await engine.jobs.confirm((request.params as Id).id, actorOf(identity));
-      return jobView(db, changed(result), identity);
+      const result = await engine.jobs.confirm(request.params.id, actorOf(identity));
+      return engine.jobs.view(changed(result), readerOf(identity));
     },
   });
   app.route({
@@ -199,31 +195,10 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, (request.params as Id).id, identity);
-      const { reason } = request.body as Static<typeof CancelBody>;
-      const result = await engine.jobs.cancel(id, actorOf(identity), reason ?? null);
-      return jobView(db, changed(result), identity);
-    },
-  });
-  app.route({
-    method: 'POST',
-    url: '/api/ops/jobs/:id/assign',
-    config: { roles: ['operator'] },
-    schema: describeRoute({
-      tag: 'operators',
-      summary: 'Reserve an open job for one driver',
-      description: 'Only he may accept it; his decline reopens it.',
-      params: IdParams,
-      body: AssignBody,
-      answers: { 200: JobAnswer },
-      errors: ['job_not_found', 'driver_not_found', 'not_approved', ...SETTLED],
-    }),
-    handler: async (request) => {
-      const identity = identityOf(request);
-      const { driver_id } = request.body as Static<typeof AssignBody>;
-      const { id } = request.params as Id;
-      const result = await engine.jobs.assign(id, driver_id, actorOf(identity));
-      return jobView(db, changed(result), identity);
+      const { id } = await readJob(engine, request.params.id, identity);
+      const { reason } = request.body;
+      const result = await engine.jobs.cancel(id, actorOf(identity), reason || null);
+      return engine.jobs.view(changed(result), readerOf(identity));
     },
   });
 }
@@ -231,17 +206,8 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
 const SETTLED = ['already_accepted', 'job_cancelled', 'job_expired', 'job_completed'] as const;
 
 /** Throws `job_not_found` also for somebody else's job, so that nothing is revealed. */
-async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> {
-  const row = zoneOfJob(id) === null ? null : await findJob(db, id);
+async function readJob(engine: Engine, id: string, identity: Identity): Promise<JobRow> {
+  const row = await engine.jobs.find(id);
   if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');
   return row;
-}
-
-function changed(result: ChangeResult): JobRow {
-  if (!result.ok) throw new ApiError(result.code);
-  return result.job;
-}
-
-function actorOf({ role, sub }: Identity): Actor {
-  return `${role}:${sub}`;
 }

@@ -1,5 +1,4 @@
 /** In-app notifications of drivers and customers. */
-import type { Static } from 'typebox';
 import type { App } from '../../engine/domain/notifications.ts';
 import { NotificationsAnswer, ReadAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
@@ -7,7 +6,9 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
-import { IdParams, NoBody, PageQuery, pageOf } from '../schemas.ts';
+import { PageQuery, pageOf, shown } from '../lists.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
+import { IdParams, NoBody } from '../schemas.ts';
 import { notificationView } from '../views.ts';
 
 const tag = 'push';
@@ -20,19 +21,19 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/notifications',
-    config,
+    config: { ...config, cost: EXPENSIVE },
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',
-      description: 'The next page is asked for with `before`, the id of the last one of this one.',
+      description: 'The next page is asked for with the `next_cursor` of this one; null: the last.',
       query: PageQuery,
       answers: { 200: NotificationsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const page = pageOf(request.query as Static<typeof PageQuery>);
-      const rows = await notifications.list(identity.sub, appOf(identity), page);
-      return { notifications: rows.map(notificationView) };
+      const query = pageOf(request.query);
+      const page = shown(await notifications.list(identity.sub, appOf(identity), query));
+      return { notifications: page.rows.map(notificationView), next_cursor: page.nextCursor };
     },
   });
   app.route({
@@ -50,7 +51,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = request.params as Static<typeof IdParams>;
+      const { id } = request.params;
       const row = ID.test(id)
         ? await notifications.markRead(identity.sub, appOf(identity), id)
         : null;

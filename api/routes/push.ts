@@ -1,5 +1,4 @@
 /** The phones of drivers and customers: register, forget, try. */
-import type { Static } from 'typebox';
 import { PushTestAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -32,7 +31,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
-      const { token, environment } = request.body as Static<typeof TokenBody>;
+      const { token, environment } = request.body;
       await devices.register({
         token: onePhone(token),
         userId: identity.sub,
@@ -55,7 +54,7 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);
-      const { token } = request.params as Static<typeof TokenParams>;
+      const { token } = request.params;
       await devices.forget(identity.sub, appOf(identity), onePhone(token));
       return reply.code(204).send();
     },

@@ -2,6 +2,10 @@
  * What a job is: its statuses, which status may follow which, its row and what each reader sees.
  * Pure data and functions; the row in Postgres is the truth, everything else is built from it.
  */
+import type { DriverCard, Job } from './shapes.ts';
+
+export type { DriverCard, Job };
+
 export const JOB_STATUSES = [
   'pending',
   'confirmed',
@@ -20,6 +24,8 @@ export type JobStatus = (typeof JOB_STATUSES)[number];
 export const CLAIMABLE: readonly JobStatus[] = ['pending', 'confirmed', 'assigned'];
 /** A driver holds it. */
 export const HELD: readonly JobStatus[] = ['accepted', 'en_route', 'arrived', 'started'];
+/** Nothing will become of it any more. */
+export const OVER: readonly JobStatus[] = ['completed', 'cancelled', 'expired'];
 /** What the job's driver may report, in order; skipping forward is allowed. */
 export const PROGRESS = ['en_route', 'arrived', 'started', 'completed'] as const;
 export type Progress = (typeof PROGRESS)[number];
@@ -56,39 +62,6 @@ export interface JobRow {
   updatedAt: number;
   expiresAt: number | null;
   acceptedAt: number | null;
-}
-
-/** The contract's Job. */
-export interface Job {
-  id: string;
-  status: JobStatus;
-  version: number;
-  address: string;
-  lat: number | null;
-  lng: number | null;
-  total_price: number;
-  truck_type: string | null;
-  notes: string | null;
-  driver_id: string | null;
-  created_at: string;
-  updated_at: string;
-  expires_at: string | null;
-  accepted_at: string | null;
-  /** Only for its customer and operators. */
-  customer_id?: string;
-  /** Only in `available`. */
-  distance_km?: number;
-  /** Only for its customer, driver and operators, once a driver holds it. */
-  driver?: DriverCard;
-}
-
-/** Who is coming, as the customer sees him. `total_jobs` counts completed ones. */
-export interface DriverCard {
-  id: string;
-  name: string | null;
-  truck_type: string | null;
-  avg_rating: number | null;
-  total_jobs: number;
 }
 
 /** The row as drivers see it. */

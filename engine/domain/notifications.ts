@@ -17,6 +17,10 @@ const TEXTS = {
   job_expired: { title: 'Job Expired', body: 'No driver took {address} in time.' },
   job_completed: { title: 'Job Completed', body: '{address} is done.' },
   job_cancelled: { title: 'Job Cancelled', body: '{address} was cancelled.' },
+  job_withdrawn: {
+    title: 'Job Withdrawn',
+    body: '{address} was given back, it is no longer yours.',
+  },
 } as const satisfies Record<string, { title: string; body: string }>;
 export type NotificationType = keyof typeof TEXTS;
 

@@ -8,7 +8,7 @@ import type { Actor, JobRow } from '../domain/job.ts';
 import { toJobId, WORLD, zoneOf } from '../domain/zones.ts';
 import { isUniqueViolation } from '../pg/client.ts';
 import { findIdempotent } from '../pg/idempotency.ts';
-import { findJob, insertJob } from '../pg/jobs.ts';
+import { findJob, insertJob, insertOwnJob, type NewJob } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { publish } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
@@ -29,10 +29,33 @@ export interface PostInput {
 
 export type PostResult =
   | { ok: true; created: boolean; job: JobRow }
-  | { ok: false; code: 'idempotency_mismatch' };
+  | { ok: false; code: 'idempotency_mismatch' | 'too_many_open_jobs' };
 
-/** Posts a job; its dispatch goes on after the answer. */
-export async function postJob(ctx: EngineContext, input: PostInput): Promise<PostResult> {
+/**
+ * The post verb of one process: posts a job; its dispatch goes on after the answer. Posts of one
+ * customer that are counted wait for each other here, so that they do not wait for each other's locks
+ * on connections that others need.
+ */
+export function createPosts(ctx: EngineContext): (input: PostInput) => Promise<PostResult> {
+  const turns = new Map<string, Promise<unknown>>();
+  return (input) => {
+    if (!isByCustomer(input) || ctx.settings.customerMaxOpenJobs === 0) return postJob(ctx, input);
+    const { customerId } = input;
+    const post = () => postJob(ctx, input);
+    const turn = (turns.get(customerId) ?? Promise.resolve()).then(post, post);
+    turns.set(customerId, turn);
+    const end = () => {
+      if (turns.get(customerId) === turn) turns.delete(customerId);
+    };
+    turn.then(end, end);
+    return turn;
+  };
+}
+
+/** With his own token: what others post for him they answer for. */
+const isByCustomer = ({ actor, customerId }: PostInput) => actor === `customer:${customerId}`;
+
+async function postJob(ctx: EngineContext, input: PostInput): Promise<PostResult> {
   const idempotency = input.idempotency && {
     sub: input.idempotency.sub,
     key: input.idempotency.key,
@@ -44,7 +67,7 @@ export async function postJob(ctx: EngineContext, input: PostInput): Promise<Pos
   }
   // What is inserted after this was asked cannot have been closed under an earlier Redis.
   const run = ctx.redis.status === 'ready' ? runIdOf(ctx.redis) : null;
-  let row: JobRow;
+  let row: JobRow | null;
   try {
     row = await insert(ctx, input, idempotency);
   } catch (error) {
@@ -54,6 +77,7 @@ export async function postJob(ctx: EngineContext, input: PostInput): Promise<Pos
     if (earlier) return earlier;
     throw error;
   }
+  if (!row) return { ok: false, code: 'too_many_open_jobs' };
   await publish(ctx, row, run);
   ctx.background(tryDispatchWave(ctx, row));
   return { ok: true, created: true, job: row };
@@ -63,13 +87,13 @@ function insert(
   ctx: EngineContext,
   input: PostInput,
   idempotency: { sub: string; key: string; bodyHash: string } | null,
-): Promise<JobRow> {
+): Promise<JobRow | null> {
   const now = ctx.now();
   const zone = input.position ? zoneOf(input.position) : WORLD;
   const step = ctx.settings.waves[0];
   const ttlMs = ctx.settings.jobDefaultTtlS * 1000;
   const expiresAt = input.expiresAt ?? (ttlMs > 0 ? now + ttlMs : null);
-  return insertJob(ctx.db, {
+  const job: NewJob = {
     id: toJobId(zone, uuidV7(now)),
     zone,
     customerId: input.customerId,
@@ -84,7 +108,9 @@ function insert(
     expiresAt: expiresAt === null ? null : new Date(expiresAt).toISOString(),
     idempotency,
     actor: input.actor,
-  });
+  };
+  if (!isByCustomer(input)) return insertJob(ctx.db, job);
+  return insertOwnJob(ctx.db, job, ctx.settings.customerMaxOpenJobs);
 }
 
 async function earlierPost(

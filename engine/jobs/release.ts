@@ -23,7 +23,7 @@ export async function releaseJob(
 ): Promise<ChangeResult> {
   const changed = await change(ctx, id, async (row) => {
     if (row.driverId === driverId && isHeld(row.status)) {
-      return given(ctx, { actor: `driver:${driverId}`, reason });
+      return givenBack(ctx, { actor: `driver:${driverId}`, reason });
     }
     if (row.driverId === driverId && !isClaimable(row.status)) {
       return { refuse: refusalOf(row.status) as ChangeRefusal };
@@ -39,8 +39,8 @@ export async function releaseJob(
   return isClaimable(job.status) ? mustBeKnownOpen(changed) : changed.result;
 }
 
-/** What giving a job back changes, whoever does it. */
-function given(
+/** What giving a held job back changes, whoever does it. */
+export function givenBack(
   ctx: EngineContext,
   by: { actor: Actor; reason: string | null },
 ): Omit<Transition, 'target'> {

@@ -41,20 +41,21 @@ export async function assignJob(
   return result;
 }
 
+export type DeclineResult = { ok: true } | { ok: false; code: 'not_approved' | 'job_not_found' };
+
 /**
  * The job leaves this driver's feed for good; it bars nobody from a later accept. The decline of
- * the driver for whom it is reserved reopens the job. Settled jobs are no error; `ok` is false for a job
- * that does not exist. Throws `TryAgainError` while Redis does not know.
+ * the driver for whom it is reserved reopens the job. Settled jobs are no error. Throws `TryAgainError` while Redis does not know.
  */
 export async function declineJob(
   ctx: EngineContext,
   id: string,
   driverId: string,
   reason: string | null,
-): Promise<{ ok: boolean }> {
+): Promise<DeclineResult> {
   const zone = zoneOfJob(id);
   const { job, reopened } = await reopenReserved(ctx, id, driverId, reason);
-  if (!job || !zone) return { ok: false };
+  if (!job || !zone) return { ok: false, code: 'job_not_found' };
   if (reopened || !isClaimable(job.status)) return { ok: true };
   await insertDecline(ctx.db, id, driverId, reason);
   try {

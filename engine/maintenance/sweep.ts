@@ -6,7 +6,7 @@ import type { EngineContext } from '../context.ts';
 import { forgetIdempotencyKeys } from '../pg/idempotency.ts';
 import { listOpenZones } from '../pg/work-lists.ts';
 import { keys, zoneLog } from '../redis/keys.ts';
-import { trimLog } from '../redis/log-scripts.ts';
+import { keepLog } from '../redis/log-scripts.ts';
 import { type Duty, forEach } from './duty.ts';
 
 const EVERY_MS = 60_000;
@@ -26,7 +26,7 @@ export function sweepDuty(ctx: EngineContext): Duty {
       await forEach([...zones], signal, async (zone) => {
         if (await isEmpty(ctx, zone, open.includes(zone))) return false;
         await ctx.projection.rebuild(zone);
-        await trimLog(ctx.redis, zoneLog(zone));
+        await keepLog(ctx.redis, zoneLog(zone));
       });
       await forgetIdempotencyKeys(ctx.db, KEYS_BATCH);
       return 0;

@@ -8,6 +8,7 @@ import { type Resources, TryAgainError } from '../context.ts';
 import type { Zone } from '../domain/zones.ts';
 import { findJobs, listOpenJobs } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
+import { ZONE_TTL_S } from '../redis/job-scripts.ts';
 import { keys, zoneLog } from '../redis/keys.ts';
 import { endRebuild, markRebuild } from '../redis/log-scripts.ts';
 import { inTime, isNews, putRows } from './put.ts';
@@ -73,7 +74,7 @@ async function rebuildZone(resources: Resources, zone: Zone): Promise<void> {
   }
   if (rebuilding) {
     await redis.sadd(keys.zones, zone);
-    await endRebuild(redis, zoneLog(zone), { token, run });
+    await endRebuild(redis, zoneLog(zone), { token, run, ttlS: ZONE_TTL_S });
   }
   if (repaired === 0) return;
   metrics.reconciled(rebuilding ? 'zone_rebuilt' : 'zone_swept');

@@ -1,14 +1,18 @@
 /** The scripts of a zone's jobs: what is open, who may claim it, whom it is offered. */
 import type { Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
-import { type RedisClient, runIdOf } from './client.ts';
+import { channelOn, type RedisClient, runIdOf } from './client.ts';
 import { keys, zoneLog } from './keys.ts';
 import { LOG_LENGTH } from './log-scripts.ts';
-import { runScript } from './script-loader.ts';
+import { named, runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
+/** A zone's keys end so long after its last entry; it is filled again when somebody needs it. */
+export const ZONE_TTL_S = 3600;
 /** How long a closed job is remembered, so that late taps get their true answer from Redis. */
 const TOMBSTONE_S = 3600;
+/** Open jobs read at once: a few hundred kilobytes where their notes are long, in a millisecond of Redis. */
+const JOBS_PAGE = 100;
 
 export interface PutJobArgs {
   zone: Zone;
@@ -32,7 +36,14 @@ export interface PutJobArgs {
  * `unknown`: not here, and maybe old news; the row is to be read again. `completed`: old news, but some
  * of its refusals were missing.
  */
-export type PutAnswer = 'applied' | 'old' | 'completed' | 'unknown' | 'not_ready';
+const PUT_ANSWERS = {
+  '1': 'applied',
+  '0': 'old',
+  '2': 'unknown',
+  '3': 'completed',
+  '-1': 'not_ready',
+} as const;
+export type PutAnswer = (typeof PUT_ANSWERS)[keyof typeof PUT_ANSWERS];
 
 /** Copies a job's state into its zone if it is newer than what is there. */
 export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnswer> {
@@ -49,7 +60,7 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
       keys.claims(a.zone),
     ],
     [
-      live,
+      channelOn(redis, live),
       LOG_LENGTH,
       a.id,
       a.version,
@@ -65,16 +76,28 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
       a.wave,
       runIdOf(redis),
       a.readUnder ?? '',
+      ZONE_TTL_S,
       ...a.refusals.flat(),
     ],
   );
-  if (code === 1) return 'applied';
-  if (code === 2) return 'unknown';
-  if (code === 3) return 'completed';
-  return code === 0 ? 'old' : 'not_ready';
+  return named(PUT_ANSWERS, code);
 }
 
-/** What the gate says. `ask` means: only the row in Postgres can tell. */
+/** `ask`: unknown here, or closed for this driver, or out of time; only the row in Postgres can tell. */
+const GATE_ANSWERS = {
+  '1': 'granted',
+  '2': 'mine',
+  '0': 'busy',
+  '-1': 'not_ready',
+  '-2': 'ask',
+  '-3': 'closed',
+  '-4': 'released',
+  '-5': 'reserved',
+  '-6': 'ask',
+  '-7': 'ask',
+} as const;
+
+/** What the gate says. */
 export type GateAnswer =
   | { kind: 'granted'; version: number }
   | { kind: 'mine'; version: number }
@@ -104,24 +127,10 @@ export async function claimJob(
     ],
     [a.driverId, a.token, a.leaseMs, a.id, runIdOf(redis)],
   )) as [number, string, string?];
-  switch (code) {
-    case 1:
-      return { kind: 'granted', version: Number(detail) };
-    case 2:
-      return { kind: 'mine', version: Number(detail) };
-    case 0:
-      return { kind: 'busy' };
-    case -1:
-      return { kind: 'not_ready' };
-    case -3:
-      return { kind: 'closed', status: detail, driverId: holder || null };
-    case -4:
-      return { kind: 'released' };
-    case -5:
-      return { kind: 'reserved' };
-    default:
-      return { kind: 'ask' };
-  }
+  const kind = named(GATE_ANSWERS, code);
+  if (kind === 'granted' || kind === 'mine') return { kind, version: Number(detail) };
+  if (kind === 'closed') return { kind, status: detail, driverId: holder || null };
+  return { kind };
 }
 
 /** Jobs of these zones that are being claimed under a lease that is over, on the clock of Redis. */
@@ -149,15 +158,16 @@ export async function unclaimJob(
   redis: RedisClient,
   a: { zone: Zone; id: string; token: string },
 ): Promise<boolean> {
-  const { meta, log, live } = zoneLog(a.zone);
   const code = await runScript(
     redis,
     SCRIPTS.unclaimJob,
-    [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id), keys.claims(a.zone)],
-    [live, LOG_LENGTH, a.token, a.id, runIdOf(redis)],
+    [zoneLog(a.zone).meta, keys.job(a.zone, a.id), keys.claims(a.zone)],
+    [a.token, a.id, runIdOf(redis)],
   );
   return code === 1;
 }
+
+const REFUSE_ANSWERS = { '1': 'applied', '0': 'nothing', '-1': 'not_ready' } as const;
 
 /** Hides an open job from one driver. `nothing`: it is closed or not here, or he gave it back before. */
 export async function refuseJob(
@@ -169,9 +179,9 @@ export async function refuseJob(
     redis,
     SCRIPTS.refuseJob,
     [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id)],
-    [live, LOG_LENGTH, a.id, a.driverId, a.kind, runIdOf(redis)],
+    [channelOn(redis, live), LOG_LENGTH, a.id, a.driverId, a.kind, runIdOf(redis), ZONE_TTL_S],
   );
-  return code === 1 ? 'applied' : code === 0 ? 'nothing' : 'not_ready';
+  return named(REFUSE_ANSWERS, code);
 }
 
 export interface JobsReply {
@@ -180,13 +190,33 @@ export interface JobsReply {
   jobs: { payload: string; refused: string[] }[];
 }
 
-/** All open jobs of a zone, or those within `around.radiusKm`. */
+/**
+ * All open jobs of a zone, or those within `around.radiusKm`, read page by page: `last` is the end of the log
+ * before the first one. What happened meanwhile may be among the jobs already; the log's entries after `last`
+ * make them exact.
+ */
 export async function readJobs(
   redis: RedisClient,
   zone: Zone,
   around: { lat: number; lng: number; radiusKm: number } | null,
 ): Promise<JobsReply> {
-  const [ready, last, ...rest] = (await runScript(
+  const first = await readPage(redis, zone, around, []);
+  const jobs = first.jobs;
+  for (let i = 0; i < first.beyond.length; i += JOBS_PAGE) {
+    const page = await readPage(redis, zone, null, first.beyond.slice(i, i + JOBS_PAGE));
+    if (!page.ready) return { ready: false, last: page.last, jobs: [] };
+    jobs.push(...page.jobs);
+  }
+  return { ready: first.ready, last: first.last, jobs };
+}
+
+async function readPage(
+  redis: RedisClient,
+  zone: Zone,
+  around: { lat: number; lng: number; radiusKm: number } | null,
+  ids: readonly string[],
+): Promise<JobsReply & { beyond: string[] }> {
+  const [ready, last, beyond, ...rest] = (await runScript(
     redis,
     SCRIPTS.readJobs,
     [zoneLog(zone).meta, keys.openJobs(zone)],
@@ -196,11 +226,13 @@ export async function readJobs(
       around?.lat ?? '',
       around?.radiusKm ?? '',
       runIdOf(redis),
+      JOBS_PAGE,
+      ...ids,
     ],
-  )) as [string, string, ...unknown[]];
+  )) as [string, string, string[], ...unknown[]];
   const jobs: JobsReply['jobs'] = [];
   for (let i = 0; i < rest.length; i += 2) {
     jobs.push({ payload: rest[i] as string, refused: rest[i + 1] as string[] });
   }
-  return { ready: ready === '1', last, jobs };
+  return { ready: ready === '1', last, beyond, jobs };
 }

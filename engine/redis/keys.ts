@@ -40,6 +40,8 @@ export const keys = {
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
   /** ZSET driver → server time (ms) of his last sign of life; in `world` it may be some seconds old. */
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
+  /** HASH process → what it measured for the alarms, and when. */
+  vitals: 'muster:vitals',
   /** HASH rev, state (JSON), atWork, zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,
 };
@@ -69,3 +71,5 @@ export const zoneLog = (zone: Zone): LogKeys => logKeys(zone);
 export const driversLog: LogKeys = logKeys('drivers');
 /** What single people are told (customers, a job's driver): every gateway follows it. */
 export const usersLog: LogKeys = logKeys('users');
+/** What the health probe writes to; nobody follows it. */
+export const canaryLog: LogKeys = logKeys('canary');

@@ -1,6 +1,6 @@
 /** The scripts of logs: when what belongs to one counts as filled, and what no other script appends. */
 import { TryAgainError } from '../domain/try-again.ts';
-import type { RedisClient } from './client.ts';
+import { channelOn, type RedisClient } from './client.ts';
 import type { LogKeys } from './keys.ts';
 import { runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
@@ -22,13 +22,14 @@ export async function markRebuild(redis: RedisClient, log: LogKeys, token: strin
   await redis.set(log.rebuild(token), '1', 'EX', REBUILD_S);
 }
 
-/** What was filled since `markRebuild` counts from now on. Throws when Redis was emptied meanwhile. */
+/** What was filled since `markRebuild` counts from now on, for `ttlS` unless something happens there. Throws when Redis was emptied meanwhile. */
 export async function endRebuild(
   redis: RedisClient,
   log: LogKeys,
-  { token, run }: { token: string; run: string },
+  { token, run, ttlS = 0 }: { token: string; run: string; ttlS?: number },
 ): Promise<void> {
-  const code = await runScript(redis, SCRIPTS.markReady, [log.meta, log.rebuild(token)], [run]);
+  const keys = [log.meta, log.rebuild(token)];
+  const code = await runScript(redis, SCRIPTS.markReady, keys, [run, ttlS]);
   if (code !== 1) throw new TryAgainError('Redis was emptied meanwhile');
 }
 
@@ -42,12 +43,16 @@ export async function appendLog(
     redis,
     SCRIPTS.appendLog,
     [to.meta, to.log],
-    [to.live, LOG_LENGTH, ...bodies],
+    [channelOn(redis, to.live), LOG_LENGTH, ...bodies],
   )) as string;
 }
 
-/** Ends what is older than an hour: logs are followed, not read later. */
-export async function trimLog(redis: RedisClient, { log }: LogKeys): Promise<void> {
+/**
+ * Keeps the log of what is alive although nothing happens there, without entries older than an hour: logs
+ * are followed, not read later.
+ */
+export async function keepLog(redis: RedisClient, { meta, log }: LogKeys): Promise<void> {
   const [seconds] = await redis.time();
   await redis.xtrim(log, 'MINID', (Number(seconds) - LOG_AGE_MAX_S) * 1000);
+  await Promise.all([redis.expire(meta, LOG_AGE_MAX_S), redis.expire(log, LOG_AGE_MAX_S)]);
 }

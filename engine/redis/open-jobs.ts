@@ -2,11 +2,15 @@
  * Open jobs as Redis holds them: one payload serves the gateways (a ready-made Job) and the rule
  * who may see it. Written from the row, read by feed, list and push.
  */
+import { setImmediate } from 'node:timers/promises';
 import { isClaimable, type Job, type JobRow, toJob } from '../domain/job.ts';
 import type { OpenJob, Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
 import { type PutAnswer, putJob as putJobScript, readJobs } from './job-scripts.ts';
+
+/** Thousands of jobs take tenths of a second to parse: others get their turn in between. */
+const PARSED_AT_ONCE = 100;
 
 /** An open job with what people are shown of it. */
 export interface OfferedJob extends OpenJob {
@@ -52,7 +56,10 @@ export function putJob(
   });
 }
 
-/** A zone's open jobs as of the log entry `last`; null while the zone is not ready. */
+/**
+ * A zone's open jobs; null while the zone is not ready. They are as of the log entry `last`, or newer: see
+ * `readJobs`.
+ */
 export async function readOpenJobs(
   redis: RedisClient,
   zone: Zone,
@@ -60,15 +67,18 @@ export async function readOpenJobs(
 ): Promise<{ last: string; jobs: OfferedJob[] } | null> {
   const reply = await readJobs(redis, zone, around);
   if (!reply.ready) return null;
-  const jobs = reply.jobs.map(({ payload, refused }) =>
-    toOfferedJob(JSON.parse(payload) as Payload, refused),
-  );
+  const jobs: OfferedJob[] = [];
+  for (const { payload, refused } of reply.jobs) {
+    jobs.push(toOfferedJob(JSON.parse(payload) as Payload, refused));
+    if (jobs.length % PARSED_AT_ONCE === 0) await setImmediate();
+  }
   return { last: reply.last, jobs };
 }
 
 /** What a zone's log says happened. */
 export type ZoneEvent =
-  | { kind: 'open'; job: OfferedJob; again: boolean }
+  /** `more`: too many refused it to be named; the zone is to be read anew. */
+  | { kind: 'open'; job: OfferedJob; more: boolean }
   | { kind: 'closed'; id: string; version: number; status: Job['status']; driverId: string | null }
   | { kind: 'refused'; id: string; driverId: string; refusal: Refusal };
 
@@ -77,12 +87,13 @@ export function parseZoneEvent(body: string): ZoneEvent {
   const entry = JSON.parse(body) as {
     open?: Payload;
     refused?: string[] | { id: string; driver: string; kind: Refusal };
-    again?: boolean;
+    more?: true;
     closed?: { id: string; version: number; status: Job['status']; driver: string };
   };
   if (entry.open) {
     const refused = Array.isArray(entry.refused) ? entry.refused : [];
-    return { kind: 'open', job: toOfferedJob(entry.open, refused), again: entry.again === true };
+    const more = entry.more === true;
+    return { kind: 'open', job: toOfferedJob(entry.open, refused), more };
   }
   if (entry.closed) {
     const { id, version, status, driver } = entry.closed;

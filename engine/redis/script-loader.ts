@@ -73,6 +73,16 @@ function checkKind(
   if (!variadic && indexed) throw new Error(`${file}: ${kind} is indexed beyond what it declares`);
 }
 
+/** The name of a script's answer; throws for one that the script does not document. */
+export function named<Names extends Readonly<Record<string, string>>>(
+  names: Names,
+  code: unknown,
+): Names[keyof Names] {
+  const name = names[`${code}`];
+  if (name === undefined) throw new Error(`a script answered ${code}, which has no name`);
+  return name as Names[keyof Names];
+}
+
 /** Runs a script by its hash; a Redis that does not know it (restarted, flushed) is given it. */
 export async function runScript(
   redis: RedisClient,
@@ -85,5 +95,18 @@ export async function runScript(
   } catch (error) {
     if (!(error instanceof Error) || !error.message.startsWith('NOSCRIPT')) throw error;
     return redis.eval(script.source, keys.length, ...keys, ...args);
+  }
+}
+
+/** A Redis that was emptied or replaced is given the scripts; it must take every one. */
+export async function loadMissingScripts(
+  redis: RedisClient,
+  scripts: readonly Script[],
+): Promise<void> {
+  const known = (await redis.script('EXISTS', ...scripts.map(({ sha }) => sha))) as number[];
+  for (const [i, { name, source, sha }] of scripts.entries()) {
+    if (known[i] === 1) continue;
+    const loaded = await redis.script('LOAD', source);
+    if (loaded !== sha) throw new Error(`Redis took another script than ${name}`);
   }
 }

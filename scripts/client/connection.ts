@@ -5,10 +5,11 @@
  * on it.
  */
 import { Acks } from './acks.ts';
-import { createBackoff } from './backoff.ts';
-import { type Link, type LinkEnd, openLink } from './link.ts';
+import { type Backoff, createBackoff } from './backoff.ts';
+import { type CreateConnection, type Link, type LinkEnd, openLink } from './link.ts';
 import {
   type Ack,
+  CLOSE,
   type ClientEvents,
   encodeFrame,
   isTerminalClose,
@@ -16,8 +17,6 @@ import {
 } from './protocol.ts';
 import { type GetToken, TokenKeeper } from './tokens.ts';
 
-/** Contract section 5: the token expired on the live connection. */
-const TOKEN_EXPIRED = 4001;
 /** Fresh tokens refused in a row; one refusal may be a clock a second off. */
 const REFUSALS_MAX = 3;
 /** A failed renewal is tried again after this, until the server closes with 4001. */
@@ -33,6 +32,10 @@ export interface ConnectionOptions {
   getToken: GetToken;
   /** Where the token travels in the upgrade; browsers can only use the subprotocol. */
   tokenIn?: 'header' | 'subprotocol';
+  /** Opens the bytes' way to the server: for a line that is made bad on purpose. */
+  createConnection?: CreateConnection;
+  /** Chance for the pauses between two dials, in [0, 1). */
+  random?: () => number;
 }
 
 /** Why a connection is over: a terminal close code, a refused token, or `close()`. */
@@ -54,7 +57,7 @@ export class Connection {
   readonly #handlers: ConnectionHandlers;
   readonly #tokens: TokenKeeper;
   readonly #acks = new Acks();
-  readonly #backoff = createBackoff();
+  readonly #backoff: Backoff;
   readonly #waiters = new Set<(live: boolean) => void>();
   #link: Link | undefined;
   #liveSince: number | undefined;
@@ -67,6 +70,7 @@ export class Connection {
     this.#options = options;
     this.#handlers = handlers;
     this.#tokens = new TokenKeeper(options.getToken);
+    this.#backoff = createBackoff(options.random);
   }
 
   /** Hello and snapshot have arrived and the link stands. */
@@ -139,9 +143,9 @@ export class Connection {
       this.#retry({ code: 1006 });
       return;
     }
-    const { url, tokenIn = 'header' } = this.#options;
+    const { url, tokenIn = 'header', createConnection } = this.#options;
     this.#link = openLink(
-      { url, token, tokenIn },
+      { url, token, tokenIn, ...(createConnection && { createConnection }) },
       { frame: (frame) => this.#take(frame), down: (end) => this.#down(end) },
     );
   }
@@ -194,7 +198,7 @@ export class Connection {
       this.#end({ reason: 'refused', code: end.code });
       return;
     }
-    if (end.code === TOKEN_EXPIRED || end.httpStatus === 401) this.#tokens.discard();
+    if (end.code === CLOSE.tokenExpired || end.httpStatus === 401) this.#tokens.discard();
     if (end.httpStatus === 401 || end.httpStatus === 403) this.#refusals += 1;
     if (this.#refusals >= REFUSALS_MAX) this.#end({ reason: 'unauthorized' });
     else this.#retry(end);

@@ -2,7 +2,7 @@
 import { SignJWT } from 'jose';
 import type { Env } from '../../engine/process/config.ts';
 
-export const ROLES = ['driver', 'customer', 'operator', 'service'] as const;
+export const ROLES = ['driver', 'customer', 'operator', 'service', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
 
 /**

@@ -97,6 +97,16 @@ describe('POST /api/drivers/location', () => {
     expect(Date.parse(body.position.recorded_at)).toBeLessThanOrEqual(Date.now());
   });
 
+  test('what a phone does not know does not keep its fix from counting', async () => {
+    const me = await enrol(api, 'vague', null);
+    const unknown = { heading: null, speed: -1, accuracy_m: null, recorded_at: null };
+    const say = (body: object) => me('POST', '/api/drivers/location', body);
+    expect(await say({ ...CITY, ...unknown })).toMatchObject({ status: 204 });
+    expect((await me('GET', '/api/drivers/me')).body).toMatchObject({ position: CITY });
+    expect(await say({ lat: 1, lng: -180 })).toMatchObject({ status: 204 });
+    expect(await say({ lat: 1, lng: 180 })).toMatchObject({ status: 204 });
+  });
+
   test('refusals', async () => {
     const stranger = api.as('driver', 'stranger');
     expect(await stranger('POST', '/api/drivers/location', CITY)).toMatchObject(

@@ -66,6 +66,22 @@ describe('bodies', () => {
     ).toMatchObject(refused(422, 'invalid_request'));
   });
 
+  test('an optional one may be empty, null or missing, whatever type is named', async () => {
+    const id = async () =>
+      (await customer<{ job: { id: string } }>('POST', '/api/jobs', good)).body.job.id;
+    const form = { 'content-type': 'application/x-www-form-urlencoded' };
+    const ways: [unknown, Record<string, string>?][] = [
+      ...([[undefined], ['null'], [''], ['{}'], ['', form]] as [unknown, typeof form?][]),
+    ];
+    for (const [body, headers] of ways) {
+      const path = `/api/jobs/${await id()}/cancel`;
+      expect(await customer('POST', path, body, headers)).toMatchObject({ status: 200 });
+    }
+    const path = `/api/jobs/${await id()}/cancel`;
+    expect(await customer('POST', path, '[]')).toMatchObject(refused(422, 'invalid_request'));
+    expect(await customer('POST', path, 'a=b', form)).toMatchObject({ status: 415 });
+  });
+
   test('the charset may be named', async () => {
     const type = 'application/json; charset=utf-8';
     expect(await send(JSON.stringify(good), type)).toMatchObject({ status: 201 });

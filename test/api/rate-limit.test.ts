@@ -1,21 +1,35 @@
 import { expect, test } from 'vitest';
-import { createRateLimit } from '../../api/rate-limit.ts';
+import { EXPENSIVE, limitCalls, limitUpgrades } from '../../api/rate-limit.ts';
 
 test('200 calls a second are never refused, however they are spread', () => {
-  const limit = createRateLimit();
+  const limit = limitCalls();
   for (let second = 0; second < 20; second++) {
     // All of them at the end of one second, at the start of the next.
     const at = second * 1000 + (second % 2 === 0 ? 999 : 0);
-    for (let i = 0; i < 200; i++) limit.take('driver:d1', at);
+    for (let i = 0; i < 200; i++) expect(limit.take('driver:d1', at)).toBe(0);
   }
 });
 
-test('more are refused until the bucket has filled again; others are not concerned', () => {
-  const limit = createRateLimit();
-  const take = () => limit.take('driver:d1', 5000);
-  for (let i = 0; i < 400; i++) take();
-  expect(take).toThrow(expect.objectContaining({ code: 'rate_limited', retryAfterMs: 5 }));
-  expect(() => limit.take('driver:d2', 5000)).not.toThrow();
-  expect(() => limit.take('driver:d1', 5005)).not.toThrow();
-  expect(() => limit.take('driver:d1', 5005)).toThrow('Too many calls');
+test('a burst beyond it is refused with the time to wait, and nobody else is', () => {
+  const limit = limitCalls();
+  const take = (cost?: number) => limit.take('driver:d1', 5000, cost);
+  for (let i = 0; i < 400; i++) expect(take()).toBe(0);
+  expect(take()).toBe(5);
+  expect(take(EXPENSIVE)).toBe(25);
+  expect(limit.take('driver:d2', 5000)).toBe(0);
+  expect(limit.take('driver:d1', 5005)).toBe(0);
+});
+
+test('what is expensive counts more', () => {
+  const limit = limitCalls();
+  let admitted = 0;
+  while (limit.take('driver:d1', 0, EXPENSIVE) === 0) admitted++;
+  expect(admitted).toBe(80);
+});
+
+test('connections are opened ten times a second at most', () => {
+  const limit = limitUpgrades();
+  for (let i = 0; i < 10; i++) expect(limit.take('driver:d1', 0)).toBe(0);
+  expect(limit.take('driver:d1', 0)).toBe(100);
+  expect(limit.take('driver:d1', 100)).toBe(0);
 });

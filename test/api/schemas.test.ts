@@ -21,6 +21,10 @@ describe('a job', () => {
     ['at a price that floats cannot hold exactly', { ...job, total_price: 1.1 + 2.2 - 0.0 }],
     ['at 0.07', { ...job, total_price: 0.07 }],
     ['with 200 characters outside of the basic plane', { ...job, address: '🚚'.repeat(200) }],
+    ['with notes of some lines', { ...job, notes: 'ring twice\r\nthen wait\n' }],
+    ['with empty notes', { ...job, notes: '' }],
+    ['with joiners that spell or compose', { ...job, address: 'می\u200cخواهم 👩\u200d🚒 ❤️' }],
+    ['in another script', { ...job, address: 'רחוב הרצל 1' }],
     ['at the end of the map', { ...job, lat: -85.05112878, lng: 180 }],
   ])('%s', (name, value) => {
     const broken = validate(PostJobBody, value);
@@ -37,6 +41,21 @@ describe('a job', () => {
     ['address', { ...job, address: null }],
     ['address', { ...job, address: undefined }],
     ['address', { ...job, address: ['x'] }],
+    ['address', { ...job, address: ' \u3000\u00a0' }],
+    ['address', { ...job, address: '\u200b' }],
+    ['address', { ...job, address: '\u2800' }],
+    ['address', { ...job, address: '\u3164' }],
+    ['address', { ...job, address: '1 Main St \u202e' }],
+    ['address', { ...job, address: 'a\u2066b' }],
+    ['address', { ...job, address: 'a\u200db' }],
+    ['address', { ...job, address: 'a\ufeffb' }],
+    ['address', { ...job, address: 'a\u00adb' }],
+    ['address', { ...job, address: 'a\u2028b' }],
+    ['truck_type', { ...job, truck_type: ' ' }],
+    ['truck_type', { ...job, truck_type: 'a\u202db' }],
+    ['notes', { ...job, notes: '\n \n' }],
+    ['notes', { ...job, notes: 'a\u202eb' }],
+    ['notes', { ...job, notes: 'a\u0000b' }],
     ['notes', { ...job, notes: 'x'.repeat(2001) }],
     ['truck_type', { ...job, truck_type: 'x'.repeat(41) }],
     ['total_price', { ...job, total_price: '12' }],
@@ -104,16 +123,33 @@ describe('a location', () => {
     [undefined, { lat: 1 }],
     [undefined, { lat: null, lng: 2 }],
     [undefined, { lat: 1, lng: 2, x: 1 }],
-    [undefined, { lat: 1, lng: 2, heading: 361 }],
-    [undefined, { lat: 1, lng: 2, heading: -1 }],
-    [undefined, { lat: 1, lng: 2, speed: -1 }],
-    [undefined, { lat: 1, lng: 2, accuracy_m: -1 }],
+    [undefined, { lat: 1, lng: 2, heading: 'north' }],
+    [undefined, { lat: 1, lng: 2, speed: '3' }],
+    [undefined, { lat: 1, lng: 2, accuracy_m: [] }],
     [undefined, { lat: 1, lng: 2, recorded_at: 'yesterday' }],
     [undefined, { lat: Number.POSITIVE_INFINITY, lng: 2 }],
   ])('code %s for %j', (code, value) => {
     const [broken] = validate(LocationBody, value);
     expect(broken).toBeDefined();
     expect(broken?.code).toBe(code);
+  });
+
+  test.each([
+    { heading: null, speed: null, accuracy_m: null, recorded_at: null },
+    { heading: -1, speed: -1, accuracy_m: -1 },
+    { heading: 361, speed: -0.5 },
+  ])('counts when the phone does not know %j', (unknown) => {
+    const body = { lat: 1, lng: 2, ...unknown };
+    expect(validate(LocationBody, body)).toEqual([]);
+    expect(toFix(body, 5)).toEqual({ lat: 1, lng: 2, at: 5, heading: null });
+  });
+
+  test('may lie on either side of the same meridian, and at the ends of the map', () => {
+    for (const lng of [-180, 180]) {
+      for (const lat of [-85.05112878, 85.05112878]) {
+        expect(validate(LocationBody, { lat, lng })).toEqual([]);
+      }
+    }
   });
 
   test('becomes a fix that is never ahead of the server', () => {
@@ -134,6 +170,9 @@ test.each([
   [['is_operator'], { is_operator: 'yes' }],
   [['truck_type'], { truck_type: 'x'.repeat(41) }],
   [['truck_type'], { truck_type: '' }],
+  [['name'], { name: '' }],
+  [['name'], { name: '\u2003' }],
+  [['name'], { name: 'Ann\u200f' }],
 ])('a driver breaks %j with %j', (broken, value) => {
   expect(fields(validate(DriverBody, value))).toEqual(broken);
 });

@@ -222,7 +222,10 @@ describe('afterwards', () => {
     expect(await t.engine.jobs.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
     expect(await sees('near', job.id)).toBe(false);
     expect(await sees('far', job.id)).toBe(true);
-    expect(await t.engine.jobs.decline('nothing', 'near', null)).toEqual({ ok: false });
+    expect(await t.engine.jobs.decline('nothing', 'near', null)).toEqual({
+      ok: false,
+      code: 'job_not_found',
+    });
   });
 
   it('confirm keeps it claimable; cancel ends it and tells its driver', async () => {

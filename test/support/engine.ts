@@ -46,6 +46,7 @@ export async function startTestEngine(
   elapsed?: () => number,
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
   pushTasks?: (redisUrl: string) => PushTasks,
+  subscriberUrl?: (redisUrl: string) => Promise<string>,
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
   let redis = await freshRedis();
@@ -72,6 +73,7 @@ export async function startTestEngine(
     const engine = await createEngine({
       databaseUrl,
       redisUrl: redis.url,
+      subscriberUrl: (await subscriberUrl?.(redis.url)) ?? redis.url,
       settings: { ...config.dispatch, ...settings },
       push: pushTasks?.(redis.url) ?? recorded,
       metrics: createEngineMetrics(createRegistry()),

@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
-import { createAuth } from '../../api/auth.ts';
+import { createAuth, type Role } from '../../api/auth.ts';
 import { Gateway, type GatewayOptions } from '../../api/feed/gateway.ts';
 import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
 import { validate } from '../../api/validate.ts';
@@ -53,11 +53,22 @@ export async function startTestFeed(
   options: { heartbeatMs?: number } = {},
 ): Promise<TestFeed> {
   const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
-  const t = await startTestEngine(settings, undefined, (index, fixes) => listeners[index]?.(fixes));
-  const channels = await startProxy(t.redisUrl);
-  cleanups.push(() => channels.close());
+  let channels: DeafProxy | undefined;
+  const t = await startTestEngine(
+    settings,
+    undefined,
+    (index, fixes) => listeners[index]?.(fixes),
+    undefined,
+    async (redisUrl) => {
+      channels ??= await startProxy(redisUrl);
+      return channels.url;
+    },
+  );
+  const proxy = channels;
+  if (!proxy) throw new Error('no proxy');
+  cleanups.push(() => proxy.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {
-    const served = await serveGateway(engine, { redisUrl: channels.url, ...options });
+    const served = await serveGateway(engine, options);
     listeners[index] = (fixes) => served.gateway.onTracked(fixes);
     return served;
   };
@@ -65,16 +76,15 @@ export async function startTestFeed(
     await start(t.engine, 0),
     await start(await t.another(), 1),
   ];
-  return Object.assign(t, { gateways, channels });
+  return Object.assign(t, { gateways, channels: proxy });
 }
 
 /** A gateway on a socket of its own, drained at the end of the file. */
 export async function serveGateway(
   engine: Engine,
-  options: Pick<GatewayOptions, 'redisUrl'> & Partial<GatewayOptions>,
+  options: Partial<GatewayOptions> = {},
 ): Promise<TestGateway> {
-  const { settings } = engine.ctx;
-  const gateway = new Gateway({ engine, auth, settings, registry: createRegistry(), ...options });
+  const gateway = new Gateway({ engine, auth, registry: createRegistry(), ...options });
   const server: Server = createServer();
   server.on('upgrade', (request, socket, head) => {
     void gateway.handleUpgrade(request, socket, head);
@@ -124,12 +134,16 @@ export class TestClient {
   }
 
   /** Connects and waits for the first snapshot. */
-  static async connect(url: string, role: 'driver' | 'customer', sub: string, ttlS?: number) {
+  static async connect(url: string, role: Role, sub: string, ttlS?: number) {
     const token = await tokenFor(role, sub, ttlS);
-    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
-    const client = new TestClient(ws);
-    await client.next('feed:snapshot');
+    const client = TestClient.open(url, { authorization: `Bearer ${token}` });
+    await client.next(role === 'operator' || role === 'viewer' ? 'ops:snapshot' : 'feed:snapshot');
     return client;
+  }
+
+  /** Connects with these headers. */
+  static open(url: string, headers: Record<string, string>): TestClient {
+    return new TestClient(new WebSocket(url, { headers }));
   }
 
   of(event: string): Frame['data'][] {

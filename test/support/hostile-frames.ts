@@ -69,7 +69,7 @@ export const VIOLATIONS: Record<string, { code: number; make(random: Random): Bu
     code: 1009,
     make: () => {
       const piece = Buffer.alloc(1000, 'x');
-      const rest = Array.from({ length: 5 }, () => frameOf({ first: 0x00, payload: piece }));
+      const rest = Array.from({ length: 17 }, () => frameOf({ first: 0x00, payload: piece }));
       return Buffer.concat([frameOf({ first: 0x01, payload: piece }), ...rest]);
     },
   },

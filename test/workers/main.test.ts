@@ -154,7 +154,7 @@ describe('a worker process', () => {
     through.port = new URL(proxy.url).port;
     const worker = await readyWorker({ DATABASE_URL: through.href });
     proxy.close();
-    await until(() => worker.output().includes('a turn failed'));
+    await until(() => worker.output().includes('the lease cannot be asked for'));
     await t.queues.tasks.enqueueNotifications([{ id: 'any' }]);
     const failed = await until(async () => (await t.queues.byLane.critical.getDelayed())[0]);
     expect(failed.failedReason).toMatch(/ECONNREFUSED|CONNECT/);

@@ -1,54 +1,24 @@
 /** A client that does not read: he costs little, learns all when he reads again, and is closed if not. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket, WebSocketServer } from 'ws';
-import { CLOSE, Connection } from '../../../api/feed/connection.ts';
-import { textFrame } from '../../../api/feed/frame.ts';
-import { createFeedMetrics } from '../../../api/feed/metrics.ts';
-import { createRegistry } from '../../../engine/process/metrics.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
+import { textFrame, textFrames } from '../../../api/feed/frame.ts';
+import { CLOSE } from '../../../engine/domain/close-codes.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { connectPair, type SocketPair } from '../../support/socket-pair.ts';
 import { until } from '../../support/until.ts';
 
 const MEGABYTE = 1024 * 1024;
 /** More than the kernel keeps for both ends of a connection. */
 const FLOOD = 64 * MEGABYTE;
-const BEHIND_MAX_MS = 30_000;
+const STALLED_MS = 30_000;
+
+let now = 1_000_000;
+const connect = () => connectPair(now);
 
 describe('a connection whose client does not read', () => {
-  const http = createServer();
-  let now = 1_000_000;
-
-  beforeAll(async () => {
-    await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-  });
-  afterAll(() => {
-    http.closeAllConnections();
-    http.close();
-  });
-
-  /** A server's connection, and the client on its other end. */
-  async function connect() {
-    const wss = new WebSocketServer({ noServer: true });
-    const accepted = Promise.withResolvers<{ connection: Connection; socket: Duplex }>();
-    http.once('upgrade', (request, socket, head) => {
-      wss.handleUpgrade(request, socket, head, (ws) => {
-        const identity = { sub: 'd1', role: 'driver' as const, expiresAt: Infinity };
-        const metrics = createFeedMetrics(createRegistry());
-        const connection = new Connection('c1', identity, { ws, socket }, metrics, () => now);
-        accepted.resolve({ connection, socket });
-      });
-    });
-    const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
-    await once(client, 'open');
-    return { client, ...(await accepted.promise) };
-  }
-
   /** Sends until nothing more is taken; returns how much lies in the server's memory then. */
-  async function flood({ connection, socket }: { connection: Connection; socket: Duplex }) {
+  async function flood({ connection, socket }: SocketPair) {
     const frame = textFrame('x'.repeat(MEGABYTE / 16));
     for (let sent = 0; sent < FLOOD; sent += frame.length) {
       connection.send('job:new', frame);
@@ -76,11 +46,12 @@ describe('a connection whose client does not read', () => {
     pair.client.terminate();
   });
 
-  it('closes him with 4008 when he has not caught up for 30 s', async () => {
+  it('closes him with 4008 when he has read nothing for 30 s', async () => {
     const pair = await connect();
     pair.client.pause();
     await flood(pair);
-    now += BEHIND_MAX_MS - 1;
+    pair.connection.checkPace(now);
+    now += STALLED_MS - 1;
     pair.connection.checkPace(now);
     expect(pair.connection.closed).toBe(false);
     now += 1;
@@ -96,6 +67,48 @@ describe('a connection whose client does not read', () => {
       event: 'error',
       data: { code: 'too_slow' },
     });
+  });
+});
+
+describe('a client whose line is slow', () => {
+  const SNAPSHOT = textFrames(JSON.stringify({ event: 'feed:snapshot', data: 'x'.repeat(FLOOD) }));
+
+  it('is sent a large snapshot once, and what happens meanwhile after it', async () => {
+    const pair = await connect();
+    let drained = 0;
+    pair.connection.onDrained = () => drained++;
+    const events: string[] = [];
+    pair.client.on('message', (data) => events.push(data.toString().slice(0, 30)));
+    pair.client.pause();
+    pair.connection.sendSnapshot('feed:snapshot', SNAPSHOT);
+    for (let i = 0; i < 100; i++) pair.connection.sendEvent('job:new', { id: `j${i}` });
+    // He reads a little now and then, and never all of it within 30 s.
+    for (let i = 0; i < 10; i++) {
+      const before = pair.socket.writableLength;
+      pair.client.resume();
+      await until(() => pair.socket.writableLength !== before || events.length > 0, { pollMs: 1 });
+      pair.client.pause();
+      now += STALLED_MS - 1;
+      pair.connection.checkPace(now);
+    }
+    expect(pair.connection.closed).toBe(false);
+    pair.client.resume();
+    await until(() => events.length === 101);
+    expect(events[0]).toContain('feed:snapshot');
+    expect(events[100]).toContain('job:new');
+    expect(drained).toBe(0);
+    pair.client.terminate();
+  });
+
+  it('hears a close in the middle of a snapshot', async () => {
+    const pair = await connect();
+    pair.client.pause();
+    pair.connection.sendSnapshot('feed:snapshot', SNAPSHOT);
+    pair.client.resume();
+    pair.client.send('x'.repeat(10));
+    pair.connection.close(CLOSE.deploy, 'deploy', 'deploy');
+    const [code] = await once(pair.client, 'close');
+    expect(code).toBe(CLOSE.deploy);
   });
 });
 

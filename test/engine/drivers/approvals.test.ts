@@ -1,12 +1,8 @@
 /** A driver who is suspended hears so at once, whatever was known of him a moment ago. */
 import { beforeAll, expect, it } from 'vitest';
-import { DriverWatch } from '../../../api/feed/driver-watch.ts';
-import { createFeedMetrics } from '../../../api/feed/metrics.ts';
-import { Sessions } from '../../../api/feed/sessions.ts';
-import { driversSource } from '../../../api/feed/sources.ts';
-import type { Engine } from '../../../engine/engine.ts';
-import { createRegistry } from '../../../engine/process/metrics.ts';
+import type { Engine, KnownDriver } from '../../../engine/engine.ts';
 import { startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { until } from '../../support/until.ts';
 
 let t: TestEngine;
 let taken: string;
@@ -30,21 +26,19 @@ it('by this process', async () => {
 });
 
 it('by another one, whose word the gateway hears', async () => {
-  expect(await tap('elsewhere')).toMatchObject({ code: 'already_accepted' });
-  await suspend(await t.another(), 'elsewhere');
-  const unheard = async () => {
-    throw new Error('nobody asks');
-  };
-  const watch = new DriverWatch({
-    ...{ knowDriver: unheard, releaseZone: () => {} },
-    acquireZone: () => {
-      throw new Error('nobody asks');
-    },
+  const heard: KnownDriver[] = [];
+  const nothing = () => {};
+  const feed = t.engine.logs.follow({
+    onDriver: (driver) => heard.push(driver),
+    ...{ onDegraded: nothing, onLive: nothing, onFixes: nothing, onApplied: nothing },
+    ...{ onDriversMissed: nothing, onUserEvent: nothing, onUserEventsMissed: nothing },
   });
-  const sessions = new Sessions(createFeedMetrics(createRegistry()));
-  const known = await t.engine.drivers.know('elsewhere');
-  const { zone, fix, seenAt, position: _, ...facts } = known ?? (await unheard());
-  const event = JSON.stringify({ facts, zone, fix, seenAt });
-  driversSource(t.engine, sessions, watch).apply(event);
-  expect(await tap('elsewhere')).toMatchObject({ code: 'not_approved' });
+  try {
+    expect(await tap('elsewhere')).toMatchObject({ code: 'already_accepted' });
+    await suspend(await t.another(), 'elsewhere');
+    await until(() => heard.some(({ id, suspended }) => id === 'elsewhere' && suspended));
+    expect(await tap('elsewhere')).toMatchObject({ code: 'not_approved' });
+  } finally {
+    feed.close();
+  }
 });

@@ -93,6 +93,16 @@ describe('put-job', () => {
     expect(await put({ version: 3, readUnder: null })).toBe('applied');
   });
 
+  it('names few refusals in an entry, however many there are', async () => {
+    const refusals = Array.from({ length: 51 }, (_, i) => [`d${i}`, 'declined'] as const);
+    await put({ refusals: refusals.slice(0, 50) });
+    await put({ version: 2, refusals });
+    const [few, many] = await entries();
+    expect(few?.body.refused).toHaveLength(100);
+    expect(many?.body).toMatchObject({ open: { job: { id } }, more: true });
+    expect(many?.body.refused).toBeUndefined();
+  });
+
   it('makes an open job findable and says so in the log', async () => {
     expect(await put({ refusals: [['d9', 'declined']] })).toBe('applied');
     expect(await redis.zscore(keys.openJobs(zone), id)).not.toBeNull();
@@ -186,11 +196,12 @@ describe('claim-job', () => {
 });
 
 describe('unclaim-job', () => {
-  it('opens its own attempt again and has it offered again', async () => {
+  it('opens its own attempt again and tells nobody: the job never left a feed', async () => {
     await put();
     await claim('d1', 't1');
+    const before = (await entries()).length;
     expect(await unclaimJob(redis, { zone, id, token: 't1' })).toBe(true);
-    expect((await entries()).at(-1)?.body).toMatchObject({ open: { job: { id } }, again: true });
+    expect(await entries()).toHaveLength(before);
     expect((await claim('d2', 't2')).kind).toBe('granted');
   });
 

@@ -178,8 +178,6 @@ function unclaim(model: Model, call: Extract<Call, { do: 'unclaim' }>): boolean 
   const job = model.jobs.get(call.job);
   if (!model.ready || job?.state !== 'claiming' || job.token !== call.token) return false;
   Object.assign(job, noClaim, { state: 'open' });
-  const open = payloadOf(call.job, job.version);
-  model.log.push({ open, refused: refusedBy(model, call.job), again: true });
   return true;
 }
 

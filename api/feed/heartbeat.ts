@@ -1,0 +1,80 @@
+/**
+ * Who is still there: pings every socket, closes those that are silent, too slow or whose token has
+ * expired, and passes on that drivers were heard of. By the monotonic clock: one that is set closes nobody.
+ */
+import { CLOSE } from '../../engine/domain/close-codes.ts';
+import type { KnownDriver } from '../../engine/engine.ts';
+import type { Identity } from '../auth.ts';
+import type { Member } from './sessions.ts';
+
+/** Contract section 5. */
+export const HEARTBEAT_MS = 25_000;
+/** Silent for so many heartbeats: the phone is gone. */
+const SILENT_HEARTBEATS = 2;
+/** A sign of life is passed on to Redis at most this often a driver. */
+const ALIVE_MS = 5000;
+
+export interface HeartbeatParts {
+  heartbeatMs: number;
+  driverStaleMs: number;
+  /** Epoch ms: tokens expire by it, and nothing else. */
+  now(): number;
+  /** By the monotonic clock, ms. */
+  elapsed(): number;
+  /** Why somebody who is connected may not stay, by what is known without asking; null when he may. */
+  refusal(identity: Identity): Refusal | null;
+  passOn(driver: KnownDriver): void;
+}
+
+/** Close code, error code and sentence. */
+export type Refusal = [status: number, code: string, text: string];
+
+export class Heartbeat {
+  readonly #parts: HeartbeatParts;
+  readonly #pingMs: number;
+
+  constructor(parts: HeartbeatParts) {
+    this.#parts = parts;
+    // With a short DRIVER_STALE_S a pong must come often enough to keep a connected driver fresh.
+    this.#pingMs = Math.min(parts.heartbeatMs, parts.driverStaleMs / 3);
+  }
+
+  /** A new session's times. */
+  start(): Pick<Member, 'nextPingAt' | 'aliveAt'> {
+    const nextPingAt = this.#parts.elapsed() + this.#pingMs * Math.random();
+    return { nextPingAt, aliveAt: Number.NEGATIVE_INFINITY };
+  }
+
+  /** A frame, a pong or a connection is a sign of life of a driver. */
+  heard(member: Member): void {
+    const now = this.#parts.elapsed();
+    const { session } = member;
+    session.connection.heardAt = now;
+    if (session.role !== 'driver' || !session.driver) return;
+    if (now - member.aliveAt < Math.min(ALIVE_MS, this.#pingMs / 2)) return;
+    member.aliveAt = now;
+    this.#parts.passOn(session.driver);
+  }
+
+  /** Pings who is due. False for a session that had to be closed. */
+  check(member: Member): boolean {
+    const { connection } = member.session;
+    if (connection.closed) return false;
+    const now = this.#parts.elapsed();
+    const refusal = this.#parts.refusal(connection.identity);
+    if (refusal) connection.close(...refusal);
+    else if (this.#parts.now() >= connection.expiresAt) {
+      connection.close(CLOSE.tokenExpired, 'token_expired', 'The token has expired');
+    } else if (now - connection.heardAt > SILENT_HEARTBEATS * this.#parts.heartbeatMs) {
+      connection.close(CLOSE.silent, 'silent', 'No frame and no pong for two heartbeats');
+    } else {
+      connection.checkPace(now);
+    }
+    if (connection.closed) return false;
+    if (now >= member.nextPingAt) {
+      member.nextPingAt = now + this.#pingMs;
+      connection.ping();
+    }
+    return true;
+  }
+}

@@ -1,0 +1,102 @@
+/**
+ * What waits to leave for one client: handed to the socket piece by piece, so that the way of a large
+ * snapshot can be seen, and bounded. A client that is too far behind is sent nothing more until it
+ * has read all; one that reads nothing for 30 s is hopeless, one that reads slowly is not.
+ */
+import type { Duplex } from 'node:stream';
+
+/** About 400 jobs: a client that is this far behind is better served by a snapshot. */
+const BUFFERED_MAX = 256 * 1024;
+/** Handed to the socket at once where more waits: less would not fill a fast line. */
+const PIECE = 64 * 1024;
+/** A client that reads nothing for so long is gone or hopeless. */
+const STALLED_MS = 30_000;
+
+export class Line {
+  /** Called when a client that was behind has read all that waited. */
+  onDrained: () => void = () => {};
+  readonly #socket: Duplex;
+  /** Whole frames, or fragments of one, in their order. */
+  #waiting: Buffer[] = [];
+  #waitingBytes = 0;
+  /** Size of the last snapshot while any of it, or of what followed it, is still to leave. */
+  #snapshotBytes = 0;
+  #behind = false;
+  #written = 0;
+  /** Bytes that had left at the last check, and since when it has been so many. */
+  #left = 0;
+  #leftSince = 0;
+
+  constructor(socket: Duplex) {
+    this.#socket = socket;
+    socket.on('drain', () => this.#onRoom());
+  }
+
+  /** Too far behind: whatever is sent now would come too late. */
+  get behind(): boolean {
+    return this.#behind;
+  }
+
+  /** Bytes that are still to leave. */
+  get unsent(): number {
+    return this.#waitingBytes + this.#socket.writableLength;
+  }
+
+  write(bytes: Buffer): void {
+    if (this.unsent === 0) this.#snapshotBytes = 0;
+    if (this.#waiting.length === 0 && this.#socket.writableLength <= PIECE) this.#hand(bytes);
+    else this.#wait(bytes);
+    // What follows a snapshot may wait as long as the snapshot does.
+    const most = this.#snapshotBytes + Math.max(BUFFERED_MAX, this.#snapshotBytes);
+    this.#behind ||= this.unsent > most;
+  }
+
+  /** A snapshot, which may be larger than anything that may wait otherwise. */
+  writeSnapshot(fragments: readonly Buffer[]): void {
+    for (const fragment of fragments) this.#wait(fragment);
+    this.#snapshotBytes = fragments.reduce((sum, { length }) => sum + length, 0);
+    this.#pump();
+  }
+
+  /** Hands everything to the socket: nothing comes after it. */
+  finish(): void {
+    for (const bytes of this.#waiting.splice(0)) this.#hand(bytes);
+    this.#waitingBytes = 0;
+  }
+
+  /** Asked regularly: has nothing left for so long that the client must be given up? */
+  isStalled(now: number): boolean {
+    const left = this.#written - this.#socket.writableLength;
+    if (left !== this.#left || this.unsent === 0) {
+      this.#left = left;
+      this.#leftSince = now;
+    }
+    return now - this.#leftSince >= STALLED_MS;
+  }
+
+  #wait(bytes: Buffer): void {
+    this.#waiting.push(bytes);
+    this.#waitingBytes += bytes.length;
+  }
+
+  #hand(bytes: Buffer, then?: () => void): void {
+    this.#written += bytes.length;
+    this.#socket.write(bytes, then);
+  }
+
+  #pump(): void {
+    while (this.#socket.writableLength <= PIECE) {
+      const bytes = this.#waiting.shift();
+      if (!bytes) return;
+      this.#waitingBytes -= bytes.length;
+      this.#hand(bytes, () => this.#onRoom());
+    }
+  }
+
+  #onRoom(): void {
+    this.#pump();
+    if (!this.#behind || this.unsent > 0) return;
+    this.#behind = false;
+    this.onDrained();
+  }
+}

@@ -1,0 +1,149 @@
+/**
+ * The jobs that one driver's client holds: decides of each open job whether he is to see it, and tells
+ * the client what changes.
+ */
+import {
+  type HiddenReason,
+  hiddenReason,
+  type VisibilityRules,
+} from '../../engine/domain/visibility.ts';
+import type { Deliveries, Fix, KnownDriver } from '../../engine/engine.ts';
+import type { Connection } from './connection.ts';
+import type { SnapshotReason } from './driver-session.ts';
+import { eventFrame } from './frame.ts';
+import { Margin } from './margin.ts';
+import type { SnapshotFrames } from './snapshot-frames.ts';
+import { ToldVersions } from './told-versions.ts';
+import { type ClosedJob, type MirroredJob, offerFrame, openFrame } from './zone-mirror.ts';
+
+export interface OffersHost {
+  rules: VisibilityRules;
+  deliveries: Deliveries;
+  snapshots: SnapshotFrames;
+  /** Epoch ms. */
+  now(): number;
+}
+
+export class Offers {
+  readonly #connection: Connection;
+  readonly #host: OffersHost;
+  /** The driver as he is known now. */
+  readonly #driver: () => KnownDriver | null;
+  /** What the client holds: job → version. */
+  readonly #held = new Map<string, number>();
+  /** Jobs he took or gave back: told by their zone and to him by name. */
+  readonly #own = new ToldVersions();
+  readonly #margin = new Margin();
+
+  constructor(connection: Connection, host: OffersHost, driver: () => KnownDriver | null) {
+    this.#connection = connection;
+    this.#host = host;
+    this.#driver = driver;
+  }
+
+  /** Is no job's edge crossed on the way to this position? */
+  covers(fix: Fix): boolean {
+    return this.#margin.covers(fix);
+  }
+
+  /** Replaces all that the client holds. */
+  sendSnapshot(open: Iterable<MirroredJob>, reason: SnapshotReason): void {
+    const driver = this.#driver();
+    this.#held.clear();
+    this.#margin.restart(driver?.position ?? null);
+    const jobs: MirroredJob[] = [];
+    for (const job of open) {
+      this.#margin.narrow(driver?.position ?? null, job);
+      if (this.#isPast(job) || this.#hidden(job) !== null) continue;
+      this.#held.set(job.id, job.version);
+      this.#host.deliveries.add(job.id, this.#connection.identity.sub);
+      jobs.push(job);
+    }
+    this.#connection.sendSnapshot('feed:snapshot', this.#host.snapshots.of(jobs, reason));
+  }
+
+  /** Deltas from what the client holds to what he should see. */
+  recompute(open: Iterable<MirroredJob>): void {
+    this.#margin.restart(this.#driver()?.position ?? null);
+    const current = new Map<string, MirroredJob>();
+    for (const job of open) current.set(job.id, job);
+    for (const [id, version] of this.#held) {
+      if (current.has(id)) continue;
+      this.#held.delete(id);
+      this.#sendRemoval(id, version, 'out_of_range');
+    }
+    for (const job of current.values()) this.evaluate(job);
+  }
+
+  /** Tells the client of a job what is news to him. */
+  evaluate(job: MirroredJob): void {
+    if (this.#isPast(job)) return;
+    const held = this.#held.get(job.id);
+    const hidden = this.#hidden(job);
+    this.#margin.narrow(this.#driver()?.position ?? null, job);
+    if (hidden !== null) {
+      // He had it: what comes later about that time is old.
+      if (hidden === 'released') this.#own.add(job.id, job.version);
+      if (held === undefined) return;
+      this.#held.delete(job.id);
+      this.#sendRemoval(job.id, job.version, removalOf(hidden));
+      return;
+    }
+    this.#held.set(job.id, job.version);
+    if (held === undefined) {
+      this.#connection.send('job:new', offerFrame(job));
+      this.#host.deliveries.add(job.id, this.#connection.identity.sub);
+    } else if (job.version > held) {
+      this.#connection.send('job:status', openFrame(job));
+    }
+  }
+
+  close(job: ClosedJob): void {
+    if (!this.#held.delete(job.id)) return;
+    if (job.driverId === this.#connection.identity.sub) this.#own.add(job.id, job.version);
+    this.#connection.send('job:status', job.change);
+  }
+
+  /** He is told by name of a job of his. False when that is older than what the client holds. */
+  takeOwn(jobId: string, version: number): boolean {
+    // Older than what the client has by the zone's log: it goes by versions, and still holds it.
+    if (version <= this.#own.of(jobId) || version < (this.#held.get(jobId) ?? 0)) return false;
+    this.#own.add(jobId, version);
+    this.#held.delete(jobId);
+    return true;
+  }
+
+  #sendRemoval(id: string, version: number, reason: Removal): void {
+    const data = { job_id: id, version, reason };
+    this.#connection.send('job:removed', eventFrame('job:removed', data));
+  }
+
+  /** What he was told by name may be ahead of the zone's log, which is another one. */
+  #isPast(job: MirroredJob): boolean {
+    return job.version <= this.#own.of(job.id);
+  }
+
+  #hidden(job: MirroredJob): HiddenReason | null {
+    const driver = this.#driver();
+    if (!driver) return 'not_approved';
+    return hiddenReason(driver, job, this.#host.now(), this.#host.rules);
+  }
+}
+
+/** The contract's words for why a job left one driver's feed. */
+type Removal = 'out_of_range' | 'declined' | 'withdrawn' | 'reserved';
+
+function removalOf(hidden: HiddenReason): Removal {
+  switch (hidden) {
+    case 'out_of_range':
+    case 'no_position':
+      return 'out_of_range';
+    case 'declined':
+    case 'released':
+      return 'declined';
+    case 'reserved':
+      return 'reserved';
+    default:
+      return 'withdrawn';
+  }
+}

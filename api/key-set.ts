@@ -1,0 +1,229 @@
+/**
+ * The keys of an identity provider, as far as this process knows them (contract section 3). The set
+ * is fetched again while it is used, so that a key that left it counts no more; while the provider
+ * is away the last good keys stay. What the set cannot say yet is "try again", never "no": a token
+ * whose key is unknown is refused only by a set that was fetched after the token first came.
+ */
+import { hash } from 'node:crypto';
+import {
+  createLocalJWKSet,
+  decodeJwt,
+  decodeProtectedHeader,
+  errors,
+  type JSONWebKeySet,
+  type JWTPayload,
+  type JWTVerifyOptions,
+  jwtVerify,
+} from 'jose';
+import { TryAgainError } from '../engine/domain/try-again.ts';
+import { withDeadline } from '../engine/process/deadline.ts';
+
+/** A set of this age is fetched again beside the next call that uses it. */
+const REFRESH_MS = 10_000;
+/** A set of this age must be fetched again before anything is believed: nobody asked for a while. */
+const STALE_MS = 30_000;
+/** An unknown key makes us ask the provider, but not for every forged token. */
+const COOLDOWN_MS = 2000;
+/** Contract section 3: how long good keys outlive a provider that is away. */
+const AWAY_MAX_MS = 86_400_000;
+const FETCH_MS = 3000;
+/** A call waits for a fetch no longer: then it is told to try again, or goes by what is known. */
+const WAIT_MS = 1500;
+/** When unknown keys were first seen; a forger who fills it only makes tokens wait once more. */
+const FIRST_USES_MAX = 10_000;
+/** After so long a key that was unknown may have been published. */
+const FIRST_USE_MS = 60_000;
+
+interface Key {
+  /** The key's own text: the same key is the same entry in every set. */
+  id: string;
+  /** As `keyNameOf` a token that it signed; undefined where the key has no id. */
+  name: string | undefined;
+  resolve: ReturnType<typeof createLocalJWKSet>;
+}
+type Keys = ReadonlyMap<string, Key>;
+
+/** Whose token it is, and the key that signed it. */
+export interface Verified {
+  payload: JWTPayload;
+  keyId: string;
+}
+
+const NO_KEYS: Keys = new Map();
+
+export class KeySet {
+  readonly #url: string;
+  readonly #now: () => number;
+  #keys = NO_KEYS;
+  /** When the fetch began that brought the keys, and the one that was tried last. */
+  #fetchedAt = Number.NEGATIVE_INFINITY;
+  #triedAt = Number.NEGATIVE_INFINITY;
+  /** How many fetches have begun, and which of them brought the keys. */
+  #fetches = 0;
+  #fetched = 0;
+  #fetching: Promise<void> | null = null;
+  #away = false;
+  /** Name of an unknown key → when it came first, and how many fetches had begun then. */
+  readonly #firstUses = new Map<string, { at: number; fetches: number }>();
+
+  /** `now` is a clock in ms that never jumps. */
+  constructor(url: string, now: () => number = () => performance.now()) {
+    this.#url = url;
+    this.#now = now;
+  }
+
+  /** Throws what jose says of a token, or `TryAgainError` when its key is not known yet. */
+  async verify(token: string, options: JWTVerifyOptions): Promise<Verified> {
+    refuseHopeless(token, options);
+    await this.refreshed();
+    const known = await this.#tryKeys(token, options).catch((error: unknown) => {
+      if (!(error instanceof errors.JWSSignatureVerificationFailed) || !this.#mayFetch()) {
+        throw error;
+      }
+      // The provider may have put another key in the place of this one.
+      return undefined;
+    });
+    if (known) return known;
+    const firstUse = this.#firstUseOf(keyNameOf(token));
+    if (this.#mayFetch()) await inTime(this.#fetch());
+    const found = await this.#tryKeys(token, options);
+    if (found) return found;
+    // A set that was fetched after the token first came does not know its key.
+    if (this.#fetched > firstUse) throw new errors.JWKSNoMatchingKey();
+    const retryAfterMs = Math.max(100, COOLDOWN_MS - (this.#now() - this.#triedAt));
+    throw new TryAgainError('the key of the token is not known yet', Math.ceil(retryAfterMs));
+  }
+
+  /** Waits until the set is recent enough to go by, as far as the provider answers. */
+  async refreshed(): Promise<void> {
+    const isStale = this.#now() - this.#fetchedAt >= STALE_MS;
+    // Of a provider that is known to be away nothing is waited for.
+    if (isStale && !this.#away && this.#mayFetch()) await inTime(this.#fetch());
+    else this.#refreshBeside();
+  }
+
+  /** Is a key that verified a token still good? As far as is known now; asks again when it is due. */
+  holds(keyId: string): boolean {
+    this.#refreshBeside();
+    return this.#goodKeys().has(keyId);
+  }
+
+  /** The last good keys, as long as they count. */
+  #goodKeys(): Keys {
+    return this.#now() - this.#fetchedAt <= AWAY_MAX_MS ? this.#keys : NO_KEYS;
+  }
+
+  #mayFetch(): boolean {
+    return this.#fetching !== null || this.#now() - this.#triedAt >= COOLDOWN_MS;
+  }
+
+  #refreshBeside(): void {
+    if (this.#now() - this.#fetchedAt >= REFRESH_MS && this.#mayFetch()) void this.#fetch();
+  }
+
+  /** Fetches the set, once for all who ask meanwhile. Keys stay as they are when that fails. */
+  #fetch(): Promise<void> {
+    this.#fetching ??= this.#fetchNow().finally(() => {
+      this.#fetching = null;
+    });
+    return this.#fetching;
+  }
+
+  async #fetchNow(): Promise<void> {
+    this.#triedAt = this.#now();
+    const fetch = ++this.#fetches;
+    try {
+      const fresh = await readKeys(this.#url, this.#keys);
+      this.#forgetGone(fresh);
+      this.#keys = fresh;
+      this.#fetchedAt = this.#triedAt;
+      this.#fetched = fetch;
+      this.#away = false;
+    } catch {
+      this.#away = true;
+    }
+  }
+
+  /** Verifies with every key that fits the header; undefined when none does. */
+  async #tryKeys(token: string, options: JWTVerifyOptions): Promise<Verified | undefined> {
+    let wrong: unknown;
+    for (const key of this.#goodKeys().values()) {
+      try {
+        const { payload } = await jwtVerify(token, key.resolve, options);
+        return { payload, keyId: key.id };
+      } catch (error) {
+        if (error instanceof errors.JWKSNoMatchingKey) continue;
+        if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
+        wrong = error;
+      }
+    }
+    // With an id of its own the key is there, and did not sign this.
+    if (wrong !== undefined && decodeProtectedHeader(token).kid !== undefined) throw wrong;
+    return undefined;
+  }
+
+  /** Of a key that left the set there is nothing to wait for: this very set refuses it. */
+  #forgetGone(fresh: Keys): void {
+    const before = { at: this.#now(), fetches: this.#fetches - 1 };
+    for (const { id, name } of this.#keys.values()) {
+      if (!fresh.has(id) && name) this.#firstUses.set(name, before);
+    }
+  }
+
+  /** How many fetches had begun when this key came first. */
+  #firstUseOf(name: string): number {
+    const known = this.#firstUses.get(name);
+    if (known && this.#now() - known.at < FIRST_USE_MS) return known.fetches;
+    this.#firstUses.delete(name);
+    this.#firstUses.set(name, { at: this.#now(), fetches: this.#fetches });
+    if (this.#firstUses.size > FIRST_USES_MAX) {
+      const [oldest] = this.#firstUses.keys();
+      if (oldest !== undefined) this.#firstUses.delete(oldest);
+    }
+    return this.#fetches;
+  }
+}
+
+/** Waits for a fetch, but not for a provider that hangs. */
+async function inTime(work: Promise<void>): Promise<void> {
+  await withDeadline(work, WAIT_MS, () => new Error('the provider is slow')).catch(() => {});
+}
+
+/** Throws for what no key could make valid, so that nobody is asked about it. */
+function refuseHopeless(token: string, { algorithms = [] }: JWTVerifyOptions): void {
+  const { alg } = decodeProtectedHeader(token);
+  if (!algorithms.includes(alg ?? '')) throw new errors.JOSEAlgNotAllowed();
+  const payload = decodeJwt(token);
+  const hasExpired = payload.exp !== undefined && payload.exp * 1000 <= Date.now();
+  if (hasExpired) throw new errors.JWTExpired('"exp" claim timestamp check failed', payload);
+}
+
+/** What stands for the key of a token: its id, or where none is named the token itself. */
+function keyNameOf(token: string): string {
+  return nameOf(decodeProtectedHeader(token).kid ?? token);
+}
+
+/** Short, however long the text is that a caller chose. */
+function nameOf(text: string): string {
+  return hash('sha256', text, 'base64');
+}
+
+/** The provider's keys now; those known before keep their entries. Throws when it does not say. */
+async function readKeys(url: string, known: Keys): Promise<Keys> {
+  const answer = await fetch(url, {
+    headers: { accept: 'application/json, application/jwk-set+json' },
+    redirect: 'manual',
+    signal: AbortSignal.timeout(FETCH_MS),
+  });
+  if (answer.status !== 200) throw new Error(`the identity provider answers ${answer.status}`);
+  const set = (await answer.json()) as JSONWebKeySet;
+  createLocalJWKSet(set);
+  return new Map(
+    set.keys.map((jwk) => {
+      const id = JSON.stringify(jwk);
+      const name = typeof jwk.kid === 'string' ? nameOf(jwk.kid) : undefined;
+      const resolve = createLocalJWKSet({ keys: [jwk] });
+      return [id, known.get(id) ?? { id, name, resolve }];
+    }),
+  );
+}

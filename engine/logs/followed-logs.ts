@@ -1,0 +1,237 @@
+/**
+ * Every log that a gateway follows: the subscriptions, and twice a second the comparison of
+ * where each log ends with where we are. A read that misses its deadline, or a lost connection,
+ * makes the feed `degraded`; a full round makes it `live`: Redis has heard of all that Postgres
+ * holds, and we are at the end of every log.
+ */
+import { type EngineContext, withDeadline } from '../context.ts';
+import type { TrackedFix } from '../drivers/parts.ts';
+import { onceEachOutage } from '../outage-log.ts';
+import {
+  channelOn,
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  runIdOf,
+} from '../redis/client.ts';
+import type { LogKeys } from '../redis/keys.ts';
+import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
+
+/** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
+const COMPARE_MS = 500;
+/** While degraded, the first good round should come soon after Redis does. */
+const COMPARE_DEGRADED_MS = 100;
+/** With `COMPARE_MS`: who may be wrong is told within 1 s, also where no connection broke. */
+const READ_DEADLINE_MS = 500;
+/** Rounds in a row that find news of which the live channel said nothing: it is deaf. */
+const DEAF_ROUNDS = 2;
+
+export interface StateListener {
+  onDegraded(): void;
+  onLive(): void;
+  /** What is not logged: where drivers are, as other processes took it in. */
+  onFixes(fixes: readonly TrackedFix[]): void;
+  /** An entry was applied; `at` is its time on Redis's clock, epoch ms. */
+  onApplied(at: number): void;
+}
+
+export class FollowedLogs {
+  degradedSince: number | null = null;
+  readonly #ctx: EngineContext;
+  readonly #listener: StateListener;
+  readonly #subscriber: RedisClient;
+  readonly #byChannel = new Map<string, LogFollower>();
+  /** Channel → how many want it: followers of its log, and those who only want positions. */
+  readonly #heard = new Map<string, number>();
+  #timer: NodeJS.Timeout | undefined;
+  /** The subscriber is being replaced by ourselves: nothing is lost that it would have brought. */
+  #renewing = false;
+  #closed = false;
+
+  constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
+    this.#ctx = ctx;
+    this.#listener = listener;
+    this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
+    this.#subscriber.on('smessage', (channel: string, message: string) => {
+      this.#onMessage(channel, message);
+    });
+    this.#subscriber.on('ready', () => this.#subscribeAll());
+    this.#subscriber.on('close', () => {
+      if (!this.#renewing) this.#degrade();
+    });
+    ctx.redis.on('close', () => this.#degrade());
+    this.#schedule(0);
+  }
+
+  /** Follows a log from now on. When that fails, the next comparison tries again. */
+  follow(source: LogSource): void {
+    const follower = new LogFollower(
+      source,
+      (keys, after) => this.#read(keys, after),
+      (id) => this.#listener.onApplied(Number(id.split('-')[0])),
+    );
+    this.#byChannel.set(this.#channelOf(source.keys.live), follower);
+    this.hear(source.keys.live);
+    follower.catchUp().catch(() => this.#degrade());
+  }
+
+  unfollow(source: LogSource): void {
+    this.#byChannel.delete(this.#channelOf(source.keys.live));
+    this.unhear(source.keys.live);
+  }
+
+  /** Listens to a live channel; each call is matched by one `unhear`. */
+  hear(live: string): void {
+    const channel = this.#channelOf(live);
+    const users = this.#heard.get(channel) ?? 0;
+    this.#heard.set(channel, users + 1);
+    // Not awaited: without the channel we are slower, not wrong.
+    if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
+  }
+
+  unhear(live: string): void {
+    const channel = this.#channelOf(live);
+    const users = this.#heard.get(channel) ?? 0;
+    if (users > 1) this.#heard.set(channel, users - 1);
+    else {
+      this.#heard.delete(channel);
+      this.#subscriber.sunsubscribe(channel).catch(() => {});
+    }
+  }
+
+  close(): void {
+    this.#closed = true;
+    clearTimeout(this.#timer);
+    this.#subscriber.disconnect();
+  }
+
+  /** A log's live channel as this database of Redis has it. */
+  #channelOf(live: string): string {
+    return channelOn(this.#subscriber, live);
+  }
+
+  #onMessage(channel: string, message: string): void {
+    if (message.startsWith('fixes ')) {
+      this.#listener.onFixes(JSON.parse(message.slice('fixes '.length)) as TrackedFix[]);
+      return;
+    }
+    const [, id, prev] = message.split(' ', 3);
+    if (!id || !prev) return;
+    const body = message.slice('log '.length + id.length + prev.length + 2);
+    this.#byChannel.get(channel)?.live(id, prev, body);
+  }
+
+  async #read(keys: LogKeys, after: string): Promise<LogRead> {
+    const replies = await this.#deadline(
+      this.#ctx.redis
+        .pipeline()
+        .hmget(keys.meta, 'ready', 'last')
+        .xrange(keys.log, `(${after}`, '+', 'COUNT', READ_MAX)
+        .exec(),
+    );
+    const [meta, entries] = values(replies) as [
+      [string | null, string | null],
+      [string, string[]][],
+    ];
+    return {
+      ready: meta[0] === runIdOf(this.#ctx.redis),
+      last: meta[1] ?? '0-0',
+      entries: entries.map(([id, fields]) => ({
+        id,
+        prev: fields[1] as string,
+        body: fields[3] as string,
+      })),
+    };
+  }
+
+  /** What changed during an outage may not be in any log yet: puts it there. */
+  async #complete(): Promise<void> {
+    if (await this.#ctx.projection.putUnsettled()) return;
+    const followers = [...this.#byChannel.values()];
+    await Promise.all(followers.map(({ source }) => source.complete?.()));
+  }
+
+  /** One comparison of every log; catches up where we are behind. */
+  async #compare(recovering: boolean): Promise<void> {
+    // A zone that is being loaded for the first time, however large, holds up no other: nobody has
+    // been shown it yet. After an outage nothing is live before all of it is here.
+    const followers = [...this.#byChannel.values()].filter((one) => recovering || !one.isLoading);
+    const run = runIdOf(this.#ctx.redis);
+    const pipeline = this.#ctx.redis.pipeline();
+    for (const { source } of followers) pipeline.hmget(source.keys.meta, 'ready', 'last');
+    const replies = values(await this.#deadline(pipeline.exec())) as [string | null, string][];
+    await Promise.all(
+      followers.map(async (follower, i) => {
+        const [ready, last] = replies[i] as [string | null, string | null];
+        // Equality, not order: it also finds a Redis that went backwards.
+        if (!follower.isAt(ready === run, last ?? '0-0')) await follower.catchUp();
+      }),
+    );
+  }
+
+  /** A subscription that failed, or was made on a connection that is gone, is made again. */
+  #subscribeAll(): void {
+    this.#renewing = false;
+    for (const channel of this.#heard.keys()) {
+      this.#subscriber.ssubscribe(channel).catch(() => {});
+    }
+  }
+
+  /** Where the connection stands and brings nothing: another one. Meanwhile comparing serves. */
+  #renewDeafSubscriber(): void {
+    const followers = [...this.#byChannel.values()];
+    if (followers.every(({ unheard }) => unheard < DEAF_ROUNDS)) return;
+    for (const follower of followers) follower.unheard = 0;
+    this.#ctx.log.warn({}, 'the live channels are deaf, subscribing anew');
+    this.#renewing = true;
+    this.#subscriber.disconnect(true);
+  }
+
+  #schedule(ms: number): void {
+    if (this.#closed) return;
+    this.#timer = setTimeout(() => void this.#round(), ms);
+  }
+
+  async #round(): Promise<void> {
+    // What is lost during this round is only made good by a whole round after it.
+    const recovering = this.degradedSince !== null;
+    try {
+      await this.#compare(recovering);
+      if (recovering) {
+        await this.#complete();
+        await this.#compare(recovering);
+      } else {
+        this.#renewDeafSubscriber();
+      }
+      if (recovering && this.#ctx.redis.status === 'ready' && !this.#closed) {
+        this.degradedSince = null;
+        this.#listener.onLive();
+      }
+      this.#schedule(this.degradedSince === null ? COMPARE_MS : COMPARE_DEGRADED_MS);
+    } catch (error) {
+      if (this.degradedSince === null) {
+        this.#ctx.log.warn({ err: error }, 'feed degraded: the logs cannot be read');
+      }
+      this.#degrade();
+      this.#schedule(COMPARE_DEGRADED_MS);
+    }
+  }
+
+  #degrade(): void {
+    if (this.degradedSince !== null || this.#closed) return;
+    this.degradedSince = this.#ctx.now();
+    this.#listener.onDegraded();
+  }
+
+  #deadline<T>(work: Promise<T>): Promise<T> {
+    return withDeadline(work, READ_DEADLINE_MS, () => new Error('Redis does not answer in time'));
+  }
+}
+
+/** The values of a pipeline's replies; throws the first error among them. */
+function values(replies: [Error | null, unknown][] | null): unknown[] {
+  return (replies ?? []).map(([error, value]) => {
+    if (error) throw error;
+    return value;
+  });
+}

@@ -1,0 +1,55 @@
+/**
+ * What happens, for those who show it to people: the logs of zones, of drivers and of what single users are
+ * told, followed without a gap. Hides how they are kept: whoever listens sees jobs, drivers and events.
+ */
+
+import type { EngineContext } from '../context.ts';
+import type { Zone } from '../domain/zones.ts';
+import type { RedisTarget } from '../redis/client.ts';
+import { zoneLog } from '../redis/keys.ts';
+import { driversSource, usersSource, type WhatHappened } from './common-logs.ts';
+import { FollowedLogs, type StateListener } from './followed-logs.ts';
+import { type ZoneFollower, zoneSource } from './zone-log.ts';
+
+export interface FeedListener extends StateListener, WhatHappened {}
+
+/** A feed that is being followed. */
+export interface LogFeed {
+  /** Since when the feed may be stale, epoch ms; null while it is exact. */
+  degradedSince(): number | null;
+  /** Follows a zone until the returned function is called. */
+  followZone(follower: ZoneFollower): () => void;
+  /** Hears where drivers of a zone are, without following its jobs, until the returned function is called. */
+  hearPositions(zone: Zone): () => void;
+  close(): void;
+}
+
+export interface Logs {
+  /** Follows the logs of drivers and users, and those zones that are asked for. */
+  follow(listener: FeedListener): LogFeed;
+}
+
+/** `subscriberUrl` is where Redis's channels are heard. */
+export function createLogs(ctx: EngineContext, subscriberUrl: RedisTarget): Logs {
+  return {
+    follow(listener) {
+      const logs = new FollowedLogs(ctx, subscriberUrl, listener);
+      logs.follow(driversSource(ctx, listener));
+      logs.follow(usersSource(ctx, listener));
+      return {
+        degradedSince: () => logs.degradedSince,
+        followZone(follower) {
+          const source = zoneSource(ctx, follower);
+          logs.follow(source);
+          return () => logs.unfollow(source);
+        },
+        hearPositions(zone) {
+          const { live } = zoneLog(zone);
+          logs.hear(live);
+          return () => logs.unhear(live);
+        },
+        close: () => logs.close(),
+      };
+    },
+  };
+}

@@ -1,0 +1,27 @@
+/** Blocked users in Postgres. */
+import { sql } from 'drizzle-orm';
+import type { Db } from './client.ts';
+
+/** The ids of all of them. */
+export async function readBlocked(db: Db): Promise<ReadonlySet<string>> {
+  const rows = await db.execute<{ id: string }>(sql`select id from users_blocked`);
+  return new Set(rows.map(({ id }) => id));
+}
+
+/** Changes whenever somebody was blocked or let in again. */
+export async function readMark(db: Db): Promise<string> {
+  const [row] = await db.execute<{ mark: string }>(
+    sql`select count(*) || ' ' || coalesce(max(blocked_at)::text, '') as mark from users_blocked`,
+  );
+  return row?.mark ?? '';
+}
+
+/** Blocking again changes nothing: who did it first stays on record. */
+export async function insertBlocked(db: Db, id: string, by: string): Promise<void> {
+  await db.execute(sql`
+    insert into users_blocked (id, blocked_by) values (${id}, ${by}) on conflict do nothing`);
+}
+
+export async function deleteBlocked(db: Db, id: string): Promise<void> {
+  await db.execute(sql`delete from users_blocked where id = ${id}`);
+}

@@ -1,0 +1,80 @@
+/**
+ * Users whom an operator has shut out. The truth is a table of its own; each process keeps a copy of
+ * it that is at most a second old while anybody asks, so that no call waits for Postgres to learn
+ * that its caller is welcome. While Postgres is away the last copy counts.
+ */
+import { withDeadline } from '../context.ts';
+import type { Db } from '../pg/client.ts';
+import { deleteBlocked, insertBlocked, readBlocked, readMark } from '../pg/users-blocked.ts';
+
+/** A copy of this age is read again, beside the call that uses it. */
+const REFRESH_MS = 400;
+/** A copy of this age is not gone by: nobody asked for a while. */
+const STALE_MS = 1000;
+/** A call waits no longer for a fresh copy. */
+const WAIT_MS = 300;
+/** All ids are read again after so many looks at whether anything changed. */
+const FULL_EVERY = 50;
+
+export interface Users {
+  /** Blocks a user, or lets him in again; holds in this process at once, in others within a second. */
+  setBlocked(id: string, blocked: boolean, by: string): Promise<void>;
+  /** May this user do nothing at all? Never throws. */
+  isBlocked(id: string): boolean | Promise<boolean>;
+  /** The same by the copy at hand; has it read again when it is due. */
+  isKnownBlocked(id: string): boolean;
+}
+
+/** `now`: ms that never jump. */
+export async function createUsers(
+  { db }: { db: Db },
+  now: () => number = () => performance.now(),
+): Promise<Users> {
+  let blocked = await readBlocked(db);
+  let mark = '';
+  let looks = 0;
+  let readAt = now();
+  let away = false;
+  let reading: Promise<void> | null = null;
+
+  /** Reads again what may have changed, once for all who ask meanwhile. */
+  function refresh(): Promise<void> {
+    reading ??= (async () => {
+      const began = now();
+      try {
+        const seen = await readMark(db);
+        if (seen !== mark || ++looks % FULL_EVERY === 0) blocked = await readBlocked(db);
+        mark = seen;
+        away = false;
+      } catch {
+        away = true;
+      } finally {
+        // Of a Postgres that is away nothing more is asked for a moment.
+        readAt = began;
+        reading = null;
+      }
+    })();
+    return reading;
+  }
+
+  function isKnownBlocked(id: string): boolean {
+    if (now() - readAt >= REFRESH_MS) void refresh();
+    return blocked.has(id);
+  }
+
+  return {
+    isKnownBlocked,
+    isBlocked(id) {
+      if (now() - readAt < STALE_MS || away) return isKnownBlocked(id);
+      return withDeadline(refresh(), WAIT_MS, () => new Error('Postgres is slow'))
+        .catch(() => {})
+        .then(() => blocked.has(id));
+    },
+    async setBlocked(id, isBlocked, by) {
+      await (isBlocked ? insertBlocked(db, id, by) : deleteBlocked(db, id));
+      // A read that began before may not have seen it.
+      await reading;
+      blocked = await readBlocked(db);
+    },
+  };
+}

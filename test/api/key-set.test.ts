@@ -1,0 +1,180 @@
+/** Tokens of an identity provider whose keys change, and who is away at times. */
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import {
+  type CryptoKey,
+  exportJWK,
+  exportSPKI,
+  generateKeyPair,
+  importJWK,
+  type JWK,
+  SignJWT,
+} from 'jose';
+import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
+import { type Auth, createAuth, UnauthorizedError } from '../../api/auth.ts';
+import { TryAgainError } from '../../engine/context.ts';
+import { mint } from './support.ts';
+
+const nowS = () => Math.floor(Date.now() / 1000);
+const driver = { sub: 'd1', role: 'driver' };
+const S = 1000;
+const DAY = 86_400 * S;
+
+interface Signer {
+  jwk: JWK;
+  key: CryptoKey;
+  alg: string;
+}
+
+async function signer(alg: string, kid?: string): Promise<Signer> {
+  const { publicKey, privateKey } = await generateKeyPair(alg, { extractable: true });
+  return {
+    jwk: { ...(await exportJWK(publicKey)), alg, ...(kid && { kid }) },
+    key: privateKey,
+    alg,
+  };
+}
+
+function tokenOf({ jwk, key, alg }: Signer, claims: object = {}): Promise<string> {
+  const header = { alg, ...(jwk.kid && { kid: jwk.kid }) };
+  return new SignJWT({ ...driver, exp: nowS() + 3600, ...claims })
+    .setProtectedHeader(header)
+    .sign(key);
+}
+
+let old: Signer;
+let next: Signer;
+let published: Signer[];
+let working = true;
+let asked = 0;
+const provider = createServer((_request, response) => {
+  asked++;
+  response.writeHead(working ? 200 : 500, { 'content-type': 'application/json' });
+  response.end(JSON.stringify({ keys: published.map(({ jwk }) => jwk) }));
+});
+let jwksUrl = '';
+let clock = 0;
+let auth: Auth;
+const config = () => ({ secret: undefined, jwksUrl, issuer: undefined, audience: undefined });
+
+beforeAll(async () => {
+  old = await signer('RS256', 'old');
+  next = await signer('ES256', 'next');
+  await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
+  jwksUrl = `http://127.0.0.1:${(provider.address() as AddressInfo).port}/jwks.json`;
+});
+beforeEach(() => {
+  published = [old];
+  working = true;
+  asked = 0;
+  clock = 1_000_000;
+  auth = createAuth(config(), () => clock);
+});
+afterAll(() => void provider.close());
+
+const accepted = async (signer_: Signer) =>
+  expect(auth.verify(await tokenOf(signer_))).resolves.toMatchObject({ sub: 'd1' });
+const unknownYet = async (signer_: Signer) =>
+  expect(auth.verify(await tokenOf(signer_))).rejects.toThrow(TryAgainError);
+const refused = async (signer_: Signer) =>
+  expect(auth.verify(await tokenOf(signer_))).rejects.toThrow(UnauthorizedError);
+
+test('its keys are accepted, and no others', async () => {
+  published = [old, next];
+  await accepted(old);
+  await accepted(next);
+  await refused(await signer('RS256', 'old'));
+  const pem = new TextEncoder().encode(await exportSPKI(await publicOf(old)));
+  for (const token of [
+    await mint(driver),
+    await new SignJWT(driver).setProtectedHeader({ alg: 'HS256', kid: 'old' }).sign(pem),
+    await tokenOf(old, { exp: nowS() }),
+    'abc',
+    '',
+  ]) {
+    await expect(auth.verify(token)).rejects.toThrow(UnauthorizedError);
+  }
+  expect(asked).toBe(1);
+});
+
+test('a key that came moments after the set is not known yet, and is within five seconds', async () => {
+  await accepted(old);
+  published = [old, next];
+  clock += S;
+  await unknownYet(next);
+  clock += 2 * S;
+  await accepted(next);
+  await accepted(old);
+});
+
+test('a key that nobody publishes is refused by the first set that came after it', async () => {
+  await accepted(old);
+  await unknownYet(next);
+  clock += 2 * S;
+  await refused(next);
+  clock += S;
+  await refused(next);
+});
+
+test('keys without ids are tried one after the other, and may be rotated as well', async () => {
+  const [first, second] = [await signer('ES256'), await signer('ES256')];
+  published = [first];
+  await accepted(first);
+  published = [second, first];
+  await unknownYet(second);
+  clock += 2 * S;
+  await accepted(second);
+});
+
+test('a key that is replaced under its own id is noticed', async () => {
+  await accepted(old);
+  const replaced = await signer('RS256', 'old');
+  published = [replaced];
+  clock += 3 * S;
+  await accepted(replaced);
+  await refused(old);
+});
+
+test('a key that leaves the set takes the tokens with it that are remembered', async () => {
+  const token = await tokenOf(old);
+  const identity = await auth.verify(token);
+  published = [next];
+  clock += 31 * S;
+  await expect(auth.verify(token)).rejects.toThrow(UnauthorizedError);
+  expect(auth.isCurrent(identity)).toBe(false);
+});
+
+test('while it is away good keys stay good for a day, and others are not known yet', async () => {
+  const token = await tokenOf(old);
+  await auth.verify(token);
+  working = false;
+  for (const waited of [31 * S, 10 * 60 * S, 23 * 3600 * S]) {
+    clock += waited;
+    await expect(auth.verify(token)).resolves.toMatchObject({ sub: 'd1' });
+    await accepted(old);
+    await unknownYet(next);
+  }
+  clock += DAY;
+  await unknownYet(old);
+  clock += 3 * S;
+  await expect(auth.verify(token)).rejects.toThrow(TryAgainError);
+  working = true;
+  clock += 3 * S;
+  await accepted(old);
+});
+
+test('one that was never reached says nothing about any key', async () => {
+  auth = createAuth({ ...config(), jwksUrl: 'http://127.0.0.1:9/jwks.json' });
+  await unknownYet(old);
+  await expect(auth.verify('abc')).rejects.toThrow(UnauthorizedError);
+});
+
+test('forged tokens do not make us ask it again and again', async () => {
+  await accepted(old);
+  for (let i = 0; i < 20; i++) await unknownYet({ ...next, jwk: { ...next.jwk, kid: `k${i}` } });
+  expect(asked).toBe(1);
+});
+
+async function publicOf({ jwk }: Signer): Promise<CryptoKey> {
+  return (await importJWK(jwk, 'RS256', { extractable: true })) as CryptoKey;
+}
