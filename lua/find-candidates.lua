@@ -9,14 +9,15 @@
 -- ARGV[3] radius to be searched, km
 -- ARGV[4] stale after, ms
 -- ARGV[5] distance from which on the exact position is needed, km
--- Returns {driver, km, driver, km, …}, {driver, fix, driver, fix, …}: the second list has the fixes
--- (`lat lng at heading`) of those at the edge.
+-- Returns `driver km driver km …` as one string, which costs half as much as a list, and a list of driver,
+-- fix (`lat lng at heading`), driver, fix, … of those at the edge.
 -- @include lib/clock.lua
 -- @include lib/fresh.lua
 -- @include lib/meridian.lua
 local candidates, seen, fixes = KEYS[1], KEYS[2], KEYS[3]
 local lng, lat, radius = west(ARGV[1]), ARGV[2], ARGV[3]
 local stale, edge = tonumber(ARGV[4]), tonumber(ARGV[5])
+local isWhole = edge <= tonumber(radius)
 
 local found = redis.call('GEOSEARCH', candidates, 'FROMLONLAT', lng, lat, 'BYRADIUS', radius, 'km',
   'WITHDIST')
@@ -28,7 +29,7 @@ for i, hit in ipairs(found) do
   if isFresh[i] then
     near[n + 1], near[n + 2] = hit[1], hit[2]
     n = n + 2
-    if tonumber(hit[2]) >= edge then atEdge[#atEdge + 1] = hit[1] end
+    if isWhole and tonumber(hit[2]) >= edge then atEdge[#atEdge + 1] = hit[1] end
   end
 end
 local exact = {}
@@ -36,4 +37,4 @@ for _, driver in ipairs(atEdge) do
   exact[#exact + 1] = driver
   exact[#exact + 1] = redis.call('HGET', fixes, driver) or ''
 end
-return { near, exact }
+return { table.concat(near, ' '), exact }

@@ -34,12 +34,13 @@ export async function findCandidates(
   },
 ): Promise<NearDriver[]> {
   const { zone, at } = a;
-  const [near, atEdge] = (await runScript(
+  const [text, atEdge] = (await runScript(
     redis,
     SCRIPTS.findCandidates,
     [keys.candidates(zone, a.truckType), keys.seen(zone), keys.fixes(zone)],
     [at.lng, at.lat, a.radiusKm, a.staleMs, a.exactFromKm],
-  )) as [string[], string[]];
+  )) as [string, string[]];
+  const near = text === '' ? [] : text.split(' ');
   const exact = new Map<string, Position | null>();
   for (let i = 0; i < atEdge.length; i += 2) exact.set(atEdge[i] ?? '', parseFix(atEdge[i + 1]));
   const found: NearDriver[] = [];

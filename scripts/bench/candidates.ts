@@ -2,10 +2,14 @@
  * `bench -- candidates`: the nearest drivers that a wave needs (available, fresh, up to the cap), in cities
  * of three sizes, beside one plain search of the whole circle that knows nothing about drivers.
  */
+
+import type { Position } from '../../engine/domain/distance.ts';
 import { zoneOf } from '../../engine/domain/zones.ts';
 import type { Engine } from '../../engine/engine.ts';
+import type { RedisClient } from '../../engine/redis/client.ts';
 import { keys } from '../../engine/redis/keys.ts';
 import { type BenchLine, compare } from './bench-line.ts';
+import { redisSeconds } from './redis-usage.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 import { HERE, onOwnStores, startEngine } from './stack.ts';
 
@@ -22,10 +26,16 @@ const BATCH = 1000;
 /** The peer's own set of the same positions. */
 const RAW = 'bench:raw';
 
-interface Place {
+interface Place extends Position {
   id: string;
-  lat: number;
-  lng: number;
+}
+
+interface Run {
+  perSecond: number;
+  /** Of Redis's core, for one search. */
+  redisMs: number;
+  /** By the last search. */
+  found: number;
 }
 
 /** Starts its own Postgres and Redis; nothing else is needed. */
@@ -48,13 +58,13 @@ async function runCity(engine: Engine, size: number): Promise<BenchLine> {
   await redis.flushall();
   const drivers = Array.from({ length: size }, (_, i) => ({ id: `d${i}`, ...somewhere() }));
   for (let i = 0; i < size; i += BATCH) await index(engine, drivers.slice(i, i + BATCH));
-  const runs = { ours: [] as number[], peer: [] as number[] };
+  const runs = { ours: [] as Run[], peer: [] as Run[] };
   let found = { ours: 0, peer: 0 };
-  const ours = async (at: Place) => {
+  const ours = async (at: Position) => {
     const search = { position: at, radiusKm: RADIUS_KM, truckType: null, wanted: WANTED };
     return (await engine.drivers.nearest({ ...search, without: new Set() })).candidates.length;
   };
-  const plain = async ({ lat, lng }: Place) => {
+  const plain = async ({ lat, lng }: Position) => {
     const near = await redis.geosearch(
       ...([RAW, 'FROMLONLAT', lng, lat, 'BYRADIUS', RADIUS_KM, 'km', 'ASC'] as const),
     );
@@ -62,21 +72,24 @@ async function runCity(engine: Engine, size: number): Promise<BenchLine> {
   };
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
-    const [a, b] = [await measure(ours), await measure(plain)];
+    const [a, b] = [await measure(redis, ours), await measure(redis, plain)];
     found = { ours: a.found, peer: b.found };
     if (round < WARM_UP_ROUNDS) continue;
-    runs.ours.push(a.perSecond);
-    runs.peer.push(b.perSecond);
+    runs.ours.push(a);
+    runs.peer.push(b);
   }
-  const line = compare(runs.ours, runs.peer, {
+  const perSecond = (run: Run) => run.perSecond;
+  const line = compare(runs.ours.map(perSecond), runs.peer.map(perSecond), {
     bench: `candidates: the nearest ${WANTED} of ${size} drivers, one plain GEOSEARCH of ${RADIUS_KM} km`,
     unit: 'searches/s',
     bottleneck: 'Redis (one core)',
     notes: { found_ours: found.ours, found_peer: found.peer },
   });
-  const ms = (perSecond: number) => Math.round(100_000 / perSecond) / 100;
-  line.notes.ours_ms = ms(line.ours);
-  line.notes.peer_ms = ms(line.peer);
+  for (const side of ['ours', 'peer'] as const) {
+    line.notes[`${side}_ms`] = rounded(1000 / line[side]);
+    // What a busy machine blurs least.
+    line.notes[`${side}_redis_ms`] = rounded(medianOf(runs[side].map((run) => run.redisMs)));
+  }
   return line;
 }
 
@@ -100,18 +113,30 @@ async function index({ ctx }: Engine, drivers: readonly Place[]): Promise<void> 
   );
 }
 
-/** Searches per second around places of the city, one after the other, and how many the last one found. */
+/** Searches around places of the city, one after the other. */
 async function measure(
-  search: (at: Place) => Promise<number>,
-): Promise<{ perSecond: number; found: number }> {
+  redis: RedisClient,
+  search: (at: Position) => Promise<number>,
+): Promise<Run> {
   let found = 0;
+  const usedBefore = await redisSeconds(redis);
   const started = performance.now();
-  for (let i = 0; i < SEARCHES; i++) found = await search({ id: '', ...somewhere() });
-  return { perSecond: SEARCHES / ((performance.now() - started) / 1000), found };
+  for (let i = 0; i < SEARCHES; i++) found = await search(somewhere());
+  const seconds = (performance.now() - started) / 1000;
+  const redisMs = ((await redisSeconds(redis)) - usedBefore) * (1000 / SEARCHES);
+  return { perSecond: SEARCHES / seconds, redisMs, found };
+}
+
+function medianOf(values: readonly number[]): number {
+  return values.toSorted((a, b) => a - b)[values.length >> 1] ?? Number.NaN;
+}
+
+function rounded(value: number): number {
+  return Math.round(value * 100) / 100;
 }
 
 /** A place in the city, evenly spread over a square around `HERE`. */
-function somewhere(): { lat: number; lng: number } {
+function somewhere(): Position {
   const beside = () => SPREAD_DEGREES * (2 * Math.random() - 1);
   return { lat: HERE.lat + beside(), lng: HERE.lng + beside() };
 }
