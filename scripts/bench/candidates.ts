@@ -3,10 +3,10 @@
  * of three sizes, beside one plain search of the whole circle that knows nothing about drivers.
  */
 
+import { Redis } from 'ioredis';
 import type { Position } from '../../engine/domain/distance.ts';
 import { zoneOf } from '../../engine/domain/zones.ts';
 import type { Engine } from '../../engine/engine.ts';
-import type { RedisClient } from '../../engine/redis/client.ts';
 import { keys } from '../../engine/redis/keys.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { redisSeconds } from './redis-usage.ts';
@@ -42,22 +42,24 @@ interface Run {
 export function runCandidates(): Promise<BenchLine[]> {
   return onOwnStores('candidates', async (stores) => {
     const { engine, close } = await startEngine(stores);
+    // Without the engine's deadlines: a plain search may take longer than any call would wait.
+    const redis = new Redis(stores.redisUrl);
     try {
       const lines: BenchLine[] = [];
-      for (const size of SIZES) lines.push(await runCity(engine, size));
+      for (const size of SIZES) lines.push(await runCity(engine, redis, size));
       return lines;
     } finally {
+      redis.disconnect();
       await close();
     }
   });
 }
 
-async function runCity(engine: Engine, size: number): Promise<BenchLine> {
+async function runCity(engine: Engine, redis: Redis, size: number): Promise<BenchLine> {
   process.stderr.write(`  ${size} drivers\n`);
-  const { redis } = engine.ctx;
   await redis.flushall();
   const drivers = Array.from({ length: size }, (_, i) => ({ id: `d${i}`, ...somewhere() }));
-  for (let i = 0; i < size; i += BATCH) await index(engine, drivers.slice(i, i + BATCH));
+  for (let i = 0; i < size; i += BATCH) await index(redis, drivers.slice(i, i + BATCH));
   const runs = { ours: [] as Run[], peer: [] as Run[] };
   let found = { ours: 0, peer: 0 };
   const ours = async (at: Position) => {
@@ -94,8 +96,7 @@ async function runCity(engine: Engine, size: number): Promise<BenchLine> {
 }
 
 /** As a fill of Redis and the first signs of life leave them. */
-async function index({ ctx }: Engine, drivers: readonly Place[]): Promise<void> {
-  const { redis } = ctx;
+async function index(redis: Redis, drivers: readonly Place[]): Promise<void> {
   const now = Date.now();
   await Promise.all(
     [...Map.groupBy(drivers, zoneOf)].flatMap(([zone, members]) => {
@@ -114,10 +115,7 @@ async function index({ ctx }: Engine, drivers: readonly Place[]): Promise<void> 
 }
 
 /** Searches around places of the city, one after the other. */
-async function measure(
-  redis: RedisClient,
-  search: (at: Position) => Promise<number>,
-): Promise<Run> {
+async function measure(redis: Redis, search: (at: Position) => Promise<number>): Promise<Run> {
   let found = 0;
   const usedBefore = await redisSeconds(redis);
   const started = performance.now();

@@ -11,6 +11,7 @@ import { type DriverState, type OpenJob, visible } from '../../../engine/domain/
 import { zoneOf } from '../../../engine/domain/zones.ts';
 import { chooseCandidates } from '../../../engine/jobs/dispatch.ts';
 import { GEO_ERROR_KM } from '../../../engine/redis/candidates.ts';
+import { keys } from '../../../engine/redis/keys.ts';
 import { HERE, startTestEngine, type TestEngine } from '../../support/engine.ts';
 
 const RADIUS_KM = 30;
@@ -119,6 +120,32 @@ it('candidates and lists equal brute force, over borders, poles and the antimeri
     { numRuns: 60 },
   );
 }, 120_000);
+
+it('reads about as many as are wanted, in the dense centre and in the sparse surroundings', async () => {
+  const WANTED = 50;
+  await putDrivers([{ at: HERE, truckType: null, fresh: true }]);
+  const places = Array.from({ length: 5000 }, (_, i) => {
+    // Ever sparser with the distance.
+    const at = pointAt(HERE, RADIUS_KM * (i / 5000), (i * 2.4) % (2 * Math.PI));
+    return { id: `q${i}`, at, zone: zoneOf(at) };
+  });
+  for (const [zone, members] of Map.groupBy(places, (place) => place.zone)) {
+    const geo = members.flatMap(({ id, at }) => [at.lng, at.lat, id]);
+    await t.ctx.redis.call('GEOADD', keys.candidates(zone, null), ...geo);
+    await t.ctx.redis.zadd(keys.seen(zone), ...members.flatMap(({ id }) => [Date.now(), id]));
+  }
+  const search = (km: number) =>
+    t.engine.drivers.nearest({
+      ...{ position: pointAt(HERE, km, 1), radiusKm: RADIUS_KM, truckType: null },
+      ...{ wanted: WANTED, without: new Set(['p0']) },
+    });
+  for (const km of [0, 15]) {
+    await search(km);
+    const { candidates, count } = await search(km);
+    expect(candidates).toHaveLength(WANTED);
+    expect(count).toBeLessThan(3 * WANTED);
+  }
+});
 
 /** These drivers and no others, as Postgres brings them to an empty Redis. */
 async function putDrivers(drivers: readonly Placed[]): Promise<void> {
