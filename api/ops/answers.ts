@@ -1,7 +1,7 @@
 /** What operators are answered when they look at jobs, drivers and alarms. */
 import { Type } from 'typebox';
+import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
-import { DRIVER_STATES } from '../../engine/pg/ops-drivers.ts';
 import { CountersAnswer, JobAnswer, nextCursor } from '../answers.ts';
 
 const closed = { additionalProperties: false };
