@@ -20,6 +20,7 @@ import { explainRoute } from './routes/explain.ts';
 import { healthRoutes } from './routes/health.ts';
 import { jobRoutes } from './routes/jobs.ts';
 import { notificationRoutes } from './routes/notifications.ts';
+import { opsRoutes } from './routes/ops.ts';
 import { opsJobRoutes } from './routes/ops-jobs.ts';
 import { pushRoutes } from './routes/push.ts';
 import { userRoutes } from './routes/users.ts';
@@ -83,6 +84,7 @@ function addRoutes(app: FastifyInstance, options: AppOptions): void {
   jobRoutes(app, deps);
   opsJobRoutes(app, deps);
   explainRoute(app, deps);
+  opsRoutes(app, deps);
   notificationRoutes(app, deps);
   pushRoutes(app, deps);
   userRoutes(app, deps);

@@ -9,14 +9,19 @@ import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
 import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createCursors } from './lists/cursors.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
 import { createNotifications, type Notifications } from './notifications/notifications.ts';
+import { createHealth } from './ops/health.ts';
+import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
+import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
@@ -66,6 +71,8 @@ export interface Engine {
   logs: Logs;
   fleet: Fleet;
   settings: DispatchConfig;
+  counters: Counters;
+  ops: Ops;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
@@ -111,6 +118,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
   let users: Users;
+  let cursorKey: Buffer;
   try {
     if (!(await isCurrentSchema(pg.db))) {
       throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
@@ -119,22 +127,28 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     await clock.measure();
     await drivers.ensure();
     users = await createUsers(ctx);
+    cursorKey = await readSecret(pg.db, 'cursors');
   } catch (error) {
     clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
+  const cursors = createCursors(cursorKey);
+  const counters = createCounters(ctx);
+  const health = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
   return {
     ctx,
     drivers,
     settings,
-    jobs: createJobs(ctx, commits),
+    counters,
+    ops: createOps(ctx, { cursors, counters, health }),
+    jobs: createJobs(ctx, { commits, cursors }),
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
+    notifications: createNotifications(ctx, cursors),
     fleet: createFleet(ctx),
-    notifications: createNotifications(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
@@ -142,6 +156,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     now,
     log,
     async close() {
+      health.close();
       await drivers.close();
       await deliveries.close();
       background.add(settler.idle());

@@ -1,6 +1,6 @@
 /** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
 import { toJob } from '../../engine/domain/job.ts';
-import { AcceptAnswer, JobAnswer, JobsAnswer } from '../answers.ts';
+import { AcceptAnswer, AvailableAnswer, JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, claimAnswer } from '../errors.ts';
@@ -26,7 +26,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'The jobs you are offered now, nearest first',
-      answers: { 200: JobsAnswer },
+      answers: { 200: AvailableAnswer },
     }),
     handler: async (request) => {
       const known = await engine.drivers.know(identityOf(request).sub);

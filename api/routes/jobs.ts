@@ -5,23 +5,22 @@ import { zoneOfJob } from '../../engine/domain/zones.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import type { Db } from '../../engine/pg/client.ts';
 import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { findJob, listEvents, listJobs } from '../../engine/pg/jobs.ts';
+import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { actorOf, identityOf } from '../guard.ts';
+import { JobsQuery, pageOf, shown, statusesOf } from '../lists.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import {
   CancelBody,
   expiryRules,
   IdempotencyHeaders,
   IdParams,
-  JobsQuery,
   NoBody,
   PostJobBody,
-  pageOf,
   postRules,
 } from '../schemas.ts';
 import { changed, jobView, jobViews, maySee, timelineView } from '../views.ts';
@@ -104,20 +103,21 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
       summary: 'Jobs, newest first',
       description:
         'A customer sees his, a driver those he holds or held, an operator all. The next page is ' +
-        'asked for with `before`, the id of the last job of this one.',
+        'asked for with the `next_cursor` of this one; it is null on the last.',
       query: JobsQuery,
       answers: { 200: JobsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
       const query = request.query;
-      const rows = await listJobs(db, {
-        ...pageOf(query),
-        ...(query.status !== undefined && { status: query.status }),
-        ...(identity.role === 'customer' && { customerId: identity.sub }),
-        ...(identity.role === 'driver' && { driverId: identity.sub }),
-      });
-      return { jobs: await jobViews(db, rows, identity) };
+      const { sub, role } = identity;
+      const filter = {
+        statuses: statusesOf(query.status),
+        ...(role === 'customer' && { customerId: sub }),
+        ...(role === 'driver' && { driverId: sub }),
+      };
+      const page = shown(await engine.jobs.list(`${role}:${sub}`, filter, pageOf(query)));
+      return { jobs: await jobViews(db, page.rows, identity), next_cursor: page.nextCursor };
     },
   });
   app.route({

@@ -1,6 +1,8 @@
 /** The verbs of jobs, bound to the engine's systems: what api and workers may do with a job. */
 import type { EngineContext } from '../context.ts';
-import type { Actor, Job, Progress } from '../domain/job.ts';
+import type { Actor, Job, JobRow, Progress } from '../domain/job.ts';
+import type { Cursors, Listed, PageQuery } from '../lists/cursors.ts';
+import { type JobFilter, listJobs } from '../pg/job-lists.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
 import { findViews, listActive, listAlive } from './active.ts';
 import { listAvailable } from './available.ts';
@@ -9,7 +11,7 @@ import { cancelJob } from './cancel.ts';
 import type { ChangeResult } from './change.ts';
 import type { CommitQueue } from './claim/commit.ts';
 import { type Claims, createClaims } from './claim/gate.ts';
-import { type ExplainResult, explainJob } from './explain.ts';
+import { type ExplainQuery, type ExplainResult, explainJob } from './explain.ts';
 import { createPosts, type PostInput, type PostResult } from './post.ts';
 import { confirmJob, progressJob } from './progress.ts';
 import { releaseJob } from './release.ts';
@@ -34,17 +36,23 @@ export interface Jobs {
   available(driver: KnownDriver): Promise<Job[]>;
   /** A customer's jobs that are not over, as the customer sees them. */
   active(customerId: string): Promise<Job[]>;
+  /** A page of the jobs that fit the filter, newest first. `caller` is whose cursors it takes. */
+  list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
+  /** Who was offered a job, and why the others were not. */
+  explain(id: string, query: ExplainQuery): Promise<ExplainResult>;
   /** All jobs that are not over, page by page in the order of ids; an empty page is the end. */
   alive(afterId: string): Promise<Job[]>;
   /** These jobs as operators see them now, over or not. */
   views(ids: readonly string[]): Promise<Job[]>;
-  explain(id: string, driverId?: string): Promise<ExplainResult>;
 }
 
 /** The gate of every verb by which a driver works on jobs; claims have it as well. */
 const NOT_APPROVED = { ok: false, code: 'not_approved' } as const;
 
-export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
+export function createJobs(
+  ctx: EngineContext,
+  { commits, cursors }: { commits: CommitQueue; cursors: Cursors },
+): Jobs {
   const { isApproved } = ctx.drivers;
   return {
     post: createPosts(ctx),
@@ -64,8 +72,12 @@ export function createJobs(ctx: EngineContext, commits: CommitQueue): Jobs {
     dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
     available: (driver) => listAvailable(ctx, driver),
     active: (customerId) => listActive(ctx, customerId),
+    list: (caller, filter, page) =>
+      cursors.page(`jobs of ${caller}`, page, (after, limit) =>
+        listJobs(ctx.db, { ...filter, after, limit }),
+      ),
+    explain: (id, query) => explainJob(ctx, id, query),
     alive: (afterId) => listAlive(ctx, afterId),
     views: (ids) => findViews(ctx, ids),
-    explain: (id, driverId) => explainJob(ctx, id, driverId),
   };
 }

@@ -9,6 +9,8 @@ import {
   bigint,
   bigserial,
   boolean,
+  customType,
+  date,
   doublePrecision,
   index,
   integer,
@@ -24,6 +26,10 @@ import {
 
 const time = (name: string) => timestamp(name, { withTimezone: true });
 const createdAt = () => time('created_at').notNull().defaultNow();
+/** False until the counters of its drivers hold it: false for what is alive, and a moment longer. */
+const folded = () => boolean('folded').notNull().default(false);
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 export const drivers = pgTable(
   'drivers',
@@ -80,7 +86,9 @@ export const jobs = pgTable(
     expiresAt: time('expires_at'),
     acceptedAt: time('accepted_at'),
     createdAt: createdAt(),
+    /** Of a job that is over: since when. */
     updatedAt: time('updated_at').notNull().defaultNow(),
+    folded: folded(),
   },
   (t) => [
     index('jobs_open').on(t.zone).where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
@@ -91,12 +99,20 @@ export const jobs = pgTable(
     index('jobs_next_wave')
       .on(t.nextWaveAt)
       .where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
-    index('jobs_customer').on(t.customerId, t.createdAt),
+    // Lists read each status they ask for newest first, and no row more than they show.
+    index('jobs_of_customer').on(t.customerId, t.status, t.createdAt, t.id),
     index('jobs_customer_open')
       .on(t.customerId)
       .where(sql`${t.byCustomer} and ${t.status} in ('pending', 'confirmed', 'assigned')`),
-    index('jobs_driver').on(t.driverId, t.createdAt),
-    index('jobs_created').on(t.createdAt),
+    index('jobs_of_driver').on(t.driverId, t.status, t.createdAt, t.id),
+    index('jobs_by_status').on(t.status, t.createdAt, t.id),
+    index('jobs_driver_unfolded').on(t.driverId).where(sql`not ${t.folded}`),
+    index('jobs_over_unfolded')
+      .on(t.updatedAt)
+      .where(sql`not ${t.folded} and ${t.status} in ('completed', 'cancelled', 'expired')`),
+    index('jobs_over')
+      .on(t.updatedAt)
+      .where(sql`${t.status} in ('completed', 'cancelled', 'expired')`),
   ],
 );
 
@@ -113,7 +129,11 @@ export const jobEvents = pgTable(
     actor: text('actor').notNull(),
     reason: text('reason'),
   },
-  (t) => [index('job_events_job').on(t.jobId, t.id)],
+  (t) => [
+    index('job_events_job').on(t.jobId, t.id),
+    // What a driver held at some moment: explain asks for it.
+    index('job_events_accepted').on(t.driverId, t.at).where(sql`${t.type} = 'job.accepted'`),
+  ],
 );
 
 export const jobWaves = pgTable(
@@ -136,6 +156,7 @@ export const jobWaves = pgTable(
     candidateKm: doublePrecision('candidate_km').array().notNull().default(sql`'{}'::float8[]`),
     /** How many were in range, also beyond the cap. */
     candidateCount: integer('candidate_count').notNull().default(0),
+    folded: folded(),
   },
   (t) => [
     primaryKey({ columns: [t.jobId, t.wave] }),
@@ -144,6 +165,7 @@ export const jobWaves = pgTable(
       .on(t.dispatchedAt)
       .where(sql`${t.dispatchedAt} is not null and ${t.pushedAt} is null`),
     index('job_waves_candidates').using('gin', t.candidateIds),
+    index('job_waves_unfolded').using('gin', t.candidateIds).where(sql`not ${t.folded}`),
   ],
 );
 
@@ -155,10 +177,11 @@ export const jobRefusals = pgTable(
     kind: text('kind').notNull(),
     reason: text('reason'),
     at: time('at').notNull().defaultNow(),
+    folded: folded(),
   },
   (t) => [
     primaryKey({ columns: [t.jobId, t.driverId] }),
-    index('job_refusals_driver').on(t.driverId),
+    index('job_refusals_unfolded').on(t.driverId).where(sql`not ${t.folded}`),
   ],
 );
 
@@ -170,10 +193,11 @@ export const jobDeliveries = pgTable(
     jobId: text('job_id').notNull(),
     at: time('at').notNull().defaultNow(),
     driverIds: text('driver_ids').array().notNull(),
+    folded: folded(),
   },
   (t) => [
     index('job_deliveries_job').on(t.jobId),
-    index('job_deliveries_drivers').using('gin', t.driverIds),
+    index('job_deliveries_unfolded').using('gin', t.driverIds).where(sql`not ${t.folded}`),
   ],
 );
 
@@ -211,7 +235,7 @@ export const notifications = pgTable(
   },
   (t) => [
     uniqueIndex('notifications_once').on(t.jobId, t.version, t.userId, t.type),
-    index('notifications_user').on(t.userId, t.createdAt),
+    index('notifications_of_user').on(t.userId, t.app, t.createdAt, t.id),
     index('notifications_undone').on(t.enqueuedAt).where(sql`${t.doneAt} is null`),
   ],
 );
@@ -278,6 +302,78 @@ export const usersBlocked = pgTable('users_blocked', {
   id: text('id').primaryKey(),
   blockedBy: text('blocked_by').notNull(),
   blockedAt: time('blocked_at').notNull().defaultNow(),
+});
+
+/** How a driver answered his offers: the jobs that were over on one day (UTC), added up. */
+export const driverDays = pgTable(
+  'driver_days',
+  {
+    driverId: text('driver_id').notNull(),
+    day: date('day').notNull(),
+    offered: integer('offered').notNull().default(0),
+    delivered: integer('delivered').notNull().default(0),
+    accepted: integer('accepted').notNull().default(0),
+    declined: integer('declined').notNull().default(0),
+    ignored: integer('ignored').notNull().default(0),
+    withdrawn: integer('withdrawn').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.driverId, t.day] }), index('driver_days_day').on(t.day)],
+);
+
+/** How many jobs were over on one day (UTC), and how they ended. */
+export const jobDays = pgTable(
+  'job_days',
+  {
+    day: date('day').notNull(),
+    status: text('status').notNull(),
+    jobs: integer('jobs').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.day, t.status] })],
+);
+
+/**
+ * Every change of what decides whether a driver is offered work: written with the change itself, so
+ * that what he was at any moment can be told for ever after.
+ */
+export const driverEvents = pgTable(
+  'driver_events',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    driverId: text('driver_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+    /** `approval_status`, `is_operator`, `online`, `truck_type`; `heard`: again after a silence. */
+    what: text('what').notNull(),
+    was: text('was'),
+    became: text('became'),
+    actor: text('actor').notNull(),
+    reason: text('reason'),
+  },
+  (t) => [
+    index('driver_events_driver').on(t.driverId, t.what, t.at, t.id),
+    index('driver_events_at').using('brin', t.at),
+  ],
+);
+
+/** Where moving, available drivers were: a sample each `POSITION_HISTORY_S`, for 7 days. */
+export const driverPositions = pgTable(
+  'driver_positions',
+  {
+    driverId: text('driver_id').notNull(),
+    at: time('at').notNull(),
+    lat: doublePrecision('lat').notNull(),
+    lng: doublePrecision('lng').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.driverId, t.at] }),
+    // Rows come in the order of time: a block range index is all that reading by time needs.
+    index('driver_positions_at').using('brin', t.at),
+  ],
+);
+
+/** Random keys that every process of a deployment shares. */
+export const secrets = pgTable('secrets', {
+  name: text('name').primaryKey(),
+  value: bytea('value').notNull(),
 });
 
 export const leases = pgTable('leases', {

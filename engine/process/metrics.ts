@@ -73,5 +73,16 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
     },
     location: (outcome) => locations.inc({ outcome }),
     reconciled: (kind, count = 1) => reconciled.inc({ kind }, count),
+    async read(name) {
+      const metric = registry.getSingleMetric(name);
+      if (!metric) return null;
+      const { values } = await metric.get();
+      return values.map(({ labels, value }) => ({ labels: textsOf(labels), value }));
+    },
   };
+}
+
+/** Labels as Prometheus reads them. */
+function textsOf(labels: Partial<Record<string, string | number>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, String(text)]));
 }

@@ -23,7 +23,7 @@ beforeAll(async () => {
 afterAll(() => api[Symbol.asyncDispose]());
 
 async function explain(id: string, driver?: string): Promise<Explanation> {
-  const query = driver === undefined ? '' : `?driver_id=${driver}`;
+  const query = driver === undefined ? '?at=now' : `?at=now&driver_id=${driver}`;
   const answer = await operator<Explanation>('GET', `/api/ops/jobs/${id}/explain${query}`);
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   expect(validate(ExplainAnswer, answer.body)).toEqual([]);
@@ -175,7 +175,7 @@ test('a driver who was not heard of for long: seconds since then', async () => {
     for (const zone of [WORLD, zoneOf(CITY)]) {
       await ctx.redis.zadd(keys.seen(zone), 'XX', Date.now() - 700_000, 'nearer');
     }
-    const result = await explainJob(ctx, id, 'nearer');
+    const result = await explainJob(ctx, id, { driverId: 'nearer', at: 'now' });
     const [driver] = result.ok ? result.explanation.considered : [];
     return driver?.reason === 'stale' && driver;
   });
@@ -209,7 +209,12 @@ test('the nearest of many others, and that there are more', async () => {
   const answer = await explain(id);
   expect(answer.others).toHaveLength(100);
   expect(answer.complete).toBe(false);
-  const km = answer.others.flatMap(({ distance_km }) => distance_km ?? []);
-  expect(km).toEqual([...km].sort((a, b) => a - b));
+  // Those who might have been offered it come first, nearest first.
+  const reasons = answer.others.map(({ reason }) => reason);
+  expect(reasons.lastIndexOf('truck_type')).toBeLessThan(reasons.indexOf('offline'));
+  const online = answer.others.filter(({ reason }) => reason === 'truck_type');
+  const km = online.map(({ distance_km }) => distance_km ?? Infinity);
+  expect(km).toEqual(km.toSorted((x, y) => x - y));
   expect(km.length).toBeGreaterThan(3);
+  expect(answer.counts.offline).toBeGreaterThanOrEqual(100);
 });

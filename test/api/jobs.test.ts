@@ -95,7 +95,7 @@ describe('POST /api/jobs', () => {
         body: { code: 'invalid_request', details: [{ field, rule: expect.any(String) }] },
       });
     }
-    expect((await own('GET', '/api/jobs')).body).toEqual({ jobs: [] });
+    expect((await own('GET', '/api/jobs')).body).toEqual({ jobs: [], next_cursor: null });
     expect(await post(driver, good)).toMatchObject(refused(403, 'forbidden'));
     expect(await post(api.anyone, good)).toMatchObject(refused(401, 'unauthorized'));
   });
@@ -122,22 +122,22 @@ describe('GET /api/jobs', () => {
     expect(await list(worker)).toEqual([third]);
     expect(await list(boss)).toEqual([last, third, ofB, first]);
     expect(await list(boss, '?limit=2')).toEqual([last, third]);
-    expect(await list(boss, `?limit=2&before=${third}`)).toEqual([ofB, first]);
     expect(await list(boss, '?status=accepted')).toEqual([third]);
-    expect(await list(boss, '?before=garbage')).toEqual([]);
+    expect(await list(own.as('viewer', 'v'), '?status=accepted,pending&limit=3')).toEqual([
+      ...[last, third, ofB],
+    ]);
     for (const query of [
       '?limit=0',
       '?limit=201',
       '?limit=x',
       '?limit=1.5',
       '?status=open',
+      '?status=accepted,',
+      '?before=x',
       '?x=1',
     ]) {
       expect(await boss('GET', `/api/jobs${query}`)).toMatchObject(refused(422, 'invalid_request'));
     }
-    expect(await boss('GET', '/api/jobs?before=%00')).toMatchObject(
-      refused(422, 'invalid_request'),
-    );
     expect(await own.as('service', 's')('GET', '/api/jobs')).toMatchObject(
       refused(403, 'forbidden'),
     );

@@ -143,7 +143,7 @@ describe('by a plan from when tables were empty, rows are read for', () => {
       'whether a notice is overtaken',
       () => isOvertaken(fresh.db, { jobId: 'j1', userId: 'c', app: 'customer', version: 0 }),
     ],
-    ['where drivers are', () => saveLastSeen(fresh.db, places)],
+    ['where drivers are', () => saveLastSeen(fresh.db, places, 120_000)],
     ['cards of drivers', () => driverCards(fresh.db, ids('d'))],
     ['jobs', () => findJobs(fresh.db, ids('j'))],
     ['refusals of jobs', () => listRefusals(fresh.db, ids('j'))],
