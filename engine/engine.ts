@@ -38,6 +38,7 @@ export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { AlarmState } from './ops/health.ts';
 export { onceEachOutage } from './outage-log.ts';
 export type { UserEvent } from './projection/tell.ts';
 export type { Deliveries } from './pushes/deliveries.ts';

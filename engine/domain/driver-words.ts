@@ -1,7 +1,7 @@
 /** A driver's state in one word, as operators are shown it. */
 import { type DriverState, unavailableReason, type VisibilityRules } from './visibility.ts';
 
-export const DRIVER_WORDS = [
+export const DRIVER_STATES = [
   'available',
   'busy',
   'stale',
@@ -9,9 +9,12 @@ export const DRIVER_WORDS = [
   'pending',
   'suspended',
 ] as const;
-export type DriverWord = (typeof DRIVER_WORDS)[number];
+export type DriverWord = (typeof DRIVER_STATES)[number];
 
-/** An operator's own account is never offered work, so it counts as offline. */
+/**
+ * The last of the list that applies, but a driver is never stale or busy while offline. An operator's own
+ * account is never offered work, so it counts as offline.
+ */
 export function driverWord(
   driver: DriverState & { suspended: boolean },
   now: number,

@@ -4,21 +4,11 @@
  */
 import { type SQL, sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
+import { DRIVER_STATES, type DriverWord } from '../domain/driver-words.ts';
 import type { Place } from '../lists/cursors.ts';
 import { anyOf, type Db } from './client.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
 import { contains } from './text-search.ts';
-
-/** The first that applies, from the last to the first; an operator's own account is never offered work. */
-export const DRIVER_STATES = [
-  'available',
-  'busy',
-  'stale',
-  'offline',
-  'pending',
-  'suspended',
-] as const;
-export type DriverWord = (typeof DRIVER_STATES)[number];
 
 export interface FleetRules {
   driverStaleMs: number;
@@ -49,7 +39,7 @@ export interface FleetRow {
 const HELD_BY_HIM = sql`(select count(*)::int from jobs held
   where held.driver_id = d.id and held.status in ${HELD_SQL})`;
 
-/** The state of a driver `d`, in one word. */
+/** The state of a driver `d`: `driverWord` in SQL. */
 function stateOf({ driverStaleMs, driverMaxActiveJobs }: FleetRules): SQL {
   const busy =
     driverMaxActiveJobs > 0
