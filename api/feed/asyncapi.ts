@@ -24,8 +24,8 @@ const Ref = Type.String({
   description: 'Repeated in the ack',
 });
 
-/** The whole document. */
-export function asyncApi(): object {
+/** The whole document; `base` is the path under which a proxy serves everything. */
+export function asyncApi(base: string): object {
   const fromClient = messages(CLIENT_FRAMES, true);
   const fromServer = messages(SERVER_FRAMES, false);
   return {
@@ -39,7 +39,7 @@ export function asyncApi(): object {
     defaultContentType: 'application/json',
     channels: {
       feed: {
-        address: '/ws',
+        address: `${base}/ws`,
         messages: { ...fromClient, ...fromServer },
         bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
       },

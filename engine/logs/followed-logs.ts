@@ -7,8 +7,15 @@
 import { type EngineContext, withDeadline } from '../context.ts';
 import type { TrackedFix } from '../drivers/parts.ts';
 import { onceEachOutage } from '../outage-log.ts';
-import { connectSubscriber, type RedisClient, runIdOf } from '../redis/client.ts';
-import type { LogKeys } from '../redis/keys.ts';
+import {
+  channelOn,
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  runIdOf,
+} from '../redis/client.ts';
+import { canaryLog, type LogKeys } from '../redis/keys.ts';
+import { markRebuild } from '../redis/log-scripts.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
 /** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
@@ -42,7 +49,7 @@ export class FollowedLogs {
   #renewing = false;
   #closed = false;
 
-  constructor(ctx: EngineContext, subscriberUrl: string, listener: StateListener) {
+  constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
     this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
@@ -51,9 +58,9 @@ export class FollowedLogs {
     });
     this.#subscriber.on('ready', () => this.#subscribeAll());
     this.#subscriber.on('close', () => {
-      if (!this.#renewing) this.#degrade();
+      if (!this.#renewing) this.degrade();
     });
-    ctx.redis.on('close', () => this.#degrade());
+    ctx.redis.on('close', () => this.degrade());
     this.#schedule(0);
   }
 
@@ -64,25 +71,27 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(source.keys.live, follower);
+    this.#byChannel.set(this.#channelOf(source.keys.live), follower);
     this.hear(source.keys.live);
-    follower.catchUp().catch(() => this.#degrade());
+    follower.catchUp().catch(() => this.degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(source.keys.live);
+    this.#byChannel.delete(this.#channelOf(source.keys.live));
     this.unhear(source.keys.live);
   }
 
   /** Listens to a live channel; each call is matched by one `unhear`. */
-  hear(channel: string): void {
+  hear(live: string): void {
+    const channel = this.#channelOf(live);
     const users = this.#heard.get(channel) ?? 0;
     this.#heard.set(channel, users + 1);
     // Not awaited: without the channel we are slower, not wrong.
     if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
   }
 
-  unhear(channel: string): void {
+  unhear(live: string): void {
+    const channel = this.#channelOf(live);
     const users = this.#heard.get(channel) ?? 0;
     if (users > 1) this.#heard.set(channel, users - 1);
     else {
@@ -95,6 +104,11 @@ export class FollowedLogs {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#subscriber.disconnect();
+  }
+
+  /** A log's live channel as this database of Redis has it. */
+  #channelOf(live: string): string {
+    return channelOn(this.#subscriber, live);
   }
 
   #onMessage(channel: string, message: string): void {
@@ -136,6 +150,11 @@ export class FollowedLogs {
     if (await this.#ctx.projection.putUnsettled()) return;
     const followers = [...this.#byChannel.values()];
     await Promise.all(followers.map(({ source }) => source.complete?.()));
+  }
+
+  /** A Redis that refuses writes has no news, however well it reads. */
+  async #write(): Promise<void> {
+    await markRebuild(this.#ctx.redis, canaryLog, 'feed');
   }
 
   /** One comparison of every log; catches up where we are behind. */
@@ -185,6 +204,7 @@ export class FollowedLogs {
     try {
       await this.#compare(recovering);
       if (recovering) {
+        await this.#deadline(this.#write());
         await this.#complete();
         await this.#compare(recovering);
       } else {
@@ -199,12 +219,13 @@ export class FollowedLogs {
       if (this.degradedSince === null) {
         this.#ctx.log.warn({ err: error }, 'feed degraded: the logs cannot be read');
       }
-      this.#degrade();
+      this.degrade();
       this.#schedule(COMPARE_DEGRADED_MS);
     }
   }
 
-  #degrade(): void {
+  /** What is shown may be stale from now on, until a whole round has said otherwise. */
+  degrade(): void {
     if (this.degradedSince !== null || this.#closed) return;
     this.degradedSince = this.#ctx.now();
     this.#listener.onDegraded();

@@ -2,8 +2,11 @@
  * What happens, for those who show it to people: the logs of zones, of drivers and of what single users are
  * told, followed without a gap. Hides how they are kept: whoever listens sees jobs, drivers and events.
  */
+
 import type { EngineContext } from '../context.ts';
 import type { Zone } from '../domain/zones.ts';
+import type { Health } from '../health.ts';
+import type { RedisTarget } from '../redis/client.ts';
 import { zoneLog } from '../redis/keys.ts';
 import { driversSource, usersSource, type WhatHappened } from './common-logs.ts';
 import { FollowedLogs, type StateListener } from './followed-logs.ts';
@@ -27,11 +30,19 @@ export interface Logs {
   follow(listener: FeedListener): LogFeed;
 }
 
-/** `subscriberUrl` is where Redis's channels are heard. */
-export function createLogs(ctx: EngineContext, subscriberUrl: string): Logs {
+export interface LogsParts {
+  /** Where Redis's channels are heard. */
+  subscriberUrl: RedisTarget;
+  health: Pick<Health, 'onChange'>;
+}
+
+export function createLogs(ctx: EngineContext, parts: LogsParts): Logs {
   return {
     follow(listener) {
-      const logs = new FollowedLogs(ctx, subscriberUrl, listener);
+      const logs = new FollowedLogs(ctx, parts.subscriberUrl, listener);
+      const stop = parts.health.onChange(({ redis, scripts }) => {
+        if (redis !== 'ok' || scripts !== 'ok') logs.degrade();
+      });
       logs.follow(driversSource(ctx, listener));
       logs.follow(usersSource(ctx, listener));
       return {
@@ -46,7 +57,10 @@ export function createLogs(ctx: EngineContext, subscriberUrl: string): Logs {
           logs.hear(live);
           return () => logs.unhear(live);
         },
-        close: () => logs.close(),
+        close() {
+          stop();
+          logs.close();
+        },
       };
     },
   };

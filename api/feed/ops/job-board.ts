@@ -12,7 +12,7 @@ const READ_MS = 2000;
 
 export interface JobSource {
   alive(afterId: string): Promise<Job[]>;
-  views(ids: readonly string[]): Promise<Job[]>;
+  seen(ids: readonly string[]): Promise<Job[]>;
 }
 
 export class JobBoard {
@@ -57,7 +57,7 @@ export class JobBoard {
     for (const id of ids) this.#changed.delete(id);
     try {
       const late = () => new Error('Postgres is too slow');
-      const jobs = await withDeadline(this.#source.views(ids), READ_MS, late);
+      const jobs = await withDeadline(this.#source.seen(ids), READ_MS, late);
       return jobs.filter((job) => this.#take(job));
     } catch {
       for (const id of ids) this.#changed.add(id);

@@ -1,10 +1,12 @@
 /** What a client may not do, and what happens to him then; nobody else notices. */
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import net from 'node:net';
-import { generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../../api/auth.ts';
+import { cleanups } from '../../support/engine.ts';
 import {
   type Frame,
   serveGateway,
@@ -282,6 +284,31 @@ describe('frames', () => {
 });
 
 describe('the connection', () => {
+  it('ends with 4001 when the identity provider withdraws the key of its token', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+    const jwk = { ...(await exportJWK(publicKey)), alg: 'ES256', kid: 'k1' };
+    let keys = [jwk];
+    const provider = createServer(
+      (_request, response) => void response.end(JSON.stringify({ keys })),
+    );
+    await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void provider.close());
+    const jwksUrl = `http://127.0.0.1:${(provider.address() as net.AddressInfo).port}`;
+    let clock = 0;
+    const none = { secret: undefined, issuer: undefined, audience: undefined };
+    const auth = createAuth({ ...none, jwksUrl }, () => clock);
+    const { url } = await serveGateway(t.engine, { auth });
+    const token = await new SignJWT({ role: 'customer', sub: 'kept', exp: Date.now() / 1000 + 600 })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+      .sign(privateKey);
+    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+    const closed = once(ws, 'close');
+    await once(ws, 'message');
+    clock += 11_000;
+    keys = [];
+    expect((await closed)[0]).toBe(4001);
+  });
+
   it('ends with 4001 when the token expires, unless it is refreshed on it', async () => {
     const { client } = await driver(3);
     const { id, client: refreshed } = await driver(3);
