@@ -3,7 +3,7 @@
  * check every frame that they see against them.
  */
 import { type Static, Type } from 'typebox';
-import { DRIVER_STATES } from '../../engine/domain/driver-words.ts';
+import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
 import { closed, count, DriverCard, Job, maybe, time } from '../../engine/domain/shapes.ts';
 import { AlarmAnswer } from '../ops/answers.ts';

@@ -1,6 +1,6 @@
 /** What operators are answered when they look at jobs, drivers and alarms. */
 import { Type } from 'typebox';
-import { DRIVER_STATES } from '../../engine/domain/driver-words.ts';
+import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
 import { CountersAnswer, JobAnswer, nextCursor } from '../answers.ts';
 

@@ -2,9 +2,10 @@
  * The fleet in Postgres, as operators look at it: each driver's state in one word, by the rules of
  * visibility. Positions and signs of life are some seconds behind Redis here.
  */
+
 import { type SQL, sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
-import { DRIVER_STATES, type DriverWord } from '../domain/driver-words.ts';
+import { DRIVER_STATES, type DriverWord } from '../domain/fleet.ts';
 import type { Place } from '../lists/cursors.ts';
 import { anyOf, type Db } from './client.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
@@ -39,7 +40,7 @@ export interface FleetRow {
 const HELD_BY_HIM = sql`(select count(*)::int from jobs held
   where held.driver_id = d.id and held.status in ${HELD_SQL})`;
 
-/** The state of a driver `d`: `driverWord` in SQL. */
+/** The state of a driver `d`, in one word. */
 function stateOf({ driverStaleMs, driverMaxActiveJobs }: FleetRules): SQL {
   const busy =
     driverMaxActiveJobs > 0

@@ -1,5 +1,5 @@
 /** What operators are told of the deployment every two seconds: how much there is of what. */
-import { DRIVER_STATES, type DriverWord } from '../../../engine/domain/driver-words.ts';
+import { DRIVER_STATES, type DriverWord } from '../../../engine/domain/fleet.ts';
 import {
   CLAIMABLE,
   HELD,

@@ -1,6 +1,7 @@
-/** A driver's state in one word, as operators are shown it. */
+/** What a driver is doing, in one word: how operators look at the fleet. */
 import { type DriverState, unavailableReason, type VisibilityRules } from './visibility.ts';
 
+/** The first that applies, from the last to the first; an operator's own account is never offered work. */
 export const DRIVER_STATES = [
   'available',
   'busy',
@@ -11,10 +12,7 @@ export const DRIVER_STATES = [
 ] as const;
 export type DriverWord = (typeof DRIVER_STATES)[number];
 
-/**
- * The last of the list that applies, but a driver is never stale or busy while offline. An operator's own
- * account is never offered work, so it counts as offline.
- */
+/** The rule; `ops-drivers.ts` has it in SQL. */
 export function driverWord(
   driver: DriverState & { suspended: boolean },
   now: number,
