@@ -34,7 +34,8 @@ export async function createUsers(
   let mark = '';
   let looks = 0;
   let readAt = now();
-  let away = false;
+  /** Postgres was away or slow when it was asked last: nothing is waited for. */
+  let late = false;
   let reading: Promise<void> | null = null;
 
   /** Reads again what may have changed, once for all who ask meanwhile. */
@@ -45,9 +46,9 @@ export async function createUsers(
         const seen = await readMark(db);
         if (seen !== mark || ++looks % FULL_EVERY === 0) blocked = await readBlocked(db);
         mark = seen;
-        away = false;
+        late = now() - began > WAIT_MS;
       } catch {
-        away = true;
+        late = true;
       } finally {
         // Of a Postgres that is away nothing more is asked for a moment.
         readAt = began;
@@ -65,7 +66,7 @@ export async function createUsers(
   return {
     isKnownBlocked,
     isBlocked(id) {
-      if (now() - readAt < STALE_MS || away) return isKnownBlocked(id);
+      if (now() - readAt < STALE_MS || late) return isKnownBlocked(id);
       return withDeadline(refresh(), WAIT_MS, () => new Error('Postgres is slow'))
         .catch(() => {})
         .then(() => blocked.has(id));
