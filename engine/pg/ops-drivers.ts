@@ -134,8 +134,14 @@ export async function listOffers(db: Db, id: string, limit: number): Promise<Dri
   return db.execute<RowOf<DriverOffer>>(sql`
     select o.job_id as "jobId", o.wave,
       floor(extract(epoch from o.opened_at) * 1000)::float8 as "offeredAt",
-      (select floor(extract(epoch from min(r.at)) * 1000)::float8 from job_deliveries r
-        where r.job_id = o.job_id and r.driver_ids @> array[${id}]::text[]) as "deliveredAt",
+      (select floor(extract(epoch from min(given.at)) * 1000)::float8 from (
+          select r.at + r.after_ms[array_position(r.driver_ids, ${id}::text)]
+            * interval '1 millisecond' as at
+          from deliveries r where r.job_id = o.job_id and r.driver_ids @> array[${id}]::text[]
+          union all
+          select r.at from job_deliveries r
+          where r.job_id = o.job_id and r.driver_ids @> array[${id}]::text[]) given)
+        as "deliveredAt",
       case
         when refusal.kind is not null then refusal.kind
         when j.driver_id = ${id} and j.accepted_at is not null then 'accepted'
