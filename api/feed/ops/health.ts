@@ -7,7 +7,8 @@ import {
   type JobStatus,
   toTime,
 } from '../../../engine/domain/job.ts';
-import { type AlarmState, type Engine, withDeadline } from '../../../engine/engine.ts';
+import type { AlarmState, Engine } from '../../../engine/engine.ts';
+import { withDeadline } from '../../../engine/process/deadline.ts';
 import type { FleetBoard } from './fleet-board.ts';
 import type { JobBoard } from './job-board.ts';
 

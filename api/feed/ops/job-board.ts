@@ -3,7 +3,8 @@
  * of a job; what the change was is read from Postgres, a few at a time.
  */
 import { isClaimable, isHeld, type Job } from '../../../engine/domain/job.ts';
-import { type UserEvent, withDeadline } from '../../../engine/engine.ts';
+import type { UserEvent } from '../../../engine/engine.ts';
+import { withDeadline } from '../../../engine/process/deadline.ts';
 
 /** Rows read at once. */
 const READ_MAX = 250;
