@@ -49,6 +49,6 @@ function won(ctx: EngineContext, row: JobRow, driverId: string): Decision {
 }
 
 /** The attempt surely did not commit: the gate opens again, at once or when Redis answers. */
-async function giveUp(ctx: EngineContext, a: Attempt): Promise<void> {
+export async function giveUp(ctx: EngineContext, a: Attempt): Promise<void> {
   await unclaimJob(ctx.redis, a).catch(() => ctx.background(withdraw(ctx, a)));
 }

@@ -13,7 +13,7 @@ import { findJob } from '../../pg/jobs.ts';
 import { claimJob as askGate, type GateAnswer } from '../../redis/job-scripts.ts';
 import type { CommitQueue } from './commit.ts';
 import { type ClaimResult, type Decision, refused, type Settled, settledBy } from './decision.ts';
-import { finishClaim } from './finish.ts';
+import { finishClaim, giveUp } from './finish.ts';
 import { type Attempt, askRow, withdraw } from './resolve.ts';
 
 /** Whatever an attempt waits for, the driver is answered by then; what it began goes on. */
@@ -77,7 +77,8 @@ class Gate {
   }
 
   async #attempt(jobId: string, driverId: string): Promise<ClaimResult> {
-    const waitUntil = performance.now() + WAIT_MAX_MS;
+    const now = performance.now();
+    const waitUntil = now + WAIT_MAX_MS;
     if (!(await this.#ctx.drivers.isApproved(driverId))) return { ok: false, code: 'not_approved' };
     const zone = zoneOfJob(jobId);
     if (!zone) return { ok: false, code: 'job_not_found' };
@@ -90,7 +91,8 @@ class Gate {
       if (settled.driverId === driverId) return this.#answerOwn(jobId, driverId, settled);
       return { ok: false, code: refusalOf(settled.status) };
     }
-    return this.#lead({ id: jobId, zone, driverId, token: randomUUID() }, waitUntil);
+    const answeredAt = now + ANSWER_MAX_MS;
+    return this.#lead({ id: jobId, zone, driverId, token: randomUUID(), answeredAt }, waitUntil);
   }
 
   /** A driver who waited for what an earlier tap of his began: his row says what became of it. */
@@ -181,6 +183,11 @@ class Gate {
         return refused(gate.kind);
       case 'granted':
       case 'mine':
+        // Told to try again, he may have gone elsewhere: only a commit that is under way goes on.
+        if (performance.now() >= a.answeredAt) {
+          await giveUp(this.#ctx, a);
+          throw late();
+        }
         return finishClaim(this.#ctx, this.#commits, a, gate.version);
       case 'not_ready':
         // A zone is filled for a job that exists, never for an invented one.

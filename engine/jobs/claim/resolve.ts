@@ -20,6 +20,8 @@ export interface Attempt {
   zone: string;
   driverId: string;
   token: string;
+  /** When its driver has been answered, by the monotonic clock: nothing is begun for him afterwards. */
+  answeredAt: number;
 }
 
 /** Why a version was skipped, for the timeline. */
