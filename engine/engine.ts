@@ -40,7 +40,7 @@ export type { TrackedFix } from './drivers/parts.ts';
 export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { CheckState, Health, HealthState } from './health.ts';
 export type { ChangeResult } from './jobs/change.ts';
-export type { ClaimResult } from './jobs/claim/gate.ts';
+export type { ClaimResult } from './jobs/claim/decision.ts';
 export { CONSIDERED_MAX, type Explanation, OTHERS_MAX } from './jobs/explain.ts';
 export type { PostInput } from './jobs/post.ts';
 export type { Reader } from './jobs/read.ts';

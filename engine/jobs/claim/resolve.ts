@@ -5,13 +5,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../../context.ts';
-import { isClaimable, isHeld, type JobRow } from '../../domain/job.ts';
+import { isClaimable, type JobRow } from '../../domain/job.ts';
 import { claimObstacle } from '../../pg/claims.ts';
 import { findJob } from '../../pg/jobs.ts';
 import { unclaimJob } from '../../redis/job-scripts.ts';
 import { publish } from '../change.ts';
 import { expireJob } from '../expire.ts';
 import { transition } from '../transition.ts';
+import { type Decision, refused, settledBy } from './decision.ts';
 
 /** A tap on its way through the gate. */
 export interface Attempt {
@@ -19,15 +20,9 @@ export interface Attempt {
   zone: string;
   driverId: string;
   token: string;
+  /** When its driver has been answered, by the monotonic clock: nothing is begun for him afterwards. */
+  answeredAt: number;
 }
-
-/** What the row says: it is settled (by `row`), something is in this driver's way, or ask the gate anew. */
-export type Verdict =
-  | { kind: 'settled'; row: JobRow }
-  | { kind: 'refused'; code: Obstacle | 'job_not_found' }
-  | { kind: 'open' };
-
-type Obstacle = 'not_approved' | 'released' | 'reserved' | 'driver_busy';
 
 /** Why a version was skipped, for the timeline. */
 export type FenceCause = 'the outcome of a claim was unknown' | 'a claim outlived its lease';
@@ -36,21 +31,24 @@ const RETRY_MS = 200;
 /** What is not ended by then the duty `leases` ends. */
 const GIVE_UP_MS = 60_000;
 
-/** Asks the row. An open job that nothing keeps from this driver is put again, so that the gate knows it. */
-export async function askRow(ctx: EngineContext, a: Attempt): Promise<Verdict> {
+/**
+ * Asks the row. `stale`: the job is open, and nothing keeps it from this driver; it was put again, so that the
+ * gate knows it.
+ */
+export async function askRow(ctx: EngineContext, a: Attempt): Promise<Decision | 'stale'> {
   const row = await findJob(ctx.db, a.id);
-  if (!row) return { kind: 'refused', code: 'job_not_found' };
-  if (!isClaimable(row.status)) return { kind: 'settled', row };
+  if (!row) return refused('job_not_found');
+  if (!isClaimable(row.status)) return settledBy(row, a.driverId);
   const { driverMaxActiveJobs } = ctx.settings;
   const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, driverMaxActiveJobs);
   if (obstacle === 'job_expired') {
     // Somebody may have been faster: the row says it, under its new version.
     await expireJob(ctx, row);
-    return { kind: 'open' };
+    return 'stale';
   }
-  if (obstacle) return { kind: 'refused', code: obstacle };
+  if (obstacle) return refused(obstacle);
   if ((await ctx.projection.put(row)) === 'old') await unclaimJob(ctx.redis, a);
-  return { kind: 'open' };
+  return 'stale';
 }
 
 /**
@@ -101,9 +99,4 @@ async function untilDone<T>(work: () => Promise<T>): Promise<T> {
       await sleep(RETRY_MS);
     }
   }
-}
-
-/** Does the row's driver hold it now? */
-export function holds(row: JobRow, driverId: string): boolean {
-  return isHeld(row.status) && row.driverId === driverId;
 }
