@@ -10,11 +10,13 @@ import { onceEachOutage } from '../outage-log.ts';
 import {
   channelOn,
   connectSubscriber,
+  onLost,
   type RedisClient,
   type RedisTarget,
   runIdOf,
 } from '../redis/client.ts';
 import type { LogKeys } from '../redis/keys.ts';
+import { pipelined } from '../redis/pipelines.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
 /** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
@@ -57,7 +59,7 @@ export class FollowedLogs {
     this.#subscriber.on('close', () => {
       if (!this.#renewing) this.#degrade();
     });
-    ctx.redis.on('close', () => this.#degrade());
+    onLost(ctx.redis, () => this.#degrade());
     this.#schedule(0);
   }
 
@@ -136,9 +138,14 @@ export class FollowedLogs {
     // been shown it yet. After an outage nothing is live before all of it is here.
     const followers = [...this.#byChannel.values()].filter((one) => recovering || !one.isLoading);
     const run = runIdOf(this.#ctx.redis);
-    const pipeline = this.#ctx.redis.pipeline();
-    for (const { source } of followers) pipeline.hmget(source.keys.meta, 'ready', 'last');
-    const replies = values(await this.#deadline(pipeline.exec())) as [string | null, string][];
+    const replies = await this.#deadline(
+      pipelined(
+        this.#ctx.redis,
+        followers,
+        ({ source }) => source.keys.meta,
+        (pipeline, { source }) => pipeline.hmget(source.keys.meta, 'ready', 'last'),
+      ),
+    );
     await Promise.all(
       followers.map(async (follower, i) => {
         const [ready, last] = replies[i] as [string | null, string | null];
