@@ -2,12 +2,25 @@
  * What callers are answered, as TypeBox schemas for the generated documents. Answers are built by
  * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
  */
-import { Type } from 'typebox';
-import { EXPLAIN_REASONS } from '../engine/domain/because.ts';
+import { type TOptional, Type } from 'typebox';
+import { EXPLAIN_REASONS, type ExplainReason } from '../engine/domain/because.ts';
 import { JOB_STATUSES } from '../engine/domain/job.ts';
 import { closed, count, Driver, Job, maybe, time } from '../engine/domain/shapes.ts';
 
 export { Driver as DriverAnswer, DriverCard, Job as JobAnswer } from '../engine/domain/shapes.ts';
+
+export const CountersAnswer = Type.Object(
+  {
+    offered: count,
+    delivered: count,
+    accepted: count,
+    declined: count,
+    ignored: count,
+    withdrawn: count,
+    acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
+  },
+  { ...closed, description: 'Of the last 30 days; each job counts once' },
+);
 
 export const MeAnswer = Type.Object(
   {
@@ -16,18 +29,7 @@ export const MeAnswer = Type.Object(
       Type.Object({ lat: Type.Number(), lng: Type.Number(), recorded_at: time }, closed),
     ),
     total_jobs: count,
-    counters: Type.Object(
-      {
-        offered: count,
-        delivered: count,
-        accepted: count,
-        declined: count,
-        ignored: count,
-        withdrawn: count,
-        acceptance_rate: maybe(Type.Number({ minimum: 0, maximum: 1 })),
-      },
-      { ...closed, description: 'Of the last 30 days; each job counts once' },
-    ),
+    counters: CountersAnswer,
   },
   closed,
 );
@@ -81,10 +83,13 @@ const PushAttempt = Type.Object(
 
 export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: Job }, closed);
 export const PostAnswer = Type.Object({ job: Job }, closed);
-export const JobsAnswer = Type.Object({ jobs: Type.Array(Job) }, closed);
+/** Of `available`, which is short and changes all the time. */
+export const AvailableAnswer = Type.Object({ jobs: Type.Array(Job) }, closed);
+export const nextCursor = maybe(Type.String({ description: 'Asks for the next page' }));
+export const JobsAnswer = Type.Object({ jobs: Type.Array(Job), next_cursor: nextCursor }, closed);
 export const ReadAnswer = NotificationAnswer;
 export const NotificationsAnswer = Type.Object(
-  { notifications: Type.Array(NotificationAnswer) },
+  { notifications: Type.Array(NotificationAnswer), next_cursor: nextCursor },
   closed,
 );
 export const TimelineAnswer = Type.Object(
@@ -114,17 +119,16 @@ const ExplainedDriver = Type.Object(
     distance_km: maybe(km),
     reason: Type.Enum([...EXPLAIN_REASONS], {
       description:
-        'The first reason, in this order, why the job is not in his feed now; `sees_it`: it is. ' +
-        'Of a job that is settled: why it would not be, else `expired` or `closed`.',
+        'The first reason, in this order, why he was not offered the job in the latest wave, or why ' +
+        'it is not in his feed now; `sees_it`: nothing hides it. Of a job that is settled, now: why ' +
+        'it would not be in his feed, else `expired` or `closed`.',
     }),
     value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()], {
       description: 'The value seen: a status, seconds since he was heard of, jobs held, km …',
     }),
-    limit: Type.Optional(
-      Type.Union([Type.String(), Type.Number(), Type.Null()], {
-        description: 'What it was held against, where there is a limit',
-      }),
-    ),
+    limit: Type.Union([Type.String(), Type.Number(), Type.Null()], {
+      description: 'What it was held against, where there is a limit',
+    }),
     waves: Type.Array(Type.Object({ wave: count, distance_km: km }, closed)),
     offered: Type.Boolean({ description: 'He was a candidate, or the job was in his feed' }),
     delivered: Type.Boolean({ description: 'A socket of his was given the job' }),
@@ -169,6 +173,13 @@ export const ExplainAnswer = Type.Object(
         },
         closed,
       ),
+    ),
+    counts: Type.Object(
+      Object.fromEntries(EXPLAIN_REASONS.map((reason) => [reason, Type.Optional(count)])) as Record<
+        ExplainReason,
+        TOptional<typeof count>
+      >,
+      { ...closed, description: 'How many of the others each reason kept out' },
     ),
     considered: Type.Array(ExplainedDriver),
     others: Type.Array(ExplainedDriver),

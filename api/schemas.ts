@@ -5,8 +5,8 @@
  */
 import { type Static, Type } from 'typebox';
 import { LATITUDE_MAX } from '../engine/domain/distance.ts';
-import { JOB_STATUSES, PROGRESS } from '../engine/domain/job.ts';
-import type { Fix } from '../engine/redis/drivers.ts';
+import { PROGRESS } from '../engine/domain/job.ts';
+import type { Fix } from '../engine/engine.ts';
 import { USER_ID } from './auth.ts';
 import type { Broken } from './errors.ts';
 import { line, optionalLine, optionalLines } from './text.ts';
@@ -17,15 +17,12 @@ const LNG_MAX = 180;
 /** Contract section 4. */
 const PRICE_MAX = 1_000_000;
 const EXPIRES_MAX_MS = 30 * 86_400_000;
-/** A page of a list; more is read by asking again with `before`. */
-const PAGE_MAX = 200;
-const PAGE_DEFAULT = 50;
 
 const closed = { additionalProperties: false };
 /** No unknown fields, and an example for the documents. */
 const like = (example: object) => ({ ...closed, examples: [example] });
 
-const time = (description: string) =>
+export const time = (description: string) =>
   Type.Refine(
     Type.String({ format: 'date-time', description }),
     (value) => Number.isFinite(Date.parse(value)),
@@ -38,8 +35,8 @@ export const UserId = Type.String({
 });
 /** Any text: an id that is none is answered with `job_not_found`. */
 const AnyId = Type.String({ description: 'Opaque' });
-const Lat = Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX });
-const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
+export const Lat = Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX });
+export const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
 /** Outside of the map is a code of its own for positions of drivers. */
 const outside = { 'x-code': 'invalid_location' };
 const TruckType = line(40, 'The kind of truck');
@@ -145,32 +142,22 @@ export const TokenParams = Type.Object({ token: TokenBody.properties.token }, cl
 export const UserParams = Type.Object({ id: UserId }, closed);
 export const IdParams = Type.Object({ id: AnyId }, closed);
 
-const PageFields = {
-  limit: Type.Integer({ minimum: 1, maximum: PAGE_MAX, default: PAGE_DEFAULT }),
-  before: Type.Optional(line(64, 'The id of the last one of the page before')),
-};
-export const PageQuery = Type.Object(
-  { ...PageFields, limit: Type.Optional(PageFields.limit) },
-  closed,
-);
-export const JobsQuery = Type.Object(
-  { ...PageQuery.properties, status: Type.Optional(Type.Enum([...JOB_STATUSES])) },
-  closed,
-);
 export const ExplainQuery = Type.Object(
-  { driver_id: Type.Optional(UserId) },
-  { ...closed, description: 'Only about this driver' },
+  {
+    driver_id: Type.Optional(Type.String({ ...UserId, description: 'Only about this driver' })),
+    at: Type.Optional(
+      Type.Enum(['wave', 'now'], {
+        default: 'wave',
+        description: 'As it was when the latest wave opened, however long ago, or as it is now',
+      }),
+    ),
+  },
+  closed,
 );
 export const LoginQuery = Type.Object(
   { token: Type.Optional(Type.String({ description: "An operator's token" })) },
   closed,
 );
-
-/** How many a page holds when the caller does not say. */
-export function pageOf(query: Static<typeof PageQuery>): { limit: number; before?: string } {
-  const { limit = PAGE_DEFAULT, before } = query;
-  return { limit, ...(before !== undefined && { before }) };
-}
 
 /** The fix of a checked location; a phone whose clock is ahead does not get ahead of its fixes. */
 export function toFix(body: Static<typeof LocationBody>, now: number): Fix {

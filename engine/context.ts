@@ -37,6 +37,14 @@ export interface EngineMetrics {
   dispatch(seconds: number, candidates: number): void;
   location(outcome: string): void;
   reconciled(kind: string, count?: number): void;
+  /** What the process has measured under this name, by whatever part of it; null: nothing ever. */
+  read(name: string): Promise<Measure[] | null>;
+}
+
+/** One value of a metric. */
+export interface Measure {
+  labels: Readonly<Record<string, string | undefined>>;
+  value: number;
 }
 
 export interface Resources {

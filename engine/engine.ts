@@ -8,14 +8,20 @@ import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from 
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
 import { type Health, startHealth } from './health.ts';
+import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
+import { createCursors } from './lists/cursors.ts';
 import { createLogs, type Logs } from './logs/logs.ts';
 import { createMaintenance, type Maintenance } from './maintenance/maintenance.ts';
 import { createNotifications, type Notifications } from './notifications/notifications.ts';
+import { createHealth } from './ops/health.ts';
+import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { connectPg } from './pg/client.ts';
+import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
@@ -28,19 +34,32 @@ import { ENGINE_COMMANDS } from './redis/permissions.ts';
 import { warnOfServer } from './redis/server-check.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
-export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Logger, PushTasks } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
+export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { CheckState, Health, HealthState } from './health.ts';
+export type { ChangeResult } from './jobs/change.ts';
+export type { ClaimResult } from './jobs/claim/gate.ts';
+export { CONSIDERED_MAX, type Explanation, OTHERS_MAX } from './jobs/explain.ts';
+export type { PostInput } from './jobs/post.ts';
+export type { Reader } from './jobs/read.ts';
+export type { InvalidCursor, PageQuery } from './lists/cursors.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { FleetDriver as ListedDriver } from './ops/drivers.ts';
+export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
+export type { DriverChange, DriverRow } from './pg/drivers.ts';
+export type { JobEventRow } from './pg/jobs.ts';
+export type { WavePhone } from './pg/waves.ts';
 export type { UserEvent } from './projection/tell.ts';
 export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
-export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export type { Pushes } from './pushes/pushes.ts';
+export type { PushRecord, RecordedAttempt } from './pushes/record.ts';
 export { requirePermissions } from './reach.ts';
 export { connectConsumer, connectProducer, type RedisTarget } from './redis/client.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
@@ -70,13 +89,16 @@ export interface Engine {
   maintenance: Maintenance;
   drivers: Drivers;
   logs: Logs;
+  fleet: Fleet;
   settings: DispatchConfig;
+  counters: Counters;
+  ops: Ops;
   notifications: Notifications;
   devices: Devices;
   pushes: Pushes;
   deliveries: Deliveries;
-  health: Health;
   users: Users;
+  health: Health;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -108,36 +130,44 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
-  let health: Health;
   let users: Users;
+  let health: Health;
+  let cursorKey: Buffer;
   try {
     await reachStores(pg.db, redis, log);
     await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
     for (const warning of await warnOfServer(redis)) log.warn({}, warning);
     await clock.measure();
     await drivers.ensure();
-    health = await startHealth({ db: pg.db, redis, log });
     users = await createUsers(ctx);
+    health = await startHealth({ db: pg.db, redis, log });
+    cursorKey = await readSecret(pg.db, 'cursors');
   } catch (error) {
     clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
   }
+  const cursors = createCursors(cursorKey);
+  const counters = createCounters(ctx);
+  const alarms = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
   return {
     ctx,
     drivers,
     settings,
-    jobs: createJobs(ctx, commits),
+    counters,
+    ops: createOps(ctx, { cursors, counters, health: alarms }),
+    jobs: createJobs(ctx, { commits, cursors }),
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
-    notifications: createNotifications(ctx),
+    notifications: createNotifications(ctx, cursors),
+    fleet: createFleet(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
-    health,
     users,
+    health,
     now,
     log,
     async close() {

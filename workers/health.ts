@@ -34,6 +34,9 @@ export async function serveHealth(parts: HealthParts): Promise<Server | undefine
       json(well ? 200 : 503, { status: well ? 'ready' : 'not_ready', checks });
     } else if (path === '/metrics') {
       response.setHeader('content-type', registry.contentType).end(await scrape());
+    } else if (path === '/metrics.json') {
+      // For an api that shows them beside its own.
+      json(200, await registry.getMetricsAsJSON());
     } else {
       response.writeHead(404).end();
     }

@@ -142,8 +142,8 @@ export class DriverSession implements ZoneWatcher {
     this.#zones.end();
   }
 
-  onOpen(job: MirroredJob, again: boolean): void {
-    if (this.#due === null) this.#offers.evaluate(job, again);
+  onOpen(job: MirroredJob): void {
+    if (this.#due === null) this.#offers.evaluate(job);
   }
 
   onClosed(job: ClosedJob): void {
@@ -151,11 +151,11 @@ export class DriverSession implements ZoneWatcher {
   }
 
   onRefused(job: MirroredJob, driverId: string): void {
-    if (driverId === this.driver?.id) this.onOpen(job, false);
+    if (driverId === this.driver?.id) this.onOpen(job);
   }
 
   onExpired(job: MirroredJob): void {
-    this.onOpen(job, false);
+    this.onOpen(job);
   }
 
   onReload(): void {

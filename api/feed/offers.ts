@@ -75,8 +75,8 @@ export class Offers {
     for (const job of current.values()) this.evaluate(job);
   }
 
-  /** Tells the client of a job what is news to him; `again`: even if he holds it already. */
-  evaluate(job: MirroredJob, again = false): void {
+  /** Tells the client of a job what is news to him. */
+  evaluate(job: MirroredJob): void {
     if (this.#isPast(job)) return;
     const held = this.#held.get(job.id);
     const hidden = this.#hidden(job);
@@ -90,7 +90,7 @@ export class Offers {
       return;
     }
     this.#held.set(job.id, job.version);
-    if (held === undefined || again) {
+    if (held === undefined) {
       this.#connection.send('job:new', offerFrame(job));
       this.#host.deliveries.add(job.id, this.#connection.identity.sub);
     } else if (job.version > held) {

@@ -15,8 +15,8 @@ export type ClosedJob = Extract<ZoneEvent, { kind: 'closed' }> & { change: Buffe
 
 /** Who looks at a zone. */
 export interface ZoneWatcher {
-  /** A job is open in this state; `again`: say so even to those who hold it. */
-  onOpen(job: MirroredJob, again: boolean): void;
+  /** A job is open in this state. */
+  onOpen(job: MirroredJob): void;
   onClosed(job: ClosedJob): void;
   /** Somebody may not see it any more. */
   onRefused(job: MirroredJob, driverId: string): void;
@@ -66,7 +66,7 @@ export class ZoneMirror implements ZoneFollower {
       if (event.job.version < (known?.version ?? 0)) return;
       const job = { ...event.job, frames: {} };
       this.jobs.set(job.id, job);
-      for (const watcher of this.watchers) watcher.onOpen(job, event.again);
+      for (const watcher of this.watchers) watcher.onOpen(job);
     } else if (event.kind === 'closed') {
       if (event.version < (known?.version ?? 0)) return;
       this.jobs.delete(event.id);

@@ -1,9 +1,9 @@
 /** A driver's own calls about himself, and the operator's about any driver. */
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
-import type { Engine } from '../../engine/engine.ts';
-import { type DriverChange, type DriverRow, driverCounters } from '../../engine/pg/drivers.ts';
+import type { DriverChange, DriverRow, Engine } from '../../engine/engine.ts';
 import { DriverAnswer, MeAnswer } from '../answers.ts';
+import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
@@ -91,8 +91,8 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
       answers: { 200: DriverAnswer },
     }),
     handler: async (request) => {
-      const body = request.body;
-      return driverView(await saveDriver(engine, identityOf(request).sub, body));
+      const identity = identityOf(request);
+      return driverView(await saveDriver(engine, identity.sub, request.body, identity));
     },
   });
   app.route({
@@ -117,7 +117,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
         const rule = 'comes with approval_status suspended only';
         throw invalid([{ field: 'release_jobs', rule }]);
       }
-      const row = await saveDriver(engine, id, body);
+      const row = await saveDriver(engine, id, body, identityOf(request));
       // Nothing is his any more that he could not take again: he cannot claim since the row says so.
       if (body.release_jobs) await engine.jobs.releaseAllOf(id, actorOf(identityOf(request)));
       return driverView(row);
@@ -129,10 +129,12 @@ async function saveDriver(
   engine: Engine,
   id: string,
   body: Static<typeof DriverBody>,
+  by: Identity,
 ): Promise<DriverRow> {
   const isNew = body.name === undefined && !(await engine.drivers.find(id));
   if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
+    by: actorOf(by),
     ...(body.name !== undefined && { name: body.name }),
     ...(body.truck_type !== undefined && { truckType: body.truck_type }),
     ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
@@ -142,10 +144,9 @@ async function saveDriver(
 }
 
 async function readMe(engine: Engine, id: string): Promise<Static<typeof MeAnswer>> {
-  const { db } = engine.ctx;
   const [row, counters, known] = await Promise.all([
     engine.drivers.find(id),
-    driverCounters(db, id),
+    engine.counters.of(id),
     // Redis has the newest position; without it the one in Postgres is at most 10 s behind.
     engine.drivers.know(id).catch(() => null),
   ]);

@@ -6,8 +6,9 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
+import { PageQuery, pageOf, shown } from '../lists.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
-import { IdParams, NoBody, PageQuery, pageOf } from '../schemas.ts';
+import { IdParams, NoBody } from '../schemas.ts';
 import { notificationView } from '../views.ts';
 
 const tag = 'push';
@@ -24,15 +25,15 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',
-      description: 'The next page is asked for with `before`, the id of the last one of this one.',
+      description: 'The next page is asked for with the `next_cursor` of this one; null: the last.',
       query: PageQuery,
       answers: { 200: NotificationsAnswer },
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const page = pageOf(request.query);
-      const rows = await notifications.list(identity.sub, appOf(identity), page);
-      return { notifications: rows.map(notificationView) };
+      const query = pageOf(request.query);
+      const page = shown(await notifications.list(identity.sub, appOf(identity), query));
+      return { notifications: page.rows.map(notificationView), next_cursor: page.nextCursor };
     },
   });
   app.route({

@@ -13,8 +13,8 @@ import {
 } from './visibility.ts';
 
 /**
- * In the order in which the reasons are looked for: those of the driver first, then that the job is
- * on offer no more, then that nothing hides it from him.
+ * In the order in which the reasons are looked for: those of the driver first, that the wave was full
+ * before his turn came, then that the job is on offer no more, then that nothing hides it from him.
  */
 export const EXPLAIN_REASONS = [
   'not_approved',
@@ -28,10 +28,11 @@ export const EXPLAIN_REASONS = [
   'truck_type',
   'no_position',
   'out_of_range',
+  'push_cap',
   'expired',
   'closed',
   'sees_it',
-] as const satisfies readonly (HiddenReason | 'sees_it')[];
+] as const satisfies readonly (HiddenReason | 'push_cap' | 'sees_it')[];
 export type ExplainReason = (typeof EXPLAIN_REASONS)[number];
 
 /** Why the job is not in the driver's feed now, with the value seen and the one it was held against. */

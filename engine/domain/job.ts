@@ -24,6 +24,8 @@ export type JobStatus = (typeof JOB_STATUSES)[number];
 export const CLAIMABLE: readonly JobStatus[] = ['pending', 'confirmed', 'assigned'];
 /** A driver holds it. */
 export const HELD: readonly JobStatus[] = ['accepted', 'en_route', 'arrived', 'started'];
+/** Nothing will become of it any more. */
+export const OVER: readonly JobStatus[] = ['completed', 'cancelled', 'expired'];
 /** What the job's driver may report, in order; skipping forward is allowed. */
 export const PROGRESS = ['en_route', 'arrived', 'started', 'completed'] as const;
 export type Progress = (typeof PROGRESS)[number];

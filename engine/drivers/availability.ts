@@ -1,5 +1,6 @@
 /** Going online and offline. */
-import { type DriverRow, findDriver, setOnline } from '../pg/drivers.ts';
+import { setOnline } from '../pg/driver-changes.ts';
+import { type DriverRow, findDriver } from '../pg/drivers.ts';
 import type { DriverStores } from './parts.ts';
 import { trySync } from './profile.ts';
 
@@ -18,7 +19,11 @@ export async function setAvailability(
 ): Promise<AvailabilityResult> {
   const before = await findDriver(parts.db, id);
   if (before?.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
-  const row = await setOnline(parts.db, id, online);
+  const row = await setOnline(parts.db, id, online, {
+    by: `driver:${id}`,
+    staleMs: parts.settings.driverStaleMs,
+    keepPosition: parts.settings.positionHistoryS > 0,
+  });
   if (!row) return { ok: false, code: 'not_approved' };
   await trySync(parts, row);
   return { ok: true, driver: row };

@@ -1,5 +1,6 @@
 /** Drivers: what they and operators may change, and what is known of one. */
-import { type DriverChange, type DriverRow, findDriver, upsertDriver } from '../pg/drivers.ts';
+import { upsertDriver } from '../pg/driver-changes.ts';
+import { type DriverChange, type DriverRow, findDriver } from '../pg/drivers.ts';
 import { type KnownDriver, readDriver } from '../redis/drivers.ts';
 import type { DriverStores } from './parts.ts';
 import { syncDriverRow } from './sync.ts';

@@ -2,6 +2,7 @@
  * Where drivers are, for Postgres: the newest of each is kept until the next round, then many are written
  * at once. What could not be written is written with the next round.
  */
+import { createSamples } from '../history/samples.ts';
 import { saveLastSeen } from '../pg/drivers.ts';
 import type { Fix } from '../redis/drivers.ts';
 import type { DriverParts } from './parts.ts';
@@ -26,6 +27,7 @@ interface Unsaved {
 
 export function createPositionSaver(parts: DriverParts): PositionSaver {
   const unsaved = new Map<string, Unsaved>();
+  const samples = createSamples(parts);
   let saving: Promise<void> = Promise.resolve();
 
   function save(ids: readonly string[]): Promise<void> {
@@ -56,7 +58,8 @@ export function createPositionSaver(parts: DriverParts): PositionSaver {
         at: fix?.at ?? null,
         seenAgeMs: now - heardAt,
       }));
-      await saveLastSeen(parts.db, rows);
+      await saveLastSeen(parts.db, rows, parts.settings.driverStaleMs);
+      await samples.take(rows);
     }
   }
 

@@ -1,7 +1,7 @@
 /**
  * Why did a driver get an offer, or none? Puts together what is on record of a job's waves,
- * deliveries, pushes and refusals, and asks the one rule of visibility about each driver as he is
- * known now. For operators, live and after the fact; changes nothing.
+ * deliveries, pushes and refusals, and asks the one rule of visibility about each driver as he was
+ * when the latest wave opened, or as he is now. For operators, live and after the fact.
  */
 import type { EngineContext } from '../context.ts';
 import { type Because, because, distanceFrom, positionOf, roundKm } from '../domain/because.ts';
@@ -9,27 +9,23 @@ import { type Job, type JobRow, toOwnersJob, toTime } from '../domain/job.ts';
 import type { AttemptRow } from '../domain/push.ts';
 import type { DriverState } from '../domain/visibility.ts';
 import { zoneOfJob } from '../domain/zones.ts';
-import { type DriverRow, findDrivers } from '../pg/drivers.ts';
-import {
-  firstDeliveries,
-  listNearest,
-  listWaves,
-  type RefusalRow,
-  refusalsOf,
-  type WaveRow,
-} from '../pg/explain.ts';
+import { type DriverThen, driversAt } from '../pg/driver-states.ts';
+import { listNearest, type RefusalRow, type WaveRow } from '../pg/explain.ts';
 import { findJob } from '../pg/jobs.ts';
-import { listAttempts } from '../pg/push-attempts.ts';
 import { readDriver } from '../redis/drivers.ts';
+import { consideredIn, type OfferRecords, readRecords } from './offer-records.ts';
 
 /** Drivers who had to do with the job are told of up to here, in the order of the waves. */
 export const CONSIDERED_MAX = 1000;
-/** Of the others those nearest to the job: farther ones are out of range like the last. */
+/** Of the others so many are told of, online ones first, the nearest first. */
 export const OTHERS_MAX = 100;
+/** So many drivers are looked at, those nearest to the job by their last positions: a second or two. */
+const FLEET_MAX = 20_000;
 
 export interface ExplainedDriver extends Because {
   driver_id: string;
-  /** Of his last position from the job. */
+  limit: string | number | null;
+  /** Of his position from the job. */
   distance_km: number | null;
   /** The waves of which he was a candidate. */
   waves: { wave: number; distance_km: number }[];
@@ -62,11 +58,13 @@ export interface Explanation {
     candidate_count: number;
     candidates: { driver_id: string; distance_km: number }[];
   }[];
+  /** How many of the others each reason kept out, also beyond those that are told of. */
+  counts: Partial<Record<Because['reason'], number>>;
   /** Who was a candidate, was given the job, was pushed, or refused it. */
   considered: ExplainedDriver[];
-  /** Who was not, nearest first. */
+  /** Who was not, online ones first, then nearest first. */
   others: ExplainedDriver[];
-  /** False when one of the lists was cut at its limit. */
+  /** False when not everybody was looked at, or one of the lists was cut at its limit. */
   complete: boolean;
 }
 
@@ -74,113 +72,142 @@ export type ExplainResult =
   | { ok: true; explanation: Explanation }
   | { ok: false; code: 'job_not_found' | 'driver_not_found' };
 
-interface Records {
-  row: JobRow;
-  waves: readonly WaveRow[];
-  deliveries: ReadonlyMap<string, string>;
-  pushes: ReadonlyMap<string, AttemptRow[]>;
-  refusals: ReadonlyMap<string, RefusalRow>;
+export interface ExplainQuery {
+  /** Only about this driver. */
+  driverId?: string | undefined;
+  /** As it was when the latest wave opened, or as it is now. */
+  at: 'wave' | 'now';
 }
 
-/** Explains a job for the drivers around it, or for one driver. */
+/** A driver at the moment that is explained, and why the job was not in his feed. */
+interface Judged {
+  then: DriverThen;
+  state: DriverState;
+  because: Because;
+}
+
+/** Explains a job for all drivers, or for one. Changes nothing. */
 export async function explainJob(
   ctx: EngineContext,
   jobId: string,
-  driverId?: string,
+  query: ExplainQuery,
 ): Promise<ExplainResult> {
   const row = zoneOfJob(jobId) === null ? null : await findJob(ctx.db, jobId);
   if (!row) return { ok: false, code: 'job_not_found' };
-  const records = await readRecords(ctx, row);
-  const all = consideredIn(records);
-  const asked = driverId === undefined ? null : [driverId];
-  const nearest = asked ?? (await listNearest(ctx.db, positionOf(row), all.size + OTHERS_MAX + 1));
-  const considered = [...(asked?.filter((id) => all.has(id)) ?? all)];
-  const others = nearest.filter((id) => !all.has(id));
-  const shown = [considered.slice(0, CONSIDERED_MAX), others.slice(0, OTHERS_MAX)] as const;
-  const rows = await findDrivers(ctx.db, shown.flat());
-  if (asked && rows.length === 0) return { ok: false, code: 'driver_not_found' };
-  const now = ctx.now();
-  const explained = new Map<string, ExplainedDriver>();
-  for (const state of await Promise.all(rows.map((driver) => stateOf(ctx, driver)))) {
-    explained.set(state.driver.id, explainDriver(ctx, records, state, now));
-  }
-  const listed = (ids: readonly string[]) => ids.flatMap((id) => explained.get(id) ?? []);
+  const records = await readRecords(ctx.db, row.id);
+  const wave = query.at === 'wave' ? (records.waves.at(-1) ?? null) : null;
+  const met = consideredIn(records);
+  const asked = query.driverId === undefined ? null : [query.driverId];
+  const fleet =
+    asked ?? (await listNearest(ctx.db, positionOf(row), met.size + FLEET_MAX + 1, [...met]));
+  const drivers = await driversAt(ctx.db, fleet, wave?.moment ?? null, ctx.settings);
+  if (asked && drivers.length === 0) return { ok: false, code: 'driver_not_found' };
+
+  const now = wave ? Date.parse(wave.openedAt) : ctx.now();
+  const judge = (then: DriverThen) => judgeDriver(ctx, row, records, wave, then, now);
+  const known = drivers.filter((then) => asked || !then.unborn);
+  const judged = new Map(known.map((then) => [then.id, judge(then)]));
+  const considered = [...met].flatMap((id) => judged.get(id) ?? []).slice(0, CONSIDERED_MAX + 1);
+  const others = [...judged.values()].filter(({ then }) => !met.has(then.id)).sort(byRow(row));
+  if (!wave) await refreshShown(ctx, [...considered, ...others.slice(0, OTHERS_MAX)], judge);
+  const told = (one: Judged) => explainDriver(row, records, one);
   return {
     ok: true,
     explanation: {
       at: toTime(now),
       job: toOwnersJob(row),
-      waves: records.waves.map((wave) => waveView(wave, driverId)),
-      considered: listed(shown[0]),
-      // Postgres, which chose them, has positions of up to 10 s ago.
-      others: listed(shown[1]).sort(nearestFirst),
-      complete: considered.length <= CONSIDERED_MAX && others.length <= OTHERS_MAX,
+      waves: records.waves.map((one) => waveView(one, query.driverId)),
+      counts: countReasons(others),
+      considered: considered.slice(0, CONSIDERED_MAX).map(told),
+      others: others.slice(0, OTHERS_MAX).sort(byRow(row)).map(told),
+      complete:
+        considered.length <= CONSIDERED_MAX &&
+        others.length <= OTHERS_MAX &&
+        (asked !== null || fleet.length <= met.size + FLEET_MAX),
     },
   };
 }
 
-async function readRecords({ db }: EngineContext, row: JobRow): Promise<Records> {
-  const [waves, deliveries, attempts, refusals] = await Promise.all([
-    listWaves(db, row.id),
-    firstDeliveries(db, row.id),
-    listAttempts(db, { jobId: row.id }),
-    refusalsOf(db, row.id),
-  ]);
-  // The other lane tells people of what became of the job; it offers nothing.
-  const offers = attempts.filter(({ lane }) => lane === 'nearby');
-  return {
-    row,
-    waves,
-    deliveries,
-    pushes: Map.groupBy(offers, ({ userId }) => userId),
-    refusals: new Map(refusals.map((refusal) => [refusal.driverId, refusal])),
-  };
-}
-
-function consideredIn({ waves, deliveries, pushes, refusals }: Records): Set<string> {
-  const candidates = waves.flatMap((wave) => wave.candidates.map((one) => one.driverId));
-  return new Set([...candidates, ...deliveries.keys(), ...pushes.keys(), ...refusals.keys()]);
-}
-
-/** His row for who he is, and Redis for where he is now; without Redis his row says that as well. */
-async function stateOf(
-  { redis, now }: EngineContext,
-  row: DriverRow,
-): Promise<{ driver: DriverRow; state: DriverState }> {
-  const known = await readDriver(redis, row.id).catch(() => null);
-  const state: DriverState = {
-    id: row.id,
-    rev: row.rev,
-    online: row.online,
-    approved: row.approvalStatus === 'approved',
-    isOperator: row.isOperator,
-    truckType: row.truckType,
-    activeJobs: row.activeJobs,
-    position: known?.position ?? positionOf(row),
-    seenAt: Math.max(known?.seenAt ?? 0, row.seenAgeMs === null ? 0 : now() - row.seenAgeMs),
-  };
-  return { driver: row, state };
-}
-
-function explainDriver(
+/** By the one rule; of a wave also that it was full before his turn came. */
+function judgeDriver(
   { settings }: EngineContext,
-  { row, waves, deliveries, pushes, refusals }: Records,
-  { driver, state }: { driver: DriverRow; state: DriverState },
+  row: JobRow,
+  { refusals }: OfferRecords,
+  wave: WaveRow | null,
+  then: DriverThen,
   now: number,
-): ExplainedDriver {
-  const { id } = driver;
-  const own = waves.flatMap(({ wave, candidates }) =>
+): Judged {
+  const state: DriverState = {
+    ...then,
+    rev: 0,
+    approved: then.approvalStatus === 'approved' && !then.unborn,
+    position: positionOf(then),
+    seenAt: then.seenAt ?? 0,
+  };
+  const refusal = refusals.get(then.id);
+  if (!wave) {
+    const driver = { ...state, approvalStatus: then.approvalStatus };
+    return { then, state, because: because(row, refusal, driver, now, settings) };
+  }
+  if (then.unborn) return { then, state, because: { reason: 'not_approved', value: null } };
+  // As the wave had it: open to all, with its own radius.
+  const open: JobRow = { ...row, status: 'pending', driverId: null, radiusKm: wave.radiusKm };
+  const before = refusal && Date.parse(refusal.at) <= now ? refusal : undefined;
+  const driver = { ...state, approvalStatus: then.approvalStatus };
+  const isCandidate = wave.candidates.some(({ driverId }) => driverId === then.id);
+  const found = isCandidate
+    ? ({ reason: 'sees_it', value: open.status } as const)
+    : because(open, before, driver, now, settings);
+  const isFull = wave.candidateCount > wave.candidates.length;
+  if (found.reason !== 'sees_it' || isCandidate || !isFull) return { then, state, because: found };
+  const [value, limit] = [wave.candidateCount, wave.candidates.length];
+  return { then, state, because: { reason: 'push_cap', value, limit } };
+}
+
+/** Where they are, and when they were heard of, to the second: Redis knows, where it is there. */
+async function refreshShown(
+  { redis }: EngineContext,
+  shown: readonly Judged[],
+  judge: (then: DriverThen) => Judged,
+): Promise<void> {
+  await Promise.all(
+    shown.map(async (one) => {
+      const known = await readDriver(redis, one.then.id).catch(() => null);
+      if (!known) return;
+      const { lat, lng } = known.position ?? one.then;
+      const seenAt = Math.max(known.seenAt, one.then.seenAt ?? 0);
+      Object.assign(one, judge({ ...one.then, lat, lng, seenAt }));
+    }),
+  );
+}
+
+function countReasons(others: readonly Judged[]): Explanation['counts'] {
+  const groups = Map.groupBy(others, (one) => one.because.reason);
+  return Object.fromEntries([...groups].map(([reason, group]) => [reason, group.length]));
+}
+
+/** Online ones first, then nearest first. */
+function byRow(row: JobRow) {
+  const km = ({ state }: Judged) => distanceFrom(row, state) ?? Infinity;
+  return (a: Judged, b: Judged) =>
+    Number(b.state.online) - Number(a.state.online) || km(a) - km(b) || 0;
+}
+
+function explainDriver(row: JobRow, records: OfferRecords, judged: Judged): ExplainedDriver {
+  const { id } = judged.then;
+  const own = records.waves.flatMap(({ wave, candidates }) =>
     candidates
       .filter(({ driverId }) => driverId === id)
       .map(({ km }) => ({ wave, distance_km: roundKm(km) })),
   );
-  const tried = pushes.get(id) ?? [];
-  const refusal = refusals.get(id);
-  const deliveredAt = deliveries.get(id) ?? null;
+  const tried = records.pushes.get(id) ?? [];
+  const refusal = records.refusals.get(id);
+  const deliveredAt = records.deliveries.get(id) ?? null;
   return {
     driver_id: id,
-    distance_km: distanceFrom(row, state),
-    ...because(row, refusal, { ...state, approvalStatus: driver.approvalStatus }, now, settings),
+    distance_km: distanceFrom(row, judged.state),
+    ...judged.because,
+    limit: judged.because.limit ?? null,
     waves: own,
     offered: own.length > 0 || deliveredAt !== null,
     delivered: deliveredAt !== null,
@@ -195,10 +222,6 @@ function explainDriver(
     })),
     refused: refusal ? { kind: refusal.kind, reason: refusal.reason, at: refusal.at } : null,
   };
-}
-
-function nearestFirst(a: ExplainedDriver, b: ExplainedDriver): number {
-  return (a.distance_km ?? Infinity) - (b.distance_km ?? Infinity);
 }
 
 function waveView(row: WaveRow, driverId: string | undefined): Explanation['waves'][number] {

@@ -27,7 +27,10 @@ export function driversSource(ctx: EngineContext, listener: WhatHappened): LogSo
       if (suspect) listener.onDriversMissed();
       return last;
     },
-    apply: (body) => listener.onDriver(ctx.drivers.hear(body)),
+    apply(body) {
+      listener.onDriver(ctx.drivers.hear(body));
+      return true;
+    },
   };
 }
 
@@ -41,6 +44,9 @@ export function usersSource({ redis }: EngineContext, listener: WhatHappened): L
       if (suspect) listener.onUserEventsMissed();
       return last;
     },
-    apply: (body) => listener.onUserEvent(JSON.parse(body) as UserEvent),
+    apply(body) {
+      listener.onUserEvent(JSON.parse(body) as UserEvent);
+      return true;
+    },
   };
 }

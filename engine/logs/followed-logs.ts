@@ -43,6 +43,8 @@ export class FollowedLogs {
   readonly #listener: StateListener;
   readonly #subscriber: RedisClient;
   readonly #byChannel = new Map<string, LogFollower>();
+  /** Channel → how many want it: followers of its log, and those who only want positions. */
+  readonly #heard = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   /** The subscriber is being replaced by ourselves: nothing is lost that it would have brought. */
   #renewing = false;
@@ -70,15 +72,33 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(this.#channelOf(source), follower);
-    // Not awaited: without the channel we are slower, not wrong.
-    this.#subscriber.ssubscribe(this.#channelOf(source)).catch(() => {});
+    this.#byChannel.set(this.#channelOf(source.keys.live), follower);
+    this.hear(source.keys.live);
     follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(this.#channelOf(source));
-    this.#subscriber.sunsubscribe(this.#channelOf(source)).catch(() => {});
+    this.#byChannel.delete(this.#channelOf(source.keys.live));
+    this.unhear(source.keys.live);
+  }
+
+  /** Listens to a live channel; each call is matched by one `unhear`. */
+  hear(live: string): void {
+    const channel = this.#channelOf(live);
+    const users = this.#heard.get(channel) ?? 0;
+    this.#heard.set(channel, users + 1);
+    // Not awaited: without the channel we are slower, not wrong.
+    if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
+  }
+
+  unhear(live: string): void {
+    const channel = this.#channelOf(live);
+    const users = this.#heard.get(channel) ?? 0;
+    if (users > 1) this.#heard.set(channel, users - 1);
+    else {
+      this.#heard.delete(channel);
+      this.#subscriber.sunsubscribe(channel).catch(() => {});
+    }
   }
 
   close(): void {
@@ -87,8 +107,9 @@ export class FollowedLogs {
     this.#subscriber.disconnect();
   }
 
-  #channelOf({ keys }: LogSource): string {
-    return channelOn(this.#subscriber, keys.live);
+  /** A log's live channel as this database of Redis has it. */
+  #channelOf(live: string): string {
+    return channelOn(this.#subscriber, live);
   }
 
   #onMessage(channel: string, message: string): void {
@@ -158,7 +179,7 @@ export class FollowedLogs {
   /** A subscription that failed, or was made on a connection that is gone, is made again. */
   #subscribeAll(): void {
     this.#renewing = false;
-    for (const channel of this.#byChannel.keys()) {
+    for (const channel of this.#heard.keys()) {
       this.#subscriber.ssubscribe(channel).catch(() => {});
     }
   }

@@ -15,7 +15,8 @@ export interface LogSource {
   load(suspect: boolean): Promise<string>;
   /** Brings all that Redis did not hear of into the log: after an outage in which that was much. */
   complete?(): Promise<void>;
-  apply(body: string): void;
+  /** False for an entry that does not say all that changed: then the state is loaded anew. */
+  apply(body: string): boolean;
 }
 
 /** What one read of the log says. */
@@ -68,8 +69,8 @@ export class LogFollower {
       return;
     }
     if (this.last === null || compareIds(id, this.last) <= 0) return;
-    if (prev === this.last) this.#apply(id, body);
-    else void this.catchUp().catch(() => {});
+    if (prev === this.last && this.#apply(id, body)) return;
+    void this.catchUp().catch(() => {});
   }
 
   /** Does the log end where we are? Asked by each comparison. */
@@ -95,16 +96,22 @@ export class LogFollower {
       const first = read.entries[0];
       const follows = first ? first.prev === this.last : read.last === this.last;
       if (!read.ready || !follows) break;
-      for (const entry of read.entries) this.#apply(entry.id, entry.body);
+      for (const entry of read.entries) {
+        if (this.#apply(entry.id, entry.body)) continue;
+        this.last = await this.source.load(false);
+        return;
+      }
       if (read.entries.length < READ_MAX) return;
     }
     this.last = await this.source.load(true);
   }
 
-  #apply(id: string, body: string): void {
-    this.last = id;
-    this.source.apply(body);
-    this.#onApplied(id);
+  /** False when the entry does not say enough: then the state is to be loaded anew. */
+  #apply(id: string, body: string): boolean {
+    const isApplied = this.source.apply(body);
+    this.last = isApplied ? id : null;
+    if (isApplied) this.#onApplied(id);
+    return isApplied;
   }
 }
 

@@ -4,7 +4,9 @@
  */
 
 import type { EngineContext } from '../context.ts';
+import type { Zone } from '../domain/zones.ts';
 import type { RedisTarget } from '../redis/client.ts';
+import { zoneLog } from '../redis/keys.ts';
 import { driversSource, usersSource, type WhatHappened } from './common-logs.ts';
 import { FollowedLogs, type StateListener } from './followed-logs.ts';
 import { type ZoneFollower, zoneSource } from './zone-log.ts';
@@ -17,6 +19,8 @@ export interface LogFeed {
   degradedSince(): number | null;
   /** Follows a zone until the returned function is called. */
   followZone(follower: ZoneFollower): () => void;
+  /** Hears where drivers of a zone are, without following its jobs, until the returned function is called. */
+  hearPositions(zone: Zone): () => void;
   close(): void;
 }
 
@@ -38,6 +42,11 @@ export function createLogs(ctx: EngineContext, subscriberUrl: RedisTarget): Logs
           const source = zoneSource(ctx, follower);
           logs.follow(source);
           return () => logs.unfollow(source);
+        },
+        hearPositions(zone) {
+          const { live } = zoneLog(zone);
+          logs.hear(live);
+          return () => logs.unhear(live);
         },
         close: () => logs.close(),
       };

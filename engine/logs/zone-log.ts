@@ -35,6 +35,11 @@ export function zoneSource(ctx: EngineContext, follower: ZoneFollower): LogSourc
       return last;
     },
     complete: () => projection.rebuild(zone),
-    apply: (body) => follower.onEvent(parseZoneEvent(body)),
+    apply(body) {
+      const event = parseZoneEvent(body);
+      if (event.kind === 'open' && event.more) return false;
+      follower.onEvent(event);
+      return true;
+    },
   };
 }

@@ -7,10 +7,8 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, withDeadline } from '../context.ts';
 import type { Db } from '../pg/client.ts';
-import { dropLease, takeLease } from '../pg/leases.ts';
+import { dropLease, MAINTENANCE_LEASE, takeLease } from '../pg/leases.ts';
 import type { Duty } from './duty.ts';
-
-const LEASE = 'maintenance';
 
 /** Tests shorten them. */
 export interface LeaderTimes {
@@ -53,7 +51,11 @@ export function startLeader(parts: {
     const late = () => new Error('Postgres does not answer');
     const left = term ? Math.max(1, heldUntil - asked) : times.leaseMs;
     try {
-      const held = await withDeadline(takeLease(db, LEASE, holder, times.leaseMs), left, late);
+      const held = await withDeadline(
+        takeLease(db, MAINTENANCE_LEASE, holder, times.leaseMs),
+        left,
+        late,
+      );
       away = false;
       // From before the question: Postgres began to count later.
       if (held) heldUntil = asked + times.leaseMs;
@@ -125,9 +127,11 @@ export function startLeader(parts: {
         sleep(STOP_MS, undefined, { ref: false }),
       ]);
       if (led)
-        await withDeadline(dropLease(db, LEASE, holder), STOP_MS, () => new Error('late')).catch(
-          () => {},
-        );
+        await withDeadline(
+          dropLease(db, MAINTENANCE_LEASE, holder),
+          STOP_MS,
+          () => new Error('late'),
+        ).catch(() => {});
     },
   };
 }

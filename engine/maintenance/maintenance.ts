@@ -1,12 +1,14 @@
 /** What keeps a deployment true beside its traffic: the leader with all its duties. */
 import type { EngineContext } from '../context.ts';
 import { connectPg } from '../pg/client.ts';
+import { foldDuty } from './counters.ts';
 import { driversDuty, driversSweepDuty } from './drivers.ts';
 import type { Duty } from './duty.ts';
 import { expireDuty, wavesDuty } from './expiries.ts';
 import { type Leader, type LeaderTimes, startLeader } from './leader.ts';
 import { leasesDuty } from './leases.ts';
 import { dispatchDuty, notificationDuty, wavePushDuty } from './pushes.ts';
+import { retentionDuty } from './retention.ts';
 import { sweepDuty } from './sweep.ts';
 import { unsettledDuty } from './unsettled.ts';
 
@@ -49,5 +51,7 @@ function dutiesOf(ctx: EngineContext): Duty[] {
     driversSweepDuty(ctx),
     leasesDuty(ctx),
     sweepDuty(ctx),
+    foldDuty(ctx),
+    retentionDuty(ctx),
   ];
 }

@@ -4,6 +4,7 @@
  */
 import type { EngineContext } from '../context.ts';
 import type { App } from '../domain/notifications.ts';
+import type { Cursors, Listed, PageQuery } from '../lists/cursors.ts';
 import {
   countUndone,
   findNotification,
@@ -17,12 +18,8 @@ import {
 export type { NotificationRow } from '../pg/notifications.ts';
 
 export interface Notifications {
-  /** A user's notifications, newest first; `before` is the id of the last one of the page before. */
-  list(
-    userId: string,
-    app: App,
-    page: { before?: string; limit: number },
-  ): Promise<NotificationRow[]>;
+  /** A page of what a user was told in one of the apps, newest first. */
+  list(userId: string, app: App, page: PageQuery): Promise<Listed<NotificationRow>>;
   /** Null when the user has no such notification. */
   markRead(userId: string, app: App, id: string): Promise<NotificationRow | null>;
   find(id: string): Promise<NotificationRow | null>;
@@ -34,9 +31,15 @@ export interface Notifications {
   countUndone(olderThanMs: number): Promise<number>;
 }
 
-export function createNotifications({ db }: Pick<EngineContext, 'db'>): Notifications {
+export function createNotifications(
+  { db }: Pick<EngineContext, 'db'>,
+  cursors: Cursors,
+): Notifications {
   return {
-    list: (userId, app, page) => listNotifications(db, userId, app, page),
+    list: (userId, app, page) =>
+      cursors.page(`notifications of ${app}:${userId}`, page, (after, limit) =>
+        listNotifications(db, userId, app, { after, limit }),
+      ),
     markRead: (userId, app, id) => markRead(db, userId, app, id),
     find: (id) => findNotification(db, id),
     isOvertaken: (notification) => isOvertaken(db, notification),

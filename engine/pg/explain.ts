@@ -2,7 +2,7 @@
 import { sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
 import type { Refusal } from '../domain/visibility.ts';
-import type { Db } from './client.ts';
+import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 import type { Candidate } from './waves.ts';
 
@@ -11,6 +11,8 @@ export interface WaveRow {
   radiusKm: number;
   /** RFC 3339; so are all times here. */
   openedAt: string;
+  /** The same to the microsecond: what happened in the same statement was before it. */
+  moment: string;
   /** Null while the candidates are not chosen. */
   chosenAt: string | null;
   candidateCount: number;
@@ -19,13 +21,14 @@ export interface WaveRow {
 }
 
 /** RFC 3339 UTC, as `toTime` writes it. */
-const timeOf = (column: string) =>
-  sql.raw(`to_char((${column}) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.MS"Z"')`);
+const timeOf = (column: string, fraction = 'MS') =>
+  sql.raw(`to_char((${column}) at time zone 'utc', 'YYYY-MM-DD"T"HH24:MI:SS.${fraction}"Z"')`);
 
 /** A job's waves in order, with their candidates. */
 export async function listWaves(db: Db, jobId: string): Promise<WaveRow[]> {
   return db.execute<RowOf<WaveRow>>(sql`
     select wave, radius_km as "radiusKm", ${timeOf('opened_at')} as "openedAt",
+      ${timeOf('opened_at', 'US')} as moment,
       ${timeOf('chosen_at')} as "chosenAt", candidate_count as "candidateCount",
       (select coalesce(jsonb_agg(jsonb_build_object('driverId', c.id, 'km', c.km) order by c.n), '[]')
         from unnest(candidate_ids, candidate_km) with ordinality c(id, km, n)) as candidates
@@ -35,9 +38,14 @@ export async function listWaves(db: Db, jobId: string): Promise<WaveRow[]> {
 /** When each driver's socket was first given the job. */
 export async function firstDeliveries(db: Db, jobId: string): Promise<Map<string, string>> {
   const rows = await db.execute<{ id: string; at: string }>(sql`
-    select driver.id, ${timeOf('min(d.at)')} as at
-    from job_deliveries d, unnest(d.driver_ids) driver(id)
-    where d.job_id = ${jobId} group by driver.id order by min(d.at)`);
+    select id, ${timeOf('min(given.at)')} as at from (
+      select driver.id, d.at + driver.after_ms * interval '1 millisecond' as at
+      from deliveries d, unnest(d.driver_ids, d.after_ms) driver(id, after_ms)
+      where d.job_id = ${jobId}
+      union all
+      select driver.id, d.at from job_deliveries d, unnest(d.driver_ids) driver(id)
+      where d.job_id = ${jobId}) given
+    group by id order by min(given.at)`);
   return new Map(rows.map(({ id, at }) => [id, at]));
 }
 
@@ -56,14 +64,19 @@ export async function refusalsOf(db: Db, jobId: string): Promise<RefusalRow[]> {
 }
 
 /**
- * Drivers by their last position, nearest first, then those without one, last heard of first; of a
- * job without a position all count as the latter. Reads every driver: for a person who asks, not
- * for dispatch.
+ * Drivers: first these, then the others by their last position, nearest first, then those without
+ * one, last heard of first; of a job without a position all count as the latter. Reads every driver:
+ * for a person who asks, not for dispatch.
  */
-export async function listNearest(db: Db, to: Position | null, limit: number): Promise<string[]> {
+export async function listNearest(
+  db: Db,
+  to: Position | null,
+  limit: number,
+  first: readonly string[],
+): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(sql`
     select id from drivers
-    order by power(sin(radians(lat - ${to?.lat ?? null}::float8) / 2), 2)
+    order by id = ${anyOf(first)} desc, power(sin(radians(lat - ${to?.lat ?? null}::float8) / 2), 2)
         + cos(radians(lat)) * cos(radians(${to?.lat ?? null}::float8))
         * power(sin(radians(lng - ${to?.lng ?? null}::float8) / 2), 2) nulls last,
       seen_at desc nulls last, id

@@ -2,14 +2,16 @@
  * Jobs in Postgres: they are inserted and read here. What changes them is one fenced statement,
  * `transition()`, which writes the row, its event and its notifications together.
  */
-import { type SQL, sql } from 'drizzle-orm';
-import { type Actor, CLAIMABLE, HELD, type JobRow, type JobStatus } from '../domain/job.ts';
+import { sql } from 'drizzle-orm';
+import { type Actor, CLAIMABLE, HELD, type JobRow, type JobStatus, OVER } from '../domain/job.ts';
 import { anyOf, type Db } from './client.ts';
 
 /** Statuses in which a driver may still take a job, as SQL. */
 const listOf = (statuses: readonly JobStatus[]) => sql.raw(`('${statuses.join("', '")}')`);
 export const CLAIMABLE_SQL = listOf(CLAIMABLE);
 export const HELD_SQL = listOf(HELD);
+export const OVER_SQL = listOf(OVER);
+const ALIVE_SQL = listOf([...CLAIMABLE, ...HELD]);
 
 /** The columns of a `JobRow`, from a table or CTE called `j`; times in epoch milliseconds. */
 export const JOB_COLUMNS = sql.raw(`
@@ -100,36 +102,11 @@ export async function findJobs(db: Db, ids: readonly string[]): Promise<JobRow[]
     where j.id = ${anyOf(ids)}`);
 }
 
-/** A page of jobs, newest first; each filter is optional. */
-export async function listJobs(
-  db: Db,
-  filter: {
-    customerId?: string;
-    driverId?: string;
-    status?: JobStatus;
-    before?: string;
-    limit: number;
-  },
-): Promise<JobRow[]> {
-  const where: SQL[] = [sql`true`];
-  if (filter.customerId !== undefined) where.push(sql`j.customer_id = ${filter.customerId}`);
-  if (filter.driverId !== undefined) where.push(sql`j.driver_id = ${filter.driverId}`);
-  if (filter.status !== undefined) where.push(sql`j.status = ${filter.status}`);
-  if (filter.before !== undefined) {
-    where.push(
-      sql`(j.created_at, j.id) < (select b.created_at, b.id from jobs b where b.id = ${filter.before})`,
-    );
-  }
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j where ${sql.join(where, sql` and `)}
-    order by j.created_at desc, j.id desc limit ${filter.limit}::int`);
-}
-
 /** The ids of the jobs that a driver holds or that are reserved for him. */
 export async function listHeldJobs(db: Db, driverId: string): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(sql`
     select id from jobs
-    where driver_id = ${driverId} and (status in ${HELD_SQL} or status = 'assigned')`);
+    where driver_id = ${driverId} and status in ${listOf([...HELD, 'assigned'])}`);
   return rows.map((row) => row.id);
 }
 
@@ -137,8 +114,16 @@ export async function listHeldJobs(db: Db, driverId: string): Promise<string[]> 
 export async function listActiveJobs(db: Db, customerId: string): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(sql`
     select ${JOB_COLUMNS} from jobs j
-    where j.customer_id = ${customerId} and (j.status in ${CLAIMABLE_SQL} or j.status in ${HELD_SQL})
+    where j.customer_id = ${customerId} and j.status in ${ALIVE_SQL}
     order by j.created_at desc, j.id desc`);
+}
+
+/** A page of all jobs that are open or held, in the order of their ids. */
+export async function listAliveJobs(db: Db, afterId: string, limit: number): Promise<JobRow[]> {
+  return db.execute<RowOf<JobRow>>(sql`
+    select ${JOB_COLUMNS} from jobs j
+    where j.id > ${afterId} and (j.status in ${CLAIMABLE_SQL} or j.status in ${HELD_SQL})
+    order by j.id limit ${limit}::int`);
 }
 
 /** The ids of all open jobs of a zone: what a rebuild puts into Redis. */

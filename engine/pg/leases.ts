@@ -2,6 +2,9 @@
 import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 
+/** Held by the one process that sees to the duties. */
+export const MAINTENANCE_LEASE = 'maintenance';
+
 /** Takes or renews the lease for `ttlMs`; false while another holds it. */
 export async function takeLease(
   db: Db,
@@ -21,4 +24,12 @@ export async function takeLease(
 /** Gives the lease back early, so that a successor need not wait. */
 export async function dropLease(db: Db, name: string, holder: string): Promise<void> {
   await db.execute(sql`delete from leases where name = ${name} and holder = ${holder}`);
+}
+
+/** How long ago the lease ran out, 0 while somebody holds it; null when nobody ever did. */
+export async function secondsWithoutLease(db: Db, name: string): Promise<number | null> {
+  const [row] = await db.execute<{ seconds: number }>(sql`
+    select greatest(0, extract(epoch from now() - expires_at))::float8 as seconds
+    from leases where name = ${name}`);
+  return row?.seconds ?? null;
 }

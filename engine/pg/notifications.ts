@@ -4,7 +4,9 @@
  */
 import { sql } from 'drizzle-orm';
 import type { App, NotificationType } from '../domain/notifications.ts';
+import type { Place } from '../lists/cursors.ts';
 import type { Db } from './client.ts';
+import { placeOf, timeAt } from './job-lists.ts';
 import type { RowOf } from './jobs.ts';
 
 export interface NotificationRow {
@@ -28,28 +30,18 @@ const NOTIFICATION_COLUMNS = sql.raw(`
   floor(extract(epoch from n.read_at) * 1000)::float8 as "readAt",
   floor(extract(epoch from n.done_at) * 1000)::float8 as "doneAt"`);
 
-/** A user's notifications, newest first. */
+/** A page of a user's notifications after a place, newest first. */
 export async function listNotifications(
   db: Db,
   userId: string,
   app: App,
-  page: { before?: string; limit: number },
-): Promise<NotificationRow[]> {
-  const before = page.before ?? null;
-  return db.execute<RowOf<NotificationRow>>(sql`
-    select ${NOTIFICATION_COLUMNS} from notifications n
-    where n.user_id = ${userId} and n.app = ${app}
-      and (${before}::text is null or (n.created_at, n.id) <
-        (select b.created_at, b.id from notifications b where b.id = ${before}))
-    order by n.created_at desc, n.id desc limit ${page.limit}::int`);
-}
-
-/** The job that a notification is about; null when there is no such notification. */
-export async function findNotificationJob(db: Db, id: string): Promise<string | null> {
-  const [row] = await db.execute<{ jobId: string }>(
-    sql`select job_id as "jobId" from notifications where id = ${id}`,
-  );
-  return row?.jobId ?? null;
+  { after = null, limit }: { after?: Place | null; limit: number },
+): Promise<(NotificationRow & { place: string })[]> {
+  const older = after ? sql`and (n.created_at, n.id) < (${timeAt(after.at)}, ${after.id})` : sql``;
+  return db.execute<RowOf<NotificationRow & { place: string }>>(sql`
+    select ${NOTIFICATION_COLUMNS}, ${placeOf(sql`n.created_at`)} as place from notifications n
+    where n.user_id = ${userId} and n.app = ${app} ${older}
+    order by n.created_at desc, n.id desc limit ${limit}::int`);
 }
 
 /** Null when the user has no such notification. */
@@ -117,6 +109,7 @@ export async function isOvertaken(
     where n.user_id = ${note.userId} and n.app = ${note.app}
       and (n.done_at is not null
         -- Not "exists": that would be a plan of its own, which reads all attempts once.
+        or (select true from notification_pushes p where p.notification_id = n.id limit 1)
         or (select true from push_attempts a where a.notification_id = n.id limit 1))
     limit 1`);
   return newer.length > 0;

@@ -2,13 +2,15 @@
  * The schema: Postgres is the truth, everything in Redis can be rebuilt from these tables.
  * Operators may read `jobs(id, status, driver_id, customer_id, version)` and
  * `device_tokens(token, user_id)` (contract section 10). Migrations are generated from this file
- * with `npm run db:generate` and only ever go forward.
+ * and from `schema-pushes.ts` with `npm run db:generate`, and only ever go forward.
  */
 import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
   boolean,
+  customType,
+  date,
   doublePrecision,
   index,
   integer,
@@ -24,6 +26,10 @@ import {
 
 const time = (name: string) => timestamp(name, { withTimezone: true });
 const createdAt = () => time('created_at').notNull().defaultNow();
+/** False until the counters of its drivers hold it: false for what is alive, and a moment longer. */
+const folded = () => boolean('folded').notNull().default(false);
+
+const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
 
 export const drivers = pgTable(
   'drivers',
@@ -80,7 +86,9 @@ export const jobs = pgTable(
     expiresAt: time('expires_at'),
     acceptedAt: time('accepted_at'),
     createdAt: createdAt(),
+    /** Of a job that is over: since when. */
     updatedAt: time('updated_at').notNull().defaultNow(),
+    folded: folded(),
   },
   (t) => [
     index('jobs_open').on(t.zone).where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
@@ -91,12 +99,20 @@ export const jobs = pgTable(
     index('jobs_next_wave')
       .on(t.nextWaveAt)
       .where(sql`${t.status} in ('pending', 'confirmed', 'assigned')`),
-    index('jobs_customer').on(t.customerId, t.createdAt),
+    // Lists read each status they ask for newest first, and no row more than they show.
+    index('jobs_of_customer').on(t.customerId, t.status, t.createdAt, t.id),
     index('jobs_customer_open')
       .on(t.customerId)
       .where(sql`${t.byCustomer} and ${t.status} in ('pending', 'confirmed', 'assigned')`),
-    index('jobs_driver').on(t.driverId, t.createdAt),
-    index('jobs_created').on(t.createdAt),
+    index('jobs_of_driver').on(t.driverId, t.status, t.createdAt, t.id),
+    index('jobs_by_status').on(t.status, t.createdAt, t.id),
+    index('jobs_driver_unfolded').on(t.driverId).where(sql`not ${t.folded}`),
+    index('jobs_over_unfolded')
+      .on(t.updatedAt)
+      .where(sql`not ${t.folded} and ${t.status} in ('completed', 'cancelled', 'expired')`),
+    index('jobs_over')
+      .on(t.updatedAt)
+      .where(sql`${t.status} in ('completed', 'cancelled', 'expired')`),
   ],
 );
 
@@ -113,7 +129,11 @@ export const jobEvents = pgTable(
     actor: text('actor').notNull(),
     reason: text('reason'),
   },
-  (t) => [index('job_events_job').on(t.jobId, t.id)],
+  (t) => [
+    index('job_events_job').on(t.jobId, t.id),
+    // What a driver held at some moment: explain asks for it.
+    index('job_events_accepted').on(t.driverId, t.at).where(sql`${t.type} = 'job.accepted'`),
+  ],
 );
 
 export const jobWaves = pgTable(
@@ -127,15 +147,18 @@ export const jobWaves = pgTable(
     chosenAt: time('chosen_at'),
     /** Null until their push task is enqueued. */
     dispatchedAt: time('dispatched_at'),
-    /** First positions of those chunks of the candidates that are done with. */
+    /** Its pushes are on record in `push_windows`; the version before this leaves it alone then. */
+    windowed: boolean('windowed').notNull().default(false),
+    /** Of the version before this: first positions of chunks that are done with. */
     chunksDone: integer('chunks_done').array().notNull().default(sql`'{}'::int[]`),
-    /** Null until every chunk is done with. */
+    /** Null until every window is done with. */
     pushedAt: time('pushed_at'),
     /** Nearest first, up to the push cap. */
     candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),
     candidateKm: doublePrecision('candidate_km').array().notNull().default(sql`'{}'::float8[]`),
     /** How many were in range, also beyond the cap. */
     candidateCount: integer('candidate_count').notNull().default(0),
+    folded: folded(),
   },
   (t) => [
     primaryKey({ columns: [t.jobId, t.wave] }),
@@ -144,6 +167,7 @@ export const jobWaves = pgTable(
       .on(t.dispatchedAt)
       .where(sql`${t.dispatchedAt} is not null and ${t.pushedAt} is null`),
     index('job_waves_candidates').using('gin', t.candidateIds),
+    index('job_waves_unfolded').using('gin', t.candidateIds).where(sql`not ${t.folded}`),
   ],
 );
 
@@ -155,25 +179,11 @@ export const jobRefusals = pgTable(
     kind: text('kind').notNull(),
     reason: text('reason'),
     at: time('at').notNull().defaultNow(),
+    folded: folded(),
   },
   (t) => [
     primaryKey({ columns: [t.jobId, t.driverId] }),
-    index('job_refusals_driver').on(t.driverId),
-  ],
-);
-
-/** One row per (job, gateway flush): which drivers' sockets were given the offer. */
-export const jobDeliveries = pgTable(
-  'job_deliveries',
-  {
-    id: bigserial('id', { mode: 'number' }).primaryKey(),
-    jobId: text('job_id').notNull(),
-    at: time('at').notNull().defaultNow(),
-    driverIds: text('driver_ids').array().notNull(),
-  },
-  (t) => [
-    index('job_deliveries_job').on(t.jobId),
-    index('job_deliveries_drivers').using('gin', t.driverIds),
+    index('job_refusals_unfolded').on(t.driverId).where(sql`not ${t.folded}`),
   ],
 );
 
@@ -211,54 +221,9 @@ export const notifications = pgTable(
   },
   (t) => [
     uniqueIndex('notifications_once').on(t.jobId, t.version, t.userId, t.type),
-    index('notifications_user').on(t.userId, t.createdAt),
+    index('notifications_of_user').on(t.userId, t.app, t.createdAt, t.id),
     index('notifications_undone').on(t.enqueuedAt).where(sql`${t.doneAt} is null`),
   ],
-);
-
-export const pushAttempts = pgTable(
-  'push_attempts',
-  {
-    id: bigserial('id', { mode: 'number' }).primaryKey(),
-    jobId: text('job_id').notNull(),
-    /** 0 for what is not part of a wave. */
-    wave: integer('wave').notNull().default(0),
-    userId: text('user_id').notNull(),
-    app: text('app').notNull(),
-    lane: text('lane').notNull(),
-    kind: text('kind').notNull(),
-    notificationId: text('notification_id'),
-    /** The last characters only; a device token is nobody's business but its owner's. */
-    tokenSuffix: text('token_suffix').notNull(),
-    apnsId: text('apns_id').notNull(),
-    /** Under which Apple's console finds a push of the sandbox; production gives none. */
-    apnsUniqueId: text('apns_unique_id'),
-    at: time('at').notNull().defaultNow(),
-    /** `unknown` from the moment before it is sent until its answer is recorded. */
-    outcome: text('outcome').notNull().default('unknown'),
-    status: integer('status'),
-    reason: text('reason'),
-    latencyMs: integer('latency_ms'),
-    /** Another attempt has taken its place. */
-    resent: boolean('resent').notNull().default(false),
-  },
-  (t) => [
-    index('push_attempts_job').on(t.jobId, t.wave, t.userId),
-    index('push_attempts_notification').on(t.notificationId),
-    uniqueIndex('push_attempts_apns_id').on(t.apnsId),
-  ],
-);
-
-/** Whom the nearby lane has pushed a wave to: written with the first attempts, once for ever. */
-export const pushMarks = pgTable(
-  'push_marks',
-  {
-    jobId: text('job_id').notNull(),
-    wave: integer('wave').notNull(),
-    driverId: text('driver_id').notNull(),
-    at: time('at').notNull().defaultNow(),
-  },
-  (t) => [primaryKey({ columns: [t.jobId, t.wave, t.driverId] })],
 );
 
 export const idempotencyKeys = pgTable(
@@ -278,6 +243,78 @@ export const usersBlocked = pgTable('users_blocked', {
   id: text('id').primaryKey(),
   blockedBy: text('blocked_by').notNull(),
   blockedAt: time('blocked_at').notNull().defaultNow(),
+});
+
+/** How a driver answered his offers: the jobs that were over on one day (UTC), added up. */
+export const driverDays = pgTable(
+  'driver_days',
+  {
+    driverId: text('driver_id').notNull(),
+    day: date('day').notNull(),
+    offered: integer('offered').notNull().default(0),
+    delivered: integer('delivered').notNull().default(0),
+    accepted: integer('accepted').notNull().default(0),
+    declined: integer('declined').notNull().default(0),
+    ignored: integer('ignored').notNull().default(0),
+    withdrawn: integer('withdrawn').notNull().default(0),
+  },
+  (t) => [primaryKey({ columns: [t.driverId, t.day] }), index('driver_days_day').on(t.day)],
+);
+
+/** How many jobs were over on one day (UTC), and how they ended. */
+export const jobDays = pgTable(
+  'job_days',
+  {
+    day: date('day').notNull(),
+    status: text('status').notNull(),
+    jobs: integer('jobs').notNull(),
+  },
+  (t) => [primaryKey({ columns: [t.day, t.status] })],
+);
+
+/**
+ * Every change of what decides whether a driver is offered work: written with the change itself, so
+ * that what he was at any moment can be told for ever after.
+ */
+export const driverEvents = pgTable(
+  'driver_events',
+  {
+    id: bigserial('id', { mode: 'number' }).primaryKey(),
+    driverId: text('driver_id').notNull(),
+    at: time('at').notNull().defaultNow(),
+    /** `approval_status`, `is_operator`, `online`, `truck_type`; `heard`: again after a silence. */
+    what: text('what').notNull(),
+    was: text('was'),
+    became: text('became'),
+    actor: text('actor').notNull(),
+    reason: text('reason'),
+  },
+  (t) => [
+    index('driver_events_driver').on(t.driverId, t.what, t.at, t.id),
+    index('driver_events_at').using('brin', t.at),
+  ],
+);
+
+/** Where moving, available drivers were: a sample each `POSITION_HISTORY_S`, for 7 days. */
+export const driverPositions = pgTable(
+  'driver_positions',
+  {
+    driverId: text('driver_id').notNull(),
+    at: time('at').notNull(),
+    lat: doublePrecision('lat').notNull(),
+    lng: doublePrecision('lng').notNull(),
+  },
+  (t) => [
+    primaryKey({ columns: [t.driverId, t.at] }),
+    // Rows come in the order of time: a block range index is all that reading by time needs.
+    index('driver_positions_at').using('brin', t.at),
+  ],
+);
+
+/** Random keys that every process of a deployment shares. */
+export const secrets = pgTable('secrets', {
+  name: text('name').primaryKey(),
+  value: bytea('value').notNull(),
 });
 
 export const leases = pgTable('leases', {

@@ -11,8 +11,7 @@ export const LATENCY_BUCKETS = [
 ];
 
 /** A registry with the process defaults. */
-export function createRegistry(): Registry {
-  const registry = new Registry();
+export function createRegistry<T extends Registry = Registry>(registry = new Registry() as T): T {
   collectDefaultMetrics({ register: registry });
   return registry;
 }
@@ -73,5 +72,16 @@ export function createEngineMetrics(registry: Registry): EngineMetrics {
     },
     location: (outcome) => locations.inc({ outcome }),
     reconciled: (kind, count = 1) => reconciled.inc({ kind }, count),
+    async read(name) {
+      const metric = registry.getSingleMetric(name);
+      if (!metric) return null;
+      const { values } = await metric.get();
+      return values.map(({ labels, value }) => ({ labels: textsOf(labels), value }));
+    },
   };
+}
+
+/** Labels as Prometheus reads them. */
+function textsOf(labels: Partial<Record<string, string | number>>): Record<string, string> {
+  return Object.fromEntries(Object.entries(labels).map(([name, text]) => [name, String(text)]));
 }

@@ -5,6 +5,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import type { Redis, RedisOptions } from 'ioredis';
+import { TryAgainError } from '../domain/try-again.ts';
 import { parseRedisUrl, type RedisAddress } from './address.ts';
 import { asCluster, clusterRunId, createCluster } from './cluster.ts';
 import { createConnection, serverRunId } from './connection.ts';
@@ -78,7 +79,7 @@ export function channelOn(client: RedisClient, channel: string): string {
 export function runIdOf(client: RedisClient): string {
   const cluster = asCluster(client);
   const runId = cluster ? clusterRunId(cluster) : serverRunId(client);
-  if (runId === null) throw new Error('Redis is not connected');
+  if (runId === null) throw new TryAgainError('Redis is not connected');
   return runId;
 }
 

@@ -3,6 +3,7 @@
  * writes, leaves one that stops being such, and never sends a command again: what was under way when a
  * connection ends has failed, and its caller hears of it at once.
  */
+
 import { Redis, type RedisOptions } from 'ioredis';
 import { createWrongServerRule } from './wrong-server.ts';
 

@@ -77,8 +77,8 @@ export async function readOpenJobs(
 
 /** What a zone's log says happened. */
 export type ZoneEvent =
-  /** `more`: too many refused it to be named; whoever does not know them reads the zone anew. */
-  | { kind: 'open'; job: OfferedJob; more: boolean; again: boolean }
+  /** `more`: too many refused it to be named; the zone is to be read anew. */
+  | { kind: 'open'; job: OfferedJob; more: boolean }
   | { kind: 'closed'; id: string; version: number; status: Job['status']; driverId: string | null }
   | { kind: 'refused'; id: string; driverId: string; refusal: Refusal };
 
@@ -93,7 +93,7 @@ export function parseZoneEvent(body: string): ZoneEvent {
   if (entry.open) {
     const refused = Array.isArray(entry.refused) ? entry.refused : [];
     const more = entry.more === true;
-    return { kind: 'open', job: toOfferedJob(entry.open, refused), more, again: false };
+    return { kind: 'open', job: toOfferedJob(entry.open, refused), more };
   }
   if (entry.closed) {
     const { id, version, status, driver } = entry.closed;

@@ -1,14 +1,13 @@
 /** Who was offered a job, and why the others were not: each reason with the value seen. */
-import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
-import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
-import { saveDeliveries } from '../../engine/pg/waves.ts';
+import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { keys } from '../../engine/redis/keys.ts';
+import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
@@ -23,7 +22,7 @@ beforeAll(async () => {
 afterAll(() => api[Symbol.asyncDispose]());
 
 async function explain(id: string, driver?: string): Promise<Explanation> {
-  const query = driver === undefined ? '' : `?driver_id=${driver}`;
+  const query = driver === undefined ? '?at=now' : `?at=now&driver_id=${driver}`;
   const answer = await operator<Explanation>('GET', `/api/ops/jobs/${id}/explain${query}`);
   expect(answer.status, JSON.stringify(answer.body)).toBe(200);
   expect(validate(ExplainAnswer, answer.body)).toEqual([]);
@@ -37,20 +36,10 @@ const about = (answer: Explanation, id: string): ExplainedDriver | undefined =>
 
 /** A push to each of a driver's phones, with what Apple said. */
 async function push(jobId: string, userId: string, answers: [number, string | null][]) {
-  const pushes = answers.map(([status, reason]) => ({ apnsId: randomUUID(), status, reason }));
-  await recordAttempts(
-    api.engine.ctx.db,
-    { jobId, wave: 1, app: 'driver', lane: 'nearby', kind: 'new_job', notificationId: null },
-    pushes.map(({ apnsId }) => ({ apnsId, userId, tokenSuffix: 'x' })),
-  );
-  await recordResults(
-    api.engine.ctx.db,
-    pushes.map((one) => ({
-      ...one,
-      outcome: one.status === 200 ? 'sent' : 'rejected',
-      latencyMs: 1,
-    })),
-  );
+  const results = answers.map(([status, reason]) => {
+    return { outcome: status === 200 ? 'sent' : 'rejected', status, reason } as const;
+  });
+  await recordOffers(api.engine, { jobId, driverId: userId }, results);
 }
 
 test('who was considered: wave, distance, what reached him and what he answered', async () => {
@@ -58,7 +47,7 @@ test('who was considered: wave, distance, what reached him and what he answered'
   await enrol(api, 'nearer');
   const { id } = await postJob(customer);
   await chosen(id);
-  await saveDeliveries(api.engine.ctx.db, [{ jobId: id, driverIds: ['nearer'] }]);
+  await saveDeliveries(api.engine.ctx.db, 'gateway', [{ jobId: id, driverIds: ['nearer'] }]);
   await push(id, 'near', [
     [410, 'Unregistered'],
     [200, null],
@@ -175,7 +164,7 @@ test('a driver who was not heard of for long: seconds since then', async () => {
     for (const zone of [WORLD, zoneOf(CITY)]) {
       await ctx.redis.zadd(keys.seen(zone), 'XX', Date.now() - 700_000, 'nearer');
     }
-    const result = await explainJob(ctx, id, 'nearer');
+    const result = await explainJob(ctx, id, { driverId: 'nearer', at: 'now' });
     const [driver] = result.ok ? result.explanation.considered : [];
     return driver?.reason === 'stale' && driver;
   });
@@ -209,7 +198,12 @@ test('the nearest of many others, and that there are more', async () => {
   const answer = await explain(id);
   expect(answer.others).toHaveLength(100);
   expect(answer.complete).toBe(false);
-  const km = answer.others.flatMap(({ distance_km }) => distance_km ?? []);
-  expect(km).toEqual([...km].sort((a, b) => a - b));
+  // Those who might have been offered it come first, nearest first.
+  const reasons = answer.others.map(({ reason }) => reason);
+  expect(reasons.lastIndexOf('truck_type')).toBeLessThan(reasons.indexOf('offline'));
+  const online = answer.others.filter(({ reason }) => reason === 'truck_type');
+  const km = online.map(({ distance_km }) => distance_km ?? Infinity);
+  expect(km).toEqual(km.toSorted((x, y) => x - y));
   expect(km.length).toBeGreaterThan(3);
+  expect(answer.counts.offline).toBeGreaterThanOrEqual(100);
 });

@@ -1,12 +1,11 @@
 /** The counters of `GET /api/drivers/me`: what was never delivered or was withdrawn hurts nobody. */
-import { randomUUID } from 'node:crypto';
+import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { PushOutcome } from '../../engine/domain/push.ts';
-import { driverCounters } from '../../engine/pg/drivers.ts';
-import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
-import { saveDeliveries } from '../../engine/pg/waves.ts';
+import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
 
 const LIFE_MS = 1500;
@@ -28,20 +27,14 @@ async function offered(
   if (reached === 'nothing') return id;
   if (reached === 'socket') {
     // Told twice, as after a reconnect: one delivery all the same.
-    await saveDeliveries(t.ctx.db, [{ jobId: id, driverIds: ['dan', 'dan'] }]);
+    await saveDeliveries(t.ctx.db, 'a', [{ jobId: id, driverIds: ['dan'] }]);
+    await saveDeliveries(t.ctx.db, 'b', [{ jobId: id, driverIds: ['dan'] }]);
     return id;
   }
-  const apnsId = randomUUID();
-  const offer = { jobId: id, wave: 1, app: 'driver', lane: 'nearby', kind: 'new_job' } as const;
-  await recordAttempts(t.ctx.db, { ...offer, notificationId: null }, [
-    { apnsId, userId: 'dan', tokenSuffix: 'x' },
-  ]);
-  await recordResults(t.ctx.db, [
-    { apnsId, outcome: reached, status: null, reason: null, latencyMs: null },
-  ]);
+  await recordOffers(t.engine, { jobId: id, driverId: 'dan' }, [{ outcome: reached }]);
   return id;
 }
-const counters = () => driverCounters(t.ctx.db, 'dan');
+const counters = () => t.engine.counters.of('dan');
 
 describe('the counters of a driver', () => {
   it('say nothing of one who was offered nothing', async () => {
@@ -93,7 +86,7 @@ describe('the counters of a driver', () => {
     }
     await until(async () => (await counters()).ignored > 0);
 
-    expect(await counters()).toEqual({
+    const counted = {
       offered: 11,
       delivered: 9,
       accepted: 3,
@@ -101,6 +94,35 @@ describe('the counters of a driver', () => {
       ignored: 1,
       withdrawn: 3,
       acceptance_rate: 3 / 5,
-    });
+    };
+    expect(await counters()).toEqual(counted);
+    // Nothing is folded while deliveries of it may still come in.
+    expect(await t.engine.counters.fold()).toBe(0);
+    await later();
+    const folded = await Promise.all([t.engine.counters.fold(), t.engine.counters.fold()]);
+    // Five are alive: four that Dan or the other holds, or that were given back, and one on offer.
+    expect(folded[0] + folded[1]).toBe(5);
+    expect(await counters()).toEqual(counted);
+    expect(await t.engine.counters.fold()).toBe(0);
+    expect(await rowsOfDan()).toBe(1);
+  });
+
+  it('forget what was over more than 30 days ago', async () => {
+    await t.ctx.db.execute(sql`update driver_days set day = day - 29`);
+    expect((await counters()).ignored).toBe(1);
+    await t.ctx.db.execute(sql`update driver_days set day = day - 1`);
+    expect((await counters()).ignored).toBe(0);
   });
 });
+
+/** All that is over has been so for a while. */
+async function later(): Promise<void> {
+  await t.ctx.db.execute(sql`
+    update jobs set updated_at = updated_at - interval '2 minutes'
+    where status in ('completed', 'cancelled', 'expired')`);
+}
+
+async function rowsOfDan(): Promise<number> {
+  const rows = await t.ctx.db.execute(sql`select from driver_days where driver_id = 'dan'`);
+  return rows.length;
+}

@@ -178,12 +178,16 @@ describe('an older copy of the index', () => {
     }
     const putBack = await copyOf(t.ctx.redis);
     const at = now();
-    await saveLastSeen(t.ctx.db, [
-      { id: 'walker', ...kmNorth(farSouth, -10), at, seenAgeMs: 0 },
-      { id: 'traveller', ...NORTH, at, seenAgeMs: 0 },
-      // What is older in Postgres than in Redis changes nothing.
-      { id: 'stayer', ...NORTH, at: 1000, seenAgeMs: 0 },
-    ]);
+    await saveLastSeen(
+      t.ctx.db,
+      [
+        { id: 'walker', ...kmNorth(farSouth, -10), at, seenAgeMs: 0 },
+        { id: 'traveller', ...NORTH, at, seenAgeMs: 0 },
+        // What is older in Postgres than in Redis changes nothing.
+        { id: 'stayer', ...NORTH, at: 1000, seenAgeMs: 0 },
+      ],
+      t.ctx.settings.driverStaleMs,
+    );
     await putBack();
     await t.ctx.redis.hset(driversLog.meta, 'ready', 'another run');
     expect(await muster.nearest(farSouth)).toEqual(['stayer']);

@@ -2,6 +2,7 @@
  * The feed follows the driver, whatever moves him in or out of a job's reach: along a zone's
  * border, at the very edge of the radius, at another process, silent, full, suspended.
  */
+import { sql } from 'drizzle-orm';
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { distanceKm } from '../../../engine/domain/distance.ts';
@@ -82,6 +83,23 @@ describe('the feed of a driver', () => {
     // Nothing was taken away on the way and given back.
     expect(client.of('job:removed')).toEqual([]);
     expect(client.of('feed:snapshot').length).toBeLessThanOrEqual(snapshots + 1);
+  });
+
+  it('leaves out a job that very many declined, for each of them, also in its next wave', async () => {
+    const job = await t.post({ position: northOf(2000) });
+    const { id, client } = await driver(northOf(2000));
+    const other = await driver(northOf(2000));
+    await until(() => client.feed().has(job.id) && other.client.feed().has(job.id));
+    for (let i = 0; i < 60; i++) {
+      await t.ctx.db.execute(sql`
+        insert into job_refusals (job_id, driver_id, kind) values (${job.id}, ${`x${i}`}, 'declined')`);
+    }
+    expect(await t.engine.jobs.decline(job.id, id, null)).toMatchObject({ ok: true });
+    await until(() => !client.feed().has(job.id));
+    // Its entry names none of them: the zone is read anew.
+    await t.engine.jobs.confirm(job.id, 'operator:o');
+    await until(() => other.client.feed().get(job.id) === 2);
+    expect(client.feed().has(job.id)).toBe(false);
   });
 
   it('turns at the very edge of the radius, metre by metre', async () => {

@@ -73,7 +73,11 @@ describe('what is stored from ahead of now', () => {
     const before = await findDriver(t.ctx.db, 'row');
     expect(before?.positionAt).toBeLessThanOrEqual(Date.now());
     expect(before?.seenAgeMs).toBe(0);
-    await saveLastSeen(t.ctx.db, [{ id: 'row', ...HERE, at: Date.now() - 500, seenAgeMs: 1000 }]);
+    await saveLastSeen(
+      t.ctx.db,
+      [{ id: 'row', ...HERE, at: Date.now() - 500, seenAgeMs: 1000 }],
+      t.ctx.settings.driverStaleMs,
+    );
     const [row] = await t.ctx.db.execute<{ lat: number; ahead: boolean }>(sql`
       select lat, greatest(seen_at, position_at) > now() as ahead from drivers where id = 'row'`);
     expect(row).toEqual({ lat: HERE.lat, ahead: false });
@@ -140,7 +144,7 @@ describe('hosts whose clocks differ by five minutes', () => {
           expect(await reason('asleep')).toBe('stale');
           const offered = await other.jobs.available(await known(other, 'awake'));
           expect(offered.map(({ id }) => id)).toContain(job.id);
-          const explained = await explainJob(other.ctx, job.id, 'awake');
+          const explained = await explainJob(other.ctx, job.id, { driverId: 'awake', at: 'now' });
           expect(explained).toMatchObject({
             explanation: { considered: [{ reason: 'sees_it', offered: true }] },
           });

@@ -92,6 +92,16 @@ describe('put-job', () => {
     expect(await put({ version: 3, readUnder: null })).toBe('applied');
   });
 
+  it('names few refusals in an entry, however many there are', async () => {
+    const refusals = Array.from({ length: 51 }, (_, i) => [`d${i}`, 'declined'] as const);
+    await put({ refusals: refusals.slice(0, 50) });
+    await put({ version: 2, refusals });
+    const [few, many] = await entries();
+    expect(few?.body.refused).toHaveLength(100);
+    expect(many?.body).toMatchObject({ open: { job: { id } }, more: true });
+    expect(many?.body.refused).toBeUndefined();
+  });
+
   it('makes an open job findable and says so in the log', async () => {
     expect(await put({ refusals: [['d9', 'declined']] })).toBe('applied');
     expect(await redis.zscore(keys.openJobs(zone), id)).not.toBeNull();

@@ -1,0 +1,168 @@
+/** What operators and viewers look at: jobs, the fleet, one driver, and whether all is well. */
+import type { Static } from 'typebox';
+import { toOwnersJob, toTime } from '../../engine/domain/job.ts';
+import type { ListedDriver } from '../../engine/engine.ts';
+import { READERS } from '../auth.ts';
+import type { HttpApp, RouteDeps } from '../deps.ts';
+import { describeRoute } from '../document.ts';
+import { ApiError } from '../errors.ts';
+import { identityOf } from '../guard.ts';
+import {
+  OpsDriversQuery,
+  OpsJobsQuery,
+  pageOf,
+  shown,
+  statesOf,
+  statusesOf,
+  toPosition,
+} from '../lists.ts';
+import {
+  OpsDriverAnswer,
+  OpsDriversAnswer,
+  OpsHealthAnswer,
+  OpsJobsAnswer,
+} from '../ops/answers.ts';
+import { EXPENSIVE } from '../rate-limit.ts';
+import { UserParams } from '../schemas.ts';
+
+const tag = 'operators';
+const config = { roles: READERS, cost: EXPENSIVE };
+
+export function opsRoutes(app: HttpApp, deps: RouteDeps): void {
+  jobsRoute(app, deps);
+  fleetRoutes(app, deps);
+  app.route({
+    method: 'GET',
+    url: '/api/ops/health',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'The alarms, with what each measures now',
+      answers: { 200: OpsHealthAnswer },
+    }),
+    handler: async () => ({ alarms: await deps.engine.ops.health.alarms() }),
+  });
+}
+
+function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/api/ops/jobs',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'Jobs, with how many drivers each has reached',
+      description:
+        'A text is looked for in all jobs that are not over, and in the newest 10 000 of each status ' +
+        'that is; `since` and `until` look further back.',
+      query: OpsJobsQuery,
+      answers: { 200: OpsJobsAnswer },
+    }),
+    handler: async (request): Promise<Static<typeof OpsJobsAnswer>> => {
+      const { sub, role } = identityOf(request);
+      const query = request.query;
+      const page = shown(
+        await engine.ops.jobs(`${role}:${sub}`, {
+          ...pageOf(query),
+          statuses: statusesOf(query.status),
+          driverId: query.driver_id,
+          customerId: query.customer_id,
+          text: query.q,
+          since: query.since,
+          until: query.until,
+          sort: query.sort ?? 'newest',
+        }),
+      );
+      return {
+        jobs: page.rows.map(({ row, reach, waitingS }) => ({
+          ...toOwnersJob(row),
+          ...reach,
+          waiting_s: waitingS,
+        })),
+        counts: page.counts,
+        next_cursor: page.nextCursor,
+      };
+    },
+  });
+}
+
+function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  app.route({
+    method: 'GET',
+    url: '/api/ops/drivers',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'Drivers with their states, by id or nearest first',
+      query: OpsDriversQuery,
+      answers: { 200: OpsDriversAnswer },
+    }),
+    handler: async (request): Promise<Static<typeof OpsDriversAnswer>> => {
+      const { sub, role } = identityOf(request);
+      const query = request.query;
+      const page = shown(
+        await engine.ops.drivers(`${role}:${sub}`, {
+          ...pageOf(query),
+          states: statesOf(query.state),
+          text: query.q,
+          near: (query.near && toPosition(query.near)) || undefined,
+        }),
+      );
+      return {
+        drivers: page.rows.map(fleetView),
+        counts: page.counts,
+        next_cursor: page.nextCursor,
+      };
+    },
+  });
+  app.route({
+    method: 'GET',
+    url: '/api/ops/drivers/:id',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'One driver: his state, counters, last offers and changes',
+      params: UserParams,
+      answers: { 200: OpsDriverAnswer },
+      errors: ['driver_not_found'],
+    }),
+    handler: async (request): Promise<Static<typeof OpsDriverAnswer>> => {
+      const found = await engine.ops.driver(request.params.id);
+      if (!found) throw new ApiError('driver_not_found');
+      return {
+        ...fleetView(found.driver),
+        counters: found.counters,
+        offers: found.offers.map((offer) => ({
+          job_id: offer.jobId,
+          wave: offer.wave,
+          offered_at: toTime(offer.offeredAt),
+          delivered_at: offer.deliveredAt === null ? null : toTime(offer.deliveredAt),
+          outcome: offer.outcome,
+        })),
+        changes: found.changes.map(({ at, what, was, became, actor, reason }) => ({
+          at: toTime(at),
+          what,
+          from: was,
+          to: became,
+          by: actor,
+          reason,
+        })),
+      };
+    },
+  });
+}
+
+function fleetView(driver: ListedDriver): Static<typeof OpsDriversAnswer>['drivers'][number] {
+  return {
+    id: driver.id,
+    name: driver.name,
+    state: driver.state,
+    truck_type: driver.truckType,
+    lat: driver.lat,
+    lng: driver.lng,
+    position_at: driver.positionAt === null ? null : toTime(driver.positionAt),
+    position_age_s: driver.positionAgeS,
+    jobs_held: driver.jobsHeld,
+    phones: driver.phones,
+  };
+}

@@ -1,0 +1,55 @@
+/** Jobs as operators look for them: with how many drivers each has reached, and how many there are. */
+import type { EngineContext } from '../context.ts';
+import { isClaimable, type JobRow, type JobStatus } from '../domain/job.ts';
+import type { Cursors, InvalidCursor, Page, PageQuery } from '../lists/cursors.ts';
+import { countJobs, type JobFilter, listJobs, type Reach, reachOf } from '../pg/job-lists.ts';
+
+export interface OpsJob {
+  row: JobRow;
+  reach: Reach;
+  /** How long it has been waiting for a driver, or did until one took it or it was over. */
+  waitingS: number;
+}
+
+export interface OpsJobsQuery extends JobFilter, PageQuery {
+  sort: 'newest' | 'oldest';
+}
+
+export interface OpsJobsPage extends Page<OpsJob> {
+  /** Whatever statuses were asked for; of what is over only the last 30 days. */
+  counts: Record<JobStatus, number>;
+}
+
+const NONE: Reach = { offered: 0, delivered: 0, pushed: 0 };
+
+/** A page of the jobs that fit, for one caller. */
+export async function listOpsJobs(
+  { db, now }: Pick<EngineContext, 'db' | 'now'>,
+  cursors: Cursors,
+  caller: string,
+  query: OpsJobsQuery,
+): Promise<({ ok: true } & OpsJobsPage) | InvalidCursor> {
+  const { sort, limit: _, cursor: __, ...filter } = query;
+  const [page, counts] = await Promise.all([
+    cursors.page(`${sort} ops jobs of ${caller}`, query, (after, limit) =>
+      listJobs(db, { ...filter, after, limit, oldestFirst: sort === 'oldest' }),
+    ),
+    countJobs(db, filter),
+  ]);
+  if (!page.ok) return page;
+  const reach = await reachOf(
+    db,
+    page.rows.map(({ id }) => id),
+  );
+  const rows = page.rows.map((row) => ({
+    row,
+    reach: reach.get(row.id) ?? NONE,
+    waitingS: waitingS(row, now()),
+  }));
+  return { ok: true, rows, counts, nextCursor: page.nextCursor };
+}
+
+function waitingS(row: JobRow, now: number): number {
+  const until = isClaimable(row.status) ? now : (row.acceptedAt ?? row.updatedAt);
+  return Math.max(0, Math.round((until - row.createdAt) / 1000));
+}

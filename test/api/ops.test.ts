@@ -1,0 +1,287 @@
+/** What operators and viewers look at: jobs, the fleet, one driver, the alarms. */
+import { readFileSync } from 'node:fs';
+import { sql } from 'drizzle-orm';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import {
+  OpsDriverAnswer,
+  OpsDriversAnswer,
+  OpsHealthAnswer,
+  OpsJobsAnswer,
+} from '../../api/ops/answers.ts';
+import { validate } from '../../api/validate.ts';
+import type { Job } from '../../engine/domain/job.ts';
+import { ALARMS, NOBODY_RECONCILES } from '../../engine/ops/alarms.ts';
+import { saveDeliveries } from '../../engine/pg/deliveries.ts';
+import { candidatesOf } from '../support/candidates.ts';
+import { until } from '../support/until.ts';
+import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
+
+let api: Api;
+let operator: Call;
+let viewer: Call;
+beforeAll(async () => {
+  api = await startApi({ DRIVER_MAX_ACTIVE_JOBS: '1' });
+  operator = api.as('operator', 'op');
+  viewer = api.as('viewer', 'v');
+});
+afterAll(() => api[Symbol.asyncDispose]());
+
+const north = (km: number) => ({ ...CITY, lat: CITY.lat + km / 111.226 });
+
+describe('GET /api/ops/jobs', () => {
+  interface Answer {
+    jobs: (Job & { offered: number; delivered: number; pushed: number; waiting_s: number })[];
+    counts: Record<string, number>;
+  }
+  const list = async (query = '', call = viewer) => {
+    const { status, body } = await call<Answer>('GET', `/api/ops/jobs${query}`);
+    expect(status, JSON.stringify(body)).toBe(200);
+    expect(validate(OpsJobsAnswer, body)).toEqual([]);
+    return body;
+  };
+
+  test('filters, counts and how many drivers each has reached', async () => {
+    await using own = await startApi();
+    const ask = (query?: string) => list(query, own.as('viewer', 'v'));
+    const known = (counts: object) =>
+      Object.fromEntries(Object.entries(counts).filter(([, n]) => n > 0));
+    const near = await enrol(own, 'near', north(1));
+    await enrol(own, 'far', north(2));
+    const customer = own.as('customer', 'c1');
+    const open = await postJob(customer, { address: '12 Straße am Café' });
+    const { db } = own.engine.ctx;
+    await until(async () => (await candidatesOf(db, open.id)).length === 2);
+    await saveDeliveries(db, 'gateway', [{ jobId: open.id, driverIds: ['near', 'near'] }]);
+    const held = await postJob(own.as('customer', 'c2'), { address: '100% Main St' });
+    await near('POST', `/api/drivers/jobs/${held.id}/accept`);
+    const gone = await postJob(customer, { address: 'Main St' });
+    await own.as('operator', 'op')('POST', `/api/jobs/${gone.id}/cancel`);
+
+    const all = await ask();
+    expect(all.jobs.map(({ id }) => id)).toEqual([gone.id, held.id, open.id]);
+    expect(all.jobs[2]).toMatchObject({
+      ...{ customer_id: 'c1', offered: 2, delivered: 1, pushed: 0 },
+      waiting_s: expect.any(Number),
+    });
+    expect(known(all.counts)).toEqual({ pending: 1, accepted: 1, cancelled: 1 });
+    const ids = async (query: string) => (await ask(query)).jobs.map(({ id }) => id);
+    expect(await ids('?sort=oldest&limit=1')).toEqual([open.id]);
+    expect(await ids('?status=accepted,cancelled')).toEqual([gone.id, held.id]);
+    expect(await ids('?driver_id=near')).toEqual([held.id]);
+    expect(await ids('?customer_id=c1')).toEqual([gone.id, open.id]);
+    expect(await ids(`?q=${open.id}`)).toEqual([open.id]);
+    expect(await ids('?q=main%20st')).toEqual([gone.id, held.id]);
+    expect(await ids('?q=0%25%20m')).toEqual([held.id]);
+    expect(await ids('?q=CAF%C3%89')).toEqual([open.id]);
+    for (const q of ['_', '.*', '[', '^', '\\\\', ']-']) {
+      expect(await ids(`?q=${encodeURIComponent(q)}`), q).toEqual([]);
+    }
+    expect(await ids(`?since=${encodeURIComponent(held.created_at)}`)).toEqual([gone.id, held.id]);
+    expect(await ids('?until=2020-01-01T00:00:00Z')).toEqual([]);
+    expect(known((await ask('?customer_id=c1&status=accepted')).counts)).toEqual({
+      ...{ pending: 1, cancelled: 1 },
+    });
+    expect(known((await ask('?q=main&limit=1')).counts)).toEqual({ accepted: 1, cancelled: 1 });
+  });
+
+  test('what is over is counted for 30 days, folded or not', async () => {
+    const { db } = api.engine.ctx;
+    await db.execute(sql`
+      insert into jobs (id, zone, status, customer_id, address, total_price, radius_km, created_at,
+        updated_at, settled_version)
+      select 'world-' || n, 'world', 'completed', 'past', 'x', 1, 30, at, at, 1 from (
+        select n, now() - n * interval '12 hours' as at from generate_series(1, 100) n) days`);
+    const before = await list();
+    expect(before.counts.completed).toBe(100);
+    expect(await api.engine.counters.fold()).toBe(100);
+    const after = await list();
+    expect(after.counts.completed).toBeGreaterThanOrEqual(58);
+    expect(after.counts.completed).toBeLessThanOrEqual(60);
+    expect((await list('?customer_id=past')).counts.completed).toBeLessThanOrEqual(60);
+  });
+
+  test('what it refuses', async () => {
+    for (const query of [
+      'status=open',
+      'since=yesterday',
+      'sort=up',
+      'q=',
+      'driver_id=a b',
+      'x=1',
+    ]) {
+      expect(await operator('GET', `/api/ops/jobs?${query}`), query).toMatchObject(
+        refused(422, 'invalid_request'),
+      );
+    }
+    for (const role of ['driver', 'customer', 'service'] as const) {
+      for (const path of ['jobs', 'drivers', 'drivers/d1', 'health']) {
+        expect(await api.as(role, 'x')('GET', `/api/ops/${path}`)).toMatchObject(
+          refused(403, 'forbidden'),
+        );
+      }
+    }
+  });
+});
+
+describe('GET /api/ops/drivers', () => {
+  interface Answer {
+    drivers: { id: string; state: string; position_age_s: number | null }[];
+    counts: Record<string, number>;
+    next_cursor: string | null;
+  }
+  const list = async (query = '') => {
+    const { status, body } = await viewer<Answer>('GET', `/api/ops/drivers${query}`);
+    expect(status, JSON.stringify(body)).toBe(200);
+    expect(validate(OpsDriversAnswer, body)).toEqual([]);
+    return body;
+  };
+
+  beforeAll(async () => {
+    await enrol(api, 'd-available', north(3));
+    const busy = await enrol(api, 'd-busy', north(1));
+    const job = await postJob(api.as('customer', 'c'));
+    await busy('POST', `/api/drivers/jobs/${job.id}/accept`);
+    const offline = await enrol(api, 'd-offline', north(2));
+    await offline('PUT', '/api/drivers/me/availability', { online: false });
+    await enrol(api, 'd-operator', null);
+    await operator('PUT', '/api/drivers/d-operator', { is_operator: true });
+    await api.as('driver', 'd-pending')('PUT', '/api/drivers/me', { name: 'Zoë 100%' });
+    await enrol(api, 'd-stale', null);
+    await api.engine.ctx.db.execute(sql`
+      update drivers set seen_at = now() - interval '1 hour' where id = 'd-stale'`);
+    await enrol(api, 'd-suspended', null);
+    await operator('PUT', '/api/drivers/d-suspended', { approval_status: 'suspended' });
+    await api.as('driver', 'd-available')('POST', '/api/push/tokens', { token: 'ab'.repeat(16) });
+  });
+
+  test('each in one word, with counts of all', async () => {
+    const { drivers, counts, next_cursor } = await list();
+    expect(next_cursor).toBeNull();
+    expect(drivers.map(({ id, state }) => [id, state])).toEqual([
+      ['d-available', 'available'],
+      ['d-busy', 'busy'],
+      ['d-offline', 'offline'],
+      ['d-operator', 'offline'],
+      ['d-pending', 'pending'],
+      ['d-stale', 'stale'],
+      ['d-suspended', 'suspended'],
+    ]);
+    expect(counts).toEqual({
+      ...{ available: 1, busy: 1, stale: 1, offline: 2, pending: 1, suspended: 1 },
+    });
+    expect(drivers[0]).toMatchObject({
+      ...{ name: 'Driver d-available', truck_type: null, ...north(3), jobs_held: 0, phones: 1 },
+      position_at: expect.any(String),
+    });
+    expect(drivers[0]?.position_age_s).toBeLessThan(60);
+    expect(drivers[1]).toMatchObject({ jobs_held: 1, phones: 0 });
+    expect(drivers[4]).toMatchObject({ lat: null, lng: null, position_age_s: null });
+  });
+
+  test('by state, by name or id, nearest first, page by page', async () => {
+    const ids = async (query: string) => (await list(query)).drivers.map(({ id }) => id);
+    expect(await ids('?state=busy,stale')).toEqual(['d-busy', 'd-stale']);
+    expect(await ids('?q=d-busy')).toEqual(['d-busy']);
+    expect(await ids('?q=ZO%C3%8B%20100%25')).toEqual(['d-pending']);
+    const near = `?near=${CITY.lat},${CITY.lng}&limit=2`;
+    const first = await list(near);
+    // Positions are in Postgres some seconds later than in Redis.
+    await until(async () => (await list(near)).drivers[1]?.id === 'd-offline');
+    expect(first.next_cursor).not.toBeNull();
+    const { drivers, next_cursor } = await list(near);
+    expect(drivers.map(({ id }) => id)).toEqual(['d-busy', 'd-offline']);
+    expect(await ids(`${near}&cursor=${next_cursor}`)).toEqual(['d-available', 'd-operator']);
+    const elsewhere = `?near=1,2&cursor=${next_cursor}`;
+    expect(await viewer('GET', `/api/ops/drivers${elsewhere}`)).toMatchObject(
+      refused(422, 'invalid_request'),
+    );
+  });
+
+  test('what it refuses', async () => {
+    for (const query of ['state=away', 'near=1', 'near=91,0', 'near=a,b', 'near=1,181', 'q=']) {
+      expect(await operator('GET', `/api/ops/drivers?${query}`), query).toMatchObject(
+        refused(422, 'invalid_request'),
+      );
+    }
+    expect(await operator('GET', '/api/ops/drivers/nobody')).toMatchObject(
+      refused(404, 'driver_not_found'),
+    );
+  });
+
+  test('one driver: counters, offers with their outcome, and who changed what', async () => {
+    const driver = await enrol(api, 'd-story', north(5));
+    const customer = api.as('customer', 'c3');
+    const jobs: Job[] = [];
+    for (let i = 0; i < 3; i++) {
+      const job = await postJob(customer);
+      jobs.push(job);
+      const { db } = api.engine.ctx;
+      await until(async () => (await candidatesOf(db, job.id)).includes('d-story'));
+      await saveDeliveries(db, 'gateway', [{ jobId: job.id, driverIds: ['d-story'] }]);
+    }
+    const [declined, cancelled, taken] = jobs as [Job, Job, Job];
+    await driver('POST', `/api/drivers/jobs/${declined.id}/decline`);
+    await operator('POST', `/api/jobs/${cancelled.id}/cancel`);
+    await driver('POST', `/api/drivers/jobs/${taken.id}/accept`);
+    await operator('PUT', '/api/drivers/d-story', { truck_type: 'van' });
+
+    const { status, body } = await viewer<{ changes: object[] }>('GET', '/api/ops/drivers/d-story');
+    expect(status).toBe(200);
+    expect(validate(OpsDriverAnswer, body)).toEqual([]);
+    expect(body).toMatchObject({
+      ...{ id: 'd-story', state: 'busy', jobs_held: 1, truck_type: 'van' },
+      counters: { offered: 3, delivered: 3, accepted: 1, declined: 1, withdrawn: 1 },
+      offers: [
+        { job_id: taken.id, wave: 1, delivered_at: expect.any(String), outcome: 'accepted' },
+        { job_id: cancelled.id, outcome: 'withdrawn' },
+        { job_id: declined.id, outcome: 'declined' },
+      ],
+    });
+    expect(body.changes).toMatchObject([
+      { what: 'truck_type', from: null, to: 'van', by: 'operator:op', reason: null },
+      { what: 'online', from: 'offline', to: 'online', by: 'driver:d-story' },
+      { what: 'is_operator', from: null, to: 'false', by: 'operator:op' },
+      { what: 'approval_status', from: null, to: 'approved', by: 'operator:op' },
+    ]);
+  });
+});
+
+describe('GET /api/ops/health', () => {
+  const alarms = async () => {
+    const { status, body } = await viewer<{
+      alarms: { name: string; value: number | null; ok: boolean; limit: number }[];
+    }>('GET', '/api/ops/health');
+    expect(status).toBe(200);
+    expect(validate(OpsHealthAnswer, body)).toEqual([]);
+    return new Map(body.alarms.map((alarm) => [alarm.name, alarm]));
+  };
+
+  test('names the alarms of the table, with what to do', () => {
+    const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+    const section = page.slice(page.indexOf('\n## Alarms\n')).split('\n\nOver TLS')[0] ?? '';
+    const rows = section
+      .split('\n')
+      .filter((line) => line.startsWith('| '))
+      .slice(2)
+      // A bar within a cell is escaped.
+      .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()));
+    const known = [...ALARMS, NOBODY_RECONCILES].map((alarm) => {
+      return ['', alarm.name, alarm.expression, alarm.whatToDo, ''];
+    });
+    expect(rows).toEqual(known);
+  });
+
+  test('puts together what the processes measure', async () => {
+    const { health } = api.engine.ops;
+    await health.publish();
+    expect((await alarms()).get('nobody reconciles')).toMatchObject({ value: null, ok: false });
+    await api.engine.ctx.db.execute(sql`
+      insert into leases (name, holder, expires_at) values ('maintenance', 'y', now())`);
+    expect((await alarms()).get('nobody reconciles')).toMatchObject({ limit: 10, ok: true });
+    expect((await alarms()).get('claims fail')).toMatchObject({ value: 0, limit: 1, ok: true });
+    expect((await alarms()).get('pushes wait')).toMatchObject({ value: null, ok: true });
+    for (let i = 0; i < 90; i++) api.engine.ctx.metrics.claim('try_again', 0.1);
+    await health.publish();
+    expect((await alarms()).get('claims fail')).toMatchObject({ value: 1.5, ok: false });
+  });
+});
