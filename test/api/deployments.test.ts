@@ -4,15 +4,19 @@ import { once } from 'node:events';
 import { readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 import { Redis } from 'ioredis';
+import postgres from 'postgres';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import WebSocket from 'ws';
+import { migrate } from '../../engine/pg/migrate.ts';
 import { makeCertificate } from '../../scripts/apns-simulator/certificate.ts';
 import { freePort } from '../../scripts/dev/ports.ts';
+import { emptyDatabase, findPgBouncer, startPgBouncer } from '../support/pgbouncer.ts';
 import { ask, type Server, startRedisCluster, startServer } from '../support/redis-servers.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import { callerOf, mint } from './support.ts';
 
+const pgbouncer = findPgBouncer();
 const SECRET = 's'.repeat(32);
 const closers: (() => unknown)[] = [];
 afterEach(async () => {
@@ -208,4 +212,38 @@ describe('the main path', () => {
     admin.disconnect();
     expect(deployment.output()).not.toContain('a-secret-password');
   }, 120_000);
+
+  it.skipIf(pgbouncer === undefined)(
+    'holds through PgBouncer in transaction mode, with a role that owns nothing (skipped without pgbouncer)',
+    async () => {
+      const direct = await emptyDatabase();
+      const owner = await startPgBouncer(direct, pgbouncer ?? '');
+      closers.push(() => owner.stop());
+      await Promise.all([migrate(owner.url), migrate(owner.url)]);
+      await migrate(owner.url);
+      const grants = /```sql\n(CREATE ROLE muster_run .*?)```/s.exec(
+        readFileSync('docs/operations.md', 'utf8'),
+      )?.[1];
+      const admin = postgres(direct, { max: 1, onnotice: () => {} });
+      closers.push(() => admin.end());
+      await admin.unsafe('drop role if exists muster_run');
+      await admin.unsafe(grants ?? '');
+      const run = new URL(direct);
+      [run.username, run.password] = ['muster_run', 'PASSWORD'];
+      const bouncer = await startPgBouncer(run.href, pgbouncer ?? '');
+      closers.push(() => bouncer.stop());
+      const redis = await startServer();
+      closers.push(() => redis.kill());
+      const deployment = await deploy({ DATABASE_URL: bouncer.url, REDIS_URL: redis.url });
+      await takeTheMainPath(deployment, '1');
+      const [row] = await admin`select count(*)::int as jobs from jobs where status = 'accepted'`;
+      expect(row).toEqual({ jobs: 1 });
+      expect(await admin`select from pg_locks where locktype = 'advisory'`).toHaveLength(0);
+      // Roles are the whole server's.
+      closers.push(async () => {
+        await admin.unsafe('drop owned by muster_run; drop role muster_run');
+      });
+    },
+    120_000,
+  );
 });
