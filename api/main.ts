@@ -14,6 +14,7 @@ import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
 import { createAuth } from './auth.ts';
 import { withoutBase } from './base-path.ts';
+import { drainHttp } from './drain.ts';
 import { Gateway } from './feed/gateway.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
@@ -67,7 +68,8 @@ await runService('api', async (service) => {
     delayMs: config.shutdownDelayMs,
     limitMs: STOP_LIMIT_MS,
     async stop() {
-      await Promise.all([app.close(), feed.drain()]);
+      await Promise.all([drainHttp(app.server), feed.drain()]);
+      await app.close();
       await engine.close();
       await queues.close();
     },

@@ -49,6 +49,7 @@ export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
 export type { FleetDriver as ListedDriver } from './ops/drivers.ts';
+export type { AlarmState } from './ops/health.ts';
 export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
 export type { DriverChange, DriverRow } from './pg/drivers.ts';
@@ -166,7 +167,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     ops: createOps(ctx, { cursors, counters, health: alarms }),
     jobs: createJobs(ctx, { commits, cursors }),
     maintenance: createMaintenance(ctx, database),
-    logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
+    logs: createLogs(ctx, { subscriberUrl: options.subscriberUrl ?? options.redisUrl, health }),
     notifications: createNotifications(ctx, cursors),
     fleet: createFleet(ctx),
     devices: createDevices(ctx),

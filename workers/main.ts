@@ -1,12 +1,10 @@
 /** A worker process: the push lanes and maintenance. Any number may run. */
-import type { Server } from 'node:http';
-import type { AddressInfo } from 'node:net';
 import { createEngine } from '../engine/engine.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
 import { runService } from '../engine/process/service.ts';
-import { serveHealth } from './health.ts';
+import { portOf, serveHealth } from './health.ts';
 import { createApnsRoutes } from './push/apns-routes.ts';
 import { createPushMetrics, measureTrouble } from './push/metrics.ts';
 import { createSender } from './push/sender.ts';
@@ -66,8 +64,3 @@ await runService('workers', async (service) => {
   log.info({}, 'working');
   process.send?.({ type: 'ready', port: portOf(health) });
 });
-
-/** Where it listens, if it does. */
-function portOf(server: Server | undefined): number | undefined {
-  return (server?.address() as AddressInfo | undefined)?.port;
-}

@@ -97,22 +97,16 @@ export const OpsDriverAnswer = Type.Object(
   closed,
 );
 
-export const OpsHealthAnswer = Type.Object(
+export const AlarmAnswer = Type.Object(
   {
-    alarms: Type.Array(
-      Type.Object(
-        {
-          name: Type.String(),
-          value: Type.Union([Type.Number(), Type.Null()], {
-            description: 'Null while nobody measures it',
-          }),
-          limit: Type.Number(),
-          ok: Type.Boolean(),
-          what_to_do: Type.String(),
-        },
-        closed,
-      ),
-    ),
+    name: Type.String(),
+    value: Type.Union([Type.Number(), Type.Null()], {
+      description: 'Null while nobody measures it',
+    }),
+    limit: Type.Number(),
+    ok: Type.Boolean(),
+    what_to_do: Type.String(),
   },
   closed,
 );
+export const OpsHealthAnswer = Type.Object({ alarms: Type.Array(AlarmAnswer) }, closed);

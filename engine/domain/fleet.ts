@@ -1,4 +1,5 @@
 /** What a driver is doing, in one word: how operators look at the fleet. */
+import { type DriverState, unavailableReason, type VisibilityRules } from './visibility.ts';
 
 /** The first that applies, from the last to the first; an operator's own account is never offered work. */
 export const DRIVER_STATES = [
@@ -10,3 +11,24 @@ export const DRIVER_STATES = [
   'suspended',
 ] as const;
 export type DriverWord = (typeof DRIVER_STATES)[number];
+
+/** The rule; `ops-drivers.ts` has it in SQL. */
+export function driverWord(
+  driver: DriverState & { suspended: boolean },
+  now: number,
+  rules: VisibilityRules,
+): DriverWord {
+  if (driver.suspended) return 'suspended';
+  switch (unavailableReason(driver, now, rules)) {
+    case null:
+      return 'available';
+    case 'not_approved':
+      return 'pending';
+    case 'stale':
+      return 'stale';
+    case 'busy':
+      return 'busy';
+    default:
+      return 'offline';
+  }
+}

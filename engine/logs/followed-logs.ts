@@ -15,7 +15,8 @@ import {
   type RedisTarget,
   runIdOf,
 } from '../redis/client.ts';
-import type { LogKeys } from '../redis/keys.ts';
+import { canaryLog, type LogKeys } from '../redis/keys.ts';
+import { markRebuild } from '../redis/log-scripts.ts';
 import { pipelined } from '../redis/pipelines.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
@@ -59,9 +60,9 @@ export class FollowedLogs {
     });
     this.#subscriber.on('ready', () => this.#subscribeAll());
     this.#subscriber.on('close', () => {
-      if (!this.#renewing) this.#degrade();
+      if (!this.#renewing) this.degrade();
     });
-    onLost(ctx.redis, () => this.#degrade());
+    onLost(ctx.redis, () => this.degrade());
     this.#schedule(0);
   }
 
@@ -74,7 +75,7 @@ export class FollowedLogs {
     );
     this.#byChannel.set(this.#channelOf(source.keys.live), follower);
     this.hear(source.keys.live);
-    follower.catchUp().catch(() => this.#degrade());
+    follower.catchUp().catch(() => this.degrade());
   }
 
   unfollow(source: LogSource): void {
@@ -153,6 +154,11 @@ export class FollowedLogs {
     await Promise.all(followers.map(({ source }) => source.complete?.()));
   }
 
+  /** A Redis that refuses writes has no news, however well it reads. */
+  async #write(): Promise<void> {
+    await markRebuild(this.#ctx.redis, canaryLog(0), 'feed');
+  }
+
   /** One comparison of every log; catches up where we are behind. */
   async #compare(recovering: boolean): Promise<void> {
     // A zone that is being loaded for the first time, however large, holds up no other: nobody has
@@ -205,6 +211,7 @@ export class FollowedLogs {
     try {
       await this.#compare(recovering);
       if (recovering) {
+        await this.#deadline(this.#write());
         await this.#complete();
         await this.#compare(recovering);
       } else {
@@ -219,12 +226,13 @@ export class FollowedLogs {
       if (this.degradedSince === null) {
         this.#ctx.log.warn({ err: error }, 'feed degraded: the logs cannot be read');
       }
-      this.#degrade();
+      this.degrade();
       this.#schedule(COMPARE_DEGRADED_MS);
     }
   }
 
-  #degrade(): void {
+  /** What is shown may be stale from now on, until a whole round has said otherwise. */
+  degrade(): void {
     if (this.degradedSince !== null || this.#closed) return;
     this.degradedSince = this.#ctx.now();
     this.#listener.onDegraded();

@@ -13,9 +13,16 @@ export function createScrape(registry: Registry): () => Promise<string> {
   return () => {
     if (page && performance.now() - madeAt < MADE_EVERY_MS) return page;
     madeAt = performance.now();
-    page = makePage(registry);
+    page = isShared(registry)
+      ? registry.metrics().catch(() => makePage(registry))
+      : makePage(registry);
     return page;
   };
+}
+
+/** Does it show other processes' measures as well? Only the development stack has one that does. */
+function isShared(registry: Registry): boolean {
+  return registry instanceof SharedRegistry && registry.others.length > 0;
 }
 
 async function makePage(registry: Registry): Promise<string> {
