@@ -59,6 +59,8 @@ export interface RedisCluster {
   servers: Server[];
   /** Which of the servers serves the slot of this key. */
   primaryOf(key: string): Promise<Server>;
+  /** Moves the slot of this key, with what is in it, to another primary. */
+  moveSlotOf(key: string): Promise<void>;
   stop(): Promise<void>;
 }
 
@@ -100,9 +102,26 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
       String(await ask(replica, 'INFO', 'replication')).includes('link_status:up'),
     );
   }
-  return {
+  const cluster: RedisCluster = {
     url: primaries.map(({ url }) => url).join(','),
     servers,
+    async moveSlotOf(key) {
+      const from = await cluster.primaryOf(key);
+      const to = primaries.find((server) => server !== from) as Server;
+      const slot = Number(await ask(from, 'CLUSTER', 'KEYSLOT', key));
+      const [fromId, toId] = await Promise.all(
+        [from, to].map(async (server) => String(await ask(server, 'CLUSTER', 'MYID'))),
+      );
+      await ask(to, 'CLUSTER', 'SETSLOT', slot, 'IMPORTING', fromId ?? '');
+      await ask(from, 'CLUSTER', 'SETSLOT', slot, 'MIGRATING', toId ?? '');
+      const held = (await ask(from, 'CLUSTER', 'GETKEYSINSLOT', slot, 1000)) as string[];
+      if (held.length > 0) {
+        await ask(from, 'MIGRATE', '127.0.0.1', to.port, '', 0, 5000, 'KEYS', ...held);
+      }
+      for (const server of [to, from]) {
+        await ask(server, 'CLUSTER', 'SETSLOT', slot, 'NODE', toId ?? '');
+      }
+    },
     async primaryOf(key) {
       const slot = Number(await ask(primaries[0] as Server, 'CLUSTER', 'KEYSLOT', key));
       const ranges = (await ask(primaries[0] as Server, 'CLUSTER', 'SLOTS')) as [
@@ -118,4 +137,5 @@ export async function startRedisCluster({ replicas = false } = {}): Promise<Redi
       await Promise.all(servers.map((server) => server.kill()));
     },
   };
+  return cluster;
 }

@@ -79,6 +79,26 @@ describe('a client of a Cluster', () => {
   });
 });
 
+describe('a slot that moves to another primary', () => {
+  it('keeps its data, and its channel is heard there', async () => {
+    const { meta, live } = zoneLog('moving');
+    const subscriber = open(connectSubscriber(cluster.url, () => {}));
+    const heard: string[] = [];
+    subscriber.on('smessage', (_channel: string, message: string) => heard.push(message));
+    await until(() => subscriber.status === 'ready');
+    await subscriber.ssubscribe(live);
+    await redis.hset(meta, 'ready', 'kept');
+    const before = await cluster.primaryOf(meta);
+    await cluster.moveSlotOf(meta);
+    expect(await cluster.primaryOf(meta)).not.toBe(before);
+    await until(async () => (await redis.hget(meta, 'ready')) === 'kept');
+    await until(async () => {
+      await redis.spublish(live, 'after the move');
+      return heard.includes('after the move');
+    });
+  });
+});
+
 describe('a primary of a Cluster that is killed', () => {
   it('is replaced; the run id is another one, the same for every client', async () => {
     const other = open(connectRedis(cluster.url, () => {}));
