@@ -27,7 +27,7 @@ import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
-import { reachStores, requirePermissions } from './reach.ts';
+import { reachPg, reachRedis, requirePermissions } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
 import { ENGINE_COMMANDS } from './redis/permissions.ts';
@@ -110,8 +110,15 @@ export interface Engine {
 /** Waits for both stores and connects them. Throws `StartError`, one line that says why it cannot. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
-  const pg = connectPg(options.databaseUrl, options.databasePoolSize);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
+  const [database] = await Promise.all([
+    reachPg(options.databaseUrl, log),
+    reachRedis(redis, log),
+  ]).catch((error: unknown) => {
+    redis.disconnect();
+    throw error;
+  });
+  const pg = connectPg(database, options.databasePoolSize);
   const background = createBackground(log);
   const clock = createRedisClock(redis, elapsed);
   const { now } = clock;
@@ -135,7 +142,6 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let health: Health;
   let cursorKey: Buffer;
   try {
-    await reachStores(pg.db, redis, log);
     await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
     for (const warning of await warnOfServer(redis)) log.warn({}, warning);
     await clock.measure();
@@ -160,7 +166,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     counters,
     ops: createOps(ctx, { cursors, counters, health: alarms }),
     jobs: createJobs(ctx, { commits, cursors }),
-    maintenance: createMaintenance(ctx, options.databaseUrl),
+    maintenance: createMaintenance(ctx, database),
     logs: createLogs(ctx, { subscriberUrl: options.subscriberUrl ?? options.redisUrl, health }),
     notifications: createNotifications(ctx, cursors),
     fleet: createFleet(ctx),

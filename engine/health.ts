@@ -8,7 +8,8 @@ import { type Logger, withDeadline } from './context.ts';
 import type { Db } from './pg/client.ts';
 
 import { type RedisClient, runIdOf } from './redis/client.ts';
-import { canaryLog } from './redis/keys.ts';
+import { asCluster, numbersOnAll } from './redis/cluster.ts';
+import { canaryLog, type LogKeys } from './redis/keys.ts';
 import { endRebuild, markRebuild } from './redis/log-scripts.ts';
 import { loadMissingScripts } from './redis/script-loader.ts';
 import { scripts } from './redis/scripts.ts';
@@ -65,7 +66,7 @@ export async function startHealth(parts: {
   async function probe(): Promise<void> {
     const before = state;
     const [redisState, postgres, scriptState] = await Promise.all([
-      check('redis', () => markRebuild(redis, canaryLog, CANARY)),
+      check('redis', () => onEachPrimary(redis, (log) => markRebuild(redis, log, CANARY))),
       check('postgres', () => writeToPg(db)),
       check('scripts', () => runScripts(redis)),
     ]);
@@ -102,6 +103,18 @@ async function writeToPg(db: Db): Promise<void> {
 /** A Redis that was emptied or replaced is given the scripts; one of them is run. */
 async function runScripts(redis: RedisClient): Promise<void> {
   await loadMissingScripts(redis, scripts);
-  await markRebuild(redis, canaryLog, SCRIPT_CANARY);
-  await endRebuild(redis, canaryLog, { token: SCRIPT_CANARY, run: runIdOf(redis), ttlS: CANARY_S });
+  await onEachPrimary(redis, async (log) => {
+    await markRebuild(redis, log, SCRIPT_CANARY);
+    const rebuild = { token: SCRIPT_CANARY, run: runIdOf(redis), ttlS: CANARY_S };
+    await endRebuild(redis, log, rebuild);
+  });
+}
+
+async function onEachPrimary(
+  redis: RedisClient,
+  write: (log: LogKeys) => Promise<void>,
+): Promise<void> {
+  const cluster = asCluster(redis);
+  const numbers = cluster ? numbersOnAll(cluster, (n) => canaryLog(n).meta) : [0];
+  await Promise.all(numbers.map((number) => write(canaryLog(number))));
 }

@@ -24,7 +24,7 @@ const CODES: ReadonlySet<string> = new Set([
 const SQLSTATE = /^(08...|40...|53...|55P03|57014|57P0[1-5]|25006)$/;
 /** What ioredis says when there is no connection or no answer in time. */
 const REDIS_CLIENT =
-  /^(Command timed out|Connection is closed|Redis is not connected|Stream isn't writeable|Redis did not answer)/;
+  /^(Command timed out|Connection is closed|Redis is not connected|Stream isn't writeable|Cluster isn't ready|Cluster is ended|Failed to refresh slots|None of startup|Too many Cluster|Redis did not answer)/;
 /** What Redis says when it cannot serve now: loading, read-only, without memory, without quorum. */
 const REDIS_SERVER =
   /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|BUSY|OOM|MISCONF|NOREPLICAS)\b/;

@@ -4,8 +4,8 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, withDeadline } from './context.ts';
-import { type Db, isHopeless as isHopelessPg } from './pg/client.ts';
-import { isCurrentSchema, isStandby } from './pg/migrate.ts';
+import { isHopeless as isHopelessPg, type PgTarget } from './pg/client.ts';
+import { type Inspection, inspectPg } from './pg/inspect.ts';
 import { StartError } from './process/start-error.ts';
 import { type RedisClient, whenReady } from './redis/client.ts';
 import { lackingPermissions } from './redis/permissions.ts';
@@ -21,42 +21,47 @@ const TRY_MS = 2000;
 interface Store {
   name: 'Redis' | 'PostgreSQL';
   variable: 'REDIS_URL' | 'DATABASE_URL';
-  /** Resolves when the store can be used. Throws `StartError` for what is to be said as it is. */
+  /** Resolves when the store can be used. */
   attempt: () => Promise<void>;
   /** Will the same attempt fail for as long as nobody changes the configuration? */
   isHopeless: (error: Error) => boolean;
 }
 
-/** Resolves when both can be used. Throws `StartError`, one line that names the variable. */
-export async function reachStores(db: Db, redis: RedisClient, log: Logger): Promise<void> {
-  const usePg = async () => {
-    if (await isStandby(db)) {
-      throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
-    }
-    if (await isCurrentSchema(db)) return;
-    throw new StartError('the database has an older schema: run `npm run migrate` first');
+/** Resolves with how Postgres is to be used. Throws `StartError`, one line that names the variable. */
+export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
+  let found: Inspection | undefined;
+  const attempt = async () => {
+    found = await withDeadline(inspectPg(url), TRY_MS, () => {
+      return new Error('PostgreSQL does not answer in time');
+    });
   };
-  const late = () => new Error('PostgreSQL does not answer in time');
-  await Promise.all([
-    reach(
-      {
-        name: 'PostgreSQL',
-        variable: 'DATABASE_URL',
-        attempt: () => withDeadline(usePg(), TRY_MS, late),
-        isHopeless: isHopelessPg,
-      },
-      log,
-    ),
-    reach(
-      {
-        name: 'Redis',
-        variable: 'REDIS_URL',
-        attempt: () => whenReady(redis, TRY_MS),
-        isHopeless: isHopelessRedis,
-      },
-      log,
-    ),
-  ]);
+  await reach(
+    { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isHopeless: isHopelessPg },
+    log,
+  );
+  const { standby, currentSchema, pooled, isolation, hasTimeouts } = found as Inspection;
+  if (standby) throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
+  if (!currentSchema) {
+    throw new StartError('the database has an older schema: run `npm run migrate` first');
+  }
+  if (pooled && isolation !== 'read committed') {
+    throw new StartError(
+      `DATABASE_URL leads through a pooler to a database whose transactions are ${isolation}, e.g. ALTER ROLE … SET default_transaction_isolation = 'read committed'`,
+    );
+  }
+  if (pooled && !hasTimeouts) {
+    log.warn(
+      {},
+      "DATABASE_URL leads through a pooler, where Muster sets no timeouts for its statements, e.g. ALTER ROLE … SET statement_timeout = '5s' and lock_timeout = '500ms'",
+    );
+  }
+  return { url, pooled };
+}
+
+/** Resolves when Redis can be used. Throws `StartError`, one line that names the variable. */
+export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
+  const attempt = () => whenReady(redis, TRY_MS);
+  return reach({ name: 'Redis', variable: 'REDIS_URL', attempt, isHopeless: isHopelessRedis }, log);
 }
 
 /**
@@ -84,7 +89,6 @@ async function reach(store: Store, log: Logger): Promise<void> {
     try {
       return await attempt();
     } catch (error) {
-      if (error instanceof StartError) throw error;
       const why = innermost(error);
       if (isHopeless(why)) throw new StartError(`${variable} cannot be used: ${why.message}`);
       const now = performance.now();

@@ -10,12 +10,14 @@ import { onceEachOutage } from '../outage-log.ts';
 import {
   channelOn,
   connectSubscriber,
+  onLost,
   type RedisClient,
   type RedisTarget,
   runIdOf,
 } from '../redis/client.ts';
 import { canaryLog, type LogKeys } from '../redis/keys.ts';
 import { markRebuild } from '../redis/log-scripts.ts';
+import { pipelined } from '../redis/pipelines.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
 /** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
@@ -60,7 +62,7 @@ export class FollowedLogs {
     this.#subscriber.on('close', () => {
       if (!this.#renewing) this.degrade();
     });
-    ctx.redis.on('close', () => this.degrade());
+    onLost(ctx.redis, () => this.degrade());
     this.#schedule(0);
   }
 
@@ -154,7 +156,7 @@ export class FollowedLogs {
 
   /** A Redis that refuses writes has no news, however well it reads. */
   async #write(): Promise<void> {
-    await markRebuild(this.#ctx.redis, canaryLog, 'feed');
+    await markRebuild(this.#ctx.redis, canaryLog(0), 'feed');
   }
 
   /** One comparison of every log; catches up where we are behind. */
@@ -163,9 +165,14 @@ export class FollowedLogs {
     // been shown it yet. After an outage nothing is live before all of it is here.
     const followers = [...this.#byChannel.values()].filter((one) => recovering || !one.isLoading);
     const run = runIdOf(this.#ctx.redis);
-    const pipeline = this.#ctx.redis.pipeline();
-    for (const { source } of followers) pipeline.hmget(source.keys.meta, 'ready', 'last');
-    const replies = values(await this.#deadline(pipeline.exec())) as [string | null, string][];
+    const replies = await this.#deadline(
+      pipelined(
+        this.#ctx.redis,
+        followers,
+        ({ source }) => source.keys.meta,
+        (pipeline, { source }) => pipeline.hmget(source.keys.meta, 'ready', 'last'),
+      ),
+    );
     await Promise.all(
       followers.map(async (follower, i) => {
         const [ready, last] = replies[i] as [string | null, string | null];

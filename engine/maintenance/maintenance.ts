@@ -1,6 +1,6 @@
 /** What keeps a deployment true beside its traffic: the leader with all its duties. */
 import type { EngineContext } from '../context.ts';
-import { connectPg } from '../pg/client.ts';
+import { connectPg, type PgTarget } from '../pg/client.ts';
 import { foldDuty } from './counters.ts';
 import { driversDuty, driversSweepDuty } from './drivers.ts';
 import type { Duty } from './duty.ts';
@@ -17,10 +17,10 @@ export interface Maintenance {
   start(times?: LeaderTimes): Leader;
 }
 
-export function createMaintenance(ctx: EngineContext, databaseUrl: string): Maintenance {
+export function createMaintenance(ctx: EngineContext, database: PgTarget): Maintenance {
   return {
     start(times) {
-      const own = connectPg(databaseUrl, 1);
+      const own = connectPg(database, 1);
       const leader = startLeader({
         db: own.db,
         duties: dutiesOf(ctx),

@@ -40,11 +40,17 @@ const CLOSE_TIMEOUT_S = 5;
 /** Reconnects are cheap and a claim waits for them: never more than this apart. */
 const RECONNECT_MAX_S = 1;
 
+/** `DATABASE_URL`, and whether a pooler stands between that lends sessions for a transaction. */
+export type PgTarget = string | { url: string; pooled: boolean };
+
 /** Opens a pool; it connects when first used and reconnects by itself. */
-export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
+export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
+  const { url, pooled } = typeof target === 'string' ? { url: target, pooled: false } : target;
   const sockets = createSockets();
   const client = postgres({
-    ...driverOptions(url, SETTINGS),
+    // What a session keeps would be another client's as well; a pooler refuses it, or drops it.
+    ...driverOptions(url, pooled ? {} : SETTINGS),
+    prepare: !pooled,
     max: poolSize,
     // The driver's queue degrades with more than one query in flight a connection
     // (32 to 63 µs of CPU a query after 150 000 of them).
@@ -103,7 +109,8 @@ function admitAll(
   client.unsafe = ((text: string, parameters: never[] = [], options?: object) => {
     // The driver's own `begin`, which was admitted already.
     if (options && 'onexecute' in options) return unsafe(text, parameters, options as object);
-    const prepared = () => unsafe(text, [...parameters], { ...options, prepare: true });
+    const prepared = () =>
+      unsafe(text, [...parameters], { ...options, prepare: !!client.options.prepare });
     let asValues = false;
     // Begun after this turn, in which Drizzle may ask for rows as lists.
     const answer = Promise.resolve().then(() =>
@@ -115,8 +122,8 @@ function admitAll(
     };
     return Object.assign(answer, { values });
   }) as unknown as typeof client.unsafe;
-  client.begin = ((...args: Parameters<typeof begin>) =>
-    run(() => begin(...args) as Promise<unknown>)) as typeof begin;
+  client.begin = ((work: Parameters<typeof begin<unknown>>[1]) =>
+    run(() => begin('isolation level read committed', work))) as unknown as typeof begin;
 }
 
 /** The server has as many connections as it may have, or this user, or this database. */

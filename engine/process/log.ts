@@ -11,6 +11,9 @@ const SECRET_PATHS = [
   '*.token',
 ];
 
+/** What is safe already is written as it is. */
+const SERIALIZERS = { err: (error: unknown) => error };
+
 /** `destination`: where tests read it. */
 export function createLog(name: string, level: string, destination?: DestinationStream): Pino {
   const options = {
@@ -19,8 +22,11 @@ export function createLog(name: string, level: string, destination?: Destination
     redact: { paths: SECRET_PATHS, censor: '[hidden]' },
     // Not a serializer: a child of this log (Fastify makes one) may bring serializers of its own.
     formatters: { log: withoutErrorObjects },
+    serializers: SERIALIZERS,
   };
-  return destination ? pino(options, destination) : pino(options);
+  const log = destination ? pino(options, destination) : pino(options);
+  // Fastify asks a log for them by this name, and would take pino's own instead.
+  return Object.assign(log, { serializers: SERIALIZERS });
 }
 
 /** Errors as what may be said of them, under whatever name they are logged. */

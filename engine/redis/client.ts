@@ -2,14 +2,16 @@
  * The one factory of Redis clients: commands, subscriptions, BullMQ's two kinds. All lead to the same
  * place and obey the same rules (`connection.ts`); they differ in how long a caller waits.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
 import type { Redis, RedisOptions } from 'ioredis';
+import { TryAgainError } from '../domain/try-again.ts';
 import { parseRedisUrl, type RedisAddress } from './address.ts';
-import { createConnection } from './connection.ts';
+import { asCluster, clusterRunId, createCluster } from './cluster.ts';
+import { createConnection, serverRunId } from './connection.ts';
 import { isHopeless } from './wrong-server.ts';
 
-export { runIdOf } from './connection.ts';
-
+/** Also stands for a client of Redis Cluster, which takes the same calls. */
 export type RedisClient = Redis;
 
 /** `REDIS_URL`, and the certificates that TLS trusts besides the well-known ones (PEM). */
@@ -23,6 +25,7 @@ const COMMAND_TIMEOUT_MS = 900;
  * Above the time of a command, and early enough to be right within 2 s of the end of a fault.
  */
 const SILENT_MS = 1500;
+const NODES_POLL_MS = 20;
 
 /**
  * The ordinary connection of a process. Commands fail fast: a caller is told 503 rather than kept
@@ -34,7 +37,10 @@ export function connectRedis(target: RedisTarget, onError: OnError): RedisClient
     enableOfflineQueue: false,
     socketTimeout: SILENT_MS,
   });
-  client.on('connect', () => coalesceWrites(client.stream));
+  const coalesce = (one: Redis) => one.on('connect', () => coalesceWrites(one.stream));
+  const cluster = asCluster(client);
+  if (cluster) cluster.on('+node', coalesce);
+  else coalesce(client);
   return client;
 }
 
@@ -65,9 +71,37 @@ export function channelOn(client: RedisClient, channel: string): string {
   return db === 0 ? channel : `${db}:${channel}`;
 }
 
+/**
+ * The run id of the server that this client reached: another one after each start of a server and after
+ * a failover. What Redis holds counts only under the run id that it was filled under, so data that came
+ * back from an older copy is never taken for current. Throws while it is not known.
+ */
+export function runIdOf(client: RedisClient): string {
+  const cluster = asCluster(client);
+  const runId = cluster ? clusterRunId(cluster) : serverRunId(client);
+  if (runId === null) throw new TryAgainError('Redis is not connected');
+  return runId;
+}
+
+/** Each server that takes writes: itself, or the primaries of a Cluster. */
+export function primariesOf(client: RedisClient): RedisClient[] {
+  return asCluster(client)?.nodes('master') ?? [client];
+}
+
+/** Hears whenever a connection to a server is lost, of a Cluster to any of its nodes. */
+export function onLost(client: RedisClient, listener: () => void): void {
+  client.on('close', listener);
+  asCluster(client)?.on('-node', listener);
+}
+
 function open(target: RedisTarget, onError: OnError, options: RedisOptions): RedisClient {
   const { url, ca } = typeof target === 'string' ? { url: target, ca: undefined } : target;
-  const client = createConnection({ ...optionsFor(parseRedisUrl(url), ca), ...options });
+  const address = parseRedisUrl(url);
+  const all = { ...optionsFor(address, ca), ...options };
+  const client =
+    address.kind === 'cluster'
+      ? (createCluster(address, all) as unknown as RedisClient)
+      : createConnection(all);
   client.on('error', onError);
   return client;
 }
@@ -84,8 +118,8 @@ function optionsFor(address: RedisAddress, ca: string | undefined): RedisOptions
       ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
     };
   }
-  const [{ host, port }] = nodes as [{ host: string; port: number }];
-  return { host, port, db, family, ...login, ...(tls && { tls }) };
+  const node = kind === 'single' ? nodes[0] : {};
+  return { ...node, db, family, ...login, ...(tls && { tls }) };
 }
 
 /**
@@ -114,7 +148,17 @@ function coalesceWrites(stream: Redis['stream']): void {
  * with what waiting does not mend.
  */
 export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
-  if (client.status === 'ready') return;
+  const deadline = performance.now() + timeoutMs;
+  if (client.status !== 'ready') await connected(client, timeoutMs);
+  // Of a Cluster the slots are known before the nodes are.
+  const cluster = asCluster(client);
+  while (cluster && clusterRunId(cluster) === null) {
+    if (performance.now() > deadline) throw new Error('a primary of the Cluster does not answer');
+    await sleep(NODES_POLL_MS);
+  }
+}
+
+async function connected(client: RedisClient, timeoutMs: number): Promise<void> {
   const { promise, resolve, reject } = Promise.withResolvers<void>();
   let last = new Error('Redis does not answer: is REDIS_URL right?');
   const listen = (error: Error) => {

@@ -5,7 +5,6 @@
  */
 
 import { Redis, type RedisOptions } from 'ioredis';
-import { TryAgainError } from '../domain/try-again.ts';
 import { createWrongServerRule } from './wrong-server.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -25,15 +24,9 @@ interface ServerInfo {
 
 const runIds = new WeakMap<Redis, string>();
 
-/**
- * The run id of the server that this connection reached: another one after each start of a server
- * and after a failover. What Redis holds counts only under the run id that it was filled under, so
- * data that came back from an older copy is never taken for current.
- */
-export function runIdOf(client: Redis): string {
-  const runId = runIds.get(client);
-  if (runId === undefined) throw new TryAgainError('Redis is not connected');
-  return runId;
+/** The run id of the server that this connection reached; null while it is not known. */
+export function serverRunId(client: Redis): string | null {
+  return runIds.get(client) ?? null;
 }
 
 /** Begins to connect at once, and again whenever the connection is lost. */

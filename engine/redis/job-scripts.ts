@@ -4,6 +4,7 @@ import type { Zone } from '../domain/zones.ts';
 import { channelOn, type RedisClient, runIdOf } from './client.ts';
 import { keys, zoneLog } from './keys.ts';
 import { LOG_LENGTH } from './log-scripts.ts';
+import { pipelined } from './pipelines.ts';
 import { named, runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
@@ -142,15 +143,10 @@ export async function listEndedLeases(
   if (zones.length === 0) return [];
   const [seconds] = await redis.time();
   const until = Number(seconds) * 1000;
-  const pipeline = redis.pipeline();
-  for (const zone of zones) {
+  const ended = await pipelined(redis, zones, keys.claims, (pipeline, zone) => {
     pipeline.zrangebyscore(keys.claims(zone), 0, until, 'LIMIT', 0, limitPerZone);
-  }
-  const replies = (await pipeline.exec()) ?? [];
-  return replies.flatMap(([error, ids]) => {
-    if (error) throw error;
-    return ids as string[];
   });
+  return (ended as string[][]).flat();
 }
 
 /** True when this attempt was ended and the job is open again. */

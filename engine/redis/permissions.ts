@@ -25,6 +25,8 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   HLEN: (key) => [`${key}hash`],
   HMGET: (key) => [`${key}hash`, 'f'],
   HMSET: (key) => [`${key}hash`, 'f', 'v'],
+  HSCAN: (key) => [`${key}hash`, 0],
+  ZSCAN: (key) => [`${key}zset`, 0],
   HSET: (key) => [`${key}hash`, 'f', 'v'],
   INCR: (key) => [`${key}number`],
   INCRBY: (key) => [`${key}number`, 1],
@@ -84,9 +86,21 @@ const SCRATCH = ['geo', 'hash', 'number', 'list', 'set', 'string', 'stream', 'zs
 /** What scripts and calls of the engine run; BullMQ's are named where its queues are. */
 export const ENGINE_COMMANDS: readonly string[] = [
   ...['DEL', 'EVAL', 'EVALSHA', 'EXPIRE', 'GEOADD', 'GEOSEARCH', 'HDEL', 'HGET', 'HGETALL', 'HLEN'],
-  ...['HMGET', 'HSET', 'INFO', 'PERSIST', 'PING', 'SADD', 'SET', 'SMEMBERS', 'SPUBLISH', 'SREM'],
+  ...[
+    'HMGET',
+    'HSCAN',
+    'HSET',
+    'INFO',
+    'PERSIST',
+    'PING',
+    'SADD',
+    'SET',
+    'SMEMBERS',
+    'SPUBLISH',
+    'SREM',
+  ],
   ...['TIME', 'XADD', 'XRANGE', 'XTRIM', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE'],
-  ...['ZREM', 'ZSCORE'],
+  ...['ZREM', 'ZSCAN', 'ZSCORE'],
 ];
 
 /**

@@ -5,7 +5,7 @@
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
-import type { RedisClient } from './client.ts';
+import { primariesOf, type RedisClient } from './client.ts';
 
 const FOLDER = new URL('../../lua/', import.meta.url);
 const INCLUDE = /^-- @include (\S+)$/gm;
@@ -103,10 +103,14 @@ export async function loadMissingScripts(
   redis: RedisClient,
   scripts: readonly Script[],
 ): Promise<void> {
-  const known = (await redis.script('EXISTS', ...scripts.map(({ sha }) => sha))) as number[];
-  for (const [i, { name, source, sha }] of scripts.entries()) {
-    if (known[i] === 1) continue;
-    const loaded = await redis.script('LOAD', source);
-    if (loaded !== sha) throw new Error(`Redis took another script than ${name}`);
-  }
+  await Promise.all(
+    primariesOf(redis).map(async (server) => {
+      const known = (await server.script('EXISTS', ...scripts.map(({ sha }) => sha))) as number[];
+      for (const [i, { name, source, sha }] of scripts.entries()) {
+        if (known[i] === 1) continue;
+        const loaded = await server.script('LOAD', source);
+        if (loaded !== sha) throw new Error(`Redis took another script than ${name}`);
+      }
+    }),
+  );
 }

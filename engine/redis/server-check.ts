@@ -1,5 +1,5 @@
 /** What of a Redis server works today and will not for ever: said in the log at a start. */
-import type { RedisClient } from './client.ts';
+import { primariesOf, type RedisClient } from './client.ts';
 
 /** Beyond this, times that one side wrote and the other reads mislead. */
 const CLOCK_APART_MS = 1000;
@@ -10,11 +10,13 @@ export async function warnOfServer(
   now: () => number = Date.now,
 ): Promise<string[]> {
   const asked = now();
-  const [memory, [seconds, micros]] = await Promise.all([redis.info('memory'), redis.time()]);
+  const [seconds, micros] = await redis.time();
   const answered = now();
+  const servers = await Promise.all(primariesOf(redis).map((server) => server.info('memory')));
   const warnings: string[] = [];
-  const policy = /^maxmemory_policy:(\S+)/m.exec(memory)?.[1];
-  if (policy !== undefined && policy !== 'noeviction') {
+  const policies = servers.map((memory) => /^maxmemory_policy:(\S+)/m.exec(memory)?.[1]);
+  const policy = policies.find((one) => one !== undefined && one !== 'noeviction');
+  if (policy !== undefined) {
     warnings.push(
       `Redis has the eviction policy ${policy}, which throws away what Muster needs when memory is short, e.g. CONFIG SET maxmemory-policy noeviction`,
     );

@@ -96,6 +96,7 @@ describe('the log', () => {
     app.log.error({ err }, 'failed');
     app.log.child({}).error({ err }, 'failed');
     expect(lines).toHaveLength(2);
+    for (const line of lines) expect(JSON.parse(line).err.type).toBe('Error');
     expect(lines.join('')).not.toContain('pw-1');
   });
 

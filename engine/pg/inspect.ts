@@ -1,0 +1,50 @@
+/**
+ * Looks at Postgres before anything relies on it: is it a primary with the current schema, and is it
+ * reached through a pooler that lends sessions for a transaction? Then nothing may be left in a session.
+ */
+import { drizzle } from 'drizzle-orm/postgres-js';
+import postgres from 'postgres';
+import { driverOptions } from './driver.ts';
+import { isCurrentSchema } from './migrate.ts';
+
+export interface Inspection {
+  standby: boolean;
+  currentSchema: boolean;
+  /** Sessions are a pooler's: no settings of a session and no prepared statements. */
+  pooled: boolean;
+  /** What a transaction begins with, e.g. `read committed`. */
+  isolation: string;
+  /** Does a statement end that waits for a lock or for a disk? */
+  hasTimeouts: boolean;
+}
+
+const CONNECT_TIMEOUT_S = 2;
+
+/** Over a connection of its own. Throws what Postgres says when it cannot be reached. */
+export async function inspectPg(url: string): Promise<Inspection> {
+  const client = postgres({
+    ...driverOptions(url),
+    max: 1,
+    prepare: false,
+    fetch_types: false,
+    connect_timeout: CONNECT_TIMEOUT_S,
+    onnotice: () => {},
+  } as postgres.Options<Record<string, never>>);
+  try {
+    const query = client`select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
+      current_setting('default_transaction_isolation') as isolation,
+      current_setting('statement_timeout') <> '0' and current_setting('lock_timeout') <> '0' as timeouts`;
+    const [row] = await query;
+    // What the server said of itself when it took the connection; a pooler says its own.
+    const { pid } = (query as unknown as { state: { pid: number } }).state;
+    return {
+      standby: row?.standby,
+      currentSchema: await isCurrentSchema(drizzle(client)),
+      pooled: pid !== row?.pid,
+      isolation: row?.isolation,
+      hasTimeouts: row?.timeouts,
+    };
+  } finally {
+    await client.end({ timeout: CONNECT_TIMEOUT_S });
+  }
+}
