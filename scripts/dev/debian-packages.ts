@@ -4,7 +4,6 @@
  * needs but the C library, whatever the machine has of it: the file that a link leads to may lie in
  * a package that is installed where we do not look. Used for Redis where the machine has none.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import { isAlive } from './process-table.ts';
@@ -12,7 +11,7 @@ import { runTool, type ToolResult } from './tool.ts';
 
 export interface UnpackOptions {
   /** Does what was unpacked under this root run here? Only then does it take its place. */
-  runs(root: string): boolean;
+  runs(root: string): boolean | Promise<boolean>;
   signal?: AbortSignal | undefined;
 }
 
@@ -34,10 +33,11 @@ const LIBRARY = /^(lib.*\d(t64)?|lua-.*)$/;
 const C_LIBRARY = /^libc6/;
 
 /** Has this machine the tools? */
-export function hasApt(): boolean {
-  return ['apt-get', 'apt-cache', 'dpkg-deb'].every(
-    (tool) => !spawnSync(tool, ['--version']).error,
-  );
+export async function hasApt(signal?: AbortSignal): Promise<boolean> {
+  for (const tool of ['apt-get', 'apt-cache', 'dpkg-deb']) {
+    if (!(await runTool(tool, ['--version'], { cwd: '/', signal })).ok) return false;
+  }
+  return true;
 }
 
 /**
@@ -58,7 +58,8 @@ export async function unpackPackage(
     for (const file of readdirSync(work).filter((entry) => entry.endsWith('.deb'))) {
       must(await runTool('dpkg-deb', ['-x', file, root], { cwd: work, signal }), file);
     }
-    if (!runs(root)) throw new Error(`${name} was unpacked, but does not run on this machine`);
+    if (!(await runs(root)))
+      throw new Error(`${name} was unpacked, but does not run on this machine`);
     replace(target, root, path.join(work, 'old'));
   } finally {
     rmSync(work, { recursive: true, force: true });

@@ -3,7 +3,6 @@
  * password. The password stays with us: the account that runs the server, which others may share,
  * sees only the verifier by which the server knows it.
  */
-import { spawnSync } from 'node:child_process';
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import {
   closeSync,
@@ -42,7 +41,7 @@ export async function createCluster(
     await initialise(home, data, password, options);
     return password;
   }
-  refuseOtherVersion(home, data);
+  await refuseOtherVersion(home, data, options.signal);
   const kept = readPassword(home.passwordFile);
   if (kept) return kept;
   const password = keptPassword(home.passwordFile);
@@ -119,13 +118,14 @@ function scramVerifier(password: string): string {
   return `SCRAM-SHA-256$${SCRAM_ITERATIONS}:${salt.toString('base64')}$${storedKey}:${serverKey}`;
 }
 
-function refuseOtherVersion(home: PostgresHome, data: string): void {
+async function refuseOtherVersion(
+  home: PostgresHome,
+  data: string,
+  signal: AbortSignal | undefined,
+): Promise<void> {
   const made = readFileSync(path.join(data, 'PG_VERSION'), 'utf8').trim();
-  const { stdout } = spawnSync(path.join(home.bin, 'postgres'), ['--version'], {
-    ...home.account,
-    cwd: '/',
-    encoding: 'utf8',
-  });
+  const options = { ...home.account, cwd: '/', signal };
+  const { stdout } = await runTool(path.join(home.bin, 'postgres'), ['--version'], options);
   const ours = /\) (\d+)/.exec(stdout)?.[1];
   if (ours !== made) {
     throw new Error(

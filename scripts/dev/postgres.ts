@@ -46,11 +46,12 @@ const SIGNALS = ['SIGINT', 'SIGQUIT'] as const;
 
 /** Starts it and waits until it answers. Throws one sentence when it does not come up. */
 export async function startPostgres(options: PostgresOptions): Promise<PostgresServer> {
-  const home = postgresHome(path.resolve(options.dir), options.log ?? logToStderr);
+  const { log = logToStderr, signal } = options;
+  const home = await postgresHome(path.resolve(options.dir), log, signal);
   const data = path.join(home.dir, 'data');
   const durable = options.durable ?? true;
   await stopOrphanIn(data);
-  const password = await createCluster(home, data, { durable, signal: options.signal });
+  const password = await createCluster(home, data, { durable, signal });
   for (let tries = options.port ? 1 : PORT_TRIES; tries > 0; tries -= 1) {
     const port = options.port ?? (await freePort());
     const server = await spawnPostgres(home, data, port, durable);

@@ -3,13 +3,13 @@
  * distribution's package unpacked under `.muster/`, else an error that says what to install. None
  * is believed before it has run here. Looked for once a process.
  */
-import { spawnSync } from 'node:child_process';
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { hasApt, unpackPackage } from './debian-packages.ts';
 import type { Log } from './places.ts';
+import { runTool } from './tool.ts';
 
 export interface RedisBinary {
   command: string;
@@ -40,7 +40,10 @@ async function find(log: Log, signal: AbortSignal | undefined): Promise<RedisBin
     ...fromNpm(),
     ...PROGRAMS.map((program) => binaryIn(unpackedAt(program), program)),
   ];
-  return present.find(runs) ?? download(log, signal);
+  for (const binary of present) {
+    if (await runs(binary, signal)) return binary;
+  }
+  return download(log, signal);
 }
 
 /** Built for one C library: elsewhere it does not run, or npm left it out. */
@@ -57,12 +60,12 @@ function fromNpm(): RedisBinary[] {
 
 async function download(log: Log, signal: AbortSignal | undefined): Promise<RedisBinary> {
   const reasons: string[] = [];
-  for (const program of hasApt() ? PROGRAMS : []) {
+  for (const program of (await hasApt(signal)) ? PROGRAMS : []) {
     const target = unpackedAt(program);
     log(`No Redis here: getting the package ${program} by apt, into ${target}`);
     try {
       await unpackPackage(program, target, {
-        runs: (root) => runs(binaryIn(root, program)),
+        runs: (root) => runs(binaryIn(root, program), signal),
         signal,
       });
       return binaryIn(target, program);
@@ -94,9 +97,12 @@ function libraryFolders(root: string): string[] {
     .flatMap((folder) => [folder, ...readdirSync(folder).map((name) => path.join(folder, name))]);
 }
 
-function runs({ command, env }: RedisBinary): boolean {
-  const options = { env, encoding: 'utf8', timeout: VERSION_LIMIT_MS } as const;
-  const { stdout } = spawnSync(command, ['--version'], options);
-  const major = /v=(\d+)\./.exec(stdout ?? '')?.[1];
+async function runs(
+  { command, env }: RedisBinary,
+  signal: AbortSignal | undefined,
+): Promise<boolean> {
+  const options = { cwd: '/', env, limitMs: VERSION_LIMIT_MS, signal };
+  const { stdout } = await runTool(command, ['--version'], options);
+  const major = /v=(\d+)\./.exec(stdout)?.[1];
   return major !== undefined && Number(major) >= OLDEST_MAJOR;
 }

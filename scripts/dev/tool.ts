@@ -1,6 +1,6 @@
 /**
- * Runs a program to its end without holding up the event loop, so that a signal is answered while
- * it works. Used for what takes seconds: apt, dpkg-deb, initdb.
+ * Runs a program to its end without holding up the event loop: a Ctrl-C is answered while it works,
+ * and one that dies of the same Ctrl-C is not taken for one that cannot run.
  */
 import { execFile } from 'node:child_process';
 

@@ -10,10 +10,13 @@ import {
   writeFileSync,
 } from 'node:fs';
 import path from 'node:path';
-import { expect, inject, test } from 'vitest';
+import { expect, inject, test, vi } from 'vitest';
 import { isAlive } from '../../../scripts/dev/process-table.ts';
 import { UNPRIVILEGED, whyNotAs } from '../../support/machine.ts';
 import { until } from '../../support/until.ts';
+
+// npm takes seconds on a busy machine, and several run in each test.
+vi.setConfig({ testTimeout: 120_000 });
 
 /** A project whose dependencies lie beside it, so that installing needs no registry. */
 function makeProject(name: string, libraries = ['lib']): string {

@@ -6,6 +6,9 @@ import { unpackPackage } from '../../../scripts/dev/debian-packages.ts';
 import { whyNoApt } from '../../support/machine.ts';
 import { until } from '../../support/until.ts';
 
+// What a mirror and a busy machine may take.
+vi.setConfig({ testTimeout: 180_000 });
+
 const noApt = whyNoApt();
 
 beforeEach((context) => context.skip(noApt !== undefined, noApt));
