@@ -18,6 +18,7 @@ import { createNotifications, type Notifications } from './notifications/notific
 import { createHealth } from './ops/health.ts';
 import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
+import { createPersonalData, type PersonalData } from './personal-data/personal-data.ts';
 import { connectPg } from './pg/client.ts';
 import { isCurrentSchema } from './pg/migrate.ts';
 import { readSecret } from './pg/secrets.ts';
@@ -75,6 +76,7 @@ export interface Engine {
   pushes: Pushes;
   deliveries: Deliveries;
   users: Users;
+  personalData: PersonalData;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -135,13 +137,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const counters = createCounters(ctx);
   const health = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
+  const jobs = createJobs(ctx, { commits, cursors });
   return {
     ctx,
     drivers,
     settings,
     counters,
     ops: createOps(ctx, { cursors, counters, health }),
-    jobs: createJobs(ctx, { commits, cursors }),
+    jobs,
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
     notifications: createNotifications(ctx, cursors),
@@ -149,6 +152,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     pushes: createPushes(ctx),
     deliveries,
     users,
+    personalData: createPersonalData(ctx, { jobs, drivers, users }),
     now,
     log,
     async close() {
