@@ -4,6 +4,7 @@
  */
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
+import { withoutBase } from './base-path.ts';
 import { BODY_MAX, readBodiesStrictly } from './body.ts';
 import type { RouteDeps } from './deps.ts';
 import { ApiError } from './errors.ts';
@@ -28,6 +29,8 @@ import { userRoutes } from './routes/users.ts';
 export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
   log: FastifyBaseLogger;
   pushTest?: RouteDeps['pushTest'];
+  /** Aborted when the process was told to stop: clients then take their next call elsewhere. */
+  stopping?: AbortSignal;
   /** The queues' pages, shown to operators under /ops/queues. */
   dashboard?: Dashboard;
 }
@@ -36,11 +39,14 @@ export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
 const HANDLER_MS = 10_000;
 /** A client that takes longer to send 16 KiB does not mean it. */
 const REQUEST_MS = 30_000;
+/** A balancer keeps its connections for a minute: one that we close first resets a call in the seam. */
+const KEEP_ALIVE_MS = 75_000;
 /** Longer than any id; what is longer is no job's, and is still looked at as one. */
 const PARAM_MAX = 4096;
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
-  const refuse = createRefuse(options.config.basePath);
+  const { basePath, trustedProxies } = options.config;
+  const refuse = createRefuse(basePath);
   const app = fastify({
     loggerInstance: options.log,
     // Addresses may carry tokens: nothing logs them.
@@ -48,6 +54,10 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     bodyLimit: BODY_MAX,
     handlerTimeout: HANDLER_MS,
     requestTimeout: REQUEST_MS,
+    keepAliveTimeout: KEEP_ALIVE_MS,
+    // What `X-Forwarded-*` says of an address, a host or TLS counts from these alone.
+    trustProxy: trustedProxies.length > 0 && [...trustedProxies],
+    rewriteUrl: ({ url = '/' }) => withoutBase(url, basePath),
     // Clients that offer HTTP/2 (`Upgrade: h2c`) are answered in HTTP/1.1, as RFC 9110 has it.
     http: { shouldUpgradeCallback: ({ headers }) => /^websocket$/i.test(headers.upgrade ?? '') },
     return503OnClosing: false,
@@ -64,14 +74,16 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   readBodiesStrictly(app);
   measureRequests(app, options.registry);
   await app.register(helmet, { contentSecurityPolicy: { directives: PAGES } });
+  app.addHook('onRequest', async (_request, reply) => {
+    if (options.stopping?.aborted) reply.header('connection', 'close');
+  });
   app.addHook('onRequest', createGuard(options.auth, options.engine));
-  await describeApp(app);
+  await describeApp(app, basePath);
   const refuseOtherMethods = watchMethods(app);
   addRoutes(app, options);
-  await docsRoutes(app);
+  await docsRoutes(app, basePath);
   const { auth, engine, dashboard } = options;
-  const base = options.config.basePath;
-  await app.register(consoleRoutes, { auth, engine, base, dashboard, refuse });
+  await app.register(consoleRoutes, { auth, engine, base: basePath, dashboard, refuse });
   refuseOtherMethods();
   return app;
 }

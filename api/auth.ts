@@ -5,7 +5,7 @@
  */
 import { hash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
-import { TryAgainError } from '../engine/context.ts';
+import { TryAgainError } from '../engine/domain/try-again.ts';
 import type { AuthConfig } from '../engine/process/config.ts';
 import { KeySet } from './key-set.ts';
 

@@ -3,11 +3,10 @@
  * HTTP and the feed answer with the same bodies, `{error, code, details?, retry_after_ms?}`.
  */
 
-import { TryAgainError } from '../engine/context.ts';
 import { toJob } from '../engine/domain/job.ts';
-import type { ClaimResult } from '../engine/jobs/claim/gate.ts';
+import { TryAgainError } from '../engine/domain/try-again.ts';
+import { type ClaimResult, isOutage } from '../engine/engine.ts';
 import { UnauthorizedError } from './auth.ts';
-import { isOutage } from './outage.ts';
 
 export const ERRORS = {
   invalid_json: [400, 'The body is not valid JSON'],

@@ -15,7 +15,8 @@ import {
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose';
-import { TryAgainError, withDeadline } from '../engine/context.ts';
+import { TryAgainError } from '../engine/domain/try-again.ts';
+import { withDeadline } from '../engine/process/deadline.ts';
 
 /** A set of this age is fetched again beside the next call that uses it. */
 const REFRESH_MS = 10_000;

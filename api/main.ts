@@ -4,28 +4,32 @@ import { createEngine } from '../engine/engine.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { checkoutStateDir, withDevSecret } from '../engine/process/dev-secret.ts';
 import { createLog } from '../engine/process/log.ts';
-import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
+import { listenAs } from '../engine/process/main.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
+import { runService } from '../engine/process/service.ts';
 import { createPushMetrics } from '../workers/push/metrics.ts';
 import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
 import { createAuth } from './auth.ts';
+import { withoutBase } from './base-path.ts';
 import { Gateway } from './feed/gateway.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
 /** Claims in flight, the paced drain of sockets and what is owed to Postgres fit into this. */
 const STOP_LIMIT_MS = 12_000;
 
-await runProcess('api', async () => {
+await runService('api', async (service) => {
   const config = readConfig(withDevSecret(process.env, checkoutStateDir));
   const log = createLog('muster-api', config.logLevel);
   const registry = createRegistry();
-  const queues = createPushQueues(config.redisUrl, log);
+  for (const warning of config.warnings) log.warn({}, warning);
+  const queues = createPushQueues(config.redis, log);
   let gateway: Gateway | undefined;
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
+    databasePoolSize: config.databasePoolSize,
+    redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,
     metrics: createEngineMetrics(registry),
@@ -43,17 +47,24 @@ await runProcess('api', async () => {
     auth,
     registry,
     log,
-    feed,
+    feed: { ready: () => feed.ready() && !service.stopping.aborted },
+    stopping: service.stopping,
     dashboard: createDashboard(queues.queues),
     pushTest: createPushTest({ devices: engine.devices, apns: config.apns, log }),
   });
   app.server.on('upgrade', (request, socket, head) => {
+    request.url = withoutBase(request.url ?? '/', config.basePath);
     void feed.handleUpgrade(request, socket, head);
   });
-  stopOnSignal(log, STOP_LIMIT_MS, async () => {
-    await Promise.all([app.close(), feed.drain()]);
-    await engine.close();
-    await queues.close();
+  service.endWith({
+    log,
+    delayMs: config.shutdownDelayMs,
+    limitMs: STOP_LIMIT_MS,
+    async stop() {
+      await Promise.all([app.close(), feed.drain()]);
+      await engine.close();
+      await queues.close();
+    },
   });
   const { host, port } = config;
   const url = await listenAs({ host, port, variable: 'PORT' }, () => app.listen({ host, port }));

@@ -5,7 +5,6 @@
  */
 
 import type { Socket } from 'node:net';
-import { DrizzleQueryError } from 'drizzle-orm/errors';
 import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } from 'fastify';
 import { ApiError, ERRORS, errorBody, toApiError } from './errors.ts';
 import { asksForHtml, errorPage } from './ops/page.ts';
@@ -34,30 +33,16 @@ export function createRefuse(base: string): Refuse {
     const facts = { method: request.method, route: request.routeOptions.url, code: refusal.code };
     const { log } = request;
     if (refusal.code === 'internal') {
-      log.error({ ...facts, ...causeOf(error) }, 'a call failed');
+      log.error({ ...facts, err: error }, 'a call failed');
     } else if (refusal.code === 'try_again' && Date.now() - outageLoggedAt >= OUTAGE_LOG_MS) {
       outageLoggedAt = Date.now();
-      log.warn({ ...facts, ...causeOf(error) }, 'a call could not be answered');
+      log.warn({ ...facts, err: error }, 'a call could not be answered');
     } else {
       log.debug(facts, 'refused');
     }
     if (isForPeople(request)) sendPage(reply, refusal, base);
     else send(reply, refusal);
   };
-}
-
-/**
- * What lies at the bottom of an error, and its statement. The layer in between repeats the
- * statement's parameters, among them device tokens, which are nobody's business.
- */
-function causeOf(error: unknown): { err: unknown; query?: string } {
-  let err = error;
-  let query: string | undefined;
-  while (err instanceof Error && err.cause instanceof Error) {
-    if (err instanceof DrizzleQueryError) query = err.query;
-    err = err.cause;
-  }
-  return { err, ...(query !== undefined && { query }) };
 }
 
 /** Somebody opened an address in a browser; what is under `/api` is for programs all the same. */

@@ -6,7 +6,7 @@
 import { type Static, Type } from 'typebox';
 import { LATITUDE_MAX } from '../engine/domain/distance.ts';
 import { PROGRESS } from '../engine/domain/job.ts';
-import type { Fix } from '../engine/redis/drivers.ts';
+import type { Fix } from '../engine/engine.ts';
 import { USER_ID } from './auth.ts';
 import type { Broken } from './errors.ts';
 import { line, optionalLine, optionalLines } from './text.ts';

@@ -1,22 +1,18 @@
 /**
  * What callers see of a row: one function each, so that a field that is nobody's business cannot
- * slip into one answer and not the other. Used by the routes and by the feed.
+ * slip into one answer and not the other. Jobs have such functions in the engine. Used by the routes
+ * and by the feed.
  */
-import {
-  type DriverCard,
-  type Job,
-  type JobRow,
-  toJob,
-  toOwnersJob,
-  toTime,
-} from '../engine/domain/job.ts';
+import { type JobRow, toTime } from '../engine/domain/job.ts';
 import type { AttemptRow } from '../engine/domain/push.ts';
 import type { Driver } from '../engine/domain/shapes.ts';
-import type { NotificationRow } from '../engine/engine.ts';
-import type { ChangeResult } from '../engine/jobs/change.ts';
-import type { Db } from '../engine/pg/client.ts';
-import { type DriverRow, driverCards } from '../engine/pg/drivers.ts';
-import type { JobEventRow } from '../engine/pg/jobs.ts';
+import type {
+  ChangeResult,
+  DriverRow,
+  JobEventRow,
+  NotificationRow,
+  Reader,
+} from '../engine/engine.ts';
 import type { Identity } from './auth.ts';
 import { ApiError } from './errors.ts';
 
@@ -38,31 +34,8 @@ export function maySee(row: JobRow, { sub, role }: Identity): boolean {
   return true;
 }
 
-/** Jobs as this caller sees them, with the card of the driver once one has accepted. */
-export async function jobViews(
-  db: Db,
-  rows: readonly JobRow[],
-  identity: Identity,
-): Promise<Job[]> {
-  const holders = rows.flatMap((row) => holderOf(row) ?? []);
-  const cards = await driverCards(db, [...new Set(holders)]);
-  return rows.map((row) => viewOf(row, identity, cards.get(holderOf(row) ?? '')));
-}
-
-export async function jobView(db: Db, row: JobRow, identity: Identity): Promise<Job> {
-  const [job] = await jobViews(db, [row], identity);
-  return job ?? viewOf(row, identity, undefined);
-}
-
-function viewOf(row: JobRow, identity: Identity, card: DriverCard | undefined): Job {
-  if (identity.role !== 'driver') return toOwnersJob(row, card);
-  return { ...toJob(row), ...(card && { driver: card }) };
-}
-
-/** Who accepted it; a driver for whom it is merely reserved has not. */
-function holderOf(row: JobRow): string | null {
-  return row.acceptedAt === null ? null : row.driverId;
-}
+/** Which of the two views of a job is this caller's? */
+export const readerOf = ({ role }: Identity): Reader => (role === 'driver' ? 'driver' : 'owner');
 
 export function notificationView(row: NotificationRow): object {
   return {

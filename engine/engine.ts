@@ -8,6 +8,8 @@ import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from 
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
+import { createFleet, type Fleet } from './fleet/fleet.ts';
+import { type Health, startHealth } from './health.ts';
 import { type Counters, createCounters } from './history/counters.ts';
 import { createCommitQueue } from './jobs/claim/commit.ts';
 import { createJobs, type Jobs } from './jobs/jobs.ts';
@@ -20,36 +22,48 @@ import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
 import { createPersonalData, type PersonalData } from './personal-data/personal-data.ts';
 import { connectPg } from './pg/client.ts';
-import { isCurrentSchema } from './pg/migrate.ts';
 import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
 import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
-import { connectRedis, whenReady } from './redis/client.ts';
+import { reachStores } from './reach.ts';
+import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
+export type { Fleet, FleetDriver } from './fleet/fleet.ts';
+export type { CheckState, Health, HealthState } from './health.ts';
+export type { ChangeResult } from './jobs/change.ts';
+export type { ClaimResult } from './jobs/claim/gate.ts';
+export type { PostInput } from './jobs/post.ts';
+export type { Reader } from './jobs/read.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
+export type { DriverChange, DriverRow } from './pg/drivers.ts';
+export type { JobEventRow } from './pg/jobs.ts';
 export type { UserEvent } from './projection/tell.ts';
 export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
 export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export { connectConsumer, connectProducer, type RedisTarget } from './redis/client.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
 export type { Users } from './users/blocked.ts';
 
 export interface EngineOptions {
   databaseUrl: string;
-  redisUrl: string;
+  /** Connections to Postgres at most; 20 unless it is given. */
+  databasePoolSize?: number;
+  redisUrl: RedisTarget;
   settings: DispatchConfig;
   push: PushTasks;
   metrics: EngineMetrics;
@@ -57,7 +71,7 @@ export interface EngineOptions {
   /** A clock of this process that never jumps, ms; only differences count. */
   elapsed?: () => number;
   /** Where the channels are heard, if not at `redisUrl`: tests put a faulty network between. */
-  subscriberUrl?: string;
+  subscriberUrl?: RedisTarget;
   /** Hears where drivers are, as far as this process took it in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
 }
@@ -68,6 +82,7 @@ export interface Engine {
   maintenance: Maintenance;
   drivers: Drivers;
   logs: Logs;
+  fleet: Fleet;
   settings: DispatchConfig;
   counters: Counters;
   ops: Ops;
@@ -77,6 +92,7 @@ export interface Engine {
   deliveries: Deliveries;
   users: Users;
   personalData: PersonalData;
+  health: Health;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -84,18 +100,10 @@ export interface Engine {
   close(): Promise<void>;
 }
 
-/** An older schema; the message is one line for the person who starts the process. */
-export class OldSchemaError extends Error {
-  override name = 'OldSchemaError';
-}
-
-/** How long a start waits for Redis before it says that it cannot be reached. */
-const REDIS_START_MS = 10_000;
-
-/** Connects both stores. Throws `OldSchemaError`, or what a store says that cannot be reached. */
+/** Waits for both stores and connects them. Throws `StartError`, one line that says why it cannot. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
-  const pg = connectPg(options.databaseUrl);
+  const pg = connectPg(options.databaseUrl, options.databasePoolSize);
   const redis = connectRedis(options.redisUrl, onceEachOutage(log));
   const background = createBackground(log);
   const clock = createRedisClock(redis, elapsed);
@@ -117,15 +125,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
   let users: Users;
+  let health: Health;
   let cursorKey: Buffer;
   try {
-    if (!(await isCurrentSchema(pg.db))) {
-      throw new OldSchemaError('the database has an older schema: run `npm run migrate` first');
-    }
-    await whenReady(redis, REDIS_START_MS);
+    await reachStores(pg.db, redis, log);
     await clock.measure();
     await drivers.ensure();
     users = await createUsers(ctx);
+    health = await startHealth({ db: pg.db, redis, log });
     cursorKey = await readSecret(pg.db, 'cursors');
   } catch (error) {
     clock.close();
@@ -135,7 +142,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   }
   const cursors = createCursors(cursorKey);
   const counters = createCounters(ctx);
-  const health = createHealth(ctx);
+  const alarms = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
   const jobs = createJobs(ctx, { commits, cursors });
   return {
@@ -143,16 +150,18 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     drivers,
     settings,
     counters,
-    ops: createOps(ctx, { cursors, counters, health }),
+    ops: createOps(ctx, { cursors, counters, health: alarms }),
     jobs,
     maintenance: createMaintenance(ctx, options.databaseUrl),
     logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
     notifications: createNotifications(ctx, cursors),
+    fleet: createFleet(ctx),
     devices: createDevices(ctx),
     pushes: createPushes(ctx),
     deliveries,
     users,
     personalData: createPersonalData(ctx, { jobs, drivers, users }),
+    health,
     now,
     log,
     async close() {

@@ -1,12 +1,10 @@
 /** A worker process: the push lanes and the reconciler. Any number may run. */
-import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { Registry } from 'prom-client';
 import { createEngine } from '../engine/engine.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
-import { listenAs, runProcess, stopOnSignal } from '../engine/process/main.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
+import { runService } from '../engine/process/service.ts';
+import { serveHealth } from './health.ts';
 import { createApnsRoutes } from './push/apns-routes.ts';
 import { createPushMetrics, measureTrouble } from './push/metrics.ts';
 import { createSender } from './push/sender.ts';
@@ -20,14 +18,16 @@ const DRAIN_MS = 9000;
 /** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;
 
-await runProcess('workers', async () => {
+await runService('workers', async (service) => {
   const config = readConfig(process.env);
   const log = createLog('muster-workers', config.logLevel);
   const registry = createRegistry();
-  const queues = createPushQueues(config.redisUrl, log);
+  for (const warning of config.warnings) log.warn({}, warning);
+  const queues = createPushQueues(config.redis, log);
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
+    databasePoolSize: config.databasePoolSize,
+    redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,
     metrics: createEngineMetrics(registry),
@@ -37,39 +37,29 @@ await runProcess('workers', async () => {
   const routes = createApnsRoutes(config.apns, log);
   measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
   const sender = createSender({ engine, routes, metrics, log });
-  const workers = startPushWorkers({ engine, redisUrl: config.redisUrl, queues, sender });
+  const health = await serveHealth({
+    ...config,
+    registry,
+    ready: () => ({ ...engine.health.state(), queues: queues.ready() ? 'ok' : 'failed' }),
+    stopping: service.stopping,
+  });
+  const workers = startPushWorkers({ engine, redisUrl: config.redis, queues, sender });
   const leader = engine.maintenance.start();
-  const health = await serveHealth(config.workerPort, config.host, registry);
-  stopOnSignal(log, STOP_LIMIT_MS, async () => {
-    const cut = setTimeout(() => void sender.close(), DRAIN_MS);
-    await Promise.all([leader.close(), workers.close()]);
-    clearTimeout(cut);
-    await sender.close();
-    await engine.close();
-    await queues.close();
-    health?.close();
+  service.endWith({
+    log,
+    delayMs: config.shutdownDelayMs,
+    limitMs: STOP_LIMIT_MS,
+    async stop() {
+      const cut = setTimeout(() => void sender.close(), DRAIN_MS);
+      await Promise.all([leader.close(), workers.close()]);
+      clearTimeout(cut);
+      await sender.close();
+      await engine.close();
+      await queues.close();
+      health?.close();
+    },
   });
   await workers.ready();
   log.info({}, 'working');
   process.send?.({ type: 'ready' });
 });
-
-/** `/healthz` and `/metrics` on a port of their own, where one is configured. */
-async function serveHealth(port: number | undefined, host: string, registry: Registry) {
-  if (port === undefined) return undefined;
-  const server = createServer(async (request, response) => {
-    if (request.url === '/healthz') {
-      response.setHeader('content-type', 'application/json').end('{"status":"ok"}');
-    } else if (request.url === '/metrics') {
-      const text = await registry.metrics();
-      response.setHeader('content-type', registry.contentType).end(text);
-    } else {
-      response.writeHead(404).end();
-    }
-  });
-  await listenAs({ host, port, variable: 'WORKER_PORT' }, async () => {
-    server.listen(port, host);
-    await once(server, 'listening');
-  });
-  return server;
-}

@@ -5,10 +5,15 @@
  */
 import { randomUUID } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
-import { Redis } from 'ioredis';
 import { type Static, Type } from 'typebox';
 import { LANES, type Lane } from '../engine/domain/push.ts';
-import { type Logger, onceEachOutage, type PushTasks } from '../engine/engine.ts';
+import {
+  connectProducer,
+  type Logger,
+  onceEachOutage,
+  type PushTasks,
+  type RedisTarget,
+} from '../engine/engine.ts';
 
 const strict = { additionalProperties: false };
 const wave = { job_id: Type.String(), wave: Type.Integer({ minimum: 1 }) };
@@ -24,8 +29,6 @@ export const ChunkTask = Type.Object(
 );
 export type ChunkTask = Static<typeof ChunkTask>;
 
-/** Short commands; a producer would rather fail (and be repeated) than wait for Redis. */
-const COMMAND_TIMEOUT_MS = 900;
 /** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
@@ -50,6 +53,8 @@ export interface PushQueues {
   tasks: PushTasks;
   queues: Queue[];
   byLane: Record<Lane, Queue>;
+  /** Is there a connection on which tasks can be handed over? */
+  ready(): boolean;
   close(): Promise<void>;
 }
 
@@ -70,13 +75,8 @@ export function backoffMs(failures: number, _type?: string, error?: Error & Wait
 }
 
 /** The queues as producers see them. Handing a task over rejects when Redis is away. */
-export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
-  const connection = new Redis(redisUrl, {
-    commandTimeout: COMMAND_TIMEOUT_MS,
-    enableOfflineQueue: false,
-    maxRetriesPerRequest: null,
-  });
-  connection.on('error', onceEachOutage(log));
+export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
+  const connection = connectProducer(redis, onceEachOutage(log));
   const open = (lane: Lane) => {
     const queue = new Queue(queueName(lane), {
       connection,
@@ -114,6 +114,7 @@ export function createPushQueues(redisUrl: string, log: Logger): PushQueues {
         return added.filter((task, i) => task.id === tasks[i]?.opts.jobId).length;
       },
     },
+    ready: () => connection.status === 'ready',
     async close() {
       await Promise.all(LANES.map((lane) => byLane[lane].close()));
       connection.disconnect();

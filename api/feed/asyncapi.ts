@@ -24,8 +24,8 @@ const Ref = Type.String({
   description: 'Repeated in the ack',
 });
 
-/** The whole document. */
-export function asyncApi(): object {
+/** The whole document; `base` is the path under which a proxy serves everything. */
+export function asyncApi(base: string): object {
   const fromClient = messages(CLIENT_FRAMES, true);
   const fromServer = messages(SERVER_FRAMES, false);
   return {
@@ -34,12 +34,12 @@ export function asyncApi(): object {
       title: 'Muster feed',
       version: '1.0.0',
       description:
-        'The live feed of a driver or a customer. Text frames of JSON, no compression; at most 4 KiB from a client, 16 KiB for auth. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>. An upgrade is refused with 401 without a valid token, 403 for another role or a blocked user, 429 beyond ten a second of one user, 503 when this server takes none now.',
+        'The live feed of a driver or a customer, and of operators and viewers, whose pages open it at /ops/feed with their cookie. Text frames of JSON, no compression; at most 4 KiB from a client, 16 KiB for auth. The token comes in the Authorization header, or as the second of the subprotocols muster.v1, bearer.<JWT>. An upgrade is refused with 401 without a valid token, 403 for another role or a blocked user, 429 beyond ten a second of one user, 503 when this server takes none now.',
     },
     defaultContentType: 'application/json',
     channels: {
       feed: {
-        address: '/ws',
+        address: `${base}/ws`,
         messages: { ...fromClient, ...fromServer },
         bindings: { ws: { method: 'GET', bindingVersion: '0.1.0' } },
       },

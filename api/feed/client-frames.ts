@@ -18,6 +18,16 @@ export const AuthBody = Type.Object(
   { token: Type.String({ minLength: 1, maxLength: AUTH_FRAME_MAX }) },
   { additionalProperties: false },
 );
+const longitude = Type.Number({ minimum: -180, maximum: 180 });
+const latitude = Type.Number({ minimum: -90, maximum: 90 });
+export const ViewBody = Type.Object(
+  {
+    bbox: Type.Tuple([longitude, latitude, longitude, latitude], {
+      description: 'West, south, east, north; west is greater across the antimeridian',
+    }),
+  },
+  { additionalProperties: false },
+);
 const HeartbeatBody = Type.Object({}, { additionalProperties: false });
 
 /** The frames' data by event; `asyncapi.json` is made of the same schemas. */
@@ -28,6 +38,7 @@ export const CLIENT_FRAMES = {
   decline: DeclineFrame,
   auth: AuthBody,
   heartbeat: HeartbeatBody,
+  view: ViewBody,
 } satisfies Record<string, TSchema>;
 export type ClientEvent = keyof typeof CLIENT_FRAMES;
 /** The data of each frame, by its event. */

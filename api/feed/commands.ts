@@ -1,5 +1,5 @@
 /**
- * What a client may say: location, availability, accept, decline, auth, heartbeat. Each frame is
+ * What a client may say: location, availability, accept, decline, view, auth, heartbeat. Each frame is
  * checked as its HTTP twin is, changes nothing when it breaks a rule, and is answered when it
  * carried a `ref`.
  */
@@ -16,19 +16,27 @@ import {
   CLIENT_FRAMES,
   type ClientEvent,
   type DeclineFrame,
+  type ViewBody,
 } from './client-frames.ts';
 import type { Connection } from './connection.ts';
 import type { CustomerSession } from './customer-session.ts';
 import type { DriverSession } from './driver-session.ts';
+import type { OpsSession } from './ops/ops-session.ts';
 
-export type Session = DriverSession | CustomerSession;
+export type Session = DriverSession | CustomerSession | OpsSession;
 
 /** Contract section 5. */
 const REF_MAX = 64;
 /** Counted in characters, as the schemas count. */
 const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
-/** What only drivers may say. */
-const DRIVERS_ONLY: readonly ClientEvent[] = ['location', 'availability', 'accept', 'decline'];
+/** What not everybody may say, and who may. */
+const ONLY: Partial<Record<ClientEvent, Session['role']>> = {
+  location: 'driver',
+  availability: 'driver',
+  accept: 'driver',
+  decline: 'driver',
+  view: 'operator',
+};
 
 interface Frame {
   event: ClientEvent;
@@ -83,6 +91,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
   async function run(session: Session, { event, data }: Frame): Promise<Answer> {
     if (event === 'heartbeat') return { ok: true };
     if (event === 'auth') return refresh(session, (data as Static<typeof AuthBody>).token);
+    if (session.role === 'operator') return look(session, data as Static<typeof ViewBody>);
     if (session.role !== 'driver') return { ok: false };
     const driverId = session.connection.identity.sub;
     if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
@@ -127,6 +136,15 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
   }
 }
 
+/** Positions within this box are sent from now on. */
+function look(session: OpsSession, { bbox }: Static<typeof ViewBody>): Answer {
+  const [, south, , north] = bbox;
+  if (south > north)
+    throw invalid([{ field: 'bbox', rule: 'must have its south below its north' }]);
+  session.setView(bbox);
+  return { ok: true };
+}
+
 /** Parses and checks a frame; null when it was invalid and has been answered. */
 function readFrame(session: Session, text: string): Frame | null {
   const { connection } = session;
@@ -157,9 +175,7 @@ function readFrame(session: Session, text: string): Frame | null {
     return broken('event', `must be one of ${Object.keys(CLIENT_FRAMES).join(', ')}`, ref);
   }
   const known = event as ClientEvent;
-  if (session.role !== 'driver' && DRIVERS_ONLY.includes(known)) {
-    return forbidden(connection, ref);
-  }
+  if ((ONLY[known] ?? session.role) !== session.role) return forbidden(connection, ref);
   const rules: Broken[] = validate(CLIENT_FRAMES[known], data);
   if (rules.length > 0) return bad(invalid(rules), ref);
   connection.goodFrame();

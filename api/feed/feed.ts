@@ -12,6 +12,8 @@ import { DriverWatch, type DriverWatchHost } from './driver-watch.ts';
 import { FollowedZones } from './followed-zones.ts';
 import { eventFrame } from './frame.ts';
 import { createFeedMetrics, type FeedMetrics } from './metrics.ts';
+import { OpsFeed } from './ops/ops-feed.ts';
+import { OpsSession } from './ops/ops-session.ts';
 import { Sessions } from './sessions.ts';
 import { createSnapshotFrames } from './snapshot-frames.ts';
 import { createTurns } from './turns.ts';
@@ -26,6 +28,8 @@ export class Feed {
   readonly #watch: DriverWatch;
   readonly #driverHost: DriverSessionHost;
   readonly #customerHost: CustomerSessionHost;
+  /** There is one while operators or viewers are connected. */
+  #ops: OpsFeed | null = null;
 
   /** `elapsed` is the monotonic clock, ms. */
   constructor(engine: Engine, registry: Registry, elapsed: () => number) {
@@ -48,9 +52,15 @@ export class Feed {
 
   /** A new connection's session; its caller adds it to `sessions` and loads it. */
   sessionOf(connection: Connection): Session {
-    return connection.identity.role === 'driver'
-      ? new DriverSession(connection, this.#driverHost)
-      : new CustomerSession(connection, this.#customerHost);
+    switch (connection.identity.role) {
+      case 'driver':
+        return new DriverSession(connection, this.#driverHost);
+      case 'customer':
+        return new CustomerSession(connection, this.#customerHost);
+      default:
+        this.#ops ??= this.#newOpsFeed();
+        return new OpsSession(connection, this.#ops);
+    }
   }
 
   /** Tells a new connection when it cannot rely on the feed. */
@@ -67,12 +77,14 @@ export class Feed {
       }
       this.#watch.onFix(id, fix);
     }
+    this.#ops?.onTracked(fixes);
   }
 
   /** What makes no event, of all but the sessions themselves. */
   tick(): void {
     this.#zones.expire(this.#engine.now());
     this.#watch.tick();
+    void this.#ops?.tick();
   }
 
   /** Stops following. */
@@ -83,15 +95,22 @@ export class Feed {
   #follow(): LogFeed {
     return this.#engine.logs.follow({
       onDegraded: () => this.#announce('feed:degraded'),
-      onLive: () => this.#announce('feed:live'),
+      onLive: () => {
+        this.#announce('feed:live');
+        this.#ops?.reload();
+      },
       onFixes: (fixes) => this.onTracked(fixes),
       onApplied: (at) => this.metrics.lag((this.#engine.now() - at) / 1000),
       onDriver: (driver) => this.#onDriver(driver),
       onDriversMissed: () => this.#reviveDrivers(),
       onUserEvent: (event) => {
-        for (const session of this.sessions.of(event.app, event.user)) session.onUserEvent(event);
+        for (const session of this.sessions.of(event.app, event.user)) {
+          if (session.role !== 'operator') session.onUserEvent(event);
+        }
+        this.#ops?.onUserEvent(event);
       },
       onUserEventsMissed: () => {
+        this.#ops?.reload();
         for (const { session } of this.sessions.members()) {
           if (session.role === 'customer') session.resync('users_log');
         }
@@ -106,6 +125,7 @@ export class Feed {
 
   #onDriver(driver: KnownDriver): void {
     this.#watch.onDriver(driver);
+    this.#ops?.onDriver(driver);
     for (const session of this.sessions.of('driver', driver.id)) {
       if (session.role === 'driver') session.onDriver(driver);
     }
@@ -114,11 +134,19 @@ export class Feed {
   /** Redis may have forgotten where the connected drivers are: tells it, without a fix from them. */
   #reviveDrivers(): void {
     this.#watch.reload();
+    this.#ops?.reload();
     for (const { session } of this.sessions.members()) {
       if (session.role !== 'driver') continue;
       if (session.driver) void this.#engine.drivers.track(session.driver, session.driver.fix);
       session.reload();
     }
+  }
+
+  #newOpsFeed(): OpsFeed {
+    const onEmpty = () => {
+      this.#ops = null;
+    };
+    return new OpsFeed({ engine: this.#engine, logs: this.#logs, elapsed: this.#elapsed, onEmpty });
   }
 
   #hostOfWatch(): DriverWatchHost {

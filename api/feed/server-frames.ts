@@ -3,11 +3,26 @@
  * check every frame that they see against them.
  */
 import { type Static, Type } from 'typebox';
+import { DRIVER_WORDS } from '../../engine/domain/driver-words.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
-import { closed, DriverCard, Job, maybe, time } from '../../engine/domain/shapes.ts';
+import { closed, count, DriverCard, Job, maybe, time } from '../../engine/domain/shapes.ts';
 
 const version = Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' });
 const JobId = Type.String({ maxLength: 64 });
+
+const Handle = Type.Integer({ minimum: 1, description: 'Names a driver on this connection' });
+const DriverState = Type.Enum([...DRIVER_WORDS]);
+const place = { lat: maybe(Type.Number()), lng: maybe(Type.Number()), at: maybe(time) };
+const OpsHealth = Type.Object(
+  {
+    at: time,
+    degraded_since: maybe(time),
+    jobs: Type.Record(Type.String(), count, { description: 'Open and held ones, by status' }),
+    oldest_open_at: maybe(time),
+    drivers: Type.Record(Type.String(), count, { description: 'By state' }),
+  },
+  closed,
+);
 
 export const SERVER_FRAMES = {
   hello: Type.Object(
@@ -74,6 +89,43 @@ export const SERVER_FRAMES = {
     { ...closed, description: 'The feed may be stale from now on' },
   ),
   'feed:live': Type.Object({ since: time }, { ...closed, description: 'The feed is exact again' }),
+  'ops:snapshot': Type.Object(
+    {
+      drivers: Type.Array(
+        Type.Tuple([Handle, Type.String(), DriverState, place.lat, place.lng, place.at], {
+          description: 'Handle, id, state, lat, lng, time of the position',
+        }),
+      ),
+      jobs: Type.Array(Job, { description: 'All that are open or held' }),
+      health: OpsHealth,
+    },
+    { ...closed, description: 'To operators and viewers: replaces all that the client holds' },
+  ),
+  'ops:driver': Type.Object(
+    {
+      handle: Handle,
+      id: Type.String(),
+      name: maybe(Type.String()),
+      state: DriverState,
+      ...place,
+    },
+    { ...closed, description: 'To operators: a driver is new, or in another state' },
+  ),
+  'ops:fixes': Type.Array(Type.Number(), {
+    description:
+      'To operators, once a second: handle, lat, lng, handle, lat, lng, … of who moved within the view',
+  }),
+  'ops:cells': Type.Record(Type.String(), count, {
+    description: 'To operators instead of ops:fixes where more than 5 000 are in view: by H3 cell',
+  }),
+  'ops:job': Type.Object(Job.properties, {
+    ...closed,
+    description: 'To operators: a job as it is now; one that is over leaves the list',
+  }),
+  'ops:health': Type.Object(OpsHealth.properties, {
+    ...closed,
+    description: 'To operators every 2 s',
+  }),
   ack: Type.Object(
     {
       ref: Type.String({ maxLength: 64 }),

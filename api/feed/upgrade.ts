@@ -2,13 +2,14 @@
 import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Users } from '../../engine/engine.ts';
-import { type Auth, bearer, type Identity, UnauthorizedError } from '../auth.ts';
+import { type Auth, bearer, type Identity, readsAll, UnauthorizedError } from '../auth.ts';
+import { readCookie } from '../ops/entry.ts';
 
 const TOKEN_PROTOCOL = 'bearer.';
 const SENTENCES = {
   not_found: 'There is nothing here; the feed is at /ws',
   unauthorized: 'A valid token is needed',
-  forbidden: 'The feed is for drivers and customers',
+  forbidden: 'There is no feed for this role, or not for this page',
   blocked: 'An operator has blocked this user',
   rate_limited: 'Too many connections, please slow down',
   try_again: 'This server cannot take a connection now',
@@ -30,13 +31,15 @@ export async function identify(
   refuse: Refuse,
 ): Promise<Identity | null> {
   // Null where the address is none (`GET //`): that must not throw.
-  if (URL.parse(request.url ?? '', 'http://localhost')?.pathname !== '/ws') {
+  const path = URL.parse(request.url ?? '', 'http://localhost')?.pathname;
+  const tokenFrom = path === undefined ? undefined : TOKENS[path];
+  if (!tokenFrom) {
     refuse(404, 'not_found');
     return null;
   }
   let identity: Identity;
   try {
-    identity = await auth.verify(tokenOf(request) ?? '');
+    identity = await auth.verify(tokenFrom(request) ?? '');
   } catch (error) {
     if (error instanceof UnauthorizedError) refuse(401, 'unauthorized');
     else refuse(503, 'try_again');
@@ -44,10 +47,36 @@ export async function identify(
   }
   const wait = waitMs(identity);
   if (await users.isBlocked(identity.sub)) refuse(403, 'blocked');
-  else if (identity.role !== 'driver' && identity.role !== 'customer') refuse(403, 'forbidden');
+  else if (!mayOpen(path, identity, request)) refuse(403, 'forbidden');
   else if (wait > 0) refuse(429, 'rate_limited', wait);
   else return identity;
   return null;
+}
+
+/** Where the token comes from, by address. */
+const TOKENS: Record<string, ((request: IncomingMessage) => string | null) | undefined> = {
+  '/ws': tokenOf,
+  '/ops/feed': cookieOf,
+};
+
+/** The console's feed is for those who read everything, and for pages of this site alone. */
+function mayOpen(path: string | undefined, { role }: Identity, request: IncomingMessage): boolean {
+  if (path === '/ops/feed') return readsAll(role) && isOwnPage(request);
+  return role === 'driver' || role === 'customer' || readsAll(role);
+}
+
+/** A browser sends the cookie whatever page opens the socket, but it says which one does. */
+function isOwnPage({ headers: { origin, host } }: IncomingMessage): boolean {
+  return origin !== undefined && host !== undefined && URL.parse(origin)?.host === host;
+}
+
+/** Tokens have no character that a cookie must spell in another way. */
+function cookieOf({ headers }: IncomingMessage): string {
+  const pairs = (headers.cookie ?? '').split(';').map((pair): [string, string] => {
+    const [name = '', ...value] = pair.split('=');
+    return [name.trim(), value.join('=').trim()];
+  });
+  return readCookie({ cookies: Object.fromEntries(pairs) });
 }
 
 /** From the `Authorization` header, or the subprotocol `bearer.<JWT>` (contract section 5). */

@@ -5,10 +5,11 @@
  */
 import { readFileSync } from 'node:fs';
 import cookie from '@fastify/cookie';
+import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
-import type { Static } from 'typebox';
 import type { Engine } from '../../engine/engine.ts';
 import type { Auth } from '../auth.ts';
+import type { HttpApp } from '../deps.ts';
 import { ApiError, toApiError } from '../errors.ts';
 import type { Refuse } from '../refuse.ts';
 import { IdParams, LoginQuery } from '../schemas.ts';
@@ -39,8 +40,12 @@ export interface ConsoleOptions {
   refuse: Refuse;
 }
 
-export async function consoleRoutes(app: FastifyInstance, options: ConsoleOptions): Promise<void> {
+export async function consoleRoutes(
+  plain: FastifyInstance,
+  options: ConsoleOptions,
+): Promise<void> {
   const { base, dashboard, refuse } = options;
+  const app = plain.withTypeProvider<TypeBoxTypeProvider>();
   await app.register(cookie);
   const entry = createEntry(options, base + PATH);
   for (const { name, type, text } of FILES) {
@@ -52,7 +57,8 @@ export async function consoleRoutes(app: FastifyInstance, options: ConsoleOption
     if (!asksForHtml(request)) return reply.callNotFound();
     return reply.type(HTML).send(homePage(base));
   });
-  startRoute(app, options, entry);
+  // People and proxies add a slash at times.
+  for (const url of [PATH, `${PATH}/`]) startRoute(app, url, options, entry);
   jobPageRoutes(app, options, entry);
   if (!dashboard) return;
   await app.register(
@@ -75,14 +81,14 @@ export async function consoleRoutes(app: FastifyInstance, options: ConsoleOption
   );
 }
 
-function startRoute(app: FastifyInstance, options: ConsoleOptions, entry: Entry): void {
+function startRoute(app: HttpApp, url: string, options: ConsoleOptions, entry: Entry): void {
   const { base, dashboard } = options;
   app.route({
     method: 'GET',
-    url: PATH,
+    url,
     schema: { hide: true, querystring: LoginQuery },
     handler: async (request, reply) => {
-      const { token } = request.query as Static<typeof LoginQuery>;
+      const { token } = request.query;
       reply.header('cache-control', 'no-store');
       try {
         if (token === undefined) {
@@ -98,7 +104,7 @@ function startRoute(app: FastifyInstance, options: ConsoleOptions, entry: Entry)
   });
 }
 
-function jobPageRoutes(app: FastifyInstance, options: ConsoleOptions, entry: Entry): void {
+function jobPageRoutes(app: HttpApp, options: ConsoleOptions, entry: Entry): void {
   const { base, engine } = options;
   const guard = async (request: FastifyRequest, reply: FastifyReply) => {
     reply.header('cache-control', 'no-store');
@@ -111,13 +117,12 @@ function jobPageRoutes(app: FastifyInstance, options: ConsoleOptions, entry: Ent
   };
   const shared = { schema: { hide: true, params: IdParams }, onRequest: guard };
   app.get(`${PATH}/jobs/:id`, shared, async (request, reply) => {
-    const page = await jobPage(engine, base, (request.params as Static<typeof IdParams>).id);
+    const page = await jobPage(engine, base, request.params.id);
     if (page === null) throw new ApiError('job_not_found');
     return reply.type(HTML).send(page);
   });
   app.get(`${PATH}/notifications/:id`, shared, async (request, reply) => {
-    const { id } = request.params as Static<typeof IdParams>;
-    const jobId = await jobOfNotification(engine, id);
+    const jobId = await jobOfNotification(engine, request.params.id);
     if (jobId === null) throw new ApiError('notification_not_found');
     return reply.redirect(`${base}${PATH}/jobs/${jobId}`, 303);
   });

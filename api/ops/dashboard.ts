@@ -8,7 +8,7 @@ import { BullMQAdapter } from '@bull-board/api/bullMQAdapter';
 import { FastifyAdapter } from '@bull-board/fastify';
 import type { Queue } from 'bullmq';
 import type { FastifyInstance, FastifyPluginAsync } from 'fastify';
-import { withDeadline } from '../../engine/context.ts';
+import { withDeadline } from '../../engine/process/deadline.ts';
 import { ApiError } from '../errors.ts';
 import type { Refuse } from '../refuse.ts';
 

@@ -82,7 +82,8 @@ function splitToken(token: string): string[] {
   });
 }
 
-function readCookie({ cookies }: FastifyRequest): string {
+/** The token in a browser's cookies; empty where there is none. */
+export function readCookie({ cookies }: Pick<FastifyRequest, 'cookies'>): string {
   let token = '';
   for (let i = 0; i < PARTS_MAX; i++) token += cookies[nameOf(i)] ?? '';
   return token;

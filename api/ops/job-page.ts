@@ -1,18 +1,14 @@
 /** A job's page for operators: what it is and what happened to it. Tasks of the queues lead here. */
 
 import { toOwnersJob, toTime } from '../../engine/domain/job.ts';
-import { zoneOfJob } from '../../engine/domain/zones.ts';
 import type { Engine } from '../../engine/engine.ts';
-import { findJob, listEvents } from '../../engine/pg/jobs.ts';
-import { findNotificationJob } from '../../engine/pg/notifications.ts';
 import { escapeHtml, htmlPage } from './page.ts';
 
 /** The page as HTML; null when there is no such job. */
 export async function jobPage(engine: Engine, base: string, id: string): Promise<string | null> {
-  const { db } = engine.ctx;
-  const row = zoneOfJob(id) === null ? null : await findJob(db, id);
+  const row = await engine.jobs.find(id);
   if (!row) return null;
-  const events = await listEvents(db, id);
+  const events = await engine.jobs.events(id);
   const facts = Object.entries(toOwnersJob(row))
     .filter(([, value]) => value !== null)
     .map(([name, value]) => [name, String(value)]);
@@ -30,8 +26,8 @@ ${table(happened)}`,
 }
 
 /** The job that a notification is about; null when there is no such notification. */
-export function jobOfNotification(engine: Engine, id: string): Promise<string | null> {
-  return findNotificationJob(engine.ctx.db, id);
+export async function jobOfNotification(engine: Engine, id: string): Promise<string | null> {
+  return (await engine.notifications.find(id))?.jobId ?? null;
 }
 
 function table(rows: readonly (readonly string[])[]): string {

@@ -1,8 +1,12 @@
 /** The generated documents: OpenAPI as JSON and as pages, AsyncAPI for the feed. */
+import { readFileSync } from 'node:fs';
 import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { asyncApi } from '../feed/asyncapi.ts';
+
+const iconFile = readFileSync(new URL('../ops/static/icon.svg', import.meta.url), 'utf8');
+const ICON = { filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any' };
 
 const DESCRIPTION = `Every driver nearby sees a job at once, the first to accept wins, for good.
 
@@ -11,12 +15,16 @@ Errors are \`{"error": "<sentence>", "code": "<stable code>"}\`, plus \`details\
 \`not_found\`, one that does not take the method 405 \`method_not_allowed\`, with the header \`allow\`.
 The live feed at \`/ws\` is described in \`/asyncapi.json\`.`;
 
-/** Must be registered before the routes that it describes. */
-export async function describeApp(app: FastifyInstance): Promise<void> {
+/**
+ * Must be registered before the routes that it describes. `base`: the path under which a proxy serves
+ * everything.
+ */
+export async function describeApp(app: FastifyInstance, base: string): Promise<void> {
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
       info: { title: 'Muster', description: DESCRIPTION, version: '1' },
+      servers: [{ url: base || '/' }],
       components: {
         securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },
       },
@@ -51,11 +59,13 @@ function allowNoBody<T extends { paths?: object }>(document: T): T {
 }
 
 /** The pages; the routes must be there already. */
-export async function docsRoutes(app: FastifyInstance): Promise<void> {
+export async function docsRoutes(app: FastifyInstance, base: string): Promise<void> {
   jsonOnce(app, '/openapi.json', () => app.swagger());
-  jsonOnce(app, '/asyncapi.json', asyncApi);
+  jsonOnce(app, '/asyncapi.json', () => asyncApi(base));
   await app.register(swaggerUi, {
     routePrefix: '/docs',
+    indexPrefix: base,
+    theme: { title: 'Muster API', favicon: [{ ...ICON, content: iconFile }] },
     uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
   });
 }

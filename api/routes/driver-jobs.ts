@@ -7,7 +7,6 @@ import { ApiError, claimAnswer } from '../errors.ts';
 import { identityOf } from '../guard.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
 import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
-import { jobView } from '../views.ts';
 
 const tag = 'drivers';
 const config = { roles: ['driver'] } as const;
@@ -31,7 +30,7 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const known = await engine.drivers.know(identityOf(request).sub);
       // This very call is a sign of life.
-      const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.ctx.now() }) : [];
+      const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.now() }) : [];
       return { jobs };
     },
   });
@@ -109,10 +108,9 @@ function holdingRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const { id } = request.params;
       const { status } = request.body;
-      const identity = identityOf(request);
-      const result = await engine.jobs.progress(id, identity.sub, status);
+      const result = await engine.jobs.progress(id, identityOf(request).sub, status);
       if (!result.ok) throw new ApiError(result.code);
-      return jobView(engine.ctx.db, result.job, identity);
+      return engine.jobs.view(result.job, 'driver');
     },
   });
   app.route({

@@ -1,11 +1,7 @@
 /** Jobs as customers, operators and services see them: post, read, confirm, cancel, assign. */
 import type { Static } from 'typebox';
 import type { JobRow } from '../../engine/domain/job.ts';
-import { zoneOfJob } from '../../engine/domain/zones.ts';
-import type { PostInput } from '../../engine/jobs/post.ts';
-import type { Db } from '../../engine/pg/client.ts';
-import { findIdempotent } from '../../engine/pg/idempotency.ts';
-import { findJob, listEvents } from '../../engine/pg/jobs.ts';
+import type { Engine, PostInput } from '../../engine/engine.ts';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../answers.ts';
 import { type Identity, READERS, readsAll } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -23,7 +19,7 @@ import {
   PostJobBody,
   postRules,
 } from '../schemas.ts';
-import { changed, jobView, jobViews, maySee, timelineView } from '../views.ts';
+import { changed, maySee, readerOf, timelineView } from '../views.ts';
 
 const tag = 'jobs';
 
@@ -54,19 +50,19 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       const body = request.body;
       const key = request.headers['idempotency-key'];
       const input = toPostInput(identity, body, typeof key === 'string' ? key : undefined);
-      const late = expiryRules(body, engine.ctx.now());
+      const late = expiryRules(body, engine.now());
       // A repeated call is answered like the first one, also after its expiry has passed.
       if (late.length > 0 && !(await isRepeated(input))) throw invalid(late);
       const result = await engine.jobs.post(input);
       if (!result.ok) throw new ApiError(result.code);
-      const job = await jobView(engine.ctx.db, result.job, identity);
+      const job = await engine.jobs.view(result.job, readerOf(identity));
       return reply.code(result.created ? 201 : 200).send({ job });
     },
   });
 
   async function isRepeated({ idempotency }: PostInput): Promise<boolean> {
     if (!idempotency) return false;
-    return (await findIdempotent(engine.ctx.db, idempotency.sub, idempotency.key)) !== null;
+    return engine.jobs.wasPosted(idempotency.sub, idempotency.key);
   }
 }
 
@@ -93,7 +89,6 @@ function toPostInput(
 }
 
 function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
   app.route({
     method: 'GET',
     url: '/api/jobs',
@@ -117,7 +112,10 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
         ...(role === 'driver' && { driverId: sub }),
       };
       const page = shown(await engine.jobs.list(`${role}:${sub}`, filter, pageOf(query)));
-      return { jobs: await jobViews(db, page.rows, identity), next_cursor: page.nextCursor };
+      return {
+        jobs: await engine.jobs.views(page.rows, readerOf(identity)),
+        next_cursor: page.nextCursor,
+      };
     },
   });
   app.route({
@@ -133,7 +131,8 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      return jobView(db, await readJob(db, request.params.id, identity), identity);
+      const row = await readJob(engine, request.params.id, identity);
+      return engine.jobs.view(row, readerOf(identity));
     },
   });
   app.route({
@@ -150,9 +149,9 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, request.params.id, identity);
+      const { id } = await readJob(engine, request.params.id, identity);
       const [transitions, attempts] = await Promise.all([
-        listEvents(db, id),
+        engine.jobs.events(id),
         readsAll(identity.role) ? engine.pushes.attemptsOf(id) : [],
       ]);
       return { events: timelineView(transitions, attempts) };
@@ -161,7 +160,6 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
 }
 
 function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
   app.route({
     method: 'POST',
     url: '/api/jobs/:id/confirm',
@@ -178,7 +176,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const identity = identityOf(request);
       const result = await engine.jobs.confirm(request.params.id, actorOf(identity));
-      return jobView(db, changed(result), identity);
+      return engine.jobs.view(changed(result), readerOf(identity));
     },
   });
   app.route({
@@ -197,10 +195,10 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const identity = identityOf(request);
-      const { id } = await readJob(db, request.params.id, identity);
+      const { id } = await readJob(engine, request.params.id, identity);
       const { reason } = request.body;
       const result = await engine.jobs.cancel(id, actorOf(identity), reason || null);
-      return jobView(db, changed(result), identity);
+      return engine.jobs.view(changed(result), readerOf(identity));
     },
   });
 }
@@ -208,8 +206,8 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
 const SETTLED = ['already_accepted', 'job_cancelled', 'job_expired', 'job_completed'] as const;
 
 /** Throws `job_not_found` also for somebody else's job, so that nothing is revealed. */
-async function readJob(db: Db, id: string, identity: Identity): Promise<JobRow> {
-  const row = zoneOfJob(id) === null ? null : await findJob(db, id);
+async function readJob(engine: Engine, id: string, identity: Identity): Promise<JobRow> {
+  const row = await engine.jobs.find(id);
   if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');
   return row;
 }

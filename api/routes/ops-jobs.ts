@@ -4,14 +4,13 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { actorOf, identityOf } from '../guard.ts';
 import { AssignBody, IdParams, NoBody, ReleaseBody } from '../schemas.ts';
-import { changed, jobView } from '../views.ts';
+import { changed } from '../views.ts';
 
 const tag = 'operators';
 const config = { roles: ['operator'] } as const;
 const SETTLED = ['already_accepted', 'job_cancelled', 'job_expired', 'job_completed'] as const;
 
 export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
-  const { db } = engine.ctx;
   app.route({
     method: 'POST',
     url: '/api/ops/jobs/:id/assign',
@@ -26,11 +25,10 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'driver_not_found', 'not_approved', ...SETTLED],
     }),
     handler: async (request) => {
-      const identity = identityOf(request);
       const { driver_id } = request.body;
       const { id } = request.params;
-      const result = await engine.jobs.assign(id, driver_id, actorOf(identity));
-      return jobView(db, changed(result), identity);
+      const result = await engine.jobs.assign(id, driver_id, actorOf(identityOf(request)));
+      return engine.jobs.view(changed(result), 'owner');
     },
   });
   app.route({
@@ -50,11 +48,14 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'invalid_transition', ...SETTLED],
     }),
     handler: async (request) => {
-      const identity = identityOf(request);
       const { id } = request.params;
       const { reason } = request.body;
-      const result = await engine.jobs.releaseByOperator(id, actorOf(identity), reason || null);
-      return jobView(db, changed(result), identity);
+      const result = await engine.jobs.releaseByOperator(
+        id,
+        actorOf(identityOf(request)),
+        reason || null,
+      );
+      return engine.jobs.view(changed(result), 'owner');
     },
   });
   app.route({
@@ -72,10 +73,9 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['job_not_found', 'invalid_transition', ...SETTLED],
     }),
     handler: async (request) => {
-      const identity = identityOf(request);
       const { id } = request.params;
-      const result = await engine.jobs.dispatchAgain(id, actorOf(identity));
-      return jobView(db, changed(result), identity);
+      const result = await engine.jobs.dispatchAgain(id, actorOf(identityOf(request)));
+      return engine.jobs.view(changed(result), 'owner');
     },
   });
 }

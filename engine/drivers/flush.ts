@@ -6,6 +6,7 @@
 import { isAtWork } from '../domain/visibility.ts';
 import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
 import { findDrivers } from '../pg/drivers.ts';
+import { channelOn } from '../redis/client.ts';
 import { type TrackEntry, track } from '../redis/driver-scripts.ts';
 import { type Fix, formatFix, type KnownDriver } from '../redis/drivers.ts';
 import { zoneLog } from '../redis/keys.ts';
@@ -89,7 +90,7 @@ export class Flusher {
     for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
       // Nobody waits for it: the positions are in Redis, and the next ones tell others as well.
       redis
-        .spublish(zoneLog(zone).live, `fixes ${JSON.stringify(fixes)}`)
+        .spublish(channelOn(redis, zoneLog(zone).live), `fixes ${JSON.stringify(fixes)}`)
         .catch((error: unknown) => {
           log.warn({ err: error, drivers: fixes.length }, 'positions not told to others');
         });

@@ -2,9 +2,10 @@
 import type { EngineContext } from '../context.ts';
 import type { Actor, Job, JobRow, Progress } from '../domain/job.ts';
 import type { Cursors, Listed, PageQuery } from '../lists/cursors.ts';
+import { findIdempotent } from '../pg/idempotency.ts';
 import { type JobFilter, listJobs } from '../pg/job-lists.ts';
+import { type JobEventRow, listEvents } from '../pg/jobs.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
-import { listActive } from './active.ts';
 import { listAvailable } from './available.ts';
 import { dispatchAgain, releaseAllOf, releaseByOperator } from './by-operator.ts';
 import { cancelJob } from './cancel.ts';
@@ -14,6 +15,15 @@ import { type Claims, createClaims } from './claim/gate.ts';
 import { type ExplainQuery, type ExplainResult, explainJob } from './explain.ts';
 import { createPosts, type PostInput, type PostResult } from './post.ts';
 import { confirmJob, progressJob } from './progress.ts';
+import {
+  findViews,
+  listActive,
+  listAlive,
+  type Reader,
+  readJob,
+  viewOfOne,
+  viewsOf,
+} from './read.ts';
 import { releaseJob } from './release.ts';
 import { assignJob, type DeclineResult, declineJob } from './reserve.ts';
 
@@ -32,6 +42,15 @@ export interface Jobs {
   releaseAllOf(driverId: string, actor: Actor): Promise<void>;
   /** Opens a new wave of an open job now. */
   dispatchAgain(id: string, actor: Actor): Promise<ChangeResult>;
+  /** Null when there is no such job. */
+  find(id: string): Promise<JobRow | null>;
+  /** What a reader sees of a row, with the card of the driver who has accepted it. */
+  view(row: JobRow, reader: Reader): Promise<Job>;
+  views(rows: readonly JobRow[], reader: Reader): Promise<Job[]>;
+  /** What happened to a job, oldest first. */
+  events(id: string): Promise<JobEventRow[]>;
+  /** Has this user posted with this key before? */
+  wasPosted(sub: string, key: string): Promise<boolean>;
   /** What a driver is offered now, nearest first: what his feed must equal. */
   available(driver: KnownDriver): Promise<Job[]>;
   /** A customer's jobs that are not over, as the customer sees them. */
@@ -40,6 +59,10 @@ export interface Jobs {
   list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
   /** Who was offered a job, and why the others were not. */
   explain(id: string, query: ExplainQuery): Promise<ExplainResult>;
+  /** All jobs that are not over, page by page in the order of ids; an empty page is the end. */
+  alive(afterId: string): Promise<Job[]>;
+  /** These jobs as operators see them now, over or not. */
+  seen(ids: readonly string[]): Promise<Job[]>;
 }
 
 /** The gate of every verb by which a driver works on jobs; claims have it as well. */
@@ -66,6 +89,11 @@ export function createJobs(
     releaseByOperator: (id, actor, reason) => releaseByOperator(ctx, id, { actor, reason }),
     releaseAllOf: (driverId, actor) => releaseAllOf(ctx, driverId, actor),
     dispatchAgain: (id, actor) => dispatchAgain(ctx, id, actor),
+    find: (id) => readJob(ctx, id),
+    view: (row, reader) => viewOfOne(ctx, row, reader),
+    views: (rows, reader) => viewsOf(ctx, rows, reader),
+    events: (id) => listEvents(ctx.db, id),
+    wasPosted: async (sub, key) => (await findIdempotent(ctx.db, sub, key)) !== null,
     available: (driver) => listAvailable(ctx, driver),
     active: (customerId) => listActive(ctx, customerId),
     list: (caller, filter, page) =>
@@ -73,5 +101,7 @@ export function createJobs(
         listJobs(ctx.db, { ...filter, after, limit }),
       ),
     explain: (id, query) => explainJob(ctx, id, query),
+    alive: (afterId) => listAlive(ctx, afterId),
+    seen: (ids) => findViews(ctx, ids),
   };
 }

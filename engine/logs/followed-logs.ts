@@ -7,7 +7,13 @@
 import { type EngineContext, withDeadline } from '../context.ts';
 import type { TrackedFix } from '../drivers/parts.ts';
 import { onceEachOutage } from '../outage-log.ts';
-import { connectSubscriber, type RedisClient, runIdOf } from '../redis/client.ts';
+import {
+  channelOn,
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  runIdOf,
+} from '../redis/client.ts';
 import type { LogKeys } from '../redis/keys.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
@@ -35,12 +41,14 @@ export class FollowedLogs {
   readonly #listener: StateListener;
   readonly #subscriber: RedisClient;
   readonly #byChannel = new Map<string, LogFollower>();
+  /** Channel → how many want it: followers of its log, and those who only want positions. */
+  readonly #heard = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
   /** The subscriber is being replaced by ourselves: nothing is lost that it would have brought. */
   #renewing = false;
   #closed = false;
 
-  constructor(ctx: EngineContext, subscriberUrl: string, listener: StateListener) {
+  constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
     this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
@@ -62,21 +70,44 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(source.keys.live, follower);
-    // Not awaited: without the channel we are slower, not wrong.
-    this.#subscriber.ssubscribe(source.keys.live).catch(() => {});
+    this.#byChannel.set(this.#channelOf(source.keys.live), follower);
+    this.hear(source.keys.live);
     follower.catchUp().catch(() => this.#degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(source.keys.live);
-    this.#subscriber.sunsubscribe(source.keys.live).catch(() => {});
+    this.#byChannel.delete(this.#channelOf(source.keys.live));
+    this.unhear(source.keys.live);
+  }
+
+  /** Listens to a live channel; each call is matched by one `unhear`. */
+  hear(live: string): void {
+    const channel = this.#channelOf(live);
+    const users = this.#heard.get(channel) ?? 0;
+    this.#heard.set(channel, users + 1);
+    // Not awaited: without the channel we are slower, not wrong.
+    if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
+  }
+
+  unhear(live: string): void {
+    const channel = this.#channelOf(live);
+    const users = this.#heard.get(channel) ?? 0;
+    if (users > 1) this.#heard.set(channel, users - 1);
+    else {
+      this.#heard.delete(channel);
+      this.#subscriber.sunsubscribe(channel).catch(() => {});
+    }
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
     this.#subscriber.disconnect();
+  }
+
+  /** A log's live channel as this database of Redis has it. */
+  #channelOf(live: string): string {
+    return channelOn(this.#subscriber, live);
   }
 
   #onMessage(channel: string, message: string): void {
@@ -141,7 +172,7 @@ export class FollowedLogs {
   /** A subscription that failed, or was made on a connection that is gone, is made again. */
   #subscribeAll(): void {
     this.#renewing = false;
-    for (const channel of this.#byChannel.keys()) {
+    for (const channel of this.#heard.keys()) {
       this.#subscriber.ssubscribe(channel).catch(() => {});
     }
   }

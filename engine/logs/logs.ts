@@ -2,7 +2,11 @@
  * What happens, for those who show it to people: the logs of zones, of drivers and of what single users are
  * told, followed without a gap. Hides how they are kept: whoever listens sees jobs, drivers and events.
  */
+
 import type { EngineContext } from '../context.ts';
+import type { Zone } from '../domain/zones.ts';
+import type { RedisTarget } from '../redis/client.ts';
+import { zoneLog } from '../redis/keys.ts';
 import { driversSource, usersSource, type WhatHappened } from './common-logs.ts';
 import { FollowedLogs, type StateListener } from './followed-logs.ts';
 import { type ZoneFollower, zoneSource } from './zone-log.ts';
@@ -15,6 +19,8 @@ export interface LogFeed {
   degradedSince(): number | null;
   /** Follows a zone until the returned function is called. */
   followZone(follower: ZoneFollower): () => void;
+  /** Hears where drivers of a zone are, without following its jobs, until the returned function is called. */
+  hearPositions(zone: Zone): () => void;
   close(): void;
 }
 
@@ -24,7 +30,7 @@ export interface Logs {
 }
 
 /** `subscriberUrl` is where Redis's channels are heard. */
-export function createLogs(ctx: EngineContext, subscriberUrl: string): Logs {
+export function createLogs(ctx: EngineContext, subscriberUrl: RedisTarget): Logs {
   return {
     follow(listener) {
       const logs = new FollowedLogs(ctx, subscriberUrl, listener);
@@ -36,6 +42,11 @@ export function createLogs(ctx: EngineContext, subscriberUrl: string): Logs {
           const source = zoneSource(ctx, follower);
           logs.follow(source);
           return () => logs.unfollow(source);
+        },
+        hearPositions(zone) {
+          const { live } = zoneLog(zone);
+          logs.hear(live);
+          return () => logs.unhear(live);
         },
         close: () => logs.close(),
       };

@@ -5,7 +5,9 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
-import { createSockets } from './socket.ts';
+import { type PgAddress, parsePgUrl } from './address.ts';
+import { type Admission, createAdmission } from './admission.ts';
+import { createSockets, type Sockets } from './socket.ts';
 
 export type Db = PostgresJsDatabase;
 
@@ -29,6 +31,13 @@ const LOCK_TIMEOUT_MS = 500;
 /** A process that froze, or was cut off, between two statements of a transaction keeps its locks no longer. */
 const IDLE_IN_TRANSACTION_MS = 2000;
 const CONNECT_TIMEOUT_S = 5;
+/** A burst is over, and the server's connections are others' as well. */
+const IDLE_S = 60;
+const LEAVE_MS = 1000;
+const ANSWER_ENDS_MS = 50;
+/** Object ids of types in `pg_type`. */
+const BOOLEAN = 16;
+const BYTEA = 17;
 /** How long `close` waits for statements in flight. */
 const CLOSE_TIMEOUT_S = 5;
 /** Reconnects are cheap and a claim waits for them: never more than this apart. */
@@ -36,53 +45,151 @@ const RECONNECT_MAX_S = 1;
 
 /** Opens a pool; it connects when first used and reconnects by itself. */
 export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
-  const client = postgres(url, {
+  const sockets = createSockets();
+  const client = postgres({
+    ...driverOptions(parsePgUrl(url)),
     max: poolSize,
     // The driver's queue degrades with more than one query in flight a connection
     // (32 to 63 µs of CPU a query after 150 000 of them).
     max_pipeline: 1,
     connect_timeout: CONNECT_TIMEOUT_S,
+    idle_timeout: IDLE_S,
     // Nobody listens to the statement with which the driver asks each new connection for array
     // types: one that fails ends the process (porsager/postgres#1192). Arrays travel as JSON.
     fetch_types: false,
-    socket: createSockets(),
+    socket: sockets.open,
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
-    connection: {
-      application_name: 'muster',
-      statement_timeout: STATEMENT_TIMEOUT_MS,
-      lock_timeout: LOCK_TIMEOUT_MS,
-      idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
-      // Every statement of ours looks rows up by an index. A prepared plan made while a table was
-      // small and without statistics reads all of it, and is kept (measured: 20 ms instead of 0.2).
-      enable_seqscan: 'off',
-      // The same for joins: these read all of both sides (measured: 80 ms to record 50 pushes).
-      enable_hashjoin: 'off',
-      enable_mergejoin: 'off',
-      // One plan a statement, that fits any values. One made for a status picks the partial index of
-      // that status when statistics call it empty, and walks it for each row that is looked up.
-      plan_cache_mode: 'force_generic_plan',
-      // An estimate that a forced plan makes large is no reason to compile the statement.
-      jit: 'off',
-    },
     onnotice: () => {},
-  } as postgres.Options<Record<string, never>>);
-  prepareAll(client);
-  return { db: drizzle(client), close: () => client.end({ timeout: CLOSE_TIMEOUT_S }) };
+  } as unknown as postgres.Options<Record<string, never>>);
+  admitAll(client, createAdmission(poolSize, isFull), leaveReadOnly(sockets));
+  const db = drizzle(client);
+  serializeTwiceAlike(client);
+  return { db, close: () => client.end({ timeout: CLOSE_TIMEOUT_S }) };
+}
+
+/** What every connection of a pool begins with. */
+const SETTINGS = {
+  // Whatever the database's default is: a statement that lost a race sees what won it.
+  default_transaction_isolation: 'read committed',
+  statement_timeout: STATEMENT_TIMEOUT_MS,
+  lock_timeout: LOCK_TIMEOUT_MS,
+  idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,
+  // Every statement of ours looks rows up by an index. A prepared plan made while a table was
+  // small and without statistics reads all of it, and is kept (measured: 20 ms instead of 0.2).
+  enable_seqscan: 'off',
+  // The same for joins: these read all of both sides (measured: 80 ms to record 50 pushes).
+  enable_hashjoin: 'off',
+  enable_mergejoin: 'off',
+  // One plan a statement, that fits any values. One made for a status picks the partial index of
+  // that status when statistics call it empty, and walks it for each row that is looked up.
+  plan_cache_mode: 'force_generic_plan',
+  // An estimate that a forced plan makes large is no reason to compile the statement.
+  jit: 'off',
+};
+
+function driverOptions(address: PgAddress) {
+  const { hosts, database, user, password, tls, tlsDirect, primaryOnly } = address;
+  const [first] = hosts;
+  return {
+    host: hosts.map(({ host }) => host),
+    port: hosts.map(({ port }) => port),
+    ...(first?.host.startsWith('/') && { path: `${first.host}/.s.PGSQL.${first.port}` }),
+    database,
+    ...(user !== undefined && { user }),
+    ...(password !== undefined && { password }),
+    ssl: tls,
+    ...(tlsDirect && { sslnegotiation: 'direct' }),
+    ...(primaryOnly && { target_session_attrs: 'read-write' }),
+    connection: {
+      application_name: address.applicationName,
+      ...(address.options !== undefined && { options: address.options }),
+      ...SETTINGS,
+    },
+  };
 }
 
 /**
- * Drizzle hands its statements over as `unsafe`, which the driver parses and plans anew each time
- * unless it is told otherwise. Ours are few and constant: each is prepared once a connection.
+ * Each statement and transaction waits for its turn, and `onError` hears how it failed. Drizzle hands
+ * its statements over as `unsafe`, which the driver parses and plans anew each time unless it is told
+ * otherwise. Ours are few and constant: each is prepared once a connection.
  */
-function prepareAll(client: postgres.Sql): void {
-  const { unsafe } = client;
-  client.unsafe = (query, parameters, options) =>
-    unsafe(query, parameters, { ...options, prepare: true });
+function admitAll(
+  client: postgres.Sql,
+  admission: Admission,
+  onError: (error: unknown) => void,
+): void {
+  const { unsafe, begin } = client;
+  const run = <T>(work: () => Promise<T>): Promise<T> => {
+    const running = admission.run(work);
+    running.catch(onError);
+    return running;
+  };
+  client.unsafe = ((text: string, parameters: never[] = [], options?: object) => {
+    // The driver's own `begin`, which was admitted already.
+    if (options && 'onexecute' in options) return unsafe(text, parameters, options as object);
+    const prepared = () => unsafe(text, [...parameters], { ...options, prepare: true });
+    let asValues = false;
+    // Begun after this turn, in which Drizzle may ask for rows as lists.
+    const answer = Promise.resolve().then(() =>
+      run<unknown>(() => (asValues ? prepared().values() : prepared())),
+    );
+    const values = () => {
+      asValues = true;
+      return answer;
+    };
+    return Object.assign(answer, { values });
+  }) as unknown as typeof client.unsafe;
+  client.begin = ((...args: Parameters<typeof begin>) =>
+    run(() => begin(...args) as Promise<unknown>)) as typeof begin;
+}
+
+/** The server has as many connections as it may have, or this user, or this database. */
+function isFull(error: unknown): boolean {
+  return sqlState(error) === '53300';
+}
+
+/**
+ * A server that became a standby keeps its connections and refuses every write: they are left, so
+ * that the next ones may lead to the new primary. At most once a second, where it is the only server.
+ */
+function leaveReadOnly(sockets: Sockets): (error: unknown) => void {
+  let leftAt = Number.NEGATIVE_INFINITY;
+  return (error) => {
+    if (sqlState(error) !== '25006' || performance.now() - leftAt < LEAVE_MS) return;
+    leftAt = performance.now();
+    // The driver would wait for the end of this answer when the pool is closed.
+    setTimeout(() => sockets.leaveAll(), ANSWER_ENDS_MS).unref();
+  };
+}
+
+/**
+ * Postgres.js 3.4.9 puts a parameter's text in the place of its value, and turns that into text again
+ * when it must prepare a statement anew (its name is gone, or a result's type has changed): `true`
+ * became `t`, then `f` (porsager/postgres#1197). What it is given twice comes out the same.
+ * Drizzle's own texts of times and JSON are passed through anyway.
+ */
+function serializeTwiceAlike(client: postgres.Sql): void {
+  const { serializers } = client.options as {
+    serializers: Record<number, (x: unknown) => unknown>;
+  };
+  serializers[BOOLEAN] = (x) => (x === true || x === 't' ? 't' : 'f');
+  serializers[BYTEA] = (x) =>
+    typeof x === 'string' ? x : `\\x${Buffer.from(x as Uint8Array).toString('hex')}`;
 }
 
 /** Did the server itself refuse the statement (so that it was surely rolled back)? */
 export function isServerError(error: unknown): boolean {
   return sqlState(error) !== undefined && !CONNECTION_STATES.has(sqlState(error) ?? '');
+}
+
+/**
+ * Will the server refuse the next connection as well, until somebody changes the configuration? A wrong
+ * password or certificate, no such database, a parameter that it or a pooler does not know.
+ */
+export function isHopeless(error: Error & { code?: string }): boolean {
+  return /^(28...|3D000|42501|42704|08P01|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
+    error.code ?? '',
+  );
 }
 
 /** Another row has the key: the SQLSTATE of a unique violation. */

@@ -118,6 +118,14 @@ export async function listActiveJobs(db: Db, customerId: string): Promise<JobRow
     order by j.created_at desc, j.id desc`);
 }
 
+/** A page of all jobs that are open or held, in the order of their ids. */
+export async function listAliveJobs(db: Db, afterId: string, limit: number): Promise<JobRow[]> {
+  return db.execute<RowOf<JobRow>>(sql`
+    select ${JOB_COLUMNS} from jobs j
+    where j.id > ${afterId} and (j.status in ${CLAIMABLE_SQL} or j.status in ${HELD_SQL})
+    order by j.id limit ${limit}::int`);
+}
+
 /** The ids of all open jobs of a zone: what a rebuild puts into Redis. */
 export async function listOpenJobs(db: Db, zone: string): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(

@@ -43,3 +43,9 @@ export async function isCurrentSchema(db: Db): Promise<boolean> {
   );
   return (last?.at ?? 0) >= newest;
 }
+
+/** Is the server one that only repeats what another one writes? */
+export async function isStandby(db: Db): Promise<boolean> {
+  const [row] = await db.execute<{ standby: boolean }>(sql`select pg_is_in_recovery() as standby`);
+  return row?.standby ?? false;
+}

@@ -44,14 +44,6 @@ export async function listNotifications(
     order by n.created_at desc, n.id desc limit ${limit}::int`);
 }
 
-/** The job that a notification is about; null when there is no such notification. */
-export async function findNotificationJob(db: Db, id: string): Promise<string | null> {
-  const [row] = await db.execute<{ jobId: string }>(
-    sql`select job_id as "jobId" from notifications where id = ${id}`,
-  );
-  return row?.jobId ?? null;
-}
-
 /** Null when the user has no such notification. */
 export async function markRead(
   db: Db,

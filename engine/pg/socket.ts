@@ -22,13 +22,20 @@ interface Address {
   sslnegotiation?: string | null | undefined;
 }
 
+export interface Sockets {
+  open(address: Address): net.Socket;
+  /** Every connection ends now; the next statements make others. */
+  leaveAll(): void;
+}
+
 /**
  * Makes the driver's sockets, plain ones; the driver itself turns them into TLS where it is asked to.
  * With several servers each try goes to the next one, as the driver does by itself.
  */
-export function createSockets(): (address: Address) => net.Socket {
+export function createSockets(): Sockets {
+  const opened = new Set<net.Socket>();
   let tries = 0;
-  return ({ host, port, path, sslnegotiation }) => {
+  const open = ({ host, port, path, sslnegotiation }: Address) => {
     const i = tries++ % host.length;
     const socket = path ? net.connect(path) : net.connect(port[i] as number, host[i] as string);
     // By it the driver tells TLS which server it wants, and whose certificate to expect.
@@ -36,8 +43,14 @@ export function createSockets(): (address: Address) => net.Socket {
     // There TLS speaks first, past the socket's `write`.
     if (sslnegotiation !== 'direct') beginClean(socket);
     closeWhenSilent(socket);
+    opened.add(socket);
+    socket.once('close', () => opened.delete(socket));
     return socket;
   };
+  const leaveAll = () => {
+    for (const socket of opened) socket.destroy();
+  };
+  return { open, leaveAll };
 }
 
 /**

@@ -7,7 +7,8 @@ import { type ApnsConfig, readApns } from './config/apns.ts';
 import { type AuthConfig, readAuth } from './config/auth.ts';
 import { type DispatchConfig, readDispatch } from './config/dispatch.ts';
 import { type Env, oneOf } from './config/env.ts';
-import { readStores, type StoresConfig } from './config/stores.ts';
+import { readStores, type StoresConfig, warnOfIgnored } from './config/stores.ts';
+import { warnOfUnknown } from './config/unknown.ts';
 import { readWeb, type WebConfig } from './config/web.ts';
 
 export type { ApnsConfig } from './config/apns.ts';
@@ -22,6 +23,8 @@ export interface Config extends StoresConfig, WebConfig {
   auth: AuthConfig;
   apns: ApnsConfig;
   dispatch: DispatchConfig;
+  /** What is wrong and does not keep a process from working, one line each, for its log. */
+  warnings: readonly string[];
 }
 
 const LOG_LEVELS = ['fatal', 'error', 'warn', 'info', 'debug', 'trace', 'silent'];
@@ -37,6 +40,7 @@ export function readConfig(env: Env): Config {
     auth: readAuth(env, production),
     apns: readApns(env, production),
     dispatch: readDispatch(env),
+    warnings: [...warnOfUnknown(env), ...warnOfIgnored(env)],
   };
 }
 

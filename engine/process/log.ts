@@ -1,5 +1,6 @@
-/** The log of a process: JSON lines on stdout, without tokens of any kind. */
-import { type Logger as Pino, pino, stdSerializers } from 'pino';
+/** The log of a process: JSON lines on stdout, without secrets of any kind. */
+import { type DestinationStream, type Logger as Pino, pino } from 'pino';
+import { toLoggable } from './log-error.ts';
 
 /** Bearer tokens and device tokens never appear in logs (contract section 3). */
 const SECRET_PATHS = [
@@ -10,17 +11,23 @@ const SECRET_PATHS = [
   '*.token',
 ];
 
-export function createLog(name: string, level: string): Pino {
-  return pino({
+/** `destination`: where tests read it. */
+export function createLog(name: string, level: string, destination?: DestinationStream): Pino {
+  const options = {
     name,
     level,
     redact: { paths: SECRET_PATHS, censor: '[hidden]' },
-    serializers: { err: withoutParameters },
-  });
+    // Not a serializer: a child of this log (Fastify makes one) may bring serializers of its own.
+    formatters: { log: withoutErrorObjects },
+  };
+  return destination ? pino(options, destination) : pino(options);
 }
 
-/** A failed statement carries its parameters, device tokens among them: its cause says enough. */
-function withoutParameters(error: Error): unknown {
-  const failedStatement = 'query' in error && 'params' in error;
-  return stdSerializers.err(failedStatement && error.cause instanceof Error ? error.cause : error);
+/** Errors as what may be said of them, under whatever name they are logged. */
+function withoutErrorObjects(details: Record<string, unknown>): Record<string, unknown> {
+  const safe = Object.entries(details).map(([name, value]) => [
+    name,
+    value instanceof Error ? toLoggable(value) : value,
+  ]);
+  return Object.fromEntries(safe);
 }

@@ -1,15 +1,17 @@
 /**
- * How a Muster process starts and stops: a start that cannot succeed ends with one line on stderr
- * and exit code 1; SIGTERM, SIGINT, or the end of the parent that started it, stop it once, in
- * order and within a limit.
+ * How a Muster process starts and fails: what cannot succeed ends with one line on stderr and exit
+ * code 1. No fault ends a process with an error object on stderr, which may carry secrets.
  */
-
-import type { Logger } from '../context.ts';
-import { OldSchemaError } from '../engine.ts';
 import { ConfigError } from './config.ts';
+import { toLoggable, withoutSecrets } from './log-error.ts';
+import { StartError } from './start-error.ts';
 
 /** Starts; what the person at the keyboard can mend is said in one line, without a stack. */
 export async function runProcess(name: string, start: () => Promise<void>): Promise<void> {
+  process.on('uncaughtException', (error) => {
+    process.stderr.write(`muster ${name}: ${JSON.stringify(toLoggable(error))}\n`);
+    process.exit(1);
+  });
   try {
     await start();
   } catch (error) {
@@ -48,39 +50,12 @@ const BAD_HOST: ReadonlySet<string> = new Set([
   ...['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EADDRNOTAVAIL', 'EINVAL', 'ERR_INVALID_ARG_VALUE'],
 ]);
 
-/** Calls `stop` on the first signal; exits when it is done, or after `limitMs`. */
-export function stopOnSignal(log: Logger, limitMs: number, stop: () => Promise<void>): void {
-  let stopping = false;
-  const begin = (why: string) => {
-    if (stopping) return;
-    stopping = true;
-    log.info({ why }, 'stopping');
-    setTimeout(() => {
-      log.warn({ limitMs }, 'did not stop in time');
-      process.exit(1);
-    }, limitMs).unref();
-    stop().then(
-      () => process.exit(0),
-      (error: unknown) => {
-        log.error({ err: error }, 'stopping failed');
-        process.exit(1);
-      },
-    );
-  };
-  process.on('SIGTERM', () => begin('SIGTERM'));
-  process.on('SIGINT', () => begin('SIGINT'));
-  // Started by a parent with a channel: when the parent is gone, nobody would stop us.
-  if (!process.send) return;
-  process.once('disconnect', () => begin('parent gone'));
-  if (!process.connected) begin('parent gone');
-}
-
 function oneLine(error: unknown): string {
-  if (error instanceof ConfigError || error instanceof OldSchemaError) return error.message;
+  if (error instanceof ConfigError || error instanceof StartError) return error.message;
   // A failed statement says what it was; its cause says why it failed.
   const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const first = root instanceof AggregateError ? root.errors[0] : root;
   const { code, message } = first as NodeJS.ErrnoException;
   const text = code === 'ECONNREFUSED' ? `cannot connect: ${message}` : message;
-  return String(text).split('\n')[0] as string;
+  return withoutSecrets(String(text));
 }

@@ -1,79 +1,91 @@
 /**
- * The connection to Redis. Commands fail fast: a caller is told 503 rather than kept waiting, and
- * nothing is sent again behind its back after a reconnect.
+ * The one factory of Redis clients: commands, subscriptions, BullMQ's two kinds. All lead to the same
+ * place and obey the same rules (`connection.ts`); they differ in how long a caller waits.
  */
-import { Redis } from 'ioredis';
+import { rootCertificates } from 'node:tls';
+import type { Redis, RedisOptions } from 'ioredis';
+import { parseRedisUrl, type RedisAddress } from './address.ts';
+import { createConnection } from './connection.ts';
+import { isHopeless } from './wrong-server.ts';
+
+export { runIdOf } from './connection.ts';
 
 export type RedisClient = Redis;
 
+/** `REDIS_URL`, and the certificates that TLS trusts besides the well-known ones (PEM). */
+export type RedisTarget = string | { url: string; ca: string | undefined };
+type OnError = (error: Error) => void;
+
 /** A command without an answer for so long is given up; the caller may try again. */
 const COMMAND_TIMEOUT_MS = 900;
-const CONNECT_TIMEOUT_MS = 2000;
-/** Never more than this between two tries to reconnect. */
-const RECONNECT_MAX_MS = 200;
-const KEEP_ALIVE_MS = 10_000;
 /**
  * A connection that owes an answer and is silent for so long is half open: another one is made.
  * Above the time of a command, and early enough to be right within 2 s of the end of a fault.
  */
 const SILENT_MS = 1500;
 
-const runIds = new WeakMap<RedisClient, string>();
-
-/** The ordinary connection of a process. `onError` hears of lost connections. */
-export function connectRedis(url: string, onError: (error: Error) => void): RedisClient {
-  return open(url, onError, {
+/**
+ * The ordinary connection of a process. Commands fail fast: a caller is told 503 rather than kept
+ * waiting. `onError` hears of lost connections.
+ */
+export function connectRedis(target: RedisTarget, onError: OnError): RedisClient {
+  const client = open(target, onError, {
     commandTimeout: COMMAND_TIMEOUT_MS,
     enableOfflineQueue: false,
     socketTimeout: SILENT_MS,
   });
-}
-
-/**
- * The run id of the server that this connection reached: another one after each start of a server
- * and after a failover. What Redis holds counts only under the run id that it was filled under, so
- * data that came back from an older copy is never taken for current.
- */
-export function runIdOf(client: RedisClient): string {
-  const runId = runIds.get(client);
-  if (runId === undefined) throw new Error('Redis is not connected');
-  return runId;
+  client.on('connect', () => coalesceWrites(client.stream));
+  return client;
 }
 
 /**
  * A connection for subscriptions: it waits for Redis and subscribes again after a reconnect.
  * Nobody relies on it alone: what it loses is found by comparing with the log.
  */
-export function connectSubscriber(url: string, onError: (error: Error) => void): RedisClient {
-  return open(url, onError, { enableOfflineQueue: true, autoResubscribe: true });
+export function connectSubscriber(target: RedisTarget, onError: OnError): RedisClient {
+  return open(target, onError, { enableOfflineQueue: true, autoResubscribe: true });
 }
 
-function open(url: string, onError: (error: Error) => void, options: object): RedisClient {
-  const client = new Redis(url, {
-    connectTimeout: CONNECT_TIMEOUT_MS,
-    keepAlive: KEEP_ALIVE_MS,
-    autoResendUnfulfilledCommands: false,
-    maxRetriesPerRequest: null,
-    retryStrategy: (attempt: number) => Math.min(RECONNECT_MAX_MS, 20 * attempt),
-    ...options,
-  });
+/** For handing tasks to BullMQ: a producer would rather fail, and be repeated, than wait. */
+export function connectProducer(target: RedisTarget, onError: OnError): RedisClient {
+  return open(target, onError, { commandTimeout: COMMAND_TIMEOUT_MS, enableOfflineQueue: false });
+}
+
+/** For taking tasks from BullMQ, which waits for Redis for as long as it takes. */
+export function connectConsumer(target: RedisTarget, onError: OnError): RedisClient {
+  return open(target, onError, {});
+}
+
+/**
+ * The name of a channel on the server of this client. Channels know no databases: two deployments on
+ * two database numbers of one server would hear each other.
+ */
+export function channelOn(client: RedisClient, channel: string): string {
+  const { db = 0 } = client.options;
+  return db === 0 ? channel : `${db}:${channel}`;
+}
+
+function open(target: RedisTarget, onError: OnError, options: RedisOptions): RedisClient {
+  const { url, ca } = typeof target === 'string' ? { url: target, ca: undefined } : target;
+  const client = createConnection({ ...optionsFor(parseRedisUrl(url), ca), ...options });
   client.on('error', onError);
-  // Asked for before the client's own readiness check, so answered before it says `ready`. An
-  // answer, or its lack, counts only for the connection on which it was asked.
-  let connection = 0;
-  client.on('close', () => {
-    connection++;
-  });
-  client.on('connect', () => {
-    coalesceWrites(client.stream);
-    runIds.delete(client);
-    const asked = connection;
-    client.info('server').then(
-      (info) => asked === connection && runIds.set(client, /^run_id:(\w+)/m.exec(info)?.[1] ?? ''),
-      () => asked === connection && client.disconnect(true),
-    );
-  });
   return client;
+}
+
+function optionsFor(address: RedisAddress, ca: string | undefined): RedisOptions {
+  const { kind, nodes, username, password, db, family, primaryName } = address;
+  const tls = address.tls
+    ? { ...(ca !== undefined && { ca: [...rootCertificates, ca] }) }
+    : undefined;
+  const login = { ...(username && { username }), ...(password !== undefined && { password }) };
+  if (kind === 'sentinel') {
+    return {
+      ...{ sentinels: [...nodes], name: primaryName, db, ...login },
+      ...(tls && { tls, sentinelTLS: tls, enableTLSForSentinelMode: true }),
+    };
+  }
+  const [{ host, port }] = nodes as [{ host: string; port: number }];
+  return { host, port, db, family, ...login, ...(tls && { tls }) };
 }
 
 /**
@@ -97,19 +109,26 @@ function coalesceWrites(stream: Redis['stream']): void {
   }) as typeof stream.write;
 }
 
-/** Resolves when the connection is ready, rejects after `timeoutMs`. */
+/**
+ * Resolves when the connection is ready. Rejects after `timeoutMs` with what went wrong last, or at once
+ * with what waiting does not mend.
+ */
 export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   if (client.status === 'ready') return;
   const { promise, resolve, reject } = Promise.withResolvers<void>();
-  const timer = setTimeout(
-    () => reject(new Error('Redis does not answer: is REDIS_URL right?')),
-    timeoutMs,
-  );
+  let last = new Error('Redis does not answer: is REDIS_URL right?');
+  const listen = (error: Error) => {
+    last = error;
+    if (isHopeless(error)) reject(error);
+  };
+  const timer = setTimeout(() => reject(last), timeoutMs);
   client.once('ready', resolve);
+  client.on('error', listen);
   try {
     await promise;
   } finally {
     clearTimeout(timer);
     client.off('ready', resolve);
+    client.off('error', listen);
   }
 }

@@ -1,7 +1,7 @@
 /** The scripts of a zone's jobs: what is open, who may claim it, whom it is offered. */
 import type { Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
-import { type RedisClient, runIdOf } from './client.ts';
+import { channelOn, type RedisClient, runIdOf } from './client.ts';
 import { keys, zoneLog } from './keys.ts';
 import { LOG_LENGTH } from './log-scripts.ts';
 import { named, runScript } from './script-loader.ts';
@@ -60,7 +60,7 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
       keys.claims(a.zone),
     ],
     [
-      live,
+      channelOn(redis, live),
       LOG_LENGTH,
       a.id,
       a.version,
@@ -179,7 +179,7 @@ export async function refuseJob(
     redis,
     SCRIPTS.refuseJob,
     [meta, log, keys.job(a.zone, a.id), keys.declined(a.zone, a.id)],
-    [live, LOG_LENGTH, a.id, a.driverId, a.kind, runIdOf(redis), ZONE_TTL_S],
+    [channelOn(redis, live), LOG_LENGTH, a.id, a.driverId, a.kind, runIdOf(redis), ZONE_TTL_S],
   );
   return named(REFUSE_ANSWERS, code);
 }

@@ -71,3 +71,5 @@ export const zoneLog = (zone: Zone): LogKeys => logKeys(zone);
 export const driversLog: LogKeys = logKeys('drivers');
 /** What single people are told (customers, a job's driver): every gateway follows it. */
 export const usersLog: LogKeys = logKeys('users');
+/** What the health probe writes to; nobody follows it. */
+export const canaryLog: LogKeys = logKeys('canary');

@@ -1,6 +1,6 @@
 /** The scripts of logs: when what belongs to one counts as filled, and what no other script appends. */
 import { TryAgainError } from '../domain/try-again.ts';
-import type { RedisClient } from './client.ts';
+import { channelOn, type RedisClient } from './client.ts';
 import type { LogKeys } from './keys.ts';
 import { runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
@@ -43,7 +43,7 @@ export async function appendLog(
     redis,
     SCRIPTS.appendLog,
     [to.meta, to.log],
-    [to.live, LOG_LENGTH, ...bodies],
+    [channelOn(redis, to.live), LOG_LENGTH, ...bodies],
   )) as string;
 }
 

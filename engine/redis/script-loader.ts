@@ -97,3 +97,16 @@ export async function runScript(
     return redis.eval(script.source, keys.length, ...keys, ...args);
   }
 }
+
+/** A Redis that was emptied or replaced is given the scripts; it must take every one. */
+export async function loadMissingScripts(
+  redis: RedisClient,
+  scripts: readonly Script[],
+): Promise<void> {
+  const known = (await redis.script('EXISTS', ...scripts.map(({ sha }) => sha))) as number[];
+  for (const [i, { name, source, sha }] of scripts.entries()) {
+    if (known[i] === 1) continue;
+    const loaded = await redis.script('LOAD', source);
+    if (loaded !== sha) throw new Error(`Redis took another script than ${name}`);
+  }
+}

@@ -1,4 +1,5 @@
 /** Migrates with an error that a person can act on: which database, and what it said. */
+import { parsePgUrl } from '../../engine/pg/address.ts';
 import { migrate } from '../../engine/pg/migrate.ts';
 
 /** Throws one sentence without the password when the database cannot be reached or migrated. */
@@ -6,8 +7,9 @@ export async function migrateOrSayWhy(databaseUrl: string): Promise<void> {
   try {
     await migrate(databaseUrl);
   } catch (error) {
-    const { host, pathname } = new URL(databaseUrl);
-    throw new Error(`cannot migrate the database ${host}${pathname}: ${innermost(error)}`);
+    const { hosts, database } = parsePgUrl(databaseUrl);
+    const at = hosts.map(({ host, port }) => `${host}:${port}`).join(',');
+    throw new Error(`cannot migrate the database ${at}/${database}: ${innermost(error)}`);
   }
 }
 

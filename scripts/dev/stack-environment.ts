@@ -23,7 +23,7 @@ const APNS_VARIABLES = [
   'APNS_TEAM_ID',
 ] as const;
 /** Stand-ins with which the variables are checked before the servers have ports. */
-const LATER = { DATABASE_URL: 'postgres://127.0.0.1/later', REDIS_URL: 'redis://127.0.0.1/later' };
+const LATER = { DATABASE_URL: 'postgres://127.0.0.1/later', REDIS_URL: 'redis://127.0.0.1' };
 
 /** Throws `ConfigError`. In production nothing is made up: what is missing is an error. */
 export async function planStack(given: Env, stateDir: string): Promise<StackPlan> {

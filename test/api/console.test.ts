@@ -65,7 +65,7 @@ test('nobody else gets in, and is told how to', async () => {
   expect(await login('')).toMatchObject({ status: 401 });
   expect((await login(driver)).headers.get('set-cookie')).toBeNull();
   const json = { accept: 'application/json' };
-  for (const path of ['/ops', '/ops/queues', '/ops/queues/queue/x', '/ops/jobs/x']) {
+  for (const path of ['/ops', '/ops/', '/ops/queues', '/ops/queues/queue/x', '/ops/jobs/x']) {
     for (const [token, status, code] of [
       ['', 401, 'unauthorized'],
       [driver, 403, 'forbidden'],

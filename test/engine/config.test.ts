@@ -35,7 +35,7 @@ describe('readConfig', () => {
       retentionDays: 90,
       positionHistoryS: 60,
     });
-    expect(config).toMatchObject({ databasePoolSize: 20, redisCa: undefined });
+    expect(config).toMatchObject({ databasePoolSize: 20, redisUrl: base.REDIS_URL });
     expect(config).toMatchObject({ trustedProxies: [], basePath: '', opsTilesUrl: undefined });
     expect(config.shutdownDelayMs).toBe(0);
   });
@@ -51,7 +51,13 @@ describe('readConfig', () => {
     ['a short secret', { AUTH_JWT_SECRET: 'é'.repeat(15) }, 'AUTH_JWT_SECRET is 30 bytes'],
     ['a wrong database', { DATABASE_URL: 'mysql://x' }, 'DATABASE_URL is not a postgres://'],
     ['a wrong redis', { REDIS_URL: 'http://x' }, 'REDIS_URL is not a redis://'],
-    ['a wrong node of a cluster', { REDIS_URL: 'redis://a:1,b' }, 'REDIS_URL is not'],
+    ['a wrong node of a cluster', { REDIS_URL: 'redis://a:1,http://b' }, 'REDIS_URL is not'],
+    ['a # in a password', { REDIS_URL: 'redis://:a#b@h:1' }, 'REDIS_URL is not a redis://'],
+    ['a % in a password', { REDIS_URL: 'redis://:a%b@h:1' }, 'REDIS_URL has a % that begins no'],
+    ['a named database', { REDIS_URL: 'redis://h:1/main' }, 'REDIS_URL has a database that is no'],
+    ['a Cluster with a database', { REDIS_URL: 'redis://h:1/2,redis://i:1/2' }, 'only db 0'],
+    ['half of TLS', { REDIS_URL: 'rediss://h:1,redis://i:1' }, 'REDIS_URL has nodes with TLS and'],
+    ['Sentinels of nobody', { REDIS_URL: 'redis-sentinel://h:1,i:2' }, 'names no primary'],
     ['a port that is none', { PORT: '99999' }, 'PORT is "99999"'],
     ['half a port', { PORT: '80.5' }, 'PORT is "80.5", expected a whole number'],
     ['a word for a number', { DRIVER_STALE_S: 'soon' }, 'DRIVER_STALE_S is "soon"'],
@@ -114,6 +120,32 @@ describe('readConfig', () => {
     const production = { ...base, ...apns, NODE_ENV: 'production' };
     expect(readConfig(production).shutdownDelayMs).toBe(5000);
     expect(readConfig({ ...production, SHUTDOWN_DELAY_S: '0.5' }).shutdownDelayMs).toBe(500);
+  });
+
+  it.each([
+    ['DRIVER_STALE', 'did you mean DRIVER_STALE_S? e.g. DRIVER_STALE_S=120'],
+    ['driver_stale_s', 'did you mean DRIVER_STALE_S?'],
+    ['RETENTION_DAY', 'did you mean RETENTION_DAYS?'],
+    ['DATABASE_POOLSIZE', 'did you mean DATABASE_POOL_SIZE?'],
+    ['CLAIM_TIMEOUT', 'changes nothing: see the table'],
+  ])('warns of %s, which looks like ours', (name, line) => {
+    const { warnings } = readConfig({ ...base, [name]: '60' });
+    expect(warnings).toEqual([expect.stringContaining(`${name} is no variable of Muster`)]);
+    expect(warnings[0]).toContain(line);
+  });
+
+  it('warns of what DATABASE_URL says to other clients, and of nothing that is not for us', () => {
+    const url = { DATABASE_URL: `${base.DATABASE_URL}?channel_binding=require` };
+    expect(readConfig({ ...base, ...url }).warnings[0]).toMatch(/DATABASE_URL .*channel_binding/);
+    const others = {
+      REDIS_HOST: 'r',
+      PGPASSWORD: 'x',
+      POST: '1',
+      HOME: '/',
+      JOB_NAME: 'ci',
+      PATH: '',
+    };
+    expect(readConfig({ ...base, ...others }).warnings).toEqual([]);
   });
 
   it('migrate needs the database alone, whatever HOST and PORT say', () => {

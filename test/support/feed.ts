@@ -3,7 +3,7 @@ import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
 import { WebSocket } from 'ws';
-import { createAuth } from '../../api/auth.ts';
+import { createAuth, type Role } from '../../api/auth.ts';
 import { Gateway, type GatewayOptions } from '../../api/feed/gateway.ts';
 import { SERVER_FRAMES, type ServerEvent } from '../../api/feed/server-frames.ts';
 import { validate } from '../../api/validate.ts';
@@ -134,12 +134,16 @@ export class TestClient {
   }
 
   /** Connects and waits for the first snapshot. */
-  static async connect(url: string, role: 'driver' | 'customer', sub: string, ttlS?: number) {
+  static async connect(url: string, role: Role, sub: string, ttlS?: number) {
     const token = await tokenFor(role, sub, ttlS);
-    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
-    const client = new TestClient(ws);
-    await client.next('feed:snapshot');
+    const client = TestClient.open(url, { authorization: `Bearer ${token}` });
+    await client.next(role === 'operator' || role === 'viewer' ? 'ops:snapshot' : 'feed:snapshot');
     return client;
+  }
+
+  /** Connects with these headers. */
+  static open(url: string, headers: Record<string, string>): TestClient {
+    return new TestClient(new WebSocket(url, { headers }));
   }
 
   of(event: string): Frame['data'][] {

@@ -1,11 +1,15 @@
 /** Starts the lanes of a worker process: which task goes where, and how many run at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as Task, UnrecoverableError, Worker } from 'bullmq';
-import { Redis } from 'ioredis';
 import type { Static, TSchema } from 'typebox';
 import { Check } from 'typebox/value';
 import type { Lane } from '../../engine/domain/push.ts';
-import { type Engine, onceEachOutage } from '../../engine/engine.ts';
+import {
+  connectConsumer,
+  type Engine,
+  onceEachOutage,
+  type RedisTarget,
+} from '../../engine/engine.ts';
 import {
   backoffMs,
   ChunkTask,
@@ -30,6 +34,8 @@ const CRITICAL_CONCURRENCY = 50;
 /** The tasks of a worker that died are handed on after this, and looked for so often. */
 const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5000;
+/** After an answer that was an error; a failover is over within seconds, and so should this be. */
+const RETRY_MS = 1000;
 /** A task that runs again pushes nobody twice, so a few dead workers in a row do not end it. */
 const STALLED_MAX = 10;
 /** At a stop, Redis is given this long to hear of the last tasks; without it they are handed on. */
@@ -43,7 +49,7 @@ export interface PushWorkers {
 
 export function startPushWorkers(parts: {
   engine: Engine;
-  redisUrl: string;
+  redisUrl: RedisTarget;
   queues: PushQueues;
   sender: Sender;
 }): PushWorkers {
@@ -65,10 +71,8 @@ export function startPushWorkers(parts: {
   ];
 
   function start(lane: Lane, concurrency: number, work: (task: Task<unknown>) => Promise<string>) {
-    // BullMQ waits for Redis on this connection for as long as it takes.
-    const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
     const quiet = onceEachOutage(engine.log);
-    connection.on('error', quiet);
+    const connection = connectConsumer(redisUrl, quiet);
     const worker = new Worker<unknown, string>(queueName(lane), (task) => track(work(task)), {
       connection,
       prefix: queuePrefix(lane),
@@ -77,6 +81,7 @@ export function startPushWorkers(parts: {
       lockDuration: LOCK_MS,
       stalledInterval: STALLED_CHECK_MS,
       maxStalledCount: STALLED_MAX,
+      runRetryDelay: RETRY_MS,
       settings: { backoffStrategy: backoffMs },
     });
     worker.on('error', quiet);

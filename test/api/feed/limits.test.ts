@@ -1,10 +1,12 @@
 /** What a client may not do, and what happens to him then; nobody else notices. */
 import { once } from 'node:events';
+import { createServer } from 'node:http';
 import net from 'node:net';
-import { generateKeyPair, SignJWT } from 'jose';
+import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../../api/auth.ts';
+import { cleanups } from '../../support/engine.ts';
 import {
   type Frame,
   serveGateway,
@@ -46,14 +48,15 @@ describe('the upgrade', () => {
     return { answer, protocol: ws.protocol };
   };
 
-  it('needs a valid token of a driver or a customer', async () => {
+  it('needs a valid token of somebody who has a feed', async () => {
     const bearer = async (role: string, ttl?: number) => ({
       authorization: `Bearer ${await tokenFor(role, 'u1', ttl)}`,
     });
     expect((await status('/ws', {})).answer).toBe(401);
     expect((await status('/ws', { authorization: 'Bearer x' })).answer).toBe(401);
     expect((await status('/ws', await bearer('driver', -1))).answer).toBe(401);
-    expect((await status('/ws', await bearer('operator'))).answer).toBe(403);
+    expect((await status('/ws', await bearer('service'))).answer).toBe(403);
+    expect((await status('/ws', await bearer('viewer'))).answer).toBe(101);
     expect((await status('/other', await bearer('driver'))).answer).toBe(404);
     expect((await status('/ws', await bearer('customer'))).answer).toBe(101);
   });
@@ -281,6 +284,31 @@ describe('frames', () => {
 });
 
 describe('the connection', () => {
+  it('ends with 4001 when the identity provider withdraws the key of its token', async () => {
+    const { publicKey, privateKey } = await generateKeyPair('ES256', { extractable: true });
+    const jwk = { ...(await exportJWK(publicKey)), alg: 'ES256', kid: 'k1' };
+    let keys = [jwk];
+    const provider = createServer(
+      (_request, response) => void response.end(JSON.stringify({ keys })),
+    );
+    await new Promise<void>((resolve) => provider.listen(0, '127.0.0.1', resolve));
+    cleanups.push(() => void provider.close());
+    const jwksUrl = `http://127.0.0.1:${(provider.address() as net.AddressInfo).port}`;
+    let clock = 0;
+    const none = { secret: undefined, issuer: undefined, audience: undefined };
+    const auth = createAuth({ ...none, jwksUrl }, () => clock);
+    const { url } = await serveGateway(t.engine, { auth });
+    const token = await new SignJWT({ role: 'customer', sub: 'kept', exp: Date.now() / 1000 + 600 })
+      .setProtectedHeader({ alg: 'ES256', kid: 'k1' })
+      .sign(privateKey);
+    const ws = new WebSocket(url, { headers: { authorization: `Bearer ${token}` } });
+    const closed = once(ws, 'close');
+    await once(ws, 'message');
+    clock += 11_000;
+    keys = [];
+    expect((await closed)[0]).toBe(4001);
+  });
+
   it('ends with 4001 when the token expires, unless it is refreshed on it', async () => {
     const { client } = await driver(3);
     const { id, client: refreshed } = await driver(3);
@@ -329,5 +357,26 @@ describe('the connection', () => {
     const [, response] = await once(ws, 'unexpected-response');
     expect(response.statusCode).toBe(503);
     ws.terminate();
+  });
+});
+
+describe('drivers whom nobody has approved', () => {
+  it('who jump over the world make no gateway load a zone', async () => {
+    const clients = await Promise.all(
+      Array.from({ length: 5 }, async () => {
+        const id = `jumping${++count}`;
+        await t.engine.drivers.change(id, { name: id });
+        return TestClient.connect(t.gateways[0].url, 'driver', id);
+      }),
+    );
+    const zones = async () => (await t.ctx.redis.keys('muster:{8*}:meta')).sort();
+    const before = { zones: await zones(), keys: await t.ctx.redis.dbsize() };
+    for (let lng = -170; lng < 180; lng += 10) {
+      await Promise.all(clients.map((client) => client.ask('location', { lat: lng / 3, lng })));
+    }
+    expect(clients.every((client) => client.of('ack').every(({ ok }) => ok))).toBe(true);
+    expect(await zones()).toEqual(before.zones);
+    expect(await t.ctx.redis.dbsize()).toBeLessThanOrEqual(before.keys + clients.length);
+    for (const client of clients) await client.close();
   });
 });

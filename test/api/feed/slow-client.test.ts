@@ -1,17 +1,11 @@
 /** A client that does not read: he costs little, learns all when he reads again, and is closed if not. */
 import { once } from 'node:events';
-import { createServer } from 'node:http';
-import type { AddressInfo } from 'node:net';
-import type { Duplex } from 'node:stream';
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { WebSocket, WebSocketServer } from 'ws';
-import { Connection } from '../../../api/feed/connection.ts';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { textFrame, textFrames } from '../../../api/feed/frame.ts';
-import { createFeedMetrics } from '../../../api/feed/metrics.ts';
 import { CLOSE } from '../../../engine/domain/close-codes.ts';
-import { createRegistry } from '../../../engine/process/metrics.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { connectPair, type SocketPair } from '../../support/socket-pair.ts';
 import { until } from '../../support/until.ts';
 
 const MEGABYTE = 1024 * 1024;
@@ -19,37 +13,12 @@ const MEGABYTE = 1024 * 1024;
 const FLOOD = 64 * MEGABYTE;
 const STALLED_MS = 30_000;
 
-const http = createServer();
 let now = 1_000_000;
-
-beforeAll(async () => {
-  await new Promise<void>((resolve) => http.listen(0, '127.0.0.1', resolve));
-});
-afterAll(() => {
-  http.closeAllConnections();
-  http.close();
-});
-
-/** A server's connection, and the client on its other end. */
-async function connect() {
-  const wss = new WebSocketServer({ noServer: true });
-  const accepted = Promise.withResolvers<{ connection: Connection; socket: Duplex }>();
-  http.once('upgrade', (request, socket, head) => {
-    wss.handleUpgrade(request, socket, head, (ws) => {
-      const identity = { sub: 'd1', role: 'driver' as const, expiresAt: Infinity };
-      const metrics = createFeedMetrics(createRegistry());
-      const connection = new Connection('c1', identity, { ws, socket }, metrics, now);
-      accepted.resolve({ connection, socket });
-    });
-  });
-  const client = new WebSocket(`ws://127.0.0.1:${(http.address() as AddressInfo).port}`);
-  await once(client, 'open');
-  return { client, ...(await accepted.promise) };
-}
+const connect = () => connectPair(now);
 
 describe('a connection whose client does not read', () => {
   /** Sends until nothing more is taken; returns how much lies in the server's memory then. */
-  async function flood({ connection, socket }: { connection: Connection; socket: Duplex }) {
+  async function flood({ connection, socket }: SocketPair) {
     const frame = textFrame('x'.repeat(MEGABYTE / 16));
     for (let sent = 0; sent < FLOOD; sent += frame.length) {
       connection.send('job:new', frame);

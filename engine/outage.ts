@@ -1,6 +1,6 @@
 /**
  * Is an error the fault of a store that is away, slow or overloaded? Then the caller is told to try
- * again; everything else is a bug. Used by `errors.ts` alone.
+ * again; everything else is a bug.
  */
 import postgres from 'postgres';
 
@@ -8,7 +8,13 @@ import postgres from 'postgres';
 const CODES: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
   ...['ENOTFOUND', 'EAI_AGAIN'],
-  ...['CONNECT_TIMEOUT', 'CONNECTION_CLOSED', 'CONNECTION_ENDED', 'CONNECTION_DESTROYED'],
+  ...[
+    'CONNECT_TIMEOUT',
+    'CONNECTION_CLOSED',
+    'CONNECTION_ENDED',
+    'CONNECTION_DESTROYED',
+    'POOL_BUSY',
+  ],
 ]);
 /**
  * SQLSTATEs after which the same statement may succeed: connection (08), rolled back (40),
@@ -18,10 +24,10 @@ const CODES: ReadonlySet<string> = new Set([
 const SQLSTATE = /^(08...|40...|53...|55P03|57014|57P0[1-5]|25006)$/;
 /** What ioredis says when there is no connection or no answer in time. */
 const REDIS_CLIENT =
-  /^(Command timed out|Connection is closed|Stream isn't writeable|Redis did not answer)/;
+  /^(Command timed out|Connection is closed|Redis is not connected|Stream isn't writeable|Redis did not answer)/;
 /** What Redis says when it cannot serve now: loading, read-only, without memory, without quorum. */
 const REDIS_SERVER =
-  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|BUSY|OOM|MISCONF|NOREPLICAS)\b/;
+  /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|BUSY|OOM|MISCONF|NOREPLICAS)\b/;
 
 /** Looks at the error and at what caused it. */
 export function isOutage(error: unknown): boolean {

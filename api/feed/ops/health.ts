@@ -1,0 +1,48 @@
+/** What operators are told of the deployment every two seconds: how much there is of what. */
+import { DRIVER_WORDS, type DriverWord } from '../../../engine/domain/driver-words.ts';
+import {
+  CLAIMABLE,
+  HELD,
+  isClaimable,
+  type JobStatus,
+  toTime,
+} from '../../../engine/domain/job.ts';
+import type { Engine } from '../../../engine/engine.ts';
+import type { FleetBoard } from './fleet-board.ts';
+import type { JobBoard } from './job-board.ts';
+
+export interface OpsHealth {
+  at: string;
+  degraded_since: string | null;
+  /** Jobs that are open or held, by status. */
+  jobs: Partial<Record<JobStatus, number>>;
+  /** When the job was posted that has been waiting for a driver for longest. */
+  oldest_open_at: string | null;
+  drivers: Record<DriverWord, number>;
+}
+
+export async function readHealth(
+  engine: Pick<Engine, 'now'>,
+  board: { fleet: FleetBoard; jobs: JobBoard },
+  degradedSince: number | null,
+): Promise<OpsHealth> {
+  const jobs = [...board.jobs.jobs()];
+  const open = jobs.filter(({ status }) => isClaimable(status)).map((job) => job.created_at);
+  return {
+    at: toTime(engine.now()),
+    degraded_since: degradedSince === null ? null : toTime(degradedSince),
+    jobs: countsOf([...CLAIMABLE, ...HELD], jobs, ({ status }) => status),
+    oldest_open_at: open.sort()[0] ?? null,
+    drivers: countsOf(DRIVER_WORDS, board.fleet.drivers(), ({ word }) => word),
+  };
+}
+
+function countsOf<Name extends string, Thing>(
+  names: readonly Name[],
+  things: Iterable<Thing>,
+  nameOf: (thing: Thing) => Name,
+): Record<Name, number> {
+  const counts = Object.fromEntries(names.map((name) => [name, 0])) as Record<Name, number>;
+  for (const thing of things) counts[nameOf(thing)]++;
+  return counts;
+}

@@ -1,0 +1,75 @@
+/**
+ * All jobs that are open or held, of all zones, as operators see them. The users log tells of every change
+ * of a job; what the change was is read from Postgres, a few at a time.
+ */
+import { isClaimable, isHeld, type Job } from '../../../engine/domain/job.ts';
+import type { UserEvent } from '../../../engine/engine.ts';
+
+/** Rows read at once. */
+const READ_MAX = 250;
+
+export interface JobSource {
+  alive(afterId: string): Promise<Job[]>;
+  seen(ids: readonly string[]): Promise<Job[]>;
+}
+
+export class JobBoard {
+  readonly #source: JobSource;
+  #jobs = new Map<string, Job>();
+  /** Jobs that have changed since they were read. */
+  readonly #changed = new Set<string>();
+  #reading = false;
+
+  constructor(source: JobSource) {
+    this.#source = source;
+  }
+
+  jobs(): IterableIterator<Job> {
+    return this.#jobs.values();
+  }
+
+  /** Reads all of them anew. What is heard meanwhile is read again after it. */
+  async load(): Promise<void> {
+    const jobs = new Map<string, Job>();
+    for (let afterId = ''; ; ) {
+      const page = await this.#source.alive(afterId);
+      for (const job of page) jobs.set(job.id, job);
+      const last = page.at(-1);
+      if (!last) break;
+      afterId = last.id;
+    }
+    this.#jobs = jobs;
+  }
+
+  onUserEvent({ app, event, job }: UserEvent): void {
+    // Each change is told to the customer, whoever else hears of it.
+    if (app !== 'customer' || event !== 'job:status' || !job) return;
+    if (job.version > (this.#jobs.get(job.id)?.version ?? 0)) this.#changed.add(job.id);
+  }
+
+  /** Reads what has changed and says which of it is news. What cannot be read now is read later. */
+  async readChanges(): Promise<Job[]> {
+    if (this.#reading || this.#changed.size === 0) return [];
+    this.#reading = true;
+    const ids = [...this.#changed].slice(0, READ_MAX);
+    for (const id of ids) this.#changed.delete(id);
+    try {
+      const jobs = await this.#source.seen(ids);
+      return jobs.filter((job) => this.#take(job));
+    } catch {
+      for (const id of ids) this.#changed.add(id);
+      return [];
+    } finally {
+      this.#reading = false;
+    }
+  }
+
+  #take(job: Job): boolean {
+    const known = this.#jobs.get(job.id);
+    if (known && known.version >= job.version) return false;
+    const isAlive = isClaimable(job.status) || isHeld(job.status);
+    if (isAlive) this.#jobs.set(job.id, job);
+    else this.#jobs.delete(job.id);
+    return true;
+  }
+}

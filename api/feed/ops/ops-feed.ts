@@ -1,0 +1,178 @@
+/**
+ * What operators and viewers see of everything: one board of drivers and jobs for all who are connected to
+ * this process. Made when the first of them comes and given up when the last one leaves, so that a process
+ * without them pays nothing.
+ */
+import type {
+  Engine,
+  KnownDriver,
+  LogFeed,
+  TrackedFix,
+  UserEvent,
+} from '../../../engine/engine.ts';
+import { eventFrame } from '../frame.ts';
+import { FleetBoard } from './fleet-board.ts';
+import { type OpsHealth, readHealth } from './health.ts';
+import { JobBoard } from './job-board.ts';
+import { driverFrame, type OpsSession } from './ops-session.ts';
+
+/** Contract section 5. */
+const MOVES_MS = 1000;
+const HEALTH_MS = 2000;
+/** A store that does not answer is left alone for so long. */
+const RETRY_MS = 1000;
+
+export interface OpsFeedHost {
+  engine: Engine;
+  logs: LogFeed;
+  /** By the monotonic clock, ms. */
+  elapsed(): number;
+  /** The last session has left; this board is of no use any more. */
+  onEmpty(): void;
+}
+
+export class OpsFeed {
+  readonly fleet: FleetBoard;
+  readonly jobs: JobBoard;
+  health: OpsHealth | null = null;
+  readonly #host: OpsFeedHost;
+  readonly #sessions = new Set<OpsSession>();
+  /** Zone → ends the listening to where its drivers are. */
+  readonly #hearing = new Map<string, () => void>();
+  #loaded = false;
+  /** What was read may be older than what was missed: it is read again. */
+  #outdated = true;
+  #movesAt = Number.NEGATIVE_INFINITY;
+  #healthAt = Number.NEGATIVE_INFINITY;
+  #retryAt = Number.NEGATIVE_INFINITY;
+  #working = false;
+  #closed = false;
+
+  constructor(host: OpsFeedHost) {
+    const { engine, elapsed } = host;
+    this.#host = host;
+    this.jobs = new JobBoard(engine.jobs);
+    this.fleet = new FleetBoard({
+      fleet: engine.fleet,
+      rules: engine.settings,
+      now: engine.now,
+      elapsed,
+    });
+  }
+
+  /** Is there a board to be shown? */
+  get loaded(): boolean {
+    return this.#loaded && this.health !== null;
+  }
+
+  join(session: OpsSession): void {
+    this.#sessions.add(session);
+    void this.tick();
+  }
+
+  leave(session: OpsSession): void {
+    if (!this.#sessions.delete(session) || this.#sessions.size > 0) return;
+    this.#closed = true;
+    for (const stop of this.#hearing.values()) stop();
+    this.#hearing.clear();
+    this.#host.onEmpty();
+  }
+
+  onDriver(driver: KnownDriver): void {
+    this.fleet.onDriver(driver);
+  }
+
+  onTracked(fixes: readonly TrackedFix[]): void {
+    this.fleet.onFixes(fixes);
+  }
+
+  onUserEvent(event: UserEvent): void {
+    this.jobs.onUserEvent(event);
+  }
+
+  /** Something may have been missed: all is read again, and shown anew. */
+  reload(): void {
+    this.#outdated = true;
+  }
+
+  /** Called several times a second; what cannot be read now is read at a later call. */
+  async tick(): Promise<void> {
+    const { engine, elapsed } = this.#host;
+    if (this.#working || elapsed() < this.#retryAt) return;
+    this.#working = true;
+    try {
+      if (this.#outdated) await this.#load();
+      await this.#tellHealth();
+      for (const session of this.#sessions) session.tick();
+      await this.#tellJobs();
+      await this.#tellDrivers();
+    } catch (error) {
+      this.#retryAt = elapsed() + RETRY_MS;
+      engine.log.warn({ err: error }, 'what operators see cannot be read now');
+    } finally {
+      this.#working = false;
+    }
+  }
+
+  async #load(): Promise<void> {
+    this.#outdated = false;
+    try {
+      await Promise.all([this.fleet.load(), this.jobs.load()]);
+    } catch (error) {
+      this.#outdated = true;
+      throw error;
+    }
+    this.#loaded = true;
+    this.#hearZones();
+    for (const session of this.#sessions) session.resync();
+  }
+
+  async #tellJobs(): Promise<void> {
+    for (const job of await this.jobs.readChanges()) {
+      const frame = eventFrame('ops:job', job);
+      for (const session of this.#sessions) session.send('ops:job', frame);
+    }
+  }
+
+  async #tellDrivers(): Promise<void> {
+    const now = this.#host.elapsed();
+    const isSecond = now - this.#movesAt >= MOVES_MS;
+    const changed = await this.fleet.readChanges();
+    // While nothing is heard nobody can be said to be silent.
+    if (isSecond && this.#host.logs.degradedSince() === null) {
+      changed.push(...(await this.fleet.judgeAll()));
+    }
+    for (const driver of changed) {
+      const frame = driverFrame(driver);
+      for (const session of this.#sessions) session.send('ops:driver', frame);
+    }
+    if (!isSecond) return;
+    this.#movesAt = now;
+    this.#hearZones();
+    for (const session of this.#sessions) session.sendMoves();
+  }
+
+  async #tellHealth(): Promise<void> {
+    const now = this.#host.elapsed();
+    if (now - this.#healthAt < HEALTH_MS) return;
+    this.#healthAt = now;
+    const { engine, logs } = this.#host;
+    this.health = await readHealth(engine, this, logs.degradedSince());
+    const frame = eventFrame('ops:health', this.health);
+    for (const session of this.#sessions) session.send('ops:health', frame);
+  }
+
+  /** Where drivers are is heard in every zone that has some. */
+  #hearZones(): void {
+    if (this.#closed) return;
+    const zones = this.fleet.zones();
+    for (const [zone, stop] of this.#hearing) {
+      if (zones.has(zone)) continue;
+      stop();
+      this.#hearing.delete(zone);
+    }
+    for (const zone of zones) {
+      if (!this.#hearing.has(zone)) this.#hearing.set(zone, this.#host.logs.hearPositions(zone));
+    }
+  }
+}

@@ -1,0 +1,33 @@
+/** Counting many positions by H3 cell: what is shown of a fleet that is too large to be drawn one by one. */
+import { getHexagonAreaAvg, latLngToCell, UNITS } from 'h3-js';
+import type { Position } from './distance.ts';
+
+/** West, south, east, north, in degrees; west is greater than east where it crosses the antimeridian. */
+export type Box = readonly [west: number, south: number, east: number, north: number];
+
+/** From about 1 km across to about 1 100 km across. */
+const [COARSEST, FINEST] = [1, 8];
+/** So many cells fill a screen: more would be dots again. */
+const CELLS_MAX = 1000;
+const KM_PER_DEGREE = 111.2;
+
+export function isInBox({ lat, lng }: Position, [west, south, east, north]: Box): boolean {
+  if (lat < south || lat > north) return false;
+  return west <= east ? lng >= west && lng <= east : lng >= west || lng <= east;
+}
+
+/** The finest resolution of which no more cells lie in a box than a screen can show. */
+export function resolutionFor([west, south, east, north]: Box): number {
+  const width = west <= east ? east - west : 360 - west + east;
+  const cosine = Math.cos(((south + north) / 2) * (Math.PI / 180));
+  const area = width * KM_PER_DEGREE * cosine * (north - south) * KM_PER_DEGREE;
+  let resolution = FINEST;
+  while (resolution > COARSEST && area / getHexagonAreaAvg(resolution, UNITS.km2) > CELLS_MAX) {
+    resolution--;
+  }
+  return resolution;
+}
+
+export function cellOf({ lat, lng }: Position, resolution: number): string {
+  return latLngToCell(lat, lng, resolution);
+}

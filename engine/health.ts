@@ -1,0 +1,107 @@
+/**
+ * Do the stores take what the engine needs of them? One probe a second, whoever asks and however
+ * often: a write of its own to Redis, one through a script, and one to Postgres. What refuses writes
+ * is down, however well it reads. Readiness, metrics and the feed see the latest result.
+ */
+import { sql } from 'drizzle-orm';
+import { type Logger, withDeadline } from './context.ts';
+import type { Db } from './pg/client.ts';
+
+import { type RedisClient, runIdOf } from './redis/client.ts';
+import { canaryLog } from './redis/keys.ts';
+import { endRebuild, markRebuild } from './redis/log-scripts.ts';
+import { loadMissingScripts } from './redis/script-loader.ts';
+import { scripts } from './redis/scripts.ts';
+
+export type CheckState = 'ok' | 'failed';
+
+export interface HealthState {
+  redis: CheckState;
+  postgres: CheckState;
+  scripts: CheckState;
+}
+
+export interface Health {
+  /** The latest result, at most two seconds old. */
+  state(): HealthState;
+  /** Do both stores take writes, as far as is known? */
+  ok(): boolean;
+  /** Hears of each change; call what it returns to hear no more. */
+  onChange(listener: (state: HealthState) => void): () => void;
+  /** Ends the probing. */
+  close(): void;
+}
+
+const PROBE_EVERY_MS = 1000;
+/** With the pause in between, a loss is known within 3 s. */
+const CHECK_MS = 1000;
+const CANARY = 'canary';
+const SCRIPT_CANARY = 'script';
+/** Nothing of it stays where nobody probes any more. */
+const CANARY_S = 60;
+
+/** Probes once, then for as long as the engine lives. */
+export async function startHealth(parts: {
+  db: Db;
+  redis: RedisClient;
+  log: Logger;
+}): Promise<Health> {
+  const { db, redis, log } = parts;
+  const listeners = new Set<(state: HealthState) => void>();
+  let timer: NodeJS.Timeout | undefined;
+  let closed = false;
+  let state: HealthState = { redis: 'failed', postgres: 'failed', scripts: 'failed' };
+
+  async function check(name: keyof HealthState, work: () => Promise<void>): Promise<CheckState> {
+    try {
+      await withDeadline(work(), CHECK_MS, () => new Error(`${name} does not answer in time`));
+      return 'ok';
+    } catch (error) {
+      if (state[name] === 'ok' && !closed) log.warn({ err: error, check: name }, 'not ready');
+      return 'failed';
+    }
+  }
+
+  async function probe(): Promise<void> {
+    const before = state;
+    const [redisState, postgres, scriptState] = await Promise.all([
+      check('redis', () => markRebuild(redis, canaryLog, CANARY)),
+      check('postgres', () => writeToPg(db)),
+      check('scripts', () => runScripts(redis)),
+    ]);
+    if (closed) return;
+    state = { redis: redisState, postgres, scripts: scriptState };
+    if (JSON.stringify(before) !== JSON.stringify(state)) {
+      for (const listener of listeners) listener(state);
+    }
+    timer = setTimeout(() => void probe(), PROBE_EVERY_MS);
+  }
+  await probe();
+
+  return {
+    state: () => state,
+    ok: () => Object.values(state).every((one) => one === 'ok'),
+    onChange(listener) {
+      listeners.add(listener);
+      return () => listeners.delete(listener);
+    },
+    close() {
+      closed = true;
+      clearTimeout(timer);
+    },
+  };
+}
+
+/** One row for all processes: whoever is later writes over it. */
+async function writeToPg(db: Db): Promise<void> {
+  await db.execute(sql`
+    insert into leases (name, holder, expires_at) values (${CANARY}, ${CANARY}, now())
+    on conflict (name) do update set expires_at = excluded.expires_at`);
+}
+
+/** A Redis that was emptied or replaced is given the scripts; one of them is run. */
+async function runScripts(redis: RedisClient): Promise<void> {
+  await loadMissingScripts(redis, scripts);
+  await markRebuild(redis, canaryLog, SCRIPT_CANARY);
+  await endRebuild(redis, canaryLog, { token: SCRIPT_CANARY, run: runIdOf(redis), ttlS: CANARY_S });
+}

@@ -1,0 +1,29 @@
+/** The text of `/metrics`: made at most once a second, without what a frozen store keeps back. */
+import type { Registry } from 'prom-client';
+
+const MADE_EVERY_MS = 1000;
+/** Prometheus gives up later; a figure that is not there by then is left out of this page. */
+const COLLECT_MS = 800;
+
+/** Never rejects, and never waits for long. */
+export function createScrape(registry: Registry): () => Promise<string> {
+  let page: Promise<string> | undefined;
+  let madeAt = Number.NEGATIVE_INFINITY;
+  return () => {
+    if (page && performance.now() - madeAt < MADE_EVERY_MS) return page;
+    madeAt = performance.now();
+    page = makePage(registry);
+    return page;
+  };
+}
+
+async function makePage(registry: Registry): Promise<string> {
+  const parts = registry.getMetricsAsArray().map((metric) => {
+    const { promise, resolve } = Promise.withResolvers<string>();
+    const timer = setTimeout(resolve, COLLECT_MS, '');
+    registry.getSingleMetricAsString(metric.name).then(resolve, () => resolve(''));
+    return promise.finally(() => clearTimeout(timer));
+  });
+  const texts = await Promise.all(parts);
+  return `${texts.filter((text) => text !== '').join('\n\n')}\n`;
+}

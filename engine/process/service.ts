@@ -1,0 +1,76 @@
+/**
+ * The life of a process that serves. Signals are heard from the first moment on: one that comes while
+ * the start still waits ends the process at once. Later SIGTERM begins an orderly end: readiness
+ * fails, everything is served for a while so that balancers notice, then the process drains.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { Logger } from '../context.ts';
+import { runProcess } from './main.ts';
+
+export interface Ending {
+  log: Logger;
+  /** After SIGTERM everything is served on for so long. */
+  delayMs: number;
+  /** What `stop` may take; then the process exits with 1. */
+  limitMs: number;
+  stop: () => Promise<void>;
+}
+
+export interface Service {
+  /** Aborted when the process was told to stop: it is not ready any more. */
+  stopping: AbortSignal;
+  /** How the process ends from now on. */
+  endWith(ending: Ending): void;
+}
+
+/** Starts a service; SIGTERM, SIGINT, or the end of the parent that started it, stop it once. */
+export function runService(
+  name: string,
+  start: (service: Service) => Promise<void>,
+): Promise<void> {
+  const stopping = new AbortController();
+  let ending: Ending | undefined;
+  const begin = (why: 'SIGTERM' | 'SIGINT' | 'parent gone') => {
+    if (stopping.signal.aborted) return;
+    stopping.abort();
+    // Nothing is served yet, and the stores see a connection end.
+    if (!ending) process.exit(0);
+    void end(ending, why);
+  };
+  process.on('SIGTERM', () => begin('SIGTERM'));
+  process.on('SIGINT', () => begin('SIGINT'));
+  return runProcess(name, async () => {
+    stopWithParent(() => begin('parent gone'));
+    await start({
+      stopping: stopping.signal,
+      endWith(how) {
+        ending = how;
+      },
+    });
+  });
+}
+
+/** A further signal changes nothing: what is under way has its limit. */
+async function end(ending: Ending, why: string): Promise<never> {
+  const { log, delayMs, limitMs, stop } = ending;
+  log.info({ why }, 'stopping');
+  if (why === 'SIGTERM') await sleep(delayMs);
+  setTimeout(() => {
+    log.warn({ limitMs }, 'did not stop in time');
+    process.exit(1);
+  }, limitMs).unref();
+  try {
+    await stop();
+  } catch (error) {
+    log.error({ err: error }, 'stopping failed');
+    process.exit(1);
+  }
+  process.exit(0);
+}
+
+/** Started by a parent with a channel: when the parent is gone, nobody would stop us. */
+function stopWithParent(stop: () => void): void {
+  if (!process.send) return;
+  process.once('disconnect', stop);
+  if (!process.connected) stop();
+}

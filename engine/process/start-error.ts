@@ -1,0 +1,6 @@
+/** Why a process cannot start, where waiting would mend nothing. */
+
+/** The message is one line for the person who starts the process. */
+export class StartError extends Error {
+  override name = 'StartError';
+}

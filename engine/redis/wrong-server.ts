@@ -1,0 +1,39 @@
+/**
+ * What an answer says of the server behind a connection. It is the wrong one when it was demoted, or
+ * loads or has lost its primary for longer than a moment: whoever gets such an answer is told, and the
+ * connection is made anew; it may lead elsewhere now.
+ */
+
+/** A restart of a small server, and the moment of a failover, are over by then. */
+const PATIENCE_MS = 1000;
+/** After so long without such an answer the next one begins anew. */
+const FORGOTTEN_MS = 2000;
+
+/** Decides for one connection, answer by answer. True: leave this server. */
+export function createWrongServerRule(
+  now: () => number = () => performance.now(),
+): (error: Error) => boolean {
+  let since = Number.NEGATIVE_INFINITY;
+  let last = Number.NEGATIVE_INFINITY;
+  return ({ message }) => {
+    // `UNBLOCKED`: what a command that blocks gets when its server is demoted.
+    if (/^(READONLY|UNBLOCKED)\b/.test(message)) return true;
+    if (!/^(LOADING|MASTERDOWN)\b/.test(message)) return false;
+    const at = now();
+    if (at - last > FORGOTTEN_MS) since = at;
+    last = at;
+    if (at - since < PATIENCE_MS) return false;
+    since = at;
+    return true;
+  };
+}
+
+/** What Redis or TLS says of a URL, a user or a certificate that is wrong: waiting mends none of it. */
+const HOPELESS_ANSWER =
+  /^(WRONGPASS|NOAUTH|NOPERM|ERR DB index is out of range|ERR invalid password)/;
+const HOPELESS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+
+/** Would the same connection be refused again for as long as the configuration stays as it is? */
+export function isHopeless(error: Error & { code?: string }): boolean {
+  return HOPELESS_ANSWER.test(error.message) || HOPELESS_CODE.test(error.code ?? '');
+}

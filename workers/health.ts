@@ -1,0 +1,46 @@
+/** What a worker tells of itself on a port of its own: alive, ready, measured. */
+import { once } from 'node:events';
+import { createServer, type Server } from 'node:http';
+import type { Registry } from 'prom-client';
+import { listenAs } from '../engine/process/main.ts';
+import { createScrape } from '../engine/process/scrape.ts';
+
+interface HealthParts {
+  host: string;
+  /** Nothing is served where none is configured. */
+  workerPort: number | undefined;
+  registry: Registry;
+  /** What the worker needs, as it is known now. */
+  ready: () => Record<string, 'ok' | 'failed'>;
+  stopping: AbortSignal;
+}
+
+/** Serves `/healthz`, `/readyz` and `/metrics`; each answers at once, whatever hangs. */
+export async function serveHealth(parts: HealthParts): Promise<Server | undefined> {
+  const { host, workerPort: port, registry, ready, stopping } = parts;
+  if (port === undefined) return undefined;
+  const scrape = createScrape(registry);
+  const server = createServer(async (request, response) => {
+    const json = (status: number, body: object) =>
+      response
+        .writeHead(status, { 'content-type': 'application/json; charset=utf-8' })
+        .end(JSON.stringify(body));
+    const [path] = (request.url ?? '').split('?');
+    if (path === '/healthz') {
+      json(200, { status: 'ok' });
+    } else if (path === '/readyz') {
+      const checks = ready();
+      const well = !stopping.aborted && Object.values(checks).every((state) => state === 'ok');
+      json(well ? 200 : 503, { status: well ? 'ready' : 'not_ready', checks });
+    } else if (path === '/metrics') {
+      response.setHeader('content-type', registry.contentType).end(await scrape());
+    } else {
+      response.writeHead(404).end();
+    }
+  });
+  await listenAs({ host, port, variable: 'WORKER_PORT' }, async () => {
+    server.listen(port, host);
+    await once(server, 'listening');
+  });
+  return server;
+}
