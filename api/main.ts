@@ -36,6 +36,7 @@ await runService('api', async (service) => {
     log,
     onTracked: (fixes) => gateway?.onTracked(fixes),
   });
+  await queues.check();
   const auth = createAuth(config.auth);
   const feed = new Gateway({ engine, auth, registry });
   gateway = feed;

@@ -28,9 +28,11 @@ import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
-import { reachStores } from './reach.ts';
+import { reachStores, requirePermissions } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
+import { ENGINE_COMMANDS } from './redis/permissions.ts';
+import { warnOfServer } from './redis/server-check.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
 export { type Logger, type PushTasks, withDeadline } from './context.ts';
@@ -54,6 +56,7 @@ export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
 export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export { requirePermissions } from './reach.ts';
 export { connectConsumer, connectProducer, type RedisTarget } from './redis/client.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
 export type { OfferedJob, ZoneEvent } from './redis/open-jobs.ts';
@@ -129,6 +132,8 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   let cursorKey: Buffer;
   try {
     await reachStores(pg.db, redis, log);
+    await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
+    for (const warning of await warnOfServer(redis)) log.warn({}, warning);
     await clock.measure();
     await drivers.ensure();
     users = await createUsers(ctx);

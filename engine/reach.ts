@@ -8,6 +8,7 @@ import { type Db, isHopeless as isHopelessPg } from './pg/client.ts';
 import { isCurrentSchema, isStandby } from './pg/migrate.ts';
 import { StartError } from './process/start-error.ts';
 import { type RedisClient, whenReady } from './redis/client.ts';
+import { lackingPermissions } from './redis/permissions.ts';
 import { isHopeless as isHopelessRedis } from './redis/wrong-server.ts';
 
 /** Longer than a restart or a failover of either store takes. */
@@ -56,6 +57,23 @@ export async function reachStores(db: Db, redis: RedisClient, log: Logger): Prom
       log,
     ),
   ]);
+}
+
+/**
+ * Throws `StartError` that names what the user of Redis may not do with keys that begin so. For a
+ * connection that has just been made.
+ */
+export async function requirePermissions(
+  redis: RedisClient,
+  prefix: string,
+  commands: readonly string[],
+): Promise<void> {
+  await whenReady(redis, PATIENCE_MS);
+  const lacking = await lackingPermissions(redis, prefix, commands);
+  if (lacking === null) return;
+  throw new StartError(
+    `REDIS_URL: its user lacks ${lacking} in Redis, see the line in docs/operations.md that begins with ACL SETUSER muster`,
+  );
 }
 
 async function reach(store: Store, log: Logger): Promise<void> {

@@ -33,6 +33,7 @@ await runService('workers', async (service) => {
     metrics: createEngineMetrics(registry),
     log,
   });
+  await queues.check();
   const metrics = createPushMetrics(registry, queues.byLane, engine.now);
   const routes = createApnsRoutes(config.apns, log);
   measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));

@@ -13,7 +13,9 @@ import {
   onceEachOutage,
   type PushTasks,
   type RedisTarget,
+  requirePermissions,
 } from '../engine/engine.ts';
+import { BULLMQ_COMMANDS } from './queue-commands.ts';
 
 const strict = { additionalProperties: false };
 const wave = { job_id: Type.String(), wave: Type.Integer({ minimum: 1 }) };
@@ -53,6 +55,8 @@ export interface PushQueues {
   tasks: PushTasks;
   queues: Queue[];
   byLane: Record<Lane, Queue>;
+  /** Throws one line that names what the user of Redis may not do with the queues. */
+  check(): Promise<void>;
   /** Is there a connection on which tasks can be handed over? */
   ready(): boolean;
   close(): Promise<void>;
@@ -113,6 +117,11 @@ export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
         const added = await byLane.critical.addBulk(tasks);
         return added.filter((task, i) => task.id === tasks[i]?.opts.jobId).length;
       },
+    },
+    async check() {
+      for (const lane of LANES) {
+        await requirePermissions(connection, `${queuePrefix(lane)}:`, BULLMQ_COMMANDS);
+      }
     },
     ready: () => connection.status === 'ready',
     async close() {

@@ -5,8 +5,8 @@
 import { type SQL, sql } from 'drizzle-orm';
 import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
-import { type PgAddress, parsePgUrl } from './address.ts';
 import { type Admission, createAdmission } from './admission.ts';
+import { driverOptions, serializeTwiceAlike } from './driver.ts';
 import { createSockets, type Sockets } from './socket.ts';
 
 export type Db = PostgresJsDatabase;
@@ -35,9 +35,6 @@ const CONNECT_TIMEOUT_S = 5;
 const IDLE_S = 60;
 const LEAVE_MS = 1000;
 const ANSWER_ENDS_MS = 50;
-/** Object ids of types in `pg_type`. */
-const BOOLEAN = 16;
-const BYTEA = 17;
 /** How long `close` waits for statements in flight. */
 const CLOSE_TIMEOUT_S = 5;
 /** Reconnects are cheap and a claim waits for them: never more than this apart. */
@@ -47,7 +44,7 @@ const RECONNECT_MAX_S = 1;
 export function connectPg(url: string, poolSize = POOL_SIZE): PgClient {
   const sockets = createSockets();
   const client = postgres({
-    ...driverOptions(parsePgUrl(url)),
+    ...driverOptions(url, SETTINGS),
     max: poolSize,
     // The driver's queue degrades with more than one query in flight a connection
     // (32 to 63 µs of CPU a query after 150 000 of them).
@@ -86,27 +83,6 @@ const SETTINGS = {
   // An estimate that a forced plan makes large is no reason to compile the statement.
   jit: 'off',
 };
-
-function driverOptions(address: PgAddress) {
-  const { hosts, database, user, password, tls, tlsDirect, primaryOnly } = address;
-  const [first] = hosts;
-  return {
-    host: hosts.map(({ host }) => host),
-    port: hosts.map(({ port }) => port),
-    ...(first?.host.startsWith('/') && { path: `${first.host}/.s.PGSQL.${first.port}` }),
-    database,
-    ...(user !== undefined && { user }),
-    ...(password !== undefined && { password }),
-    ssl: tls,
-    ...(tlsDirect && { sslnegotiation: 'direct' }),
-    ...(primaryOnly && { target_session_attrs: 'read-write' }),
-    connection: {
-      application_name: address.applicationName,
-      ...(address.options !== undefined && { options: address.options }),
-      ...SETTINGS,
-    },
-  };
-}
 
 /**
  * Each statement and transaction waits for its turn, and `onError` hears how it failed. Drizzle hands
@@ -160,21 +136,6 @@ function leaveReadOnly(sockets: Sockets): (error: unknown) => void {
     // The driver would wait for the end of this answer when the pool is closed.
     setTimeout(() => sockets.leaveAll(), ANSWER_ENDS_MS).unref();
   };
-}
-
-/**
- * Postgres.js 3.4.9 puts a parameter's text in the place of its value, and turns that into text again
- * when it must prepare a statement anew (its name is gone, or a result's type has changed): `true`
- * became `t`, then `f` (porsager/postgres#1197). What it is given twice comes out the same.
- * Drizzle's own texts of times and JSON are passed through anyway.
- */
-function serializeTwiceAlike(client: postgres.Sql): void {
-  const { serializers } = client.options as {
-    serializers: Record<number, (x: unknown) => unknown>;
-  };
-  serializers[BOOLEAN] = (x) => (x === true || x === 't' ? 't' : 'f');
-  serializers[BYTEA] = (x) =>
-    typeof x === 'string' ? x : `\\x${Buffer.from(x as Uint8Array).toString('hex')}`;
 }
 
 /** Did the server itself refuse the statement (so that it was surely rolled back)? */

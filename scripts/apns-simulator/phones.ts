@@ -54,7 +54,8 @@ export function createPhones(logFile: string): Phones {
     if (timer) clearTimeout(timer);
     timer = null;
     if (unwritten.length === 0) return;
-    appendFileSync(logFile, `${unwritten.join('\n')}\n`);
+    // Device tokens and texts are in it: for its user only.
+    appendFileSync(logFile, `${unwritten.join('\n')}\n`, { mode: 0o600 });
     unwritten = [];
     if (statSync(logFile).size > LOG_MAX_BYTES) renameSync(logFile, `${logFile}.1`);
   }

@@ -46,7 +46,7 @@ export interface Simulator {
 
 /** Starts on 127.0.0.1; resolves when it listens. */
 export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promise<Simulator> {
-  mkdirSync(dir, { recursive: true });
+  mkdirSync(dir, { recursive: true, mode: 0o700 });
   const key = readOrMakeKey(dir);
   const { caFile, ...tls } = readOrMakeCertificate(dir);
   const pushLog = path.join(dir, 'pushes.jsonl');

@@ -5,8 +5,8 @@
  * on it.
  */
 import { Acks } from './acks.ts';
-import { createBackoff } from './backoff.ts';
-import { type Link, type LinkEnd, openLink } from './link.ts';
+import { type Backoff, createBackoff } from './backoff.ts';
+import { type CreateConnection, type Link, type LinkEnd, openLink } from './link.ts';
 import {
   type Ack,
   CLOSE,
@@ -32,6 +32,10 @@ export interface ConnectionOptions {
   getToken: GetToken;
   /** Where the token travels in the upgrade; browsers can only use the subprotocol. */
   tokenIn?: 'header' | 'subprotocol';
+  /** Opens the bytes' way to the server: for a line that is made bad on purpose. */
+  createConnection?: CreateConnection;
+  /** Chance for the pauses between two dials, in [0, 1). */
+  random?: () => number;
 }
 
 /** Why a connection is over: a terminal close code, a refused token, or `close()`. */
@@ -53,7 +57,7 @@ export class Connection {
   readonly #handlers: ConnectionHandlers;
   readonly #tokens: TokenKeeper;
   readonly #acks = new Acks();
-  readonly #backoff = createBackoff();
+  readonly #backoff: Backoff;
   readonly #waiters = new Set<(live: boolean) => void>();
   #link: Link | undefined;
   #liveSince: number | undefined;
@@ -66,6 +70,7 @@ export class Connection {
     this.#options = options;
     this.#handlers = handlers;
     this.#tokens = new TokenKeeper(options.getToken);
+    this.#backoff = createBackoff(options.random);
   }
 
   /** Hello and snapshot have arrived and the link stands. */
@@ -138,9 +143,9 @@ export class Connection {
       this.#retry({ code: 1006 });
       return;
     }
-    const { url, tokenIn = 'header' } = this.#options;
+    const { url, tokenIn = 'header', createConnection } = this.#options;
     this.#link = openLink(
-      { url, token, tokenIn },
+      { url, token, tokenIn, ...(createConnection && { createConnection }) },
       { frame: (frame) => this.#take(frame), down: (end) => this.#down(end) },
     );
   }

@@ -1,18 +1,17 @@
 /**
- * HTTP calls to a deployment: JSON in, JSON out, one deadline, connections kept open and bounded.
- * A refusal is a value with its status; only a call that got no answer throws.
+ * HTTP calls to a deployment: JSON in, JSON out, one deadline, connections kept open. As many go
+ * out at once as are asked for: a queue in the client would hide how long its user waits. A refusal
+ * is a value with its status; only a call that got no answer throws.
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
 
-/** Per deployment and process; more calls wait their turn. */
-const SOCKETS_MAX = 64;
 const TIMEOUT_MS = 15_000;
 /** The largest answer is a timeline: a few hundred bytes for each of some thousand attempts. */
 const ANSWER_MAX_BYTES = 32 * 1024 * 1024;
 
-const httpAgent = new HttpAgent({ keepAlive: true, maxSockets: SOCKETS_MAX });
-const httpsAgent = new HttpsAgent({ keepAlive: true, maxSockets: SOCKETS_MAX });
+const httpAgent = new HttpAgent({ keepAlive: true });
+const httpsAgent = new HttpsAgent({ keepAlive: true });
 
 export interface Call {
   method: 'GET' | 'POST' | 'PUT' | 'DELETE';
@@ -54,8 +53,13 @@ export function codeOf(answer: Answer): string {
   return `http_${status}`;
 }
 
+/** A path below the base URL, which may have a path of its own. */
+export function urlOf(base: string, path: string): URL {
+  return new URL(base.replace(/\/+$/, '') + path);
+}
+
 function send(url: string, call: Call): Promise<Answer> {
-  const target = new URL(call.path, url);
+  const target = urlOf(url, call.path);
   const secure = target.protocol === 'https:';
   const payload = call.body === undefined ? undefined : Buffer.from(JSON.stringify(call.body));
   return new Promise((resolve, reject) => {

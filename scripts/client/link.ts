@@ -3,7 +3,9 @@
  * connection on which the server has been silent for two heartbeats, which TCP alone may not notice
  * for minutes. `down` is called exactly once per link. The connection above opens the next one.
  */
+import type { ClientRequestArgs } from 'node:http';
 import { WebSocket } from 'ws';
+import { urlOf } from './http.ts';
 import { parseFrame, type ServerFrame, SUBPROTOCOL } from './protocol.ts';
 
 /** Upgrade and hello together; a gateway that needs longer is better left for another. */
@@ -31,7 +33,11 @@ export interface LinkOptions {
   url: string;
   token: string;
   tokenIn: 'header' | 'subprotocol';
+  createConnection?: CreateConnection;
 }
+
+/** As `net.connect` or `tls.connect` would, to where the URL points. */
+export type CreateConnection = NonNullable<ClientRequestArgs['createConnection']>;
 
 export interface Link {
   /** False when the frame was not handed to the network. */
@@ -91,12 +97,13 @@ export function openLink(options: LinkOptions, handlers: LinkHandlers): Link {
   };
 }
 
-function dial({ url, token, tokenIn }: LinkOptions): WebSocket {
-  const target = new URL('/ws', url);
+function dial({ url, token, tokenIn, createConnection }: LinkOptions): WebSocket {
+  const target = urlOf(url, '/ws');
   target.protocol = target.protocol === 'https:' ? 'wss:' : 'ws:';
   const protocols = tokenIn === 'header' ? [SUBPROTOCOL] : [SUBPROTOCOL, `bearer.${token}`];
   return new WebSocket(target, protocols, {
     ...(tokenIn === 'header' && { headers: { authorization: `Bearer ${token}` } }),
+    ...(createConnection && { createConnection }),
     handshakeTimeout: HANDSHAKE_MS,
     maxPayload: FRAME_MAX_BYTES,
     perMessageDeflate: false,

@@ -6,6 +6,7 @@
 import { distanceKm } from '../../engine/domain/distance.ts';
 import { type Random, seededRandom } from '../replay/random.ts';
 import type { JobEvent, LocationEvent, TraceEvent, TraceSource } from '../replay/trace.ts';
+import { placeAt, rounded } from '../synth/place.ts';
 
 /** Twenty minutes of the city. */
 export const CITY_MS = 20 * 60_000;
@@ -26,7 +27,6 @@ const TURN_SHARE = 0.08;
 const STEP_KM = 0.75;
 /** At each fix this share of drivers thinks of another place to go. */
 const NEW_GOAL_SHARE = 0.05;
-const KM_PER_DEG = 111.2;
 
 /**
  * Places by distance east and north of the centre; the town is farther than the radius of 30 km.
@@ -98,11 +98,7 @@ function near(place: Place, random: Random): { lat: number; lng: number } {
   const km = place.spreadKm * Math.sqrt(random());
   const eastKm = place.eastKm + km * Math.cos(angle);
   const northKm = place.northKm + km * Math.sin(angle);
-  const squeeze = Math.cos((CENTRE.lat * Math.PI) / 180);
-  return {
-    lat: CENTRE.lat + northKm / KM_PER_DEG,
-    lng: CENTRE.lng + eastKm / (KM_PER_DEG * squeeze),
-  };
+  return placeAt(CENTRE, eastKm, northKm);
 }
 
 type Point = { lat: number; lng: number };
@@ -113,9 +109,4 @@ function towards(from: Point, to: Point, km: number): Point {
     lat: from.lat + (to.lat - from.lat) * share,
     lng: from.lng + (to.lng - from.lng) * share,
   };
-}
-
-/** Five decimals are about a metre, as phones report it. */
-function rounded({ lat, lng }: Point): Point {
-  return { lat: Math.round(lat * 1e5) / 1e5, lng: Math.round(lng * 1e5) / 1e5 };
 }

@@ -3,7 +3,17 @@
  * install script turns into links; we don't run install scripts, so that is done here.
  */
 import { spawnSync } from 'node:child_process';
-import { cpSync, existsSync, readFileSync, renameSync, rmSync, symlinkSync } from 'node:fs';
+import {
+  chmodSync,
+  cpSync,
+  existsSync,
+  readdirSync,
+  readFileSync,
+  renameSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+} from 'node:fs';
 import { createRequire } from 'node:module';
 import path from 'node:path';
 import type { Account } from './postgres-home.ts';
@@ -47,14 +57,19 @@ function runs(folder: string, account: Account | undefined): boolean {
 function replaceCopy(native: string, copy: string): void {
   const unfinished = `${copy}.new`;
   for (const old of [unfinished, copy]) rmSync(old, { recursive: true, force: true });
-  // What is copied is for the account to read.
-  const umask = process.umask(0o022);
-  try {
-    cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
-  } finally {
-    process.umask(umask);
-  }
+  cpSync(native, unfinished, { recursive: true, verbatimSymlinks: true });
+  openToAll(unfinished);
   renameSync(unfinished, copy);
+}
+
+/** What was installed under a strict umask is for its owner only, and so is its copy. */
+function openToAll(dir: string): void {
+  chmodSync(dir, 0o755);
+  for (const entry of readdirSync(dir, { withFileTypes: true })) {
+    const file = path.join(dir, entry.name);
+    if (entry.isDirectory()) openToAll(file);
+    else if (entry.isFile()) chmodSync(file, statSync(file).mode & 0o100 ? 0o755 : 0o644);
+  }
 }
 
 function packageFolder(name: string): string | undefined {

@@ -1,14 +1,10 @@
 /**
- * HTTP calls of the simulated people: signs a token for each, spreads them over the API processes
- * and asks again until there is an answer. Only for calls that are safe to repeat. The HTTP client
- * below it holds at most 64 connections open, which bounds what a replay asks at once.
+ * HTTP calls of the simulated people: with a token for each, spread over the API processes, asked
+ * again until there is an answer. Only for calls that are safe to repeat.
  */
 import { type Call, callHttp, codeOf } from '../client/http.ts';
 import { untilAnswered } from '../client/retry.ts';
-
-export type Role = 'driver' | 'customer' | 'operator';
-/** A token for one person, good for the whole run. */
-export type Sign = (role: Role, sub: string) => Promise<string>;
+import type { GetToken, Role } from './token-source.ts';
 
 /** A deployment that does not answer for so long is not worth waiting for. */
 const DEADLINE_MS = 30_000;
@@ -16,51 +12,22 @@ const DEADLINE_MS = 30_000;
 /** The deployment could not be asked, or said no where it must say yes. The message is one line. */
 export class CallError extends Error {
   override readonly name = 'CallError';
-  readonly code: string;
-
-  constructor(call: Call, code: string, body: unknown) {
-    const said = (body as { error?: unknown } | null | undefined)?.error;
-    super(`${call.method} ${call.path}: ${code}${said === undefined ? '' : ` (${said})`}`);
-    this.code = code;
-  }
 }
 
 export interface Caller {
-  readonly urls: readonly string[];
-  /** The URL for the n-th of many, round and round. */
-  urlFor(n: number): string;
   token(role: Role, sub: string): Promise<string>;
   /** The body of a 2xx answer. Throws `CallError` for anything else. */
   call(role: Role, sub: string, call: Call): Promise<unknown>;
 }
 
-/** `signal` ends it: every later call throws the signal's reason. */
-export function createCaller(urls: readonly string[], sign: Sign, signal: AbortSignal): Caller {
-  const tokens = new Map<string, Promise<string>>();
+export function createCaller(urls: readonly string[], token: GetToken): Caller {
   let calls = 0;
-
-  function urlFor(n: number): string {
-    const url = urls[n % urls.length];
-    if (url === undefined) throw new Error('a replay needs at least one URL');
-    return url;
-  }
-
-  function token(role: Role, sub: string): Promise<string> {
-    const key = `${role}:${sub}`;
-    const known = tokens.get(key) ?? sign(role, sub);
-    tokens.set(key, known);
-    return known;
-  }
-
   return {
-    urls,
-    urlFor,
     token,
     async call(role, sub, call) {
-      signal.throwIfAborted();
       const signed = await token(role, sub);
       calls += 1;
-      const url = urlFor(calls);
+      const url = urls[calls % urls.length] as string;
       const reply = await untilAnswered(async (timeoutMs) => {
         try {
           const answer = await callHttp(url, { ...call, token: signed, timeoutMs });
@@ -70,10 +37,15 @@ export function createCaller(urls: readonly string[], sign: Sign, signal: AbortS
           return null;
         }
       }, DEADLINE_MS);
-      if (!reply.ok) throw new CallError(call, reply.code ?? 'unknown', reply.data);
+      if (!reply.ok) throw refused(call, reply.code ?? 'unknown', reply.data);
       return reply.data;
     },
   };
+}
+
+function refused({ method, path }: Call, code: string, body: unknown): CallError {
+  const said = (body as { error?: unknown } | null | undefined)?.error;
+  return new CallError(`${method} ${path}: ${code}${said === undefined ? '' : ` (${said})`}`);
 }
 
 /** Does `work` for every item, at most `limit` at a time. The first error ends it. */

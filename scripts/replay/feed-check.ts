@@ -10,12 +10,10 @@ import type { JobStatus } from '../../engine/domain/job.ts';
 import { type DriverState, visible } from '../../engine/domain/visibility.ts';
 import type { Job } from '../client/protocol.ts';
 import { type Caller, inPool } from './caller.ts';
-import type { Fleet, SimDriver } from './fleet.ts';
-import { type Random, sample } from './random.ts';
+import { type CrowdPort, type DriverView, driverId } from './facts.ts';
+import { postProbes } from './probes.ts';
+import type { Random } from './random.ts';
 
-const PROBES = 5;
-/** Some probes lie near the edge of the default radius, where feeds differ from each other. */
-const PROBE_AWAY_DEG = 0.25;
 const READS_AT_ONCE = 32;
 /** The contract gives feeds a second; the reads themselves take a few on a busy machine. */
 const SETTLE_MAX_MS = 8000;
@@ -38,7 +36,9 @@ export interface FeedCheckOptions {
   caller: Caller;
   operator: string;
   run: string;
-  fleet: Fleet;
+  crowds: readonly CrowdPort[];
+  /** Which drivers declined a job, by its id: it is in their feeds no more. */
+  declines: ReadonlyMap<string, ReadonlySet<number>>;
   sql: postgres.Sql | null;
   random: Random;
 }
@@ -89,75 +89,99 @@ export function differenceOf(
 
 async function settle(options: FeedCheckOptions): Promise<FeedDifference[]> {
   const deadline = performance.now() + SETTLE_MAX_MS;
-  let suspects: readonly SimDriver[] = options.fleet.drivers;
+  let suspects: ReadonlySet<string> | undefined;
   for (;;) {
     const differences = await compare(options, suspects);
     if (differences.length === 0 || performance.now() > deadline) return differences;
-    const named = new Set(differences.map((difference) => difference.driver));
-    suspects = options.fleet.drivers.filter((driver) => named.has(driver.id));
+    suspects = new Set(differences.map((difference) => difference.driver));
     await new Promise((resolve) => setTimeout(resolve, AGAIN_MS));
   }
 }
 
 async function compare(
-  { caller, sql }: FeedCheckOptions,
-  drivers: readonly SimDriver[],
+  options: FeedCheckOptions,
+  suspects: ReadonlySet<string> | undefined,
 ): Promise<FeedDifference[]> {
-  const differences: (FeedDifference | null)[] = [];
-  await inPool(drivers, READS_AT_ONCE, async (driver) => {
-    differences.push(await compareWithList(caller, driver));
+  const { caller, sql, run, crowds } = options;
+  const idOf = (view: DriverView): string => driverId(run, view.driver);
+  const look = async (): Promise<DriverView[]> =>
+    (await Promise.all(crowds.map((crowd) => crowd.views()))).flat();
+  const asked = (await look()).filter((view) => !suspects || suspects.has(idOf(view)));
+  const lists = new Map<number, ReadonlySet<string> | Error>();
+  await inPool(asked, READS_AT_ONCE, async (view) => {
+    lists.set(view.driver, await listOf(caller, idOf(view)));
   });
-  if (sql) {
-    const rows = await sql<OpenRow[]>`
-      select id, status, lat, lng, radius_km, truck_type, driver_id from jobs
-      where status in ('pending', 'confirmed', 'assigned')
-        and (expires_at is null or expires_at > now())`;
-    for (const driver of drivers) differences.push(compareWithRows(driver, rows));
-  }
-  return differences.filter((difference) => difference !== null);
+  const rows = sql
+    ? await sql<OpenRow[]>`
+        select id, status, lat, lng, radius_km, truck_type, driver_id from jobs
+        where status in ('pending', 'confirmed', 'assigned')
+          and (expires_at is null or expires_at > now())`
+    : null;
+  const now = new Map((await look()).map((view) => [view.driver, view]));
+  return asked.flatMap(({ driver }) => {
+    const view = now.get(driver);
+    if (!view) return [];
+    const found = [compareWithList(idOf(view), view, lists.get(driver))];
+    if (rows) found.push(compareWithRows(idOf(view), view, rows, options.declines));
+    return found.filter((difference) => difference !== null);
+  });
 }
 
-const feedOf = (driver: SimDriver): Set<string> => new Set(driver.client.jobs.keys());
-
-async function compareWithList(caller: Caller, driver: SimDriver): Promise<FeedDifference | null> {
+async function listOf(caller: Caller, id: string): Promise<ReadonlySet<string> | Error> {
   try {
     const path = '/api/drivers/jobs/available';
-    const body = await caller.call('driver', driver.id, { method: 'GET', path });
-    const listed = new Set((body as { jobs: Job[] }).jobs.map((job) => job.id));
-    return differenceOf(driver.id, 'available', feedOf(driver), listed);
+    const body = await caller.call('driver', id, { method: 'GET', path });
+    return new Set((body as { jobs: Job[] }).jobs.map((job) => job.id));
   } catch (error) {
-    const asked = { driver: driver.id, against: 'available' } as const;
-    return { ...asked, missing: [], ghosts: [], error: (error as Error).message };
+    return error as Error;
   }
 }
 
-function compareWithRows(driver: SimDriver, rows: readonly OpenRow[]): FeedDifference | null {
-  const atTheEdge = new Set<string>();
+function compareWithList(
+  id: string,
+  view: DriverView,
+  listed: ReadonlySet<string> | Error | undefined,
+): FeedDifference | null {
+  if (listed instanceof Error || !listed) {
+    const error = listed?.message ?? 'the list was not read';
+    return { driver: id, against: 'available', missing: [], ghosts: [], error };
+  }
+  return differenceOf(id, 'available', new Set(view.jobs), listed);
+}
+
+function compareWithRows(
+  id: string,
+  view: DriverView,
+  rows: readonly OpenRow[],
+  declines: FeedCheckOptions['declines'],
+): FeedDifference | null {
+  const unclear = new Set<string>();
   const truth = new Set<string>();
   for (const row of rows) {
     const position = row.lat === null || row.lng === null ? null : { lat: row.lat, lng: row.lng };
-    if (position && isAtTheEdge(driver.position, position, row.radius_km)) atTheEdge.add(row.id);
-    else if (sees(driver, row, position)) truth.add(row.id);
+    if (position && isAtTheEdge(view.position, position, row.radius_km)) unclear.add(row.id);
+    else if (declines.get(row.id)?.has(view.driver)) continue;
+    else if (sees(id, view, row, position)) truth.add(row.id);
   }
-  const feed = [...driver.client.jobs.keys()].filter((id) => !atTheEdge.has(id));
-  return differenceOf(driver.id, 'postgres', new Set(feed), truth);
+  const feed = view.jobs.filter((job) => !unclear.has(job));
+  return differenceOf(id, 'postgres', new Set(feed), truth);
 }
 
 function isAtTheEdge(driver: Position | null, job: Position, radiusKm: number): boolean {
   return driver !== null && Math.abs(distanceKm(driver, job) - radiusKm) < EDGE_KM;
 }
 
-/** The simulated drivers are approved, connected, without a truck type and decline nothing. */
-function sees(driver: SimDriver, row: OpenRow, position: Position | null): boolean {
+/** The simulated drivers are approved, connected and without a truck type. */
+function sees(id: string, view: DriverView, row: OpenRow, position: Position | null): boolean {
   const state: DriverState = {
-    id: driver.id,
+    id,
     rev: 1,
-    online: driver.free,
+    online: view.free,
     approved: true,
     isOperator: false,
     truckType: null,
     activeJobs: 0,
-    position: driver.position,
+    position: view.position,
     seenAt: 0,
   };
   const job = {
@@ -173,29 +197,4 @@ function sees(driver: SimDriver, row: OpenRow, position: Position | null): boole
     refused: new Map(),
   };
   return visible(state, job, 0, { driverStaleMs: 1, driverMaxActiveJobs: 0 });
-}
-
-async function postProbes(options: FeedCheckOptions): Promise<string[]> {
-  const { caller, operator, run, fleet, random } = options;
-  const placed = fleet.drivers.flatMap((driver) => (driver.free && driver.position) || []);
-  const ids: string[] = [];
-  for (const [i, { lat, lng }] of sample(placed, PROBES, random).entries()) {
-    const away = i % 2 === 0 ? 0 : PROBE_AWAY_DEG;
-    const call = {
-      method: 'POST',
-      path: '/api/jobs',
-      idempotencyKey: `${run}-probe-${i}`,
-      body: {
-        address: `Probe ${i + 1}`,
-        lat: Math.max(-85, Math.min(85, lat + away)),
-        lng,
-        total_price: 1,
-        customer_id: `${run}-probe`,
-      },
-    } as const;
-    // A deployment that takes no more jobs is still worth a report.
-    const body = await caller.call('operator', operator, call).catch(() => null);
-    if (body) ids.push((body as { job: Job }).job.id);
-  }
-  return ids;
 }

@@ -1,4 +1,4 @@
-/** Flags of the replay and the demo: `--name value`, checked, with one-line errors. */
+/** Flags of the load tester's commands: `--name value`, checked, with one-line errors. */
 import { parseArgs } from 'node:util';
 
 /** What the person typed cannot be run; the message is one line. Exit code 2. */
@@ -6,23 +6,62 @@ export class UsageError extends Error {
   override readonly name = 'UsageError';
 }
 
-/** The values given for `names`, and whether help was asked for. Throws `UsageError`. */
-export function readFlags(
-  argv: readonly string[],
-  names: readonly string[],
-): { help: boolean; values: ReadonlyMap<string, string> } {
-  const options = Object.fromEntries(names.map((name) => [name, { type: 'string' } as const]));
+export interface Flags {
+  help: boolean;
+  values: ReadonlyMap<string, string>;
+  /** All values of the flags that may be given several times. */
+  lists: ReadonlyMap<string, readonly string[]>;
+  /** The switches that were given. */
+  on: ReadonlySet<string>;
+  positionals: readonly string[];
+}
+
+export interface FlagNames {
+  values: readonly string[];
+  lists?: readonly string[];
+  switches?: readonly string[];
+  positionals?: boolean;
+}
+
+/** What was typed, for `names`. Throws `UsageError`. */
+export function readFlags(argv: readonly string[], names: FlagNames): Flags {
+  const { lists = [], switches = [] } = names;
+  const named = <T>(list: readonly string[], option: T): [string, T][] =>
+    list.map((name) => [name, option]);
+  const options = Object.fromEntries([
+    ...named(names.values, { type: 'string' } as const),
+    ...named(lists, { type: 'string', multiple: true } as const),
+    ...named([...switches, 'help'], { type: 'boolean' } as const),
+  ]);
   try {
-    const args = [...argv];
-    const { values } = parseArgs({ args, options: { ...options, help: { type: 'boolean' } } });
-    const given = Object.entries(values).flatMap(([name, value]) =>
-      typeof value === 'string' ? [[name, value] as const] : [],
-    );
-    return { help: values.help === true, values: new Map(given) };
+    const allowPositionals = names.positionals ?? false;
+    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals });
+    const given = Object.entries(values as Record<string, unknown>);
+    const only = <T>(is: (value: unknown) => value is T): Map<string, T> =>
+      new Map(given.flatMap(([name, value]) => (is(value) ? [[name, value] as const] : [])));
+    return {
+      help: given.some(([name]) => name === 'help'),
+      values: only((value) => typeof value === 'string'),
+      lists: only((value): value is string[] => Array.isArray(value)),
+      on: new Set(given.flatMap(([name, value]) => (value === true ? [name] : []))),
+      positionals,
+    };
   } catch (error) {
     const [line = 'bad flags'] = (error as Error).message.split(/\n|\. /);
     throw new UsageError(`${line} (see --help)`);
   }
+}
+
+/** One of a few words. Throws `UsageError`. */
+export function wordFlag<T extends string>(
+  values: ReadonlyMap<string, string>,
+  name: string,
+  words: readonly [T, ...T[]],
+): T {
+  const text = values.get(name);
+  const word = text === undefined ? words[0] : words.find((known) => known === text);
+  if (word !== undefined) return word;
+  throw new UsageError(`--${name} must be ${words.join(' or ')}, not '${text}'`);
 }
 
 /** A number of at least `min`, whole where `whole` says so. Throws `UsageError`. */

@@ -3,8 +3,9 @@
  * what the API and Postgres say. Pure; each broken rule names the jobs or drivers that broke it.
  */
 import type { FeedDifference } from './feed-check.ts';
-import { isRefusal, type JobTrack, winnersOf } from './history.ts';
-import { isTaken, type JobTruth } from './truth.ts';
+import type { JobLife } from './ledger.ts';
+import { tapState, winnersOf } from './life.ts';
+import { isTaken } from './truth.ts';
 
 export interface Violation {
   /** The job's id, or its name in the trace when it never got one; null when it is about a feed. */
@@ -12,89 +13,127 @@ export interface Violation {
   text: string;
 }
 
+/** Safety: nobody was told anything untrue. Liveness: everybody was told in time. */
+export type Concern = 'safety' | 'liveness';
+
 export interface Invariant {
   id: string;
   title: string;
-  /** False when nothing was at hand to judge it by, such as no database. */
-  checked: boolean;
+  concern: Concern;
+  /** Why nothing was at hand to judge it by; null when it was judged. */
+  unchecked: string | null;
   violations: Violation[];
 }
 
 export interface Evidence {
-  tracks: readonly JobTrack[];
-  truth: ReadonlyMap<string, JobTruth>;
+  lives: readonly JobLife[];
   feeds: readonly FeedDifference[];
   /** Whether rows were read besides the API. */
   withDatabase: boolean;
+  /** Why neither feeds nor the truth were looked at; null when they were. */
+  unread: string | null;
+  /** It ended before everybody had tapped what was on the screen. */
+  endedEarly: boolean;
   /** The id of the n-th driver. */
   driverId(index: number): string;
 }
 
+export const STOPPED = 'the run was stopped';
+export const GONE = 'the deployment did not answer at the end';
+const NO_DATABASE = 'no DATABASE_URL';
+const NO_CREDENTIALS = 'the workers have no APNs credentials';
+
 /** All of them, in the order of the report. */
 export function checkInvariants(evidence: Evidence): Invariant[] {
-  const each = (judge: (track: JobTrack, truth: JobTruth | undefined) => string[]): Violation[] =>
-    evidence.tracks.flatMap((track) =>
-      judge(track, evidence.truth.get(track.name)).map((text) => ({
-        job_id: track.id ?? track.name,
-        text,
-      })),
+  const each = (judge: (life: JobLife) => string[]): Violation[] =>
+    evidence.lives.flatMap((life) =>
+      judge(life).map((text) => ({ job_id: life.id ?? life.name, text })),
     );
-  const name = (index: number): string => evidence.driverId(index);
-  const rule = (id: string, title: string, violations: Violation[], checked = true) => ({
-    id,
-    title,
-    checked,
-    violations,
-  });
+  const name: Name = (index) => evidence.driverId(index);
+  const { withDatabase, lives } = evidence;
+  const { unread } = evidence;
+  const withoutApns = lives.some(({ truth }) => truth?.pushes.withoutCredentials);
+  const pushed = unread ?? (withoutApns ? NO_CREDENTIALS : null);
+  const rule = (
+    concern: Concern,
+    id: string,
+    title: string,
+    find: () => Violation[],
+    unchecked: string | null = null,
+  ): Invariant => {
+    return { id, title, concern, unchecked, violations: unchecked === null ? find() : [] };
+  };
+  const store = `every winner is recorded (API${withDatabase ? ' and Postgres' : ' alone: no DATABASE_URL'})`;
   return [
-    rule('all_posted', 'every job of the trace was posted', each(notPosted)),
+    rule('safety', 'one_winner', 'at most one winner per job', () =>
+      each((life) => manyWinners(life, name)),
+    ),
+    rule('safety', 'winner_recorded', store, () => each((life) => wrongRecord(life, name)), unread),
     rule(
-      'one_winner',
-      'at most one winner per job',
-      each((track) => manyWinners(track, name)),
+      'safety',
+      'feed_available',
+      'every feed equals the list of the API',
+      () => feeds(evidence, 'available'),
+      unread,
     ),
     rule(
-      'winner_recorded',
-      `every winner is recorded (API${evidence.withDatabase ? ' and Postgres' : ''})`,
-      each((track, truth) => wrongRecord(track, truth, name)),
-    ),
-    rule(
-      'losers_told',
-      'every loser was told',
-      each((track) => untold(track, name)),
-    ),
-    rule('offered_taken', 'every job that reached a socket was taken', each(notTaken)),
-    rule(
-      'customer_pushed',
-      "every customer was pushed 'Driver Assigned' once",
-      each(notPushedOnce),
-    ),
-    rule('driver_pushed', 'no driver was pushed twice in one wave', each(pushedTwice)),
-    rule('feed_available', 'every feed equals the list of the API', feeds(evidence, 'available')),
-    rule(
+      'safety',
       'feed_postgres',
       'every feed equals the truth in Postgres',
-      feeds(evidence, 'postgres'),
-      evidence.withDatabase,
+      () => feeds(evidence, 'postgres'),
+      unread ?? (withDatabase ? null : NO_DATABASE),
+    ),
+    rule(
+      'safety',
+      'push_once',
+      'nobody was pushed twice for the same',
+      () => each(pushedTwice),
+      pushed,
+    ),
+    rule('liveness', 'all_posted', 'every job that was due was posted', () => each(notPosted)),
+    rule('liveness', 'losers_told', 'every tap was answered, so every loser was told', () =>
+      each((life) => untold(life, name)),
+    ),
+    rule('liveness', 'offered_taken', 'every job that reached a socket was taken', () =>
+      each((life) => notTaken(life, evidence.endedEarly)),
+    ),
+    rule(
+      'liveness',
+      'read_back',
+      'everything could be read back',
+      () =>
+        unread === GONE
+          ? [{ job_id: null, text: GONE }]
+          : each(notRead).concat(feedErrors(evidence)),
+      unread === STOPPED ? STOPPED : null,
+    ),
+    rule(
+      'liveness',
+      'customer_pushed',
+      "every customer was pushed 'Driver Assigned'",
+      () => each(notPushed),
+      pushed,
     ),
   ];
 }
 
 type Name = (index: number) => string;
 
-function notPosted(track: JobTrack): string[] {
-  if (track.postError !== null) return [`not posted: ${track.postError}`];
-  return track.id === null ? ['not posted'] : [];
+function notPosted(life: JobLife): string[] {
+  return life.id === null && life.postCode !== null ? [`not posted: ${life.postCode}`] : [];
 }
 
-function manyWinners(track: JobTrack, name: Name): string[] {
-  const winners = winnersOf(track).map(name);
+function manyWinners(life: JobLife, name: Name): string[] {
+  const winners = winnersOf(life).map(name);
   return winners.length > 1 ? [`${winners.length} drivers won: ${winners.join(', ')}`] : [];
 }
 
-function wrongRecord(track: JobTrack, truth: JobTruth | undefined, name: Name): string[] {
-  if (!truth) return track.id === null ? [] : ['could not be read back'];
-  const winners = winnersOf(track).map(name);
+function wrongRecord(life: JobLife, name: Name): string[] {
+  const { truth } = life;
+  if (!truth) return [];
+  const winners = winnersOf(life).map(name);
+  const waiting = life.taps.filter((tap) => tapState(tap) === 'unanswered');
+  const untold = waiting.map((tap) => name(tap.driver));
   const sources = [
     { source: 'the API', state: truth.api },
     ...(truth.sql === undefined ? [] : [{ source: 'Postgres', state: truth.sql }]),
@@ -105,41 +144,54 @@ function wrongRecord(track: JobTrack, truth: JobTruth | undefined, name: Name): 
     if (strangers.length > 0) {
       return [`${strangers.join(', ')} was told 'yours', ${source} has ${holder ?? 'nobody'}`];
     }
-    if (holder === null || winners.length > 0) return [];
+    // Who still waits for the answer was promised nothing: that is told too late, not untrue.
+    if (holder === null || winners.length > 0 || untold.includes(holder)) return [];
     return [`${source} has ${holder}, who was never told that he won`];
   });
 }
 
-function untold(track: JobTrack, name: Name): string[] {
-  return track.taps
-    .filter((tap) => !tap.ok && !isRefusal(tap.code))
-    .map((tap) => `${name(tap.driver)} tapped and got ${tap.code ?? 'no answer'}`);
+function notRead({ id, truth }: JobLife): string[] {
+  return id !== null && !truth ? ['could not be read back'] : [];
 }
 
-function notTaken(track: JobTrack, truth: JobTruth | undefined): string[] {
-  if (track.reached.size === 0 || !truth || isTaken(truth.sql ?? truth.api)) return [];
-  return [`reached ${track.reached.size} sockets and is ${truth.api?.status ?? 'unknown'}`];
+function untold(life: JobLife, name: Name): string[] {
+  return life.taps
+    .filter((tap) => tapState(tap) === 'unanswered')
+    .map((tap) => `${name(tap.driver)} tapped and got ${tap.code}`);
 }
 
-function notPushedOnce(_track: JobTrack, truth: JobTruth | undefined): string[] {
-  if (!truth || !isTaken(truth.sql ?? truth.api)) return [];
-  const { customerSent, customerAttempts } = truth.pushes;
-  if (customerSent === 1) return [];
-  return [`its customer was pushed ${customerSent} times in ${customerAttempts} attempts`];
+function notTaken(life: JobLife, endedEarly: boolean): string[] {
+  const { truth, reached } = life;
+  if (endedEarly || reached.size === 0 || !truth || isTaken(truth.sql ?? truth.api)) return [];
+  return [`reached ${reached.size} sockets and is ${truth.api?.status ?? 'unknown'}`];
 }
 
-function pushedTwice(_track: JobTrack, truth: JobTruth | undefined): string[] {
-  return (truth?.pushes.driverRepeats ?? []).map((repeat) => `pushed again: ${repeat}`);
+function notPushed({ truth }: JobLife): string[] {
+  if (!truth || !isTaken(truth.sql ?? truth.api) || truth.pushes.customerSent > 0) return [];
+  return [`its customer was not pushed, in ${truth.pushes.customerAttempts} attempts`];
+}
+
+function pushedTwice({ truth }: JobLife): string[] {
+  if (!truth) return [];
+  const { customerSent, driverRepeats } = truth.pushes;
+  const customer = customerSent > 1 ? [`its customer was pushed ${customerSent} times`] : [];
+  return [...customer, ...driverRepeats.map((repeat) => `a driver was pushed again: ${repeat}`)];
 }
 
 function feeds({ feeds }: Evidence, against: FeedDifference['against']): Violation[] {
   const some = (ids: readonly string[]): string => ids.slice(0, 3).join(', ');
   return feeds
-    .filter((difference) => difference.against === against)
-    .map(({ driver, missing, ghosts, error }) => {
-      if (error !== undefined) return { job_id: null, text: `${driver}: ${error}` };
+    .filter((difference) => difference.against === against && difference.error === undefined)
+    .map(({ driver, missing, ghosts }) => {
       const lacks = missing.length > 0 ? ` lacks ${some(missing)}` : '';
       const holds = ghosts.length > 0 ? ` wrongly holds ${some(ghosts)}` : '';
       return { job_id: missing[0] ?? ghosts[0] ?? null, text: `${driver}${lacks}${holds}` };
     });
+}
+
+/** A list that could not be read says nothing about the feed. */
+function feedErrors({ feeds }: Evidence): Violation[] {
+  return feeds.flatMap(({ driver, error }) =>
+    error === undefined ? [] : [{ job_id: null, text: `${driver}: ${error}` }],
+  );
 }

@@ -18,9 +18,10 @@ export function seededRandom(seed: number): Random {
 /** Up to `count` different items, in random order. */
 export function sample<T>(items: readonly T[], count: number, random: Random): T[] {
   const rest = [...items];
-  const chosen: T[] = [];
-  while (chosen.length < count && rest.length > 0) {
-    chosen.push(...rest.splice(Math.floor(random() * rest.length), 1));
+  const chosen = Math.min(count, rest.length);
+  for (let i = 0; i < chosen; i++) {
+    const j = i + Math.floor(random() * (rest.length - i));
+    [rest[i], rest[j]] = [rest[j] as T, rest[i] as T];
   }
-  return chosen;
+  return rest.slice(0, chosen);
 }

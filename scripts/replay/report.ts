@@ -1,156 +1,178 @@
 /**
- * The outcome of a replay as one value: what `--json` writes, what table and page are made from.
- * Field names are those of the JSON. Times are milliseconds.
+ * The outcome of a replay as one value: what `--json` writes and what table, page and JUnit are
+ * made from. All of it is drawn from the ledger. Field names are those of the JSON, times are
+ * milliseconds.
  */
-import type { History, JobTrack } from './history.ts';
+import { type Counts, countsOf } from './counts.ts';
+import { type CurvePoint, curvesOf } from './curves.ts';
+import type { Environment } from './environment.ts';
 import type { Invariant } from './invariants.ts';
-import { type Spread, spreadOf } from './stats.ts';
-import { isTaken, type JobTruth } from './truth.ts';
-
-/** One look at the run while it goes on; `t_ms` from the start of the play. */
-export interface Sample {
-  t_ms: number;
-  posted: number;
-  offers: number;
-  taps: number;
-  won: number;
-  lost: number;
-  online: number;
-}
+import type { JobLife, Ledger } from './ledger.ts';
+import { seenRadiusKm, stateOf } from './life.ts';
+import { type Series, type Slice, seriesOf, slicesOf } from './series.ts';
+import type { Spread } from './stats.ts';
+import { type Judged, judgeThreshold, type Threshold } from './threshold.ts';
+import { eachTime, type Samples, samplesOf, spreadsOf, type TimeName } from './times.ts';
 
 export interface Report {
+  /** Safe, fast enough and valid. */
   ok: boolean;
+  exit_code: number;
+  /** One sentence each. */
+  verdict: { safe: Verdict; fast_enough: Verdict; valid: Verdict };
   run: string;
-  trace: { name: string; events: number; drivers: number; jobs: number; duration_ms: number };
+  trace: {
+    name: string;
+    sha256: string;
+    events: number;
+    drivers: number;
+    jobs: number;
+    duration_ms: number;
+  };
   urls: string[];
   started_at: string;
   speed: number;
-  taps_per_job: number;
   seed: number;
+  arrivals: 'open' | 'closed';
+  people: 'real' | 'greedy';
+  phones: { good: number; slow: number; flaky: number };
+  taps_per_job: number;
+  warmup_s: number;
+  max_behind_ms: number;
+  /** The run ended before its trace. */
+  partial: boolean;
+  /** The replayer could not keep its schedule. */
+  void: boolean;
   /** How long the play itself took. */
   played_ms: number;
-  counts: {
-    jobs: number;
-    posted: number;
-    reached: number;
-    reached_nobody: number;
-    offers: number;
-    taps: number;
-    won: number;
-    lost: number;
-    unanswered: number;
-    customers_connected: number;
-  };
+  counts: Counts;
   times: Record<TimeName, Spread>;
-  pushes: {
-    attempts: number;
-    sent: number;
-    customers_pushed: number;
-    customer_repeats: number;
-    driver_repeats: number;
-    after_claim: number;
-  };
-  /** How far the replayer itself lagged: beyond some tens of milliseconds it measures itself. */
-  replayer: { behind_max_ms: number; event_loop_p99_ms: number };
+  /** The same from when a request really left the replayer. */
+  service_times: Record<TimeName, Spread>;
+  /** How many of each never came and count at their deadline. */
+  never: Record<TimeName, number>;
+  /** Which share of the jobs took longer than so many milliseconds from post to first socket. */
+  slower_than: { ms: number; share: number }[];
+  pushes: { attempts: number; sent: number; to_customers: number; after_claim: number };
+  thresholds: Judged[];
   invariants: Invariant[];
-  samples: Sample[];
-  /** Where jobs appeared and what became of them. */
-  map: { lat: number; lng: number; state: 'taken' | 'reached_nobody' | 'open' }[];
+  storms: StormReport[];
+  replayer: ReplayerReport;
+  environment: Environment;
+  series: Series;
+  slices: Slice[];
+  curves: Record<TimeName, CurvePoint[]>;
+  /** Where jobs appeared and what became of them; a random part of many. */
+  map: { lat: number; lng: number; state: string }[];
 }
 
-export type TimeName =
-  | 'post_to_first_socket'
-  | 'post_to_last_socket'
-  | 'tap_to_answer_won'
-  | 'tap_to_answer_lost'
-  | 'claim_to_last_cleared'
-  | 'claim_to_customer_told'
-  | 'claim_to_last_push';
+export interface Verdict {
+  ok: boolean;
+  text: string;
+}
 
-/** What each time says to people. */
-export const TIME_TITLES: Record<TimeName, string> = {
-  post_to_first_socket: 'post → first socket',
-  post_to_last_socket: 'post → last socket',
-  tap_to_answer_won: 'tap → answer, winners',
-  tap_to_answer_lost: 'tap → answer, losers',
-  claim_to_last_cleared: 'claim → last other socket cleared',
-  claim_to_customer_told: "claim → customer's socket told",
-  claim_to_last_push: 'claim → last push to a driver sent',
-};
+export interface StormReport {
+  at_s: number;
+  share: number;
+  sync: boolean;
+  /** How many sockets were cut. */
+  cut: number;
+  /** How many drivers came back, and when the last did. */
+  back: number;
+  last_back_ms: number | null;
+}
 
-/** The page stays small; a random part of a large city looks the same. */
-const MAP_POINTS_MAX = 4000;
+export interface ReplayerReport {
+  processes: number;
+  events: number;
+  /** Events that left later than `max_behind_ms` after their moment, and the latest of all. */
+  late: number;
+  behind_max_ms: number;
+  event_loop_p99_ms: number;
+  /** The busiest process, as a share of one core. */
+  cpu: number;
+}
+
+/** The page stays small; a part of a large city looks the same. */
+const MAP_POINTS_MAX = 2500;
+const SLOWER_THAN_MS = [50, 100, 250, 500, 1000, 2000, 5000, 10_000];
+
+export interface Drawn {
+  counts: Counts;
+  samples: Samples;
+  parts: Pick<
+    Report,
+    | 'counts'
+    | 'times'
+    | 'service_times'
+    | 'never'
+    | 'slower_than'
+    | 'pushes'
+    | 'thresholds'
+    | 'series'
+    | 'slices'
+    | 'curves'
+    | 'map'
+  >;
+}
 
 /** Everything that is summed up from single jobs. */
-export function sumUp(
-  history: History,
-  truth: ReadonlyMap<string, JobTruth>,
-  connected: number,
-): Pick<Report, 'counts' | 'times' | 'pushes' | 'map'> {
-  const tracks = [...history.jobs.values()];
-  const reached = tracks.filter((track) => track.reached.size > 0).length;
-  const posted = tracks.filter((track) => track.id !== null).length;
-  return {
-    counts: {
-      jobs: tracks.length,
-      posted,
-      reached,
-      reached_nobody: posted - reached,
-      offers: history.offers,
-      taps: history.taps,
-      won: history.won,
-      lost: history.lost,
-      unanswered: history.unanswered,
-      customers_connected: connected,
-    },
-    times: timesOf(tracks, [...truth.values()]),
-    pushes: sumPushes([...truth.values()]),
-    map: tracks.slice(0, MAP_POINTS_MAX).map((track) => mapPoint(track, truth.get(track.name))),
+export function drawReport(
+  ledger: Ledger,
+  scope: { startMs: number; endMs: number; fromMs: number; jobs: number; stopped: boolean },
+  thresholds: readonly Threshold[],
+): Drawn {
+  const { startMs, endMs, fromMs, stopped, jobs } = scope;
+  const samples = samplesOf(ledger, { radiusKm: seenRadiusKm(ledger), fromMs, stopped });
+  const counts = countsOf(ledger, fromMs);
+  const times = spreadsOf(samples);
+  const parts = {
+    counts,
+    times,
+    service_times: serviceTimesOf(samples),
+    never: eachTime((name) => samples[name].filter(({ never }) => never).length),
+    slower_than: slowerThan(samples),
+    pushes: sumPushes(ledger.jobs),
+    thresholds: thresholds.map((threshold) => judgeThreshold(threshold, times, counts)),
+    series: seriesOf(ledger, samples, startMs, endMs),
+    slices: slicesOf(samples, jobs),
+    curves: curvesOf(samples),
+    map: mapOf(ledger.jobs),
   };
+  return { counts, samples, parts };
 }
 
-/** All samples behind the times, for spreads and histograms. */
-export function timesOf(
-  tracks: readonly JobTrack[],
-  truths: readonly JobTruth[],
-): Record<TimeName, Spread> {
-  const taps = tracks.flatMap((track) => track.taps);
-  const answers = (ok: boolean): number[] =>
-    taps.flatMap((tap) => (tap.ok === ok ? between(tap.atMs, tap.answeredMs) : []));
-  const span = (from: keyof JobTrack, to: keyof JobTrack): number[] =>
-    tracks.flatMap((track) => between(track[from], track[to]));
-  return {
-    post_to_first_socket: spreadOf(span('postedMs', 'firstOfferMs')),
-    post_to_last_socket: spreadOf(span('postedMs', 'lastOfferMs')),
-    tap_to_answer_won: spreadOf(answers(true)),
-    tap_to_answer_lost: spreadOf(answers(false)),
-    claim_to_last_cleared: spreadOf(span('claimedMs', 'clearedMs')),
-    claim_to_customer_told: spreadOf(span('claimedMs', 'customerToldMs')),
-    claim_to_last_push: spreadOf(truths.flatMap((truth) => truth.claimToLastPushMs ?? [])),
-  };
+function serviceTimesOf(samples: Samples): Record<TimeName, Spread> {
+  const only = eachTime((name) => samples[name].filter(({ serviceMs }) => serviceMs !== null));
+  const swapped = eachTime((name) =>
+    only[name].map((sample) => ({ ...sample, ms: Math.max(0, sample.serviceMs ?? 0) })),
+  );
+  return spreadsOf(swapped);
 }
 
-/** Never negative: the news may overtake the winner's own answer by a moment. */
-function between(from: unknown, to: unknown): number[] {
-  if (typeof from !== 'number' || typeof to !== 'number') return [];
-  return [Math.max(0, to - from)];
+function slowerThan({ post_to_first_socket: samples }: Samples): Report['slower_than'] {
+  if (samples.length === 0) return [];
+  return SLOWER_THAN_MS.map((ms) => {
+    const slower = samples.filter((sample) => sample.ms > ms).length;
+    return { ms, share: Math.round((slower / samples.length) * 10_000) / 10_000 };
+  });
 }
 
-function sumPushes(truths: readonly JobTruth[]): Report['pushes'] {
-  const sum = (count: (truth: JobTruth) => number): number =>
-    truths.reduce((total, truth) => total + count(truth), 0);
-  return {
-    attempts: sum(({ pushes }) => pushes.attempts),
-    sent: sum(({ pushes }) => pushes.sent),
-    customers_pushed: sum(({ pushes }) => Number(pushes.customerSent > 0)),
-    customer_repeats: sum(({ pushes }) => Math.max(0, pushes.customerSent - 1)),
-    driver_repeats: sum(({ pushes }) => pushes.driverRepeats.length),
-    after_claim: sum(({ pushes }) => pushes.afterClaim),
-  };
+function sumPushes(lives: readonly JobLife[]): Report['pushes'] {
+  const pushes = { attempts: 0, sent: 0, to_customers: 0, after_claim: 0 };
+  for (const { truth } of lives) {
+    if (!truth) continue;
+    pushes.attempts += truth.pushes.attempts;
+    pushes.sent += truth.pushes.sent;
+    pushes.to_customers += truth.pushes.customerSent;
+    pushes.after_claim += truth.pushes.afterClaim;
+  }
+  return pushes;
 }
 
-function mapPoint(track: JobTrack, truth: JobTruth | undefined): Report['map'][number] {
-  const { lat, lng } = track;
-  if (isTaken(truth?.sql ?? truth?.api)) return { lat, lng, state: 'taken' };
-  return { lat, lng, state: track.reached.size > 0 ? 'open' : 'reached_nobody' };
+function mapOf(lives: readonly JobLife[]): Report['map'] {
+  const every = Math.max(1, Math.ceil(lives.length / MAP_POINTS_MAX));
+  return lives
+    .filter((_, i) => i % every === 0)
+    .map((life) => ({ lat: life.lat, lng: life.lng, state: stateOf(life) }));
 }

@@ -1,196 +1,246 @@
 /**
  * One replay from end to end: sign people up, play the trace, sweep, read the truth, judge, clean
- * up. It leaves no driver online and no job of its own open. Called by the command line and the
- * demo.
+ * up. Unless it is told to keep them, it leaves no driver online, no phone registered and no job of
+ * its own open. Called by the command line and the demo.
  */
-import { randomBytes } from 'node:crypto';
-import { monitorEventLoopDelay } from 'node:perf_hooks';
-import type { Job } from '../client/protocol.ts';
-import { type Caller, createCaller, type Sign } from './caller.ts';
-import { play } from './clock.ts';
-import { type Customers, createCustomers } from './customers.ts';
-import { cancelJobs, checkFeeds } from './feed-check.ts';
-import { Fleet, type SimDriver } from './fleet.ts';
-import { History, type JobTrack } from './history.ts';
-import { checkInvariants } from './invariants.ts';
-import { type Random, seededRandom } from './random.ts';
-import { type Report, type Sample, sumUp } from './report.ts';
-import { Tapper } from './tapper.ts';
-import { type Survey, surveyTrace, type TraceEvent, type TraceSource } from './trace.ts';
-import { isTaken, openDatabase, readTruth } from './truth.ts';
+import { type Caller, createCaller } from './caller.ts';
+import { nowMs } from './clock.ts';
+import { Conductor } from './conductor.ts';
+import { countsOf } from './counts.ts';
+import { type Environment, watchEnvironment } from './environment.ts';
+import { driverId } from './facts.ts';
+import { cancelJobs, checkFeeds, type FeedDifference } from './feed-check.ts';
+import { UsageError } from './flags.ts';
+import { checkInvariants, GONE, STOPPED } from './invariants.ts';
+import { seenRadiusKm, stateOf } from './life.ts';
+import type { ReplayOptions } from './options.ts';
+import { drawReport, type Report } from './report.ts';
+import { anyAnswers } from './target.ts';
+import { isHopeless, type SoFar } from './threshold.ts';
+import { eachTime, type Samples, samplesOf } from './times.ts';
+import { tokenSource } from './token-source.ts';
+import { openDatabase, readTruth } from './truth.ts';
+import { judge } from './verdict.ts';
 
-const SAMPLE_MS = 1000;
-/** Posts that are still on their way when the trace ends. */
-const POSTS_MAX_MS = 30_000;
+const SECOND_MS = 1000;
+/** After a stop nobody waits longer for the deployment. */
+const STOPPED_CLEAN_UP_MAX_MS = 15_000;
+const CLEAN_UP_MAX_MS = 60_000;
+/** A deployment that restarts is worth waiting for; one that is gone is not. */
+const ANSWER_MAX_MS = 10_000;
 
-export interface ReplayOptions {
-  source: TraceSource;
-  /** Base URLs of the API processes; people are spread over them. */
-  urls: readonly string[];
-  sign: Sign;
-  speed: number;
-  /** How many drivers tap each job, at most. */
-  taps: number;
-  seed: number;
-  /** Where the rows can be read besides the API. */
-  databaseUrl?: string | undefined;
-  /** Ends the run early: what was started is cleaned up, nothing is judged. */
-  signal: AbortSignal;
-  /** Hears what is going on: a stage, or a sample each second. */
-  onStage(text: string): void;
-  onSample(sample: Sample, survey: Survey): void;
+export interface Outcome {
+  report: Report;
+  /** What the percentiles were drawn from, for HDR logs. */
+  samples: Samples;
+  startMs: number;
 }
 
-interface Stage extends ReplayOptions {
-  run: string;
-  operator: string;
-  survey: Survey;
-  random: Random;
+type Sql = ReturnType<typeof openDatabase>;
+
+interface Run {
+  options: ReplayOptions;
+  conductor: Conductor;
   caller: Caller;
-  history: History;
-  tapper: Tapper;
-  fleet: Fleet;
-  customers: Customers;
-  posting: Set<Promise<void>>;
+  operator: string;
+  sql: Sql;
+  /** The user's stop, or the first threshold that cannot be met any more. */
+  ending: AbortSignal;
 }
 
 /**
- * Throws `TraceError` for a bad trace, `CallError` where the deployment refuses to take part, and
- * the signal's reason when it was aborted.
+ * Throws `CallError` or `UsageError` where the deployment refuses to take part, and the signal's
+ * reason when it was stopped before the play began.
  */
-export async function runReplay(options: ReplayOptions): Promise<Report> {
-  const survey = await surveyTrace(options.source);
-  const stage = setUp(options, survey);
-  const startedAt = new Date().toISOString();
+export async function runReplay(options: ReplayOptions): Promise<Outcome> {
+  const { signal } = options;
+  const caller = createCaller(options.urls, tokenSource(options.tokens));
+  const conductor = new Conductor(options);
+  const operator = `${conductor.run}-operator`;
+  const hopeless = new AbortController();
+  const ending = AbortSignal.any([signal, hopeless.signal]);
+  const sql = openDatabase(options.databaseUrl);
+  const run: Run = { options, conductor, caller, operator, sql, ending };
+  ending.addEventListener('abort', () => conductor.people.stop(), { once: true });
   try {
-    options.onStage(`signing up ${survey.drivers.length} drivers`);
-    await stage.fleet.prepare();
-    const samples: Sample[] = [];
-    const loop = monitorEventLoopDelay({ resolution: 10 });
-    loop.enable();
-    const startMs = performance.now();
-    const ticker = setInterval(() => {
-      samples.push(sampleOf(stage, startMs));
-      options.onSample(sampleOf(stage, startMs), survey);
-    }, SAMPLE_MS);
-    const played = await playAll(stage).finally(() => clearInterval(ticker));
-    loop.disable();
-    const playedMs = Math.round(performance.now() - startMs);
-    samples.push(sampleOf(stage, startMs));
-    const judged = await judge(stage);
-    return {
-      ok: judged.invariants.every((invariant) => invariant.violations.length === 0),
-      run: stage.run,
-      trace: {
-        name: options.source.name,
-        events: survey.events,
-        drivers: survey.drivers.length,
-        jobs: survey.jobs,
-        duration_ms: survey.durationMs,
-      },
-      urls: [...options.urls],
-      started_at: startedAt,
-      speed: options.speed,
-      taps_per_job: options.taps,
-      seed: options.seed,
-      played_ms: playedMs,
-      replayer: {
-        behind_max_ms: Math.round(played.behindMaxMs),
-        event_loop_p99_ms: Math.round(loop.percentile(99) / 1e6),
-      },
-      samples,
-      ...judged,
-    };
+    const environment = await prepare(run);
+    const startedAt = new Date().toISOString();
+    await playAll(run, hopeless);
+    const playedMs = Math.round(conductor.endMs - conductor.startMs);
+    const unread = signal.aborted ? STOPPED : await finish(run);
+    const feeds = unread === null ? await readEvidence(run) : [];
+    return report(run, { environment: environment(), startedAt, playedMs, unread, feeds });
   } finally {
-    stage.tapper.stop();
-    stage.customers.close();
-    await stage.fleet.close();
-  }
-}
-
-function setUp(options: ReplayOptions, survey: Survey): Stage {
-  const run = `r${randomBytes(4).toString('hex')}`;
-  const operator = `${run}-operator`;
-  const caller = createCaller(options.urls, options.sign, options.signal);
-  const history = new History();
-  const random = seededRandom(options.seed);
-  const tapper = new Tapper(options.taps, random, history);
-  // Jobs of others may be in the feeds as well; ours carry the run and their name in the notes.
-  const ours = (job: Job): JobTrack | undefined =>
-    job.notes?.startsWith(`${run} `)
-      ? history.jobs.get(job.notes.slice(run.length + 1))
-      : undefined;
-  const events = {
-    offered(driver: SimDriver, job: Job): void {
-      const track = ours(job);
-      if (!track) return;
-      history.offered(track, job.id, driver.index, performance.now(), driver.onlineSinceMs);
-      tapper.offered(track);
-    },
-    gone(driver: SimDriver, job: Job): void {
-      const track = ours(job);
-      if (track) history.gone(track, driver.index, performance.now());
-    },
-  };
-  const fleet = new Fleet(survey.drivers, { caller, run, operator, speed: options.speed, events });
-  tapper.attach(fleet);
-  options.signal.addEventListener('abort', () => tapper.stop(), { once: true });
-  const customers = createCustomers(caller);
-  const posting = new Set<Promise<void>>();
-  const parts = { caller, history, tapper, fleet, customers, posting };
-  return { ...options, run, operator, survey, random, ...parts };
-}
-
-async function playAll(stage: Stage): Promise<{ behindMaxMs: number }> {
-  stage.onStage(`playing ${stage.survey.jobs} jobs`);
-  const take = (event: TraceEvent): void => {
-    if (event.type === 'location') stage.fleet.fix(event);
-    else post(stage, event.job, event.lat, event.lng);
-  };
-  const played = await play(stage.source, stage.speed, take, stage.signal);
-  stage.signal.throwIfAborted();
-  const late = new Promise((resolve) => setTimeout(resolve, POSTS_MAX_MS).unref());
-  await Promise.race([Promise.all(stage.posting), late]);
-  await stage.tapper.sweep();
-  stage.tapper.stop();
-  stage.signal.throwIfAborted();
-  await stage.fleet.completeAll();
-  return played;
-}
-
-function post({ history, customers, posting, run }: Stage, name: string, lat: number, lng: number) {
-  const track = history.begin(name, `${run}-c${history.jobs.size + 1}`, lat, lng);
-  const done = customers.post(track, `${run} ${name}`).finally(() => posting.delete(done));
-  posting.add(done);
-}
-
-async function judge(stage: Stage) {
-  const { caller, operator, fleet, history } = stage;
-  const tracks = [...history.jobs.values()];
-  const sql = openDatabase(stage.databaseUrl);
-  try {
-    stage.onStage('comparing feeds with the truth');
-    const feeds = await checkFeeds({ ...stage, sql });
-    stage.onStage('reading winners and pushes');
-    const truth = await readTruth(caller, operator, sql, tracks);
-    const driverId = (index: number): string => fleet.drivers[index]?.id ?? `driver ${index}`;
-    const evidence = { tracks, truth, feeds, withDatabase: sql !== null, driverId };
-    const invariants = checkInvariants(evidence);
-    const open = tracks.filter((track) => !isTaken(truth.get(track.name)?.api));
-    await cancelJobs(
-      caller,
-      operator,
-      open.flatMap((track) => track.id ?? []),
-    );
-    return { invariants, ...sumUp(history, truth, stage.customers.connected) };
-  } finally {
+    await cleanUp(run);
     await sql?.end({ timeout: 1 });
   }
 }
 
-function sampleOf({ history, fleet }: Stage, startMs: number): Sample {
-  const posted = [...history.jobs.values()].filter((track) => track.id !== null).length;
-  const { offers, taps, won, lost } = history;
-  const t_ms = Math.round(performance.now() - startMs);
-  return { t_ms, posted, offers, taps, won, lost, online: fleet.online };
+async function prepare({ options, conductor, sql }: Run): Promise<() => Environment> {
+  const { signal, progress, survey, urls, command } = options;
+  const people = `${survey.drivers.length} drivers and ${conductor.customers} customers`;
+  progress.stage(`signing up ${people}`);
+  const stopped = new Promise<never>((_, reject) => {
+    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
+  });
+  stopped.catch(() => {});
+  const prepared = conductor.crowds.all((crowd) => crowd.prepare());
+  prepared.catch(() => {});
+  await Promise.race([prepared, stopped]);
+  if (sql) await mustBeItsDatabase(sql, driverId(conductor.run, 0));
+  return watchEnvironment(urls[0] ?? '', command);
+}
+
+/** Rows of another deployment would make every winner look unrecorded. */
+async function mustBeItsDatabase(sql: NonNullable<Sql>, driver: string): Promise<void> {
+  const rows = await sql`select 1 from drivers where id = ${driver}`;
+  if (rows.length > 0) return;
+  throw new UsageError('DATABASE_URL is not the database of this deployment');
+}
+
+async function playAll(run: Run, hopeless: AbortController): Promise<void> {
+  const { options, conductor, ending } = run;
+  const { progress, survey, speed } = options;
+  progress.stage(`playing ${survey.jobs} jobs at ${speed}×`);
+  const totalMs = survey.durationMs / speed;
+  const ticker = setInterval(() => {
+    progress.second(conductor.live.take(), nowMs() - conductor.startMs, totalMs);
+    if (options.abortOnFail && !ending.aborted) endIfHopeless(run, hopeless);
+  }, SECOND_MS);
+  try {
+    await conductor.play(ending);
+  } finally {
+    clearInterval(ticker);
+  }
+}
+
+/** People take what is left and do their work; why nothing more can be learnt, or null. */
+async function finish({ options, conductor, ending }: Run): Promise<string | null> {
+  const { crowds, people } = conductor;
+  options.progress.stage('letting people finish');
+  if (!(await anyAnswers(options.urls, ANSWER_MAX_MS))) return GONE;
+  await crowds.all((crowd) => crowd.mend());
+  if (!ending.aborted) await people.sweep();
+  people.stop();
+  if (!options.keep) await crowds.all((crowd) => crowd.finishWork());
+  return options.signal.aborted ? STOPPED : null;
+}
+
+function endIfHopeless({ options, conductor }: Run, hopeless: AbortController): void {
+  const { ledger } = conductor;
+  const { jobs } = options.survey;
+  const fromMs = conductor.startMs + options.warmupS * SECOND_MS;
+  const radiusKm = seenRadiusKm(ledger);
+  const samples = samplesOf(ledger, { radiusKm, fromMs, stopped: true });
+  const soFar: SoFar = {
+    values: eachTime((name) => samples[name].map(({ ms }) => ms)),
+    most: eachTime((name) => (name === 'tap_to_answer_lost' ? jobs * ledger.drivers.length : jobs)),
+    counts: countsOf(ledger, fromMs),
+  };
+  const found = options.thresholds.find((threshold) => isHopeless(threshold, soFar));
+  if (!found) return;
+  options.progress.stage(`${found.text} cannot be met any more`);
+  hopeless.abort();
+}
+
+async function readEvidence({ options, conductor, caller, operator, sql }: Run) {
+  const { ledger, crowds, run, random } = conductor;
+  options.progress.stage('comparing feeds with the truth');
+  const declines = new Map(
+    ledger.jobs.flatMap((life) => (life.id === null ? [] : [[life.id, life.declines] as const])),
+  );
+  const check = { caller, operator, run, crowds: crowds.ports, declines, sql, random };
+  const feeds = await checkFeeds(check);
+  options.progress.stage('reading winners and pushes');
+  await readTruth(caller, operator, sql, ledger.jobs);
+  return feeds;
+}
+
+interface Gathered {
+  environment: Environment;
+  startedAt: string;
+  playedMs: number;
+  unread: string | null;
+  feeds: readonly FeedDifference[];
+}
+
+function scopeOf({ conductor, options, ending }: Run, endMs: number) {
+  const { startMs } = conductor;
+  const fromMs = startMs + options.warmupS * SECOND_MS;
+  return { startMs, endMs, fromMs, jobs: options.survey.jobs, stopped: ending.aborted };
+}
+
+function report(started: Run, gathered: Gathered): Outcome {
+  const { options, conductor, ending } = started;
+  const { ledger, replayer, run, startMs } = conductor;
+  const { survey, source, signal, maxBehindMs, thresholds } = options;
+  const scope = scopeOf(started, startMs + gathered.playedMs);
+  const { samples, parts } = drawReport(ledger, scope, thresholds);
+  const invariants = checkInvariants({
+    lives: ledger.jobs,
+    feeds: gathered.feeds,
+    withDatabase: options.databaseUrl !== undefined,
+    unread: gathered.unread,
+    endedEarly: ending.aborted || gathered.unread !== null,
+    driverId: (driver) => driverId(run, driver),
+  });
+  const aborted = ending.aborted && !signal.aborted;
+  const found = { invariants, thresholds: parts.thresholds, replayer, maxBehindMs, aborted };
+  const judged = judge({ ...found, stopped: signal.aborted });
+  const { events, jobs, durationMs: duration_ms, sha256 } = survey;
+  const trace = { name: source.name, sha256, events, drivers: survey.drivers.length, jobs };
+  return {
+    samples,
+    startMs,
+    report: {
+      ok: judged.exitCode === 0,
+      exit_code: judged.exitCode,
+      verdict: judged.verdict,
+      run,
+      trace: { ...trace, duration_ms },
+      urls: [...options.urls],
+      started_at: gathered.startedAt,
+      speed: options.speed,
+      seed: options.seed,
+      arrivals: options.arrivals,
+      people: options.people,
+      phones: options.phones,
+      taps_per_job: options.taps,
+      warmup_s: options.warmupS,
+      max_behind_ms: maxBehindMs,
+      partial: ending.aborted,
+      void: judged.void,
+      played_ms: gathered.playedMs,
+      ...parts,
+      invariants,
+      storms: conductor.stormReports(),
+      replayer,
+      environment: gathered.environment,
+    },
+  };
+}
+
+/** Jobs that nobody has are cancelled, drivers go offline, phones are forgotten. */
+async function cleanUp({ options, conductor, caller, operator }: Run): Promise<void> {
+  conductor.people.stop();
+  const { ledger, crowds } = conductor;
+  const leave = async (): Promise<void> => {
+    // What is not there any more cannot be tidied.
+    const nobody = !(await anyAnswers(options.urls, 0));
+    if (!options.keep && !nobody) {
+      await crowds.all((crowd) => crowd.finishWork());
+      // Those that are over by now are left alone.
+      const left = ledger.jobs.filter((life) => stateOf(life) !== 'taken');
+      await cancelJobs(
+        caller,
+        operator,
+        left.flatMap((life) => life.id ?? []),
+      );
+    }
+    await crowds.all((crowd) => crowd.leave(options.keep || nobody));
+  };
+  const leaving = leave().catch(() => {});
+  const maxMs = options.signal.aborted ? STOPPED_CLEAN_UP_MAX_MS : CLEAN_UP_MAX_MS;
+  const limit = new Promise<void>((resolve) => setTimeout(resolve, maxMs).unref());
+  await Promise.race([leaving, limit]);
 }

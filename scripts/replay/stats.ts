@@ -4,34 +4,46 @@ export interface Spread {
   p50: number | null;
   p95: number | null;
   p99: number | null;
+  p99_9: number | null;
   max: number | null;
 }
 
-/** Null where nothing was measured. */
+export const PERCENTILES = { p50: 50, p95: 95, p99: 99, p99_9: 99.9 } as const;
+export type PercentileName = keyof typeof PERCENTILES;
+
+/** From fewer samples a percentile would say more than is known. */
+export const SAMPLES_MIN = 100;
+
+/** Null where nothing was measured, percentiles also where too little was. */
 export function spreadOf(values: readonly number[]): Spread {
   const sorted = Float64Array.from(values).sort();
+  const at = (share: number): number | null =>
+    sorted.length < SAMPLES_MIN ? null : percentileOf(sorted, share);
   return {
     count: sorted.length,
-    p50: percentile(sorted, 50),
-    p95: percentile(sorted, 95),
-    p99: percentile(sorted, 99),
-    max: percentile(sorted, 100),
+    p50: at(PERCENTILES.p50),
+    p95: at(PERCENTILES.p95),
+    p99: at(PERCENTILES.p99),
+    p99_9: at(PERCENTILES.p99_9),
+    max: percentileOf(sorted, 100),
   };
 }
 
-/** The smallest value that at least `share` percent of all do not exceed. */
-function percentile(sorted: Float64Array, share: number): number | null {
-  const value = sorted[Math.ceil((share / 100) * sorted.length) - 1];
+/** The smallest value that at least `share` per cent of all do not exceed; null of none. */
+export function percentileOf(sorted: Float64Array, share: number): number | null {
+  const value = sorted[rankOf(share, sorted.length) - 1];
   return value === undefined ? null : Math.round(value * 10) / 10;
 }
 
-/** Counts of values below each bound of `bounds`, and of the rest in a last bucket. */
-export function bucketsOf(values: readonly number[], bounds: readonly number[]): number[] {
-  const counts = new Array<number>(bounds.length + 1).fill(0);
-  for (const value of values) {
-    const found = bounds.findIndex((bound) => value < bound);
-    const bucket = found === -1 ? bounds.length : found;
-    counts[bucket] = (counts[bucket] ?? 0) + 1;
-  }
-  return counts;
+/** How many of `count` values a percentile must not be exceeded by, at least. */
+export function rankOf(share: number, count: number): number {
+  // 99.9 / 100 * 1000 is a hair above 999 in floating point.
+  return Math.ceil((share / 100) * count - 1e-9);
+}
+
+export function medianOf(values: readonly number[]): number {
+  const sorted = Float64Array.from(values).sort();
+  const middle = sorted.length >> 1;
+  const upper = sorted[middle] ?? Number.NaN;
+  return sorted.length % 2 === 1 ? upper : ((sorted[middle - 1] ?? Number.NaN) + upper) / 2;
 }

@@ -2,6 +2,7 @@
  * Burst traces (contract section 8): JSON Lines, gzip allowed, sorted by time. Read as a stream,
  * once to see who takes part and once to play, so that a trace of a whole day needs no more memory.
  */
+import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
 import { createInterface } from 'node:readline';
@@ -24,6 +25,8 @@ export interface JobEvent {
   job: string;
   lat: number;
   lng: number;
+  /** The driver who really took it, where the trace was recorded. */
+  served_by?: string;
 }
 
 export type TraceEvent = LocationEvent | JobEvent;
@@ -41,6 +44,8 @@ export interface Survey {
   drivers: string[];
   jobs: number;
   durationMs: number;
+  /** Names what is in the trace, however it is packed. */
+  sha256: string;
 }
 
 /** The trace is not what section 8 describes; the message is one line and names the place. */
@@ -59,17 +64,20 @@ export function fileTrace(path: string): TraceSource {
 export async function surveyTrace(source: TraceSource): Promise<Survey> {
   const drivers = new Set<string>();
   const jobs = new Set<string>();
+  const digest = createHash('sha256');
   let events = 0;
   let lastT = 0;
   for await (const event of source.events()) {
     events += 1;
     if (event.t < lastT) throw new TraceError(`event ${events}: t goes back to ${event.t}`);
     lastT = event.t;
+    digest.update(`${JSON.stringify(event)}\n`);
     if (event.type === 'location') drivers.add(event.driver);
     else if (jobs.has(event.job)) throw new TraceError(`event ${events}: job ${event.job} again`);
     else jobs.add(event.job);
   }
-  return { events, drivers: [...drivers], jobs: jobs.size, durationMs: lastT };
+  const sha256 = digest.digest('hex');
+  return { events, drivers: [...drivers], jobs: jobs.size, durationMs: lastT, sha256 };
 }
 
 /** One line of a trace. Throws `TraceError`. */

@@ -5,7 +5,7 @@
 import postgres from 'postgres';
 import type { Job } from '../client/protocol.ts';
 import { type Caller, inPool } from './caller.ts';
-import type { JobTrack } from './history.ts';
+import type { JobLife } from './ledger.ts';
 
 /** Timelines are large: more at once would only fill memory on both sides. */
 const READS_AT_ONCE = 16;
@@ -32,6 +32,8 @@ export interface JobPushes {
   driverRepeats: string[];
   /** Drivers pushed after the job was claimed; a few may be in flight at that moment. */
   afterClaim: number;
+  /** The workers have no APNs credentials, so nothing can be sent. */
+  withoutCredentials: boolean;
 }
 
 export interface JobTruth {
@@ -56,31 +58,29 @@ export interface TimelineEvent {
   wave?: number;
   token_suffix?: string;
   outcome?: string;
+  reason?: string;
 }
 
-/** The truth by the job's name in the trace, for those that have an id. */
+/** Notes in the ledger what is true of each job that has an id. */
 export async function readTruth(
   caller: Caller,
   operator: string,
   sql: postgres.Sql | null,
-  tracks: readonly JobTrack[],
-): Promise<Map<string, JobTruth>> {
-  const truth = new Map<string, JobTruth>();
-  const rows = sql ? await readRows(sql, tracks) : null;
-  await inPool(tracks, READS_AT_ONCE, async (track) => {
-    if (track.id === null) return;
-    const sql = rows ? (rows.get(track.id) ?? null) : undefined;
+  lives: readonly JobLife[],
+): Promise<void> {
+  const rows = sql ? await readRows(sql, lives) : null;
+  await inPool(lives, READS_AT_ONCE, async (life) => {
+    if (life.id === null) return;
+    const sql = rows ? (rows.get(life.id) ?? null) : undefined;
     // What cannot be read stays unknown, and the invariants say so.
-    const read = await readJob(caller, operator, track.id).catch(() => null);
-    if (read) truth.set(track.name, { ...read, sql, claimToLastPushMs: null });
+    const read = await readJob(caller, operator, life.id).catch(() => null);
+    if (read) life.truth = { ...read, sql, claimToLastPushMs: null };
   });
-  await awaitPushes(caller, operator, tracks, truth);
-  const lastPushes = sql ? await readLastPushes(sql, tracks) : new Map<string, number>();
-  for (const track of tracks) {
-    const known = truth.get(track.name);
-    if (known) known.claimToLastPushMs = lastPushes.get(track.id ?? '') ?? null;
+  await awaitPushes(caller, operator, lives);
+  const lastPushes = sql ? await readLastPushes(sql, lives) : new Map<string, number>();
+  for (const life of lives) {
+    if (life.truth) life.truth.claimToLastPushMs = lastPushes.get(life.id ?? '') ?? null;
   }
-  return truth;
 }
 
 /** Counts what a timeline says about pushes. */
@@ -103,6 +103,7 @@ export function countPushes(events: readonly TimelineEvent[]): JobPushes {
     sent: pushes.filter((push) => push.outcome === 'sent').length,
     driverRepeats,
     afterClaim: claimedAt === undefined ? 0 : toDrivers.filter(after(claimedAt)).length,
+    withoutCredentials: pushes.some((push) => push.reason === 'no_credentials'),
   };
 }
 
@@ -135,30 +136,30 @@ async function readPushes(caller: Caller, operator: string, id: string): Promise
 async function awaitPushes(
   caller: Caller,
   operator: string,
-  tracks: readonly JobTrack[],
-  truth: Map<string, JobTruth>,
+  lives: readonly JobLife[],
 ): Promise<void> {
   const deadline = performance.now() + PUSH_MAX_MS;
   for (let pauseMs = PUSH_AGAIN_MS; ; pauseMs *= 2) {
-    const missing = tracks.filter((track) => {
-      const known = truth.get(track.name);
-      return known && isTaken(known.api) && known.pushes.customerSent === 0;
-    });
+    const missing = lives.filter(({ truth }) => truth && isTaken(truth.api) && isMissing(truth));
     if (missing.length === 0 || performance.now() > deadline) return;
     await new Promise((resolve) => setTimeout(resolve, pauseMs));
-    await inPool(missing, READS_AT_ONCE, async (track) => {
-      const known = truth.get(track.name);
-      if (!known || track.id === null) return;
-      known.pushes = await readPushes(caller, operator, track.id).catch(() => known.pushes);
+    await inPool(missing, READS_AT_ONCE, async ({ id, truth }) => {
+      if (!truth || id === null) return;
+      truth.pushes = await readPushes(caller, operator, id).catch(() => truth.pushes);
     });
   }
 }
 
+/** Where the workers have no credentials there is nothing to wait for. */
+function isMissing({ pushes }: JobTruth): boolean {
+  return pushes.customerSent === 0 && !pushes.withoutCredentials;
+}
+
 async function readRows(
   sql: postgres.Sql,
-  tracks: readonly JobTrack[],
+  lives: readonly JobLife[],
 ): Promise<Map<string, JobState>> {
-  const ids = tracks.flatMap((track) => track.id ?? []);
+  const ids = lives.flatMap((life) => life.id ?? []);
   const rows = new Map<string, JobState>();
   for (let i = 0; i < ids.length; i += IDS_PER_QUERY) {
     const part = await sql<{ id: string; status: string; driver_id: string | null }[]>`
@@ -172,9 +173,9 @@ async function readRows(
 /** By job: ms from its claim until the last push to a driver was answered. */
 export async function readLastPushes(
   sql: postgres.Sql,
-  tracks: readonly Pick<JobTrack, 'id'>[],
+  lives: readonly Pick<JobLife, 'id'>[],
 ): Promise<Map<string, number>> {
-  const ids = tracks.flatMap((track) => track.id ?? []);
+  const ids = lives.flatMap((life) => life.id ?? []);
   const times = new Map<string, number>();
   for (let i = 0; i < ids.length; i += IDS_PER_QUERY) {
     const part = await sql<{ id: string; ms: number }[]>`

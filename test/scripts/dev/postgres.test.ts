@@ -1,11 +1,22 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from 'node:fs';
+import {
+  cpSync,
+  existsSync,
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
 import { afterEach, expect, inject, test } from 'vitest';
 import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
+import { nativePrograms, readablePrograms } from '../../../scripts/dev/postgres-programs.ts';
 import { commandLine, isAlive } from '../../../scripts/dev/process-table.ts';
 import { abandon } from '../../support/abandoned.ts';
+import { UNPRIVILEGED, whyNotAs } from '../../support/machine.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
 const servers: PostgresServer[] = [];
@@ -68,6 +79,28 @@ test('data whose password is lost gets a new one', async () => {
   const second = await start('lost');
   expect(new URL(second.url).password).not.toBe(new URL(first.url).password);
   expect(await ask(second.url, 'select answer from t')).toEqual([{ answer: 3 }]);
+});
+
+test('programs that the account may not read are copied for it', ({ skip }) => {
+  const why = whyNotAs(UNPRIVILEGED);
+  skip(why !== undefined, why);
+  const native = nativePrograms(UNPRIVILEGED);
+  // As npm installs them for root under a umask of 077.
+  const installed = dirOf('installed');
+  cpSync(path.dirname(native), installed, { recursive: true, verbatimSymlinks: true });
+  spawnSync('chmod', ['-R', 'go=', installed]);
+  const place = dirOf('programs');
+  mkdirSync(place, { mode: 0o755 });
+  const programs = path.join(installed, 'native');
+  const copy = readablePrograms(programs, () => place, UNPRIVILEGED);
+  expect(copy.startsWith(place)).toBe(true);
+  const options = { ...UNPRIVILEGED, cwd: '/', encoding: 'utf8' } as const;
+  const said = spawnSync(path.join(copy, 'bin/initdb'), ['--version'], options).stdout;
+  expect(said).toMatch(/^initdb \(PostgreSQL\)/);
+  // Half a copy, as of a start that was killed, is made anew.
+  rmSync(path.join(copy, 'lib'), { recursive: true });
+  expect(readablePrograms(programs, () => place, UNPRIVILEGED)).toBe(copy);
+  expect(existsSync(path.join(copy, 'lib'))).toBe(true);
 });
 
 test('half a data folder is made anew', async () => {

@@ -1,55 +1,36 @@
 import { describe, expect, test } from 'vitest';
 import { differenceOf, type FeedDifference } from '../../../scripts/replay/feed-check.ts';
-import { History, type JobTrack } from '../../../scripts/replay/history.ts';
-import { checkInvariants } from '../../../scripts/replay/invariants.ts';
+import { checkInvariants, GONE, STOPPED } from '../../../scripts/replay/invariants.ts';
+import type { JobLife, Ledger } from '../../../scripts/replay/ledger.ts';
 import { countPushes, type JobTruth } from '../../../scripts/replay/truth.ts';
+import { beginJob, DUE, goodLedger, post, tap } from './support/lives.ts';
 
 interface Run {
-  history: History;
-  track: JobTrack;
-  truth: Map<string, JobTruth>;
+  ledger: Ledger;
+  life: JobLife;
   feeds: FeedDifference[];
   withDatabase: boolean;
+  unread: string | null;
 }
 
-/** One job, offered to three drivers, tapped by two, won by the first, all as it should be. */
 function goodRun(): Run {
-  const history = new History();
-  const track = history.begin('pickup-1', 'c1', 45, -34);
-  track.postedMs = 0;
-  for (const driver of [0, 1, 2]) history.offered(track, 'job-1', driver, 5, -10);
-  const taps = [0, 1].map((driver) => history.tapped(track, driver, 100));
-  for (const tap of taps) {
-    const ok = tap.driver === 0;
-    history.answered(track, tap, { ok, code: ok ? null : 'already_accepted', tries: 1 }, 110);
-  }
-  const state = { status: 'completed', driverId: 'd0' };
-  const pushes = {
-    customerSent: 1,
-    customerAttempts: 1,
-    attempts: 3,
-    sent: 3,
-    driverRepeats: [],
-    afterClaim: 0,
-  };
-  const found = { api: state, sql: { ...state }, pushes, claimToLastPushMs: null };
-  const truth = new Map([['pickup-1', found]]);
-  return { history, track, truth, feeds: [], withDatabase: true };
+  return { ...goodLedger(), feeds: [], withDatabase: true, unread: null };
+}
+
+function check({ ledger, ...run }: Run) {
+  const driverId = (index: number): string => `d${index}`;
+  return checkInvariants({ ...run, lives: ledger.jobs, endedEarly: run.unread !== null, driverId });
 }
 
 function broken(run: Run): { id: string; job: string | null; text: string }[] {
-  const { truth, feeds, withDatabase } = run;
-  const tracks = [...run.history.jobs.values()];
-  const driverId = (index: number): string => `d${index}`;
-  return checkInvariants({ tracks, truth, feeds, withDatabase, driverId }).flatMap((invariant) =>
+  return check(run).flatMap((invariant) =>
     invariant.violations.map(({ job_id, text }) => ({ id: invariant.id, job: job_id, text })),
   );
 }
 
-function truthOf({ truth }: Run): JobTruth {
-  const found = truth.get('pickup-1');
-  if (!found) throw new Error('the run has this job');
-  return found;
+function truthOf({ life }: Run): JobTruth {
+  if (!life.truth) throw new Error('the truth of this job is known');
+  return life.truth;
 }
 
 describe('the invariants', () => {
@@ -61,17 +42,12 @@ describe('the invariants', () => {
     [
       'a job could not be posted',
       ['all_posted'],
-      ({ history }) => {
-        history.begin('pickup-2', 'c2', 45, -34).postError = 'try_again';
-      },
+      ({ ledger }) => post(ledger, beginJob(ledger, 'pickup-2'), null, 'try_again'),
     ],
     [
       'two drivers were told yes',
       ['one_winner', 'winner_recorded'],
-      ({ history, track }) => {
-        const tap = history.tapped(track, 2, 120);
-        history.answered(track, tap, { ok: true, code: null, tries: 1 }, 130);
-      },
+      ({ ledger, life }) => tap(ledger, life, 2, DUE + 120, null),
     ],
     [
       'the API has another driver',
@@ -102,32 +78,39 @@ describe('the invariants', () => {
       },
     ],
     [
-      'the winner was never told',
-      ['winner_recorded', 'losers_told'],
-      ({ track }) => {
-        for (const tap of track.taps)
-          if (tap.ok) Object.assign(tap, { ok: false, code: 'no_answer' });
+      'the winner has had no answer yet, which is late and not untrue',
+      ['losers_told'],
+      ({ life }) => {
+        for (const made of life.taps)
+          if (made.ok) Object.assign(made, { ok: false, code: 'no_answer' });
+      },
+    ],
+    [
+      'a driver has it who never tapped',
+      ['winner_recorded'],
+      (run) => {
+        run.life.taps.length = 0;
+        truthOf(run).api = { status: 'accepted', driverId: 'd2' };
+        truthOf(run).sql = { status: 'accepted', driverId: 'd2' };
       },
     ],
     [
       'a loser heard nothing',
       ['losers_told'],
-      ({ history, track }) => {
-        history.tapped(track, 2, 120);
-      },
+      ({ ledger, life }) => tap(ledger, life, 2, DUE + 120, 'no_answer'),
     ],
     [
       'a loser was put off',
       ['losers_told'],
-      ({ track }) => {
-        for (const tap of track.taps) if (!tap.ok) tap.code = 'try_again';
+      ({ life }) => {
+        for (const made of life.taps) if (!made.ok) made.code = 'try_again';
       },
     ],
     [
       'a job was offered and left',
       ['offered_taken'],
       (run) => {
-        run.track.taps.length = 0;
+        run.life.taps.length = 0;
         truthOf(run).api = { status: 'pending', driverId: null };
         truthOf(run).sql = { status: 'pending', driverId: null };
       },
@@ -141,16 +124,23 @@ describe('the invariants', () => {
     ],
     [
       'the customer was pushed twice',
-      ['customer_pushed'],
+      ['push_once'],
       (run) => {
         truthOf(run).pushes.customerSent = 2;
       },
     ],
     [
       'a driver was pushed twice',
-      ['driver_pushed'],
+      ['push_once'],
       (run) => {
         truthOf(run).pushes.driverRepeats.push('d2/1');
+      },
+    ],
+    [
+      'a job could not be read back, which is late and not untrue',
+      ['read_back'],
+      (run) => {
+        run.life.truth = undefined;
       },
     ],
     [
@@ -176,35 +166,27 @@ describe('the invariants', () => {
     for (const { job } of found) expect(job).toMatch(/^(job-1|pickup-2)$/);
   });
 
-  test('say when there was no database to compare with', () => {
-    const run = { ...goodRun(), withDatabase: false };
-    const tracks = [...run.history.jobs.values()];
-    const found = checkInvariants({ ...run, tracks, driverId: (index) => `d${index}` });
-    const unchecked = found.filter((invariant) => !invariant.checked);
-    expect(unchecked.map(({ id }) => id)).toEqual(['feed_postgres']);
-  });
-});
+  const unchecked = (run: Run): string[] =>
+    check(run).flatMap((invariant) => (invariant.unchecked ? [invariant.id] : []));
 
-describe('the history', () => {
-  test('times offers and the clearing of feeds', () => {
-    const { history, track } = goodRun();
-    expect(track).toMatchObject({
-      firstOfferMs: 5,
-      lastOfferMs: 5,
-      claimedMs: 110,
-      clearedMs: null,
-    });
-    history.gone(track, 1, 111);
-    history.gone(track, 2, 112);
-    expect(track.clearedMs).toBe(112);
-    expect(history).toMatchObject({ offers: 3, taps: 2, won: 1, lost: 1, unanswered: 0 });
+  test('say what could not be checked: without a database, without APNs, of a stopped run', () => {
+    expect(unchecked(goodRun())).toEqual([]);
+    expect(unchecked({ ...goodRun(), withDatabase: false })).toEqual(['feed_postgres']);
+    const withoutApns = goodRun();
+    truthOf(withoutApns).pushes = { ...truthOf(withoutApns).pushes, withoutCredentials: true };
+    expect(unchecked(withoutApns)).toEqual(['push_once', 'customer_pushed']);
+    const all = ['winner_recorded', 'feed_available', 'feed_postgres', 'push_once'];
+    const stopped = { ...goodRun(), unread: STOPPED };
+    expect(unchecked(stopped)).toEqual([...all, 'read_back', 'customer_pushed']);
+    const gone = { ...goodRun(), unread: GONE };
+    expect(unchecked(gone)).toEqual([...all, 'customer_pushed']);
+    expect(broken(gone)).toEqual([{ id: 'read_back', job: null, text: GONE }]);
   });
 
-  test('does not time a driver who came online after the job', () => {
-    const { history, track } = goodRun();
-    history.offered(track, 'job-1', 3, 900, 800);
-    expect(history.offers).toBe(4);
-    expect(track.lastOfferMs).toBe(5);
+  test('are of safety, or of liveness', () => {
+    const late = ['all_posted', 'losers_told', 'offered_taken', 'read_back', 'customer_pushed'];
+    const found = check(goodRun()).filter(({ concern }) => concern === 'liveness');
+    expect(found.map(({ id }) => id)).toEqual(late);
   });
 });
 
@@ -232,6 +214,7 @@ test('pushes are counted from the timeline of an operator', () => {
     sent: 6,
     driverRepeats: ['d2/1'],
     afterClaim: 2,
+    withoutCredentials: false,
   });
 });
 

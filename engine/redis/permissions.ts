@@ -1,0 +1,117 @@
+/**
+ * Which commands are used of Redis, and whether its user may run them: each is run once against scratch
+ * keys at a start. A user who lacks one would make a process that looks well and does half its work.
+ */
+import { channelOn, type RedisClient } from './client.ts';
+
+/** How each command is run without consequence; `key` begins the names of the scratch keys. */
+type Trial = (key: string, channel: string) => (string | number)[];
+
+const TRIALS: Readonly<Record<string, Trial>> = {
+  BZPOPMIN: (key) => [`${key}none`, 0.01],
+  DEL: (key) => [`${key}none`],
+  EVAL: (key) => ['return redis.status_reply("OK")', 1, `${key}none`],
+  EVALSHA: (key) => ['0'.repeat(40), 1, `${key}none`],
+  EXISTS: (key) => [`${key}none`],
+  EXPIRE: (key) => [`${key}none`, 1],
+  GEOADD: (key) => [`${key}geo`, 0, 0, 'm'],
+  GEOSEARCH: (key) => [`${key}geo`, 'FROMLONLAT', 0, 0, 'BYRADIUS', 1, 'km'],
+  GET: (key) => [`${key}none`],
+  HDEL: (key) => [`${key}hash`, 'f'],
+  HEXISTS: (key) => [`${key}hash`, 'f'],
+  HGET: (key) => [`${key}hash`, 'f'],
+  HGETALL: (key) => [`${key}hash`],
+  HINCRBY: (key) => [`${key}hash`, 'n', 1],
+  HLEN: (key) => [`${key}hash`],
+  HMGET: (key) => [`${key}hash`, 'f'],
+  HMSET: (key) => [`${key}hash`, 'f', 'v'],
+  HSET: (key) => [`${key}hash`, 'f', 'v'],
+  INCR: (key) => [`${key}number`],
+  INCRBY: (key) => [`${key}number`, 1],
+  INFO: () => ['server'],
+  LINDEX: (key) => [`${key}list`, 0],
+  LLEN: (key) => [`${key}list`],
+  LPOP: (key) => [`${key}list`],
+  LPOS: (key) => [`${key}list`, 'v'],
+  LPUSH: (key) => [`${key}list`, 'v'],
+  LRANGE: (key) => [`${key}list`, 0, 0],
+  LREM: (key) => [`${key}list`, 0, 'v'],
+  LSET: (key) => [`${key}none`, 0, 'v'],
+  LTRIM: (key) => [`${key}list`, 1, 0],
+  PERSIST: (key) => [`${key}none`],
+  PEXPIRE: (key) => [`${key}none`, 1],
+  PEXPIREAT: (key) => [`${key}none`, 1],
+  PING: () => [],
+  PTTL: (key) => [`${key}none`],
+  RENAME: (key) => [`${key}none`, `${key}none`],
+  RPOP: (key) => [`${key}list`],
+  RPOPLPUSH: (key) => [`${key}none`, `${key}list`],
+  RPUSH: (key) => [`${key}list`, 'v'],
+  SADD: (key) => [`${key}set`, 'm'],
+  SCARD: (key) => [`${key}set`],
+  SET: (key) => [`${key}string`, 'v', 'EX', 1],
+  SISMEMBER: (key) => [`${key}set`, 'm'],
+  SMEMBERS: (key) => [`${key}set`],
+  SPUBLISH: (_key, channel) => [channel, 'm'],
+  SREM: (key) => [`${key}set`, 'm'],
+  TIME: () => [],
+  TYPE: (key) => [`${key}none`],
+  UNLINK: (key) => [`${key}none`],
+  XADD: (key) => [`${key}stream`, 'MAXLEN', 1, '*', 'f', 'v'],
+  XDEL: (key) => [`${key}stream`, '0-1'],
+  XLEN: (key) => [`${key}stream`],
+  XRANGE: (key) => [`${key}stream`, '-', '+'],
+  XREAD: (key) => ['STREAMS', `${key}stream`, '0'],
+  XTRIM: (key) => [`${key}stream`, 'MAXLEN', 0],
+  ZADD: (key) => [`${key}zset`, 1, 'm'],
+  ZCARD: (key) => [`${key}zset`],
+  ZCOUNT: (key) => [`${key}zset`, 0, 1],
+  ZLEXCOUNT: (key) => [`${key}zset`, '-', '+'],
+  ZMSCORE: (key) => [`${key}zset`, 'm'],
+  ZPOPMIN: (key) => [`${key}zset`],
+  ZRANGE: (key) => [`${key}zset`, 0, 0],
+  ZRANGEBYLEX: (key) => [`${key}zset`, '-', '+'],
+  ZRANGEBYSCORE: (key) => [`${key}zset`, 0, 1],
+  ZREM: (key) => [`${key}zset`, 'm'],
+  ZREMRANGEBYRANK: (key) => [`${key}zset`, 0, 0],
+  ZREMRANGEBYSCORE: (key) => [`${key}zset`, 0, 1],
+  ZREVRANGE: (key) => [`${key}zset`, 0, 0],
+  ZREVRANGEBYSCORE: (key) => [`${key}zset`, 1, 0],
+  ZSCORE: (key) => [`${key}zset`, 'm'],
+};
+const SCRATCH = ['geo', 'hash', 'number', 'list', 'set', 'string', 'stream', 'zset'];
+
+/** What scripts and calls of the engine run; BullMQ's are named where its queues are. */
+export const ENGINE_COMMANDS: readonly string[] = [
+  ...['DEL', 'EVAL', 'EVALSHA', 'EXPIRE', 'GEOADD', 'GEOSEARCH', 'HDEL', 'HGET', 'HGETALL', 'HLEN'],
+  ...['HMGET', 'HSET', 'INFO', 'PERSIST', 'PING', 'SADD', 'SET', 'SMEMBERS', 'SPUBLISH', 'SREM'],
+  ...['TIME', 'XADD', 'XRANGE', 'XTRIM', 'ZADD', 'ZCARD', 'ZMSCORE', 'ZRANGE', 'ZRANGEBYSCORE'],
+  ...['ZREM', 'ZSCORE'],
+];
+
+/**
+ * What Redis does not let its user do with keys that begin so, in words; null when nothing is lacking.
+ * `prefix` needs a hash tag of its own.
+ */
+export async function lackingPermissions(
+  redis: RedisClient,
+  prefix: string,
+  commands: readonly string[],
+): Promise<string | null> {
+  const key = `${prefix}probe:`;
+  const pipeline = redis.pipeline();
+  for (const command of commands) {
+    const trial = TRIALS[command];
+    if (!trial) throw new Error(`nobody knows how to try ${command}`);
+    pipeline.call(command, ...trial(key, channelOn(redis, key)));
+  }
+  const replies = await pipeline.exec();
+  await redis.del(...SCRATCH.map((name) => key + name)).catch(() => {});
+  const lacking = commands.flatMap((command, i) => {
+    const message = replies?.[i]?.[0]?.message ?? '';
+    if (!message.startsWith('NOPERM')) return [];
+    if (/access a channel|channels? used/.test(message)) return [`channels ${key}*`];
+    return [/\bkeys?\b/.test(message) ? `keys ${prefix}*` : `+${command.toLowerCase()}`];
+  });
+  return lacking.length > 0 ? [...new Set(lacking)].join(' ') : null;
+}

@@ -1,0 +1,99 @@
+/**
+ * `npm run record`: writes a trace of what a deployment went through, from its `DATABASE_URL`.
+ * Nothing in the file leads back to a person. Exit code 2 when it could not be made.
+ */
+import postgres from 'postgres';
+import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
+import { findRunning } from '../dev/lock.ts';
+import { numberFlag, readFlags, UsageError } from '../replay/flags.ts';
+import { checkOutputs } from '../replay/output-files.ts';
+import { writeTrace } from '../replay/trace-file.ts';
+import { countSamples, recordEvents, type Window } from './recording.ts';
+
+const HELP = `npm run record -- --out FILE [--minutes N | --since T --until T]
+
+Writes a trace of the jobs and sampled positions in DATABASE_URL (default: npm start of this
+checkout). Ids are numbered, times count from 0, positions have four decimals, texts are left out.
+
+  --out FILE     JSON Lines; gzipped when the name ends in .gz
+  --minutes N    the last N minutes (default 60)
+  --since T      from this moment, as 2026-01-31T18:00:00Z
+  --until T      to this moment (default now)`;
+
+const CONNECT_TIMEOUT_S = 5;
+const MINUTE_MS = 60_000;
+/** Samples are kept for so long. */
+const KEPT_MINUTES = 7 * 24 * 60;
+
+process.exitCode = await main(process.argv.slice(2));
+
+async function main(argv: readonly string[]): Promise<number> {
+  try {
+    return await record(argv);
+  } catch (error) {
+    const { message, stack } = error as Error;
+    process.stderr.write(`${error instanceof UsageError ? `record: ${message}` : stack}\n`);
+    return 2;
+  }
+}
+
+async function record(argv: readonly string[]): Promise<number> {
+  const { help, values } = readFlags(argv, { values: ['out', 'minutes', 'since', 'until'] });
+  if (help) {
+    process.stdout.write(`${HELP}\n`);
+    return 0;
+  }
+  const out = values.get('out');
+  if (out === undefined) throw new UsageError('--out FILE is missing (see --help)');
+  const window = readWindow(values);
+  await checkOutputs(new Map([['out', out]]));
+  const sql = open();
+  try {
+    const samples = await countSamples(sql, window).catch((error: Error) => {
+      throw new UsageError(`cannot read DATABASE_URL: ${error.message}`);
+    });
+    const { jobs, locations } = await writeTrace(out, recordEvents(sql, window, samples !== null));
+    if (samples === null) warn('the database samples no positions (no table driver_positions)');
+    else if (samples === 0) warn('no positions were sampled in that time (POSITION_HISTORY_S)');
+    process.stdout.write(`${out}: ${jobs} jobs and ${locations} fixes\n`);
+    return 0;
+  } finally {
+    await sql.end({ timeout: 1 });
+  }
+}
+
+function readWindow(values: ReadonlyMap<string, string>): Window {
+  const [since, until] = [values.get('since'), values.get('until')];
+  if (values.has('minutes') && (since ?? until) !== undefined) {
+    throw new UsageError('--minutes goes without --since and --until');
+  }
+  if (since === undefined && until !== undefined) throw new UsageError('--until needs --since');
+  const to = until === undefined ? new Date() : readTime('until', until);
+  const minutes = numberFlag(values, 'minutes', 60, { min: 0.01, max: KEPT_MINUTES, whole: false });
+  const from =
+    since === undefined ? new Date(to.getTime() - minutes * MINUTE_MS) : readTime('since', since);
+  if (from < to) return { since: from, until: to };
+  throw new UsageError('--since must lie before --until');
+}
+
+function readTime(flag: string, text: string): Date {
+  const time = new Date(text);
+  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time.getTime())) return time;
+  throw new UsageError(`--${flag} must be a time like 2026-01-31T18:00:00Z, not '${text}'`);
+}
+
+function open(): postgres.Sql {
+  const url = process.env.DATABASE_URL || findRunning(checkoutStateDir)?.databaseUrl;
+  if (url === undefined) {
+    throw new UsageError('no database: set DATABASE_URL, or run npm start here');
+  }
+  try {
+    return postgres(url, { max: 1, connect_timeout: CONNECT_TIMEOUT_S, onnotice: () => {} });
+  } catch (error) {
+    throw new UsageError(`DATABASE_URL cannot be used: ${(error as Error).message}`);
+  }
+}
+
+function warn(line: string): void {
+  process.stderr.write(`record: ${line}: drivers are only where they were seen last\n`);
+}

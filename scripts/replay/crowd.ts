@@ -1,0 +1,135 @@
+/**
+ * A crowd: the phones of some or all drivers and customers of a run, in this process. It carries
+ * out the conductor's commands, tells the facts, and watches how its own process fares.
+ */
+import { type Caller, createCaller, inPool } from './caller.ts';
+import { nowMs } from './clock.ts';
+import { CustomerPhone, jobNumberOf } from './customer-phone.ts';
+import { DriverPhone } from './driver-phone.ts';
+import type { Command, CrowdPort, CrowdSetup, DriverView, Fact, Load } from './facts.ts';
+import { LoadWatch } from './load-watch.ts';
+import { type Random, seededRandom } from './random.ts';
+import { tokenSource } from './token-source.ts';
+
+/** Accounts and sockets prepared at once; more only makes the first ones wait. */
+const PREPARE_AT_ONCE = 32;
+/** Who has not heard by then that a driver left will notice by his silence. */
+const LEAVE_MAX_MS = 8000;
+/** Full jitter after a storm keeps a phone away for 20 s at most. */
+const MEND_MAX_MS = 25_000;
+const MEND_LOOK_MS = 50;
+/** A deployment that does not answer any more is not waited for by each driver in turn. */
+const FINISH_MAX_MS = 30_000;
+const LOAD_EVERY_MS = 1000;
+
+export class Crowd implements CrowdPort {
+  readonly #setup: CrowdSetup;
+  readonly #caller: Caller;
+  readonly #drivers = new Map<number, DriverPhone>();
+  readonly #customers = new Map<number, CustomerPhone>();
+  readonly #watch: LoadWatch;
+  readonly #ticker: NodeJS.Timeout;
+  #leaving = false;
+
+  constructor(setup: CrowdSetup, tell: (fact: Fact) => void) {
+    this.#setup = setup;
+    this.#caller = createCaller(setup.urls, tokenSource(setup.tokens));
+    this.#watch = new LoadWatch(setup.maxBehindMs);
+    this.#ticker = setInterval(
+      () => tell({ is: 'load', load: this.#watch.take() }),
+      LOAD_EVERY_MS,
+    ).unref();
+    const jobNumber = (job: { notes: string | null }) => jobNumberOf(setup.run, job.notes);
+    for (const [i, driver] of setup.drivers.entries()) {
+      const kind = setup.phones[i] ?? 'good';
+      const common = { run: setup.run, caller: this.#caller, tell, kind, jobNumber };
+      const phone = new DriverPhone({ ...common, driver, ...this.#seat(driver) });
+      this.#drivers.set(driver, phone);
+    }
+    for (const customer of setup.customers) {
+      const common = { run: setup.run, caller: this.#caller, tell };
+      const seat = this.#seat(setup.drivers.length + customer);
+      this.#customers.set(customer, new CustomerPhone({ ...common, customer, ...seat }));
+    }
+  }
+
+  send(command: Command): void {
+    if ('dueMs' in command) this.#watch.left(nowMs() - command.dueMs);
+    switch (command.do) {
+      case 'fix':
+        this.#drivers.get(command.driver)?.fix(command.lat, command.lng, command.free);
+        break;
+      case 'post':
+        void this.#customers.get(command.customer)?.post(command.job, command.lat, command.lng);
+        break;
+      case 'tap':
+        void this.#drivers.get(command.driver)?.tap(command.tap, command.id);
+        break;
+      case 'decline':
+        this.#drivers.get(command.driver)?.decline(command.id);
+        break;
+      case 'work':
+        this.#drivers.get(command.driver)?.work(command.id, command.forMs);
+        break;
+      case 'storm':
+        for (const n of command.drivers) this.#drivers.get(n)?.line.cut(command.sync);
+        for (const n of command.customers) this.#customers.get(n)?.line.cut(command.sync);
+    }
+  }
+
+  async prepare(): Promise<void> {
+    const operator = `${this.#setup.run}-operator`;
+    const people = [...this.#drivers.values(), ...this.#customers.values()];
+    await inPool(people, PREPARE_AT_ONCE, async (person) => {
+      if (!this.#leaving) await person.prepare(operator);
+    });
+    this.#watch.take();
+  }
+
+  async finishWork(): Promise<void> {
+    const drivers = this.#drivers.values();
+    const finishing = inPool(drivers, PREPARE_AT_ONCE, (driver) => driver.finishWork());
+    await Promise.race([finishing, pause(FINISH_MAX_MS)]);
+  }
+
+  async mend(): Promise<void> {
+    for (const driver of this.#drivers.values()) driver.line.mend();
+    // The sockets that were just cut are still taken for live in this turn of the loop.
+    await pause(MEND_LOOK_MS);
+    const deadline = nowMs() + MEND_MAX_MS;
+    const drivers = [...this.#drivers.values()];
+    while (nowMs() < deadline && !drivers.every((driver) => driver.live)) await pause(MEND_LOOK_MS);
+    const settling = inPool(drivers, PREPARE_AT_ONCE, (driver) => driver.settle());
+    await Promise.race([settling, pause(MEND_MAX_MS)]);
+  }
+
+  async views(): Promise<DriverView[]> {
+    return [...this.#drivers.values()].map((driver) => driver.view);
+  }
+
+  async load(): Promise<Load> {
+    return this.#watch.take();
+  }
+
+  async leave(keep: boolean): Promise<void> {
+    clearInterval(this.#ticker);
+    this.#leaving = true;
+    const people = [...this.#drivers.values(), ...this.#customers.values()];
+    if (!keep) {
+      const leaving = inPool(people, PREPARE_AT_ONCE, (person) => person.leave());
+      await Promise.race([leaving, pause(LEAVE_MAX_MS)]);
+    }
+    for (const person of people) person.close();
+  }
+
+  /** Where a person connects to, and his own chance. */
+  #seat(n: number): { url: string; random: Random } {
+    const { urls, seed } = this.#setup;
+    const url = urls[n % urls.length] as string;
+    return { url, random: seededRandom(seed + 7919 * (n + 1)) };
+  }
+}
+
+function pause(ms: number): Promise<void> {
+  return new Promise((resolve) => setTimeout(resolve, ms).unref());
+}

@@ -1,0 +1,50 @@
+/** Files that a command writes at its end: checked before its start, written with their folders. */
+import { constants } from 'node:fs';
+import { access, mkdir, stat, writeFile } from 'node:fs/promises';
+import { dirname, resolve } from 'node:path';
+import { UsageError } from './flags.ts';
+
+/** `flag` to path. Throws `UsageError` when one cannot be written, or two are the same. */
+export async function checkOutputs(paths: ReadonlyMap<string, string>): Promise<void> {
+  const taken = new Map<string, string>();
+  for (const [flag, path] of paths) {
+    const full = resolve(path);
+    const other = taken.get(full);
+    if (path === '') throw new UsageError(`--${flag} needs a file`);
+    if (other) throw new UsageError(`--${flag} and --${other} are the same file, ${path}`);
+    taken.set(full, flag);
+    await mustBeWritable(flag, path);
+  }
+}
+
+/** Writes a file and the folders above it. */
+export async function writeOut(path: string, text: string | Uint8Array): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+}
+
+async function mustBeWritable(flag: string, path: string): Promise<void> {
+  const found = await kindOf(path);
+  if (found === 'folder' || path.endsWith('/')) {
+    throw new UsageError(`--${flag} ${path} is a folder, a file is needed`);
+  }
+  let nearest = resolve(path);
+  while (found === 'nothing' && (await kindOf(nearest)) === 'nothing') nearest = dirname(nearest);
+  const above = await kindOf(nearest);
+  if (found === 'nothing' && above !== 'folder') {
+    throw new UsageError(`--${flag} ${path} cannot be written: ${nearest} is no folder`);
+  }
+  await access(nearest, constants.W_OK).catch((error: NodeJS.ErrnoException) => {
+    throw new UsageError(`--${flag} ${path} cannot be written (${error.code})`);
+  });
+}
+
+async function kindOf(path: string): Promise<'folder' | 'file' | 'nothing'> {
+  try {
+    return (await stat(path)).isDirectory() ? 'folder' : 'file';
+  } catch (error) {
+    const { code } = error as NodeJS.ErrnoException;
+    if (code === 'ENOENT' || code === 'ENOTDIR') return 'nothing';
+    throw new UsageError(`${path} cannot be looked at (${code})`);
+  }
+}

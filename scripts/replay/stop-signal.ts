@@ -1,0 +1,23 @@
+/** What ends a run early: a signal, or the end of the npm that should pass it on. */
+
+/** How soon we notice that npm is gone and nobody will pass on a signal. */
+const PARENT_POLL_MS = 500;
+
+/** Aborted by the first signal; further ones change nothing, the clean-up has limits of its own. */
+export function stopSignal(): AbortSignal {
+  const controller = new AbortController();
+  const stop = (): void => controller.abort(new Stopped());
+  for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
+  // npm hands SIGTERM to the shell between us, which may die of it without telling us.
+  if (process.env.npm_lifecycle_event !== undefined) {
+    const parent = process.ppid;
+    setInterval(() => process.ppid !== parent && stop(), PARENT_POLL_MS).unref();
+  }
+  return controller.signal;
+}
+
+/** Somebody stopped the run. */
+export class Stopped extends Error {
+  override readonly name = 'Stopped';
+  override readonly message = 'stopped';
+}

@@ -1,0 +1,130 @@
+import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import postgres from 'postgres';
+import { afterAll, beforeAll, expect, test } from 'vitest';
+import { fileTrace, surveyTrace } from '../../../scripts/replay/trace.ts';
+import { freshDatabase } from '../../support/servers.ts';
+import { runScript } from '../support/run-script.ts';
+
+const dir = mkdtempSync(join(tmpdir(), 'muster-record-'));
+const START = Date.parse('2026-03-01T18:00:00.000Z');
+const at = (seconds: number): string => new Date(START + seconds * 1000).toISOString();
+let databaseUrl: string;
+let sql: postgres.Sql;
+
+beforeAll(async () => {
+  databaseUrl = await freshDatabase();
+  sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
+});
+afterAll(async () => {
+  await sql.end();
+  rmSync(dir, { recursive: true });
+});
+
+interface JobRow {
+  id: string;
+  second: number;
+  driver?: string;
+  acceptedSecond?: number;
+  doneSecond?: number;
+  lat?: number | null;
+}
+
+async function addJob({ id, second, driver, acceptedSecond, doneSecond, lat = 45.123456 }: JobRow) {
+  const taken = acceptedSecond === undefined ? null : at(acceptedSecond);
+  const status = doneSecond === undefined ? (taken ? 'started' : 'pending') : 'completed';
+  await sql`
+    insert into jobs (id, zone, status, customer_id, driver_id, address, lat, lng, total_price,
+      notes, radius_km, accepted_at, created_at, updated_at)
+    values (${id}, 'z', ${status}, 'customer-anna', ${driver ?? null}, '1 Secret Street', ${lat},
+      ${lat === null ? null : -34.654321}, 99.99, 'ring at Anna', 30, ${taken}::timestamptz,
+      ${at(second)}::timestamptz, ${at(doneSecond ?? acceptedSecond ?? second)}::timestamptz)`;
+}
+
+async function addPosition(driver: string, second: number, lat: number): Promise<void> {
+  await sql`insert into driver_positions (driver_id, at, lat, lng)
+    values (${driver}, ${at(second)}::timestamptz, ${lat}, -34.6000049)`;
+}
+
+const record = (file: string, ...flags: string[]) =>
+  runScript('record', ['--out', join(dir, file), ...flags], { env: { DATABASE_URL: databaseUrl } });
+const window = ['--since', at(0), '--until', at(600)];
+
+test('says plainly when no positions are sampled', async () => {
+  await sql`drop table if exists driver_positions`;
+  await addJob({ id: 'job-abc', second: 5 });
+  const { code, stdout, stderr } = await record('jobs-only.jsonl', ...window);
+  expect(stderr).toMatch(/^record: the database samples no positions [^\n]+\n$/);
+  expect(stdout).toContain('1 jobs and 0 fixes');
+  expect(code).toBe(0);
+  await sql`create table if not exists driver_positions (driver_id text not null,
+    at timestamptz not null, lat float8 not null, lng float8 not null)`;
+  expect((await record('jobs-only.jsonl', ...window)).stderr).toContain(
+    'no positions were sampled',
+  );
+});
+
+test('a recording replays what happened and leads back to nobody', async () => {
+  await addPosition('driver-bob', 1, 45.0000149);
+  await addPosition('driver-eve', 2.5, 45.2);
+  await addPosition('driver-bob', 100, 45.01);
+  await addPosition('driver-bob', 200, 45.02);
+  await addPosition('driver-bob', 700, 45.03);
+  const bob = { driver: 'driver-bob', acceptedSecond: 50 };
+  await addJob({ id: 'job-def', second: 40, ...bob, doneSecond: 150 });
+  await addJob({ id: 'job-ghi', second: 60, driver: 'driver-eve', acceptedSecond: 61 });
+  await addJob({ id: 'job-without-position', second: 70, lat: null });
+  await addJob({ id: 'job-too-late', second: 601 });
+  const { code, stdout } = await record('trace.jsonl', ...window);
+  expect({ code, said: stdout.trim().split(': ')[1] }).toEqual({
+    code: 0,
+    said: '3 jobs and 4 fixes',
+  });
+  const text = readFileSync(join(dir, 'trace.jsonl'), 'utf8');
+  const place = { lat: 45.1235, lng: -34.6543 };
+  expect(
+    text
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line)),
+  ).toEqual([
+    { t: 1000, type: 'location', driver: 'd1', lat: 45, lng: -34.6, free: true },
+    { t: 2500, type: 'location', driver: 'd2', lat: 45.2, lng: -34.6, free: true },
+    { t: 5000, type: 'job', job: 'j1', ...place },
+    { t: 40_000, type: 'job', job: 'j2', ...place, served_by: 'd1' },
+    { t: 60_000, type: 'job', job: 'j3', ...place, served_by: 'd2' },
+    { t: 100_000, type: 'location', driver: 'd1', lat: 45.01, lng: -34.6, free: false },
+    { t: 200_000, type: 'location', driver: 'd1', lat: 45.02, lng: -34.6, free: true },
+  ]);
+  expect(text).not.toMatch(/bob|eve|anna|Secret|Anna|abc|def|ghi|2026|99\.99/);
+  const survey = await surveyTrace(fileTrace(join(dir, 'trace.jsonl')));
+  expect(survey).toMatchObject({ jobs: 3, drivers: ['d1', 'd2'] });
+});
+
+test('the last minutes are recorded without a window', async () => {
+  await sql`update jobs set created_at = now() - interval '30 seconds' where id = 'job-too-late'`;
+  const { stdout } = await record('recent.jsonl.gz', '--minutes', '2');
+  expect(stdout).toContain('1 jobs and 0 fixes');
+});
+
+test.each([
+  [['--minutes', '5', '--since', at(0)], '--minutes goes without'],
+  [['--until', at(0)], '--until needs --since'],
+  [['--since', at(9), '--until', at(8)], '--since must lie before --until'],
+  [['--since', 'yesterday'], '--since must be a time like'],
+  [['--minutes', '0'], '--minutes must be'],
+])('refuses %s in one line', async (flags, message) => {
+  const { code, stderr } = await record('x.jsonl', ...flags);
+  expect(stderr).toContain(message);
+  expect({ code, lines: stderr.trim().split('\n').length }).toEqual({ code: 2, lines: 1 });
+});
+
+test('a database that is not there is said in one line', async () => {
+  const env = { DATABASE_URL: 'postgres://nobody@127.0.0.1:9/none' };
+  const { code, stderr } = await runScript('record', ['--out', join(dir, 'x')], { env });
+  expect({ code, stderr: stderr.split(':')[1] }).toEqual({
+    code: 2,
+    stderr: ' cannot read DATABASE_URL',
+  });
+});
