@@ -1,5 +1,8 @@
 import { defineConfig } from 'vitest/config';
 
+/** What takes minutes: seeds of chaos, frozen and slow stores, storms, scripts with mistakes. */
+const SOAK = 'test/**/*.soak.test.ts';
+
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
@@ -13,7 +16,7 @@ export default defineConfig({
         test: {
           name: 'suite',
           include: ['test/**/*.test.ts'],
-          exclude: ['test/chaos/**'],
+          exclude: ['test/chaos/**', SOAK],
           // The files start servers and sockets of their own: more at once only slow each other.
           maxWorkers: 2,
           sequence: { groupOrder: 0 },
@@ -24,9 +27,20 @@ export default defineConfig({
         test: {
           name: 'chaos',
           include: ['test/chaos/**/*.test.ts'],
+          exclude: [SOAK],
           // Its schedule goes by the clock: a second deployment beside it would add faults of its own.
           maxWorkers: 1,
           sequence: { groupOrder: 1 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'soak',
+          include: [SOAK],
+          // Like chaos: what strikes one deployment must not strike another beside it.
+          maxWorkers: 1,
+          sequence: { groupOrder: 2 },
         },
       },
     ],

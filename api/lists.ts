@@ -3,9 +3,9 @@
  * name several values with commas between.
  */
 import { type Static, type TSchema, Type } from 'typebox';
+import { DRIVER_STATES, type DriverWord } from '../engine/domain/fleet.ts';
 import { JOB_STATUSES, type JobStatus } from '../engine/domain/job.ts';
-import type { InvalidCursor, PageQuery as Page } from '../engine/lists/cursors.ts';
-import { DRIVER_STATES, type DriverWord } from '../engine/pg/ops-drivers.ts';
+import type { InvalidCursor, PageQuery as Page } from '../engine/engine.ts';
 import { invalid } from './errors.ts';
 import { Lat, Lng, time, UserId } from './schemas.ts';
 import { line } from './text.ts';

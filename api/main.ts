@@ -7,12 +7,14 @@ import { createLog } from '../engine/process/log.ts';
 import { listenAs } from '../engine/process/main.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
 import { runService } from '../engine/process/service.ts';
+import { SharedRegistry } from '../engine/process/shared-registry.ts';
 import { createPushMetrics } from '../workers/push/metrics.ts';
 import { createPushTest } from '../workers/push/push-test.ts';
 import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
 import { createAuth } from './auth.ts';
 import { withoutBase } from './base-path.ts';
+import { drainHttp } from './drain.ts';
 import { Gateway } from './feed/gateway.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
@@ -22,7 +24,11 @@ const STOP_LIMIT_MS = 12_000;
 await runService('api', async (service) => {
   const config = readConfig(withDevSecret(process.env, checkoutStateDir));
   const log = createLog('muster-api', config.logLevel);
-  const registry = createRegistry();
+  const registry = createRegistry(new SharedRegistry());
+  process.on('message', (said: { type?: string; urls?: string[] }) => {
+    // The development stack, when its workers are there.
+    if (said.type === 'workers') registry.others = said.urls ?? [];
+  });
   for (const warning of config.warnings) log.warn({}, warning);
   const queues = createPushQueues(config.redis, log);
   let gateway: Gateway | undefined;
@@ -62,7 +68,8 @@ await runService('api', async (service) => {
     delayMs: config.shutdownDelayMs,
     limitMs: STOP_LIMIT_MS,
     async stop() {
-      await Promise.all([app.close(), feed.drain()]);
+      await Promise.all([drainHttp(app.server), feed.drain()]);
+      await app.close();
       await engine.close();
       await queues.close();
     },

@@ -35,27 +35,33 @@ import { ENGINE_COMMANDS } from './redis/permissions.ts';
 import { warnOfServer } from './redis/server-check.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
-export { type Logger, type PushTasks, withDeadline } from './context.ts';
+export type { Logger, PushTasks } from './context.ts';
 export type { Devices } from './devices/devices.ts';
 export type { TrackedFix } from './drivers/parts.ts';
 export type { Fleet, FleetDriver } from './fleet/fleet.ts';
 export type { CheckState, Health, HealthState } from './health.ts';
 export type { ChangeResult } from './jobs/change.ts';
 export type { ClaimResult } from './jobs/claim/gate.ts';
+export { CONSIDERED_MAX, type Explanation, OTHERS_MAX } from './jobs/explain.ts';
 export type { PostInput } from './jobs/post.ts';
 export type { Reader } from './jobs/read.ts';
+export type { InvalidCursor, PageQuery } from './lists/cursors.ts';
 export type { FeedListener, LogFeed } from './logs/logs.ts';
 export type { ZoneFollower } from './logs/zone-log.ts';
 export type { NotificationRow, Notifications } from './notifications/notifications.ts';
+export type { FleetDriver as ListedDriver } from './ops/drivers.ts';
+export type { AlarmState } from './ops/health.ts';
 export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
 export type { DriverChange, DriverRow } from './pg/drivers.ts';
 export type { JobEventRow } from './pg/jobs.ts';
+export type { WavePhone } from './pg/waves.ts';
 export type { UserEvent } from './projection/tell.ts';
 export type { Deliveries } from './pushes/deliveries.ts';
 export type { Offer } from './pushes/offers.ts';
 export { onceDecided, reservedDriver } from './pushes/offers.ts';
-export type { Pushes, WavePhone } from './pushes/pushes.ts';
+export type { Pushes } from './pushes/pushes.ts';
+export type { PushRecord, RecordedAttempt } from './pushes/record.ts';
 export { requirePermissions } from './reach.ts';
 export { connectConsumer, connectProducer, type RedisTarget } from './redis/client.ts';
 export type { Fix, KnownDriver } from './redis/drivers.ts';
@@ -158,7 +164,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     ops: createOps(ctx, { cursors, counters, health: alarms }),
     jobs,
     maintenance: createMaintenance(ctx, options.databaseUrl),
-    logs: createLogs(ctx, options.subscriberUrl ?? options.redisUrl),
+    logs: createLogs(ctx, { subscriberUrl: options.subscriberUrl ?? options.redisUrl, health }),
     notifications: createNotifications(ctx, cursors),
     fleet: createFleet(ctx),
     devices: createDevices(ctx),

@@ -1,6 +1,7 @@
 /** What a worker tells of itself on a port of its own: alive, ready, measured. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import type { Registry } from 'prom-client';
 import { listenAs } from '../engine/process/main.ts';
 import { createScrape } from '../engine/process/scrape.ts';
@@ -15,7 +16,10 @@ interface HealthParts {
   stopping: AbortSignal;
 }
 
-/** Serves `/healthz`, `/readyz` and `/metrics`; each answers at once, whatever hangs. */
+/**
+ * Serves `/healthz`, `/readyz` and `/metrics`, and the last as JSON for an api that shows it; each answers at
+ * once, whatever hangs.
+ */
 export async function serveHealth(parts: HealthParts): Promise<Server | undefined> {
   const { host, workerPort: port, registry, ready, stopping } = parts;
   if (port === undefined) return undefined;
@@ -34,6 +38,8 @@ export async function serveHealth(parts: HealthParts): Promise<Server | undefine
       json(well ? 200 : 503, { status: well ? 'ready' : 'not_ready', checks });
     } else if (path === '/metrics') {
       response.setHeader('content-type', registry.contentType).end(await scrape());
+    } else if (path === '/metrics.json') {
+      json(200, await registry.getMetricsAsJSON());
     } else {
       response.writeHead(404).end();
     }
@@ -43,4 +49,9 @@ export async function serveHealth(parts: HealthParts): Promise<Server | undefine
     await once(server, 'listening');
   });
   return server;
+}
+
+/** Where it listens, if it does. */
+export function portOf(server: Server | undefined): number | undefined {
+  return (server?.address() as AddressInfo | undefined)?.port;
 }

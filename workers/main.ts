@@ -1,10 +1,10 @@
-/** A worker process: the push lanes and the reconciler. Any number may run. */
+/** A worker process: the push lanes and maintenance. Any number may run. */
 import { createEngine } from '../engine/engine.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
 import { runService } from '../engine/process/service.ts';
-import { serveHealth } from './health.ts';
+import { portOf, serveHealth } from './health.ts';
 import { createApnsRoutes } from './push/apns-routes.ts';
 import { createPushMetrics, measureTrouble } from './push/metrics.ts';
 import { createSender } from './push/sender.ts';
@@ -37,14 +37,14 @@ await runService('workers', async (service) => {
   const metrics = createPushMetrics(registry, queues.byLane, engine.now);
   const routes = createApnsRoutes(config.apns, log);
   measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
-  const sender = createSender({ engine, routes, metrics, log });
+  const sender = createSender({ devices: engine.devices, routes, metrics, log });
   const health = await serveHealth({
     ...config,
     registry,
     ready: () => ({ ...engine.health.state(), queues: queues.ready() ? 'ok' : 'failed' }),
     stopping: service.stopping,
   });
-  const workers = startPushWorkers({ engine, redisUrl: config.redis, queues, sender });
+  const workers = startPushWorkers({ engine, redisUrl: config.redis, sender });
   const leader = engine.maintenance.start();
   service.endWith({
     log,
@@ -62,5 +62,5 @@ await runService('workers', async (service) => {
   });
   await workers.ready();
   log.info({}, 'working');
-  process.send?.({ type: 'ready' });
+  process.send?.({ type: 'ready', port: portOf(health) });
 });

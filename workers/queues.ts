@@ -3,7 +3,7 @@
  * over. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
  * the customer. A lost task is found again in Postgres; a task that runs twice pushes nobody twice.
  */
-import { randomUUID } from 'node:crypto';
+import { randomBytes } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
 import { type Static, Type } from 'typebox';
 import { LANES, type Lane } from '../engine/domain/push.ts';
@@ -18,18 +18,20 @@ import {
 import { BULLMQ_COMMANDS } from './queue-commands.ts';
 
 const strict = { additionalProperties: false };
-const wave = { job_id: Type.String(), wave: Type.Integer({ minimum: 1 }) };
 
 export const NotificationTask = Type.Object({ notification_id: Type.String() }, strict);
 export type NotificationTask = Static<typeof NotificationTask>;
-export const WaveTask = Type.Object(wave, strict);
-export type WaveTask = Static<typeof WaveTask>;
-/** Candidates `from` … `from + count - 1` of the wave, nearest first. */
-export const ChunkTask = Type.Object(
-  { ...wave, from: Type.Integer({ minimum: 0 }), count: Type.Integer({ minimum: 1 }) },
+/** `from` and `count`: of tasks that the version before this left, each for a part of the wave. */
+export const WaveTask = Type.Object(
+  {
+    job_id: Type.String(),
+    wave: Type.Integer({ minimum: 1 }),
+    from: Type.Optional(Type.Integer({ minimum: 0 })),
+    count: Type.Optional(Type.Integer({ minimum: 1 })),
+  },
   strict,
 );
-export type ChunkTask = Static<typeof ChunkTask>;
+export type WaveTask = Static<typeof WaveTask>;
 
 /** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
 const BACKOFF_FIRST_MS = 1000;
@@ -41,7 +43,7 @@ const WAIT_MAX_MS = 20 * 60_000;
 const CRITICAL_ATTEMPTS = 300;
 /** A minute: by then the job is taken, or offered in the next wave. */
 const NEARBY_ATTEMPTS = 8;
-/** What failed stays on the dashboard; what succeeded is in `push_attempts`. */
+/** What failed stays on the dashboard; what succeeded is in the view `pushes`. */
 const FAILED_KEPT = 1000;
 const COMPLETED_KEPT = 100;
 /** BullMQ would keep one for each of the many attempts. */
@@ -131,18 +133,15 @@ export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
   };
 }
 
-/** The chunks of a wave, as tasks of their own; safe to hand over twice. */
-export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]): Promise<void> {
-  await queue.addBulk(
-    chunks.map((data) => {
-      const { job_id, wave, from, count } = data;
-      return {
-        name: `New Job Nearby, wave ${wave} → drivers ${from + 1} to ${from + count}, job ${job_id}`,
-        data,
-        opts: { attempts: NEARBY_ATTEMPTS, ...onceAtATime(`${job_id}-${wave}-${from}`) },
-      };
-    }),
-  );
+const TASK_ID = /^(\d{13})-/;
+
+/** An id that says when the task was handed over: epoch ms, then something of its own. */
+export const taskId = () => `${Date.now()}-${randomBytes(6).toString('hex')}`;
+
+/** When a task was handed over, by its id, epoch ms; null for one that somebody made by hand. */
+export function handedOverAt(id: string): number | null {
+  const [, at] = TASK_ID.exec(id) ?? [];
+  return at === undefined ? null : Number(at);
 }
 
 /**
@@ -150,5 +149,5 @@ export async function enqueueChunks(queue: Queue, chunks: readonly ChunkTask[]):
  * its own shows whether it was added: BullMQ answers with that of the other.
  */
 function onceAtATime(id: string): Required<Pick<JobsOptions, 'deduplication' | 'jobId'>> {
-  return { deduplication: { id }, jobId: randomUUID() };
+  return { deduplication: { id }, jobId: taskId() };
 }

@@ -84,7 +84,7 @@ export class Feed {
   tick(): void {
     this.#zones.expire(this.#engine.now());
     this.#watch.tick();
-    void this.#ops?.tick();
+    this.#ops?.tick();
   }
 
   /** Stops following. */

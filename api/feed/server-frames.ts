@@ -3,15 +3,16 @@
  * check every frame that they see against them.
  */
 import { type Static, Type } from 'typebox';
-import { DRIVER_WORDS } from '../../engine/domain/driver-words.ts';
+import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
 import { closed, count, DriverCard, Job, maybe, time } from '../../engine/domain/shapes.ts';
+import { AlarmAnswer } from '../ops/answers.ts';
 
 const version = Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' });
 const JobId = Type.String({ maxLength: 64 });
 
 const Handle = Type.Integer({ minimum: 1, description: 'Names a driver on this connection' });
-const DriverState = Type.Enum([...DRIVER_WORDS]);
+const DriverState = Type.Enum([...DRIVER_STATES]);
 const place = { lat: maybe(Type.Number()), lng: maybe(Type.Number()), at: maybe(time) };
 const OpsHealth = Type.Object(
   {
@@ -20,6 +21,9 @@ const OpsHealth = Type.Object(
     jobs: Type.Record(Type.String(), count, { description: 'Open and held ones, by status' }),
     oldest_open_at: maybe(time),
     drivers: Type.Record(Type.String(), count, { description: 'By state' }),
+    alarms: Type.Union([Type.Array(AlarmAnswer), Type.Null()], {
+      description: 'As GET /api/ops/health has them; null while they cannot be read',
+    }),
   },
   closed,
 );

@@ -66,7 +66,11 @@ function mayOpen(path: string | undefined, { role }: Identity, request: Incoming
 }
 
 /** A browser sends the cookie whatever page opens the socket, but it says which one does. */
-function isOwnPage({ headers: { origin, host } }: IncomingMessage): boolean {
+function isOwnPage({ headers }: IncomingMessage): boolean {
+  const { origin, host } = headers;
+  // A proxy may have put another host into the request; what the browser says of it stands.
+  const site = headers['sec-fetch-site'];
+  if (site !== undefined) return site === 'same-origin';
   return origin !== undefined && host !== undefined && URL.parse(origin)?.host === host;
 }
 

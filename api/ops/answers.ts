@@ -1,7 +1,7 @@
 /** What operators are answered when they look at jobs, drivers and alarms. */
 import { Type } from 'typebox';
+import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
-import { DRIVER_STATES } from '../../engine/pg/ops-drivers.ts';
 import { CountersAnswer, JobAnswer, nextCursor } from '../answers.ts';
 
 const closed = { additionalProperties: false };
@@ -97,22 +97,16 @@ export const OpsDriverAnswer = Type.Object(
   closed,
 );
 
-export const OpsHealthAnswer = Type.Object(
+export const AlarmAnswer = Type.Object(
   {
-    alarms: Type.Array(
-      Type.Object(
-        {
-          name: Type.String(),
-          value: Type.Union([Type.Number(), Type.Null()], {
-            description: 'Null while nobody measures it',
-          }),
-          limit: Type.Number(),
-          ok: Type.Boolean(),
-          what_to_do: Type.String(),
-        },
-        closed,
-      ),
-    ),
+    name: Type.String(),
+    value: Type.Union([Type.Number(), Type.Null()], {
+      description: 'Null while nobody measures it',
+    }),
+    limit: Type.Number(),
+    ok: Type.Boolean(),
+    what_to_do: Type.String(),
   },
   closed,
 );
+export const OpsHealthAnswer = Type.Object({ alarms: Type.Array(AlarmAnswer) }, closed);

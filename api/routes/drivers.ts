@@ -1,8 +1,7 @@
 /** A driver's own calls about himself, and the operator's about any driver. */
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
-import type { Engine } from '../../engine/engine.ts';
-import type { DriverChange, DriverRow } from '../../engine/pg/drivers.ts';
+import type { DriverChange, DriverRow, Engine } from '../../engine/engine.ts';
 import { DriverAnswer, MeAnswer } from '../answers.ts';
 import type { Identity } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';

@@ -1,5 +1,5 @@
 /** For operators: why a driver got an offer, or none. */
-import { CONSIDERED_MAX, type Explanation, OTHERS_MAX } from '../../engine/jobs/explain.ts';
+import { CONSIDERED_MAX, type Explanation, OTHERS_MAX } from '../../engine/engine.ts';
 import { ExplainAnswer } from '../answers.ts';
 import { READERS } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';

@@ -1,7 +1,7 @@
 /** What operators and viewers look at: jobs, the fleet, one driver, and whether all is well. */
 import type { Static } from 'typebox';
 import { toOwnersJob, toTime } from '../../engine/domain/job.ts';
-import type { FleetDriver } from '../../engine/ops/drivers.ts';
+import type { ListedDriver } from '../../engine/engine.ts';
 import { READERS } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -60,7 +60,7 @@ function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request): Promise<Static<typeof OpsJobsAnswer>> => {
       const { sub, role } = identityOf(request);
-      const query = request.query as Static<typeof OpsJobsQuery>;
+      const query = request.query;
       const page = shown(
         await engine.ops.jobs(`${role}:${sub}`, {
           ...pageOf(query),
@@ -99,7 +99,7 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request): Promise<Static<typeof OpsDriversAnswer>> => {
       const { sub, role } = identityOf(request);
-      const query = request.query as Static<typeof OpsDriversQuery>;
+      const query = request.query;
       const page = shown(
         await engine.ops.drivers(`${role}:${sub}`, {
           ...pageOf(query),
@@ -127,7 +127,7 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
       errors: ['driver_not_found'],
     }),
     handler: async (request): Promise<Static<typeof OpsDriverAnswer>> => {
-      const found = await engine.ops.driver((request.params as Static<typeof UserParams>).id);
+      const found = await engine.ops.driver(request.params.id);
       if (!found) throw new ApiError('driver_not_found');
       return {
         ...fleetView(found.driver),
@@ -152,7 +152,7 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
   });
 }
 
-function fleetView(driver: FleetDriver): Static<typeof OpsDriversAnswer>['drivers'][number] {
+function fleetView(driver: ListedDriver): Static<typeof OpsDriversAnswer>['drivers'][number] {
   return {
     id: driver.id,
     name: driver.name,

@@ -14,44 +14,34 @@ export interface DeviceToken {
 /** `unknown` from the moment before a push is sent until its answer is in, and for ever if none comes. */
 export type PushOutcome = 'sent' | 'rejected' | 'never_processed' | 'unknown' | 'not_sent';
 
-/** What is pushed to any number of phones. */
-export interface Pushed {
-  jobId: string;
-  /** 0 for what is not part of a wave. */
-  wave: number;
-  app: App;
-  lane: Lane;
-  kind: string;
-  notificationId: string | null;
-}
-
-/** One push of it to one phone. */
-export interface PushAttempt {
-  apnsId: string;
-  userId: string;
-  tokenSuffix: string;
-  /** The attempt whose place it takes. */
-  resendOf?: string | undefined;
-}
-
+/** What became of a push. */
 export interface PushResult {
-  apnsId: string;
   outcome: PushOutcome;
   status: number | null;
   reason: string | null;
   latencyMs: number | null;
   /** Apple's own, if it gave one: in the sandbox, when it takes a push. */
-  apnsUniqueId?: string;
+  apnsUniqueId: string | null;
 }
 
-/** A push on record. */
-export interface AttemptRow
-  extends Pushed,
-    Omit<PushAttempt, 'resendOf'>,
-    Omit<PushResult, 'apnsUniqueId'> {
-  apnsUniqueId: string | null;
-  /** Epoch ms. */
+/** One push to one phone, as it is on record. */
+export interface Attempt extends PushResult {
+  tokenSuffix: string;
+  /** When it was begun, epoch ms. */
   at: number;
+  apnsId: string;
+}
+
+/** An attempt, with what it was about. */
+export interface AttemptRow extends Attempt {
+  jobId: string;
+  /** 0 for what is not part of a wave. */
+  wave: number;
+  userId: string;
+  app: App;
+  lane: Lane;
+  kind: string;
+  notificationId: string | null;
 }
 
 /** Enough to know a phone again in the record, and useless to anybody else. */

@@ -19,6 +19,7 @@ export type Zone = string;
 /** The zone of what has no position; every available driver also has an entry in it. */
 export const WORLD: Zone = 'world';
 const RESOLUTION = 3;
+const NEIGHBOURHOOD_RESOLUTION = 5;
 /**
  * No point of a cell is farther from its centre than this. Cells vary around the average edge
  * (measured over 200 000 points: at most 75.3 km); the factor covers the widest, a too wide bound only
@@ -29,6 +30,11 @@ const CELL_REACH_KM = getHexagonEdgeLengthAvg(RESOLUTION, UNITS.km) * 1.2;
 /** The zone of a position. */
 export function zoneOf(position: Position): Zone {
   return latLngToCell(position.lat, position.lng, RESOLUTION);
+}
+
+/** The neighbourhood of a position, some 16 km across: about as many drivers are near all of it. */
+export function neighbourhoodOf(position: Position): string {
+  return latLngToCell(position.lat, position.lng, NEIGHBOURHOOD_RESOLUTION);
 }
 
 /** Only `world` and real cells are zones: nothing is looked up or kept under any other name. */

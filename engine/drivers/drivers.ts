@@ -9,6 +9,7 @@ import type { Fix, KnownDriver } from '../redis/drivers.ts';
 import { createApprovals } from './approval.ts';
 import { type AvailabilityResult, setAvailability } from './availability.ts';
 import { createFill } from './fill.ts';
+import { createNearest, type Nearest, type Search } from './nearest.ts';
 import type { DriverParts } from './parts.ts';
 import { changeDriver, knowDriver } from './profile.ts';
 import { createPositionSaver } from './save.ts';
@@ -40,6 +41,8 @@ export interface Drivers {
   announce(id: string): Promise<void>;
   /** Takes the body of an entry of the drivers log: what is known of one driver from now on. */
   hear(body: string): KnownDriver;
+  /** The nearest drivers who may be offered a job, as Redis knows them. */
+  nearest(search: Search): Promise<Nearest>;
   /** Makes sure that Redis knows the drivers: fills it from Postgres after a loss. */
   ensure(): Promise<void>;
   /**
@@ -65,7 +68,8 @@ export function createDrivers(parts: DriverParts): Drivers {
   const approvals = createApprovals({
     elapsed: parts.elapsed,
     async ask(id) {
-      if ((await know(id))?.approved) return true;
+      // Without Redis the row alone says it.
+      if ((await know(id).catch(() => null))?.approved) return true;
       // Redis may not have heard yet that he is: a no is asked of his row.
       return (await findDriver(parts.db, id))?.approvalStatus === 'approved';
     },
@@ -96,6 +100,7 @@ export function createDrivers(parts: DriverParts): Drivers {
       if (fix && fix.at > (driver.fix?.at ?? 0)) void tracker.add(driver, fix);
       return driver;
     },
+    nearest: createNearest(parts),
     ensure: createFill(parts),
     sweep: createSweep(parts),
     close: tracker.close,

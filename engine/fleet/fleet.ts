@@ -8,7 +8,7 @@ import { WORLD, zoneOf } from '../domain/zones.ts';
 import type { DriverRow } from '../pg/drivers.ts';
 import { findInFleet, readFleet } from '../pg/fleet.ts';
 import { inTime } from '../projection/put.ts';
-import { type KnownDriver, readDriver } from '../redis/drivers.ts';
+import { type KnownDriver, parseFix } from '../redis/drivers.ts';
 import { keys } from '../redis/keys.ts';
 
 /** Rows read at once; each at-work driver among them costs a look into Redis. */
@@ -31,41 +31,56 @@ export interface Fleet {
 export function createFleet(ctx: EngineContext): Fleet {
   const { db, redis, now } = ctx;
 
-  /** Without Redis the row counts, which is some seconds behind. */
-  async function withNewest(row: DriverRow): Promise<FleetDriver> {
-    const driver = fromRow(row, now());
-    const known = isAtWork(driver) ? await readDriver(redis, row.id).catch(() => null) : null;
-    if (!known) return driver;
-    const fix = known.fix && known.fix.at >= (driver.fix?.at ?? 0) ? known.fix : driver.fix;
-    return {
-      ...driver,
-      zone: known.zone ?? driver.zone,
-      fix,
-      position: fix,
-      seenAt: Math.max(known.seenAt, driver.seenAt),
-    };
+  /** Without Redis the rows count, which are some seconds behind. */
+  async function withNewest(rows: readonly DriverRow[]): Promise<FleetDriver[]> {
+    const drivers = rows.map((row) => fromRow(row, now()));
+    const working = drivers.filter(isAtWork);
+    await Promise.all([readFixes(working), readLives(working)]).catch(() => {});
+    return drivers;
+  }
+
+  async function readFixes(drivers: readonly FleetDriver[]): Promise<void> {
+    const zones = await Promise.all(drivers.map(({ id }) => redis.hget(keys.driver(id), 'zone')));
+    const placed = drivers.map((driver, i) => ({ driver, zone: zones[i] ?? driver.zone }));
+    for (const [zone, members] of Map.groupBy(placed, (one) => one.zone)) {
+      if (zone === null) continue;
+      const ids = members.map(({ driver }) => driver.id);
+      const fixes = await redis.hmget(keys.fixes(zone), ...ids);
+      for (const [i, { driver }] of members.entries()) {
+        const fix = parseFix(fixes[i]);
+        if (!fix || fix.at < (driver.fix?.at ?? 0)) continue;
+        Object.assign(driver, { zone, fix, position: fix });
+      }
+    }
+  }
+
+  async function readLives(drivers: readonly FleetDriver[]): Promise<void> {
+    const seen = await lastSeen(drivers.map(({ id }) => id));
+    for (const driver of drivers) {
+      driver.seenAt = Math.max(driver.seenAt, seen.get(driver.id) ?? 0);
+    }
+  }
+
+  async function lastSeen(ids: readonly string[]): Promise<Map<string, number>> {
+    const seen = new Map<string, number>();
+    for (let i = 0; i < ids.length; i += SEEN_AT_ONCE) {
+      const part = ids.slice(i, i + SEEN_AT_ONCE);
+      const scores = await redis.zmscore(keys.seen(WORLD), ...part);
+      for (const [n, score] of scores.entries()) {
+        if (score !== null) seen.set(part[n] as string, Number(score));
+      }
+    }
+    return seen;
   }
 
   return {
     async page(afterId) {
-      const rows = await inTime(readFleet(db, { afterId, limit: PAGE }));
-      return Promise.all(rows.map(withNewest));
+      return withNewest(await inTime(readFleet(db, { afterId, limit: PAGE })));
     },
     async find(ids) {
-      if (ids.length === 0) return [];
-      return Promise.all((await inTime(findInFleet(db, ids))).map(withNewest));
+      return ids.length === 0 ? [] : withNewest(await inTime(findInFleet(db, ids)));
     },
-    async lastSeen(ids) {
-      const seen = new Map<string, number>();
-      for (let i = 0; i < ids.length; i += SEEN_AT_ONCE) {
-        const part = ids.slice(i, i + SEEN_AT_ONCE);
-        const scores = (await redis.zmscore(keys.seen(WORLD), ...part)) as (string | null)[];
-        for (const [n, score] of scores.entries()) {
-          if (score !== null) seen.set(part[n] as string, Number(score));
-        }
-      }
-      return seen;
-    },
+    lastSeen,
   };
 }
 

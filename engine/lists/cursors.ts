@@ -36,7 +36,7 @@ export type Listed<Row> = ({ ok: true } & Page<Row>) | InvalidCursor;
 export interface Cursors {
   /**
    * One page: `read` is given the place after which it begins and how many rows to read, one more
-   * than are shown. `list` names the list and its caller.
+   * than are shown. Fewer are shown where their texts are long. `list` names the list and its caller.
    */
   page<Row extends { id: string; place: string }>(
     list: string,
@@ -47,6 +47,12 @@ export interface Cursors {
 
 /** Half of a SHA-256 is as hard to guess and keeps cursors short. */
 const SIGNATURE_BYTES = 16;
+
+/**
+ * A page holds no more text than this, however many rows were asked for: 200 jobs with the longest notes
+ * would be 1.8 MB, and a hundred such answers at once hold everybody up.
+ */
+const PAGE_TEXT_MAX = 256 * 1024;
 
 /** `key` is shared by every process, since the next page may be asked of another. */
 export function createCursors(key: Buffer): Cursors {
@@ -73,8 +79,19 @@ export function createCursors(key: Buffer): Cursors {
       const after = cursor === undefined ? null : read(list, cursor);
       if (cursor !== undefined && !after) return { ok: false, code: 'invalid_cursor' };
       const rows = await readRows(after, limit + 1);
-      const last = rows.length > limit ? rows[limit - 1] : undefined;
-      return { ok: true, rows: rows.slice(0, limit), nextCursor: last ? write(list, last) : null };
+      const shown = Math.min(limit, countOfFitting(rows));
+      const last = rows.length > shown ? rows[shown - 1] : undefined;
+      return { ok: true, rows: rows.slice(0, shown), nextCursor: last ? write(list, last) : null };
     },
   };
+}
+
+/** How many rows one page may hold by their texts; at least one. */
+function countOfFitting(rows: readonly object[]): number {
+  let text = 0;
+  for (const [i, row] of rows.entries()) {
+    for (const value of Object.values(row)) if (typeof value === 'string') text += value.length;
+    if (text > PAGE_TEXT_MAX) return Math.max(1, i);
+  }
+  return rows.length;
 }

@@ -14,7 +14,8 @@ import {
   type RedisTarget,
   runIdOf,
 } from '../redis/client.ts';
-import type { LogKeys } from '../redis/keys.ts';
+import { canaryLog, type LogKeys } from '../redis/keys.ts';
+import { markRebuild } from '../redis/log-scripts.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
 /** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
@@ -57,9 +58,9 @@ export class FollowedLogs {
     });
     this.#subscriber.on('ready', () => this.#subscribeAll());
     this.#subscriber.on('close', () => {
-      if (!this.#renewing) this.#degrade();
+      if (!this.#renewing) this.degrade();
     });
-    ctx.redis.on('close', () => this.#degrade());
+    ctx.redis.on('close', () => this.degrade());
     this.#schedule(0);
   }
 
@@ -72,7 +73,7 @@ export class FollowedLogs {
     );
     this.#byChannel.set(this.#channelOf(source.keys.live), follower);
     this.hear(source.keys.live);
-    follower.catchUp().catch(() => this.#degrade());
+    follower.catchUp().catch(() => this.degrade());
   }
 
   unfollow(source: LogSource): void {
@@ -151,6 +152,11 @@ export class FollowedLogs {
     await Promise.all(followers.map(({ source }) => source.complete?.()));
   }
 
+  /** A Redis that refuses writes has no news, however well it reads. */
+  async #write(): Promise<void> {
+    await markRebuild(this.#ctx.redis, canaryLog, 'feed');
+  }
+
   /** One comparison of every log; catches up where we are behind. */
   async #compare(recovering: boolean): Promise<void> {
     // A zone that is being loaded for the first time, however large, holds up no other: nobody has
@@ -198,6 +204,7 @@ export class FollowedLogs {
     try {
       await this.#compare(recovering);
       if (recovering) {
+        await this.#deadline(this.#write());
         await this.#complete();
         await this.#compare(recovering);
       } else {
@@ -212,12 +219,13 @@ export class FollowedLogs {
       if (this.degradedSince === null) {
         this.#ctx.log.warn({ err: error }, 'feed degraded: the logs cannot be read');
       }
-      this.#degrade();
+      this.degrade();
       this.#schedule(COMPARE_DEGRADED_MS);
     }
   }
 
-  #degrade(): void {
+  /** What is shown may be stale from now on, until a whole round has said otherwise. */
+  degrade(): void {
     if (this.degradedSince !== null || this.#closed) return;
     this.degradedSince = this.#ctx.now();
     this.#listener.onDegraded();

@@ -5,6 +5,7 @@
 
 import type { EngineContext } from '../context.ts';
 import type { Zone } from '../domain/zones.ts';
+import type { Health } from '../health.ts';
 import type { RedisTarget } from '../redis/client.ts';
 import { zoneLog } from '../redis/keys.ts';
 import { driversSource, usersSource, type WhatHappened } from './common-logs.ts';
@@ -29,11 +30,19 @@ export interface Logs {
   follow(listener: FeedListener): LogFeed;
 }
 
-/** `subscriberUrl` is where Redis's channels are heard. */
-export function createLogs(ctx: EngineContext, subscriberUrl: RedisTarget): Logs {
+export interface LogsParts {
+  /** Where Redis's channels are heard. */
+  subscriberUrl: RedisTarget;
+  health: Pick<Health, 'onChange'>;
+}
+
+export function createLogs(ctx: EngineContext, parts: LogsParts): Logs {
   return {
     follow(listener) {
-      const logs = new FollowedLogs(ctx, subscriberUrl, listener);
+      const logs = new FollowedLogs(ctx, parts.subscriberUrl, listener);
+      const stop = parts.health.onChange(({ redis, scripts }) => {
+        if (redis !== 'ok' || scripts !== 'ok') logs.degrade();
+      });
       logs.follow(driversSource(ctx, listener));
       logs.follow(usersSource(ctx, listener));
       return {
@@ -48,7 +57,10 @@ export function createLogs(ctx: EngineContext, subscriberUrl: RedisTarget): Logs
           logs.hear(live);
           return () => logs.unhear(live);
         },
-        close: () => logs.close(),
+        close() {
+          stop();
+          logs.close();
+        },
       };
     },
   };

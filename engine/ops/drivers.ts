@@ -1,9 +1,10 @@
 /** The fleet page by page: who is in which state and where he was last heard of. */
+
 import type { EngineContext } from '../context.ts';
+import type { DriverWord } from '../domain/fleet.ts';
 import type { Cursors, InvalidCursor, Page, PageQuery } from '../lists/cursors.ts';
 import {
   countFleet,
-  type DriverWord,
   type FleetFilter,
   type FleetRow,
   findInFleet,

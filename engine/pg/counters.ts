@@ -35,8 +35,11 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
       select job_id, wave from job_waves
       where not folded and candidate_ids @> array[${id}]::text[] limit ${UNFOLDED_MAX}::int),
     own_deliveries as materialized (
-      select job_id from job_deliveries
-      where not folded and driver_ids @> array[${id}]::text[] limit ${UNFOLDED_MAX}::int),
+      (select job_id from deliveries
+        where not folded and driver_ids @> array[${id}]::text[] limit ${UNFOLDED_MAX}::int)
+      union all
+      (select job_id from job_deliveries
+        where not folded and driver_ids @> array[${id}]::text[] limit ${UNFOLDED_MAX}::int)),
     own_jobs as materialized (
       select id from jobs where driver_id = ${id} and not folded limit ${UNFOLDED_MAX}::int),
     own_refusals as materialized (
@@ -47,9 +50,10 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
       union all select job_id, 'delivered' from own_deliveries
       union all
       select w.job_id, 'delivered' from own_waves w
-      where exists (select from push_attempts a
-        where a.job_id = w.job_id and a.wave = w.wave and a.user_id = ${id}
-          and a.lane = 'nearby' and a.outcome = 'sent')
+      -- "offset 0": looked up for each wave, never all pushes there are.
+      where exists (select from (
+          select * from pushes p where p.job_id = w.job_id and p.wave = w.wave offset 0) p
+        where p.user_id = ${id} and p.lane = 'nearby' and p.outcome = 'sent')
       union all select job_id, 'declined' from own_refusals where kind = 'declined'),
     accepted as (
       select mine.id as job_id from (
@@ -103,11 +107,13 @@ export async function foldJobs(db: Db, limit: number): Promise<number> {
         cross join unnest(w.candidate_ids) c(driver_id)
       union all
       select job.*, c.driver_id, 'delivered'
-      from job cross join lateral (select * from job_deliveries where job_id = job.id offset 0) r
+      from job cross join lateral (
+          select driver_ids from deliveries where job_id = job.id
+          union all select driver_ids from job_deliveries where job_id = job.id offset 0) r
         cross join unnest(r.driver_ids) c(driver_id)
       union all
       select job.*, a.user_id, 'delivered'
-      from job cross join lateral (select * from push_attempts where job_id = job.id offset 0) a
+      from job cross join lateral (select * from pushes p where p.job_id = job.id offset 0) a
       where a.lane = 'nearby' and a.outcome = 'sent'
       union all
       select job.*, e.driver_id, 'accepted'
@@ -142,6 +148,8 @@ export async function foldJobs(db: Db, limit: number): Promise<number> {
     waves as (
       update job_waves set folded = true where job_id = ${IDS} and not folded),
     deliveries as (
+      update deliveries set folded = true where job_id = ${IDS} and not folded),
+    deliveries_before as (
       update job_deliveries set folded = true where job_id = ${IDS} and not folded),
     refusals as (
       update job_refusals set folded = true where job_id = ${IDS} and not folded),

@@ -38,9 +38,14 @@ export async function listWaves(db: Db, jobId: string): Promise<WaveRow[]> {
 /** When each driver's socket was first given the job. */
 export async function firstDeliveries(db: Db, jobId: string): Promise<Map<string, string>> {
   const rows = await db.execute<{ id: string; at: string }>(sql`
-    select driver.id, ${timeOf('min(d.at)')} as at
-    from job_deliveries d, unnest(d.driver_ids) driver(id)
-    where d.job_id = ${jobId} group by driver.id order by min(d.at)`);
+    select id, ${timeOf('min(given.at)')} as at from (
+      select driver.id, d.at + driver.after_ms * interval '1 millisecond' as at
+      from deliveries d, unnest(d.driver_ids, d.after_ms) driver(id, after_ms)
+      where d.job_id = ${jobId}
+      union all
+      select driver.id, d.at from job_deliveries d, unnest(d.driver_ids) driver(id)
+      where d.job_id = ${jobId}) given
+    group by id order by min(given.at)`);
   return new Map(rows.map(({ id, at }) => [id, at]));
 }
 

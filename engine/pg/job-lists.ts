@@ -155,10 +155,13 @@ export async function reachOf(db: Db, ids: readonly string[]): Promise<Map<strin
         select c.driver, 'wave' as how from job_waves w, unnest(w.candidate_ids) c(driver)
         where w.job_id = job.id
         union all
+        select d.driver, 'socket' from deliveries r, unnest(r.driver_ids) d(driver)
+        where r.job_id = job.id
+        union all
         select d.driver, 'socket' from job_deliveries r, unnest(r.driver_ids) d(driver)
         where r.job_id = job.id
         union all
-        select a.user_id, 'push' from push_attempts a
+        select a.user_id, 'push' from pushes a
         where a.job_id = job.id and a.lane = 'nearby' and a.outcome = 'sent') reached) reach`);
   return new Map(rows.map(({ id, ...reach }) => [id, reach]));
 }

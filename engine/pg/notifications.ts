@@ -109,6 +109,7 @@ export async function isOvertaken(
     where n.user_id = ${note.userId} and n.app = ${note.app}
       and (n.done_at is not null
         -- Not "exists": that would be a plan of its own, which reads all attempts once.
+        or (select true from notification_pushes p where p.notification_id = n.id limit 1)
         or (select true from push_attempts a where a.notification_id = n.id limit 1))
     limit 1`);
   return newer.length > 0;

@@ -2,23 +2,14 @@
  * The fleet in Postgres, as operators look at it: each driver's state in one word, by the rules of
  * visibility. Positions and signs of life are some seconds behind Redis here.
  */
+
 import { type SQL, sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
+import { DRIVER_STATES, type DriverWord } from '../domain/fleet.ts';
 import type { Place } from '../lists/cursors.ts';
 import { anyOf, type Db } from './client.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
 import { contains } from './text-search.ts';
-
-/** The first that applies, from the last to the first; an operator's own account is never offered work. */
-export const DRIVER_STATES = [
-  'available',
-  'busy',
-  'stale',
-  'offline',
-  'pending',
-  'suspended',
-] as const;
-export type DriverWord = (typeof DRIVER_STATES)[number];
 
 export interface FleetRules {
   driverStaleMs: number;
@@ -143,8 +134,14 @@ export async function listOffers(db: Db, id: string, limit: number): Promise<Dri
   return db.execute<RowOf<DriverOffer>>(sql`
     select o.job_id as "jobId", o.wave,
       floor(extract(epoch from o.opened_at) * 1000)::float8 as "offeredAt",
-      (select floor(extract(epoch from min(r.at)) * 1000)::float8 from job_deliveries r
-        where r.job_id = o.job_id and r.driver_ids @> array[${id}]::text[]) as "deliveredAt",
+      (select floor(extract(epoch from min(given.at)) * 1000)::float8 from (
+          select r.at + r.after_ms[array_position(r.driver_ids, ${id}::text)]
+            * interval '1 millisecond' as at
+          from deliveries r where r.job_id = o.job_id and r.driver_ids @> array[${id}]::text[]
+          union all
+          select r.at from job_deliveries r
+          where r.job_id = o.job_id and r.driver_ids @> array[${id}]::text[]) given)
+        as "deliveredAt",
       case
         when refusal.kind is not null then refusal.kind
         when j.driver_id = ${id} and j.accepted_at is not null then 'accepted'

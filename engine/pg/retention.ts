@@ -12,6 +12,8 @@ const OF_JOBS = [
   'job_events',
   'job_waves',
   'job_refusals',
+  'deliveries',
+  'push_windows',
   'job_deliveries',
   'notifications',
   'push_attempts',
@@ -30,7 +32,7 @@ export async function dropJobs(db: Db, days: number, limit: number): Promise<Dro
     (table) => sql`${sql.raw(table)}_gone as (
       delete from ${sql.raw(table)} where job_id = any(array(select id from old)) returning 1)`,
   );
-  const counts = [...OF_JOBS, 'jobs'].map((table) =>
+  const counts = [...OF_JOBS, 'notification_pushes', 'jobs'].map((table) =>
     sql.raw(`(select count(*)::int from ${table}_gone) as ${table}`),
   );
   const [row] = await db.execute<Dropped>(sql`
@@ -40,6 +42,9 @@ export async function dropJobs(db: Db, days: number, limit: number): Promise<Dro
         and updated_at < now() - make_interval(days => ${days}::int)
       order by updated_at limit ${limit}::int for update skip locked),
     ${sql.join(parts, sql`, `)},
+    notification_pushes_gone as (
+      delete from notification_pushes where notification_id = any(array(
+        select id from notifications where job_id = any(array(select id from old)))) returning 1),
     jobs_gone as (delete from jobs where id = any(array(select id from old)) returning 1)
     select ${sql.join(counts, sql`, `)}`);
   return row ?? {};

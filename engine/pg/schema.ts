@@ -2,7 +2,7 @@
  * The schema: Postgres is the truth, everything in Redis can be rebuilt from these tables.
  * Operators may read `jobs(id, status, driver_id, customer_id, version)` and
  * `device_tokens(token, user_id)` (contract section 10). Migrations are generated from this file
- * with `npm run db:generate` and only ever go forward.
+ * and from `schema-pushes.ts` with `npm run db:generate`, and only ever go forward.
  */
 import { sql } from 'drizzle-orm';
 import {
@@ -147,9 +147,11 @@ export const jobWaves = pgTable(
     chosenAt: time('chosen_at'),
     /** Null until their push task is enqueued. */
     dispatchedAt: time('dispatched_at'),
-    /** First positions of those chunks of the candidates that are done with. */
+    /** Its pushes are on record in `push_windows`; the version before this leaves it alone then. */
+    windowed: boolean('windowed').notNull().default(false),
+    /** Of the version before this: first positions of chunks that are done with. */
     chunksDone: integer('chunks_done').array().notNull().default(sql`'{}'::int[]`),
-    /** Null until every chunk is done with. */
+    /** Null until every window is done with. */
     pushedAt: time('pushed_at'),
     /** Nearest first, up to the push cap. */
     candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),
@@ -182,22 +184,6 @@ export const jobRefusals = pgTable(
   (t) => [
     primaryKey({ columns: [t.jobId, t.driverId] }),
     index('job_refusals_unfolded').on(t.driverId).where(sql`not ${t.folded}`),
-  ],
-);
-
-/** One row per (job, gateway flush): which drivers' sockets were given the offer. */
-export const jobDeliveries = pgTable(
-  'job_deliveries',
-  {
-    id: bigserial('id', { mode: 'number' }).primaryKey(),
-    jobId: text('job_id').notNull(),
-    at: time('at').notNull().defaultNow(),
-    driverIds: text('driver_ids').array().notNull(),
-    folded: folded(),
-  },
-  (t) => [
-    index('job_deliveries_job').on(t.jobId),
-    index('job_deliveries_unfolded').using('gin', t.driverIds).where(sql`not ${t.folded}`),
   ],
 );
 
@@ -238,51 +224,6 @@ export const notifications = pgTable(
     index('notifications_of_user').on(t.userId, t.app, t.createdAt, t.id),
     index('notifications_undone').on(t.enqueuedAt).where(sql`${t.doneAt} is null`),
   ],
-);
-
-export const pushAttempts = pgTable(
-  'push_attempts',
-  {
-    id: bigserial('id', { mode: 'number' }).primaryKey(),
-    jobId: text('job_id').notNull(),
-    /** 0 for what is not part of a wave. */
-    wave: integer('wave').notNull().default(0),
-    userId: text('user_id').notNull(),
-    app: text('app').notNull(),
-    lane: text('lane').notNull(),
-    kind: text('kind').notNull(),
-    notificationId: text('notification_id'),
-    /** The last characters only; a device token is nobody's business but its owner's. */
-    tokenSuffix: text('token_suffix').notNull(),
-    apnsId: text('apns_id').notNull(),
-    /** Under which Apple's console finds a push of the sandbox; production gives none. */
-    apnsUniqueId: text('apns_unique_id'),
-    at: time('at').notNull().defaultNow(),
-    /** `unknown` from the moment before it is sent until its answer is recorded. */
-    outcome: text('outcome').notNull().default('unknown'),
-    status: integer('status'),
-    reason: text('reason'),
-    latencyMs: integer('latency_ms'),
-    /** Another attempt has taken its place. */
-    resent: boolean('resent').notNull().default(false),
-  },
-  (t) => [
-    index('push_attempts_job').on(t.jobId, t.wave, t.userId),
-    index('push_attempts_notification').on(t.notificationId),
-    uniqueIndex('push_attempts_apns_id').on(t.apnsId),
-  ],
-);
-
-/** Whom the nearby lane has pushed a wave to: written with the first attempts, once for ever. */
-export const pushMarks = pgTable(
-  'push_marks',
-  {
-    jobId: text('job_id').notNull(),
-    wave: integer('wave').notNull(),
-    driverId: text('driver_id').notNull(),
-    at: time('at').notNull().defaultNow(),
-  },
-  (t) => [primaryKey({ columns: [t.jobId, t.wave, t.driverId] })],
 );
 
 export const idempotencyKeys = pgTable(

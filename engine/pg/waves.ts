@@ -3,6 +3,7 @@ import { sql } from 'drizzle-orm';
 import type { DeviceToken } from '../domain/push.ts';
 import type { Db } from './client.ts';
 import { CLAIMABLE_SQL, type RowOf } from './jobs.ts';
+import type { LedgerRow, WindowKey } from './push-ledger.ts';
 
 export interface Candidate {
   driverId: string;
@@ -46,47 +47,68 @@ export async function markDispatched(db: Db, jobId: string, wave: number): Promi
     where job_id = ${jobId} and wave = ${wave}::int`);
 }
 
-/** How many candidates of a wave are to be pushed. */
-export async function countCandidates(db: Db, jobId: string, wave: number): Promise<number> {
+/**
+ * A wave is pushed by windows from now on, and not by the version before, which marks drivers: its marks
+ * that are not committed yet are waited for, later ones are refused. How many candidates it has, or null
+ * when there is no such wave.
+ */
+export async function openPushes(db: Db, jobId: string, wave: number): Promise<number | null> {
   const [row] = await db.execute<{ count: number }>(sql`
+    with opened as (
+      update job_waves set windowed = true
+      where job_id = ${jobId} and wave = ${wave}::int and not windowed)
     select cardinality(candidate_ids) as count from job_waves
     where job_id = ${jobId} and wave = ${wave}::int`);
-  return row?.count ?? 0;
+  return row?.count ?? null;
 }
 
+/** Candidates of one window of pushes; the view `pushes` knows it as well. */
+export const WINDOW_PLACES = 100;
 /** An offer is not pushed later than this after its wave opened. */
 const PUSH_LIFE_S = 600;
 
+/** A candidate's phone; `place`: his among the window's. */
 export interface WavePhone extends DeviceToken {
-  /** Its driver was pushed this wave before. */
-  pushed: boolean;
+  place: number;
 }
 
 /**
- * The phones of a wave's candidates `from` … `from + count - 1`, nearest first; none of who is not
- * offered the job any more: he refused it, or may not work. None at all when the wave is old news.
+ * The phones of the candidates in a window, nearest first, and the row of its pushes, if there is one. None
+ * of who is not offered the job any more: he refused it, or may not work; nor of whom the version before
+ * has pushed. None at all when the wave is old news.
  */
-export async function listWavePhones(
+export async function readWindow(
   db: Db,
-  jobId: string,
-  wave: number,
-  { from, count }: { from: number; count: number },
-): Promise<WavePhone[]> {
-  return db.execute<RowOf<WavePhone>>(sql`
-    select t.token, t.user_id as "userId", t.environment, m.driver_id is not null as pushed
-    from job_waves w
-      cross join unnest(w.candidate_ids[${from + 1}::int : ${from + count}::int])
-        with ordinality as c(id, place)
-      -- "offset 0": looked up for each driver, never all phones of the app read and compared.
-      cross join lateral (
-        select * from device_tokens where user_id = c.id and app = 'driver' offset 0) t
-      left join push_marks m on m.job_id = w.job_id and m.wave = w.wave and m.driver_id = c.id
-    where w.job_id = ${jobId} and w.wave = ${wave}::int
-      and w.opened_at > now() - make_interval(secs => ${PUSH_LIFE_S}::float8)
-      and not exists (select from job_refusals r where r.job_id = w.job_id and r.driver_id = c.id)
-      and not exists (select from drivers d where d.id = c.id
-        and not (d.online and d.approval_status = 'approved' and not d.is_operator))
-    order by c.place, t.registered_at`);
+  { jobId, wave, firstPlace }: WindowKey,
+): Promise<{ phones: WavePhone[]; row: LedgerRow | null }> {
+  const [found] = await db.execute<{
+    phones: [number, string, string, DeviceToken['environment']][];
+    row: LedgerRow | null;
+  }>(sql`
+    select
+      (select to_jsonb(r) from push_windows r
+        where r.job_id = w.job_id and r.wave = w.wave and r.first_place = ${firstPlace}::int) as row,
+      (select coalesce(jsonb_agg(
+          jsonb_build_array(c.place - 1, c.id, t.token, t.environment)
+          order by c.place, t.registered_at), '[]')
+        from unnest(w.candidate_ids[${firstPlace + 1}::int : ${firstPlace + WINDOW_PLACES}::int])
+          with ordinality as c(id, place)
+        -- "offset 0": looked up for each driver, never all phones of the app read and compared.
+        cross join lateral (
+          select * from device_tokens where user_id = c.id and app = 'driver' offset 0) t
+        where w.opened_at > now() - make_interval(secs => ${PUSH_LIFE_S}::float8)
+          and not exists (select from push_marks m
+            where m.job_id = w.job_id and m.wave = w.wave and m.driver_id = c.id)
+          and not exists (select from job_refusals r
+            where r.job_id = w.job_id and r.driver_id = c.id)
+          and not exists (select from drivers d where d.id = c.id
+            and not (d.online and d.approval_status = 'approved' and not d.is_operator))
+      ) as phones
+    from job_waves w where w.job_id = ${jobId} and w.wave = ${wave}::int`);
+  const phones = found?.phones.map(([place, userId, token, environment]) => {
+    return { place, userId, token, environment };
+  });
+  return { phones: phones ?? [], row: found?.row ?? null };
 }
 
 /** Waves of open jobs that nobody dispatched for a while; of one that is reserved none is. */
@@ -103,34 +125,13 @@ export async function listUndispatched(
     order by w.opened_at limit ${limit}::int`);
 }
 
-/** Which chunks of a wave's candidates, by their first position, are done with. */
-export async function listChunksDone(db: Db, jobId: string, wave: number): Promise<Set<number>> {
-  const rows = await db.execute<{ done: number[] }>(sql`
-    select to_jsonb(chunks_done) as done from job_waves where job_id = ${jobId} and wave = ${wave}::int`);
-  return new Set(rows[0]?.done ?? []);
+/** Every window of the wave is done with. */
+export async function markPushed(db: Db, jobId: string, wave: number): Promise<void> {
+  await db.execute(sql`
+    update job_waves set pushed_at = coalesce(pushed_at, now())
+    where job_id = ${jobId} and wave = ${wave}::int`);
 }
 
-/**
- * The chunk that begins at `from` is done with, after the last the wave is; null when none is left.
- * Chunks that were cut otherwise, by another version, do not count.
- */
-export async function markPushed(
-  db: Db,
-  jobId: string,
-  wave: number,
-  { from, chunkSize }: { from: number | null; chunkSize: number },
-): Promise<void> {
-  await db.execute(sql`
-    with done as (
-      select array(select distinct unnest(array_append(chunks_done, ${from}::int))) as all_done
-      from job_waves where job_id = ${jobId} and wave = ${wave}::int for update)
-    update job_waves set chunks_done = array_remove(done.all_done, null),
-      pushed_at = case when not exists (
-          select from generate_series(0, cardinality(candidate_ids) - 1, ${chunkSize}::int) as start
-          where start <> all (array_remove(done.all_done, null)))
-        then coalesce(pushed_at, now()) end
-    from done where job_id = ${jobId} and wave = ${wave}::int`);
-}
 /**
  * One handed over longer ago opened even earlier. Said of the indexed column, so that waves whose push
  * never ended are not read for ever.
@@ -156,15 +157,4 @@ export async function takeUnpushed(
         and w.pushed_at is null and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
       order by w.dispatched_at limit ${limit}::int)
     returning job_id as "jobId", wave`);
-}
-
-/** A gateway's deliveries: to which drivers' sockets each job went. */
-export async function saveDeliveries(
-  db: Db,
-  deliveries: readonly { jobId: string; driverIds: readonly string[] }[],
-): Promise<void> {
-  await db.execute(sql`
-    insert into job_deliveries (job_id, driver_ids)
-    select value->>'jobId', array(select jsonb_array_elements_text(value->'driverIds'))
-    from jsonb_array_elements(${JSON.stringify(deliveries)}::text::jsonb)`);
 }

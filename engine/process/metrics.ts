@@ -11,8 +11,7 @@ export const LATENCY_BUCKETS = [
 ];
 
 /** A registry with the process defaults. */
-export function createRegistry(): Registry {
-  const registry = new Registry();
+export function createRegistry<T extends Registry = Registry>(registry = new Registry() as T): T {
   collectDefaultMetrics({ register: registry });
   return registry;
 }

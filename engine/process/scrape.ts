@@ -1,5 +1,6 @@
 /** The text of `/metrics`: made at most once a second, without what a frozen store keeps back. */
 import type { Registry } from 'prom-client';
+import { SharedRegistry } from './shared-registry.ts';
 
 const MADE_EVERY_MS = 1000;
 /** Prometheus gives up later; a figure that is not there by then is left out of this page. */
@@ -12,12 +13,21 @@ export function createScrape(registry: Registry): () => Promise<string> {
   return () => {
     if (page && performance.now() - madeAt < MADE_EVERY_MS) return page;
     madeAt = performance.now();
-    page = makePage(registry);
+    page = isShared(registry)
+      ? registry.metrics().catch(() => makePage(registry))
+      : makePage(registry);
     return page;
   };
 }
 
+/** Does it show other processes' measures as well? Only the development stack has one that does. */
+function isShared(registry: Registry): boolean {
+  return registry instanceof SharedRegistry && registry.others.length > 0;
+}
+
 async function makePage(registry: Registry): Promise<string> {
+  // Of the development stack: its parts answer at once or are left out.
+  if (registry instanceof SharedRegistry && registry.others.length > 0) return registry.metrics();
   const parts = registry.getMetricsAsArray().map((metric) => {
     const { promise, resolve } = Promise.withResolvers<string>();
     const timer = setTimeout(resolve, COLLECT_MS, '');

@@ -2,12 +2,14 @@
  * Which drivers' sockets were given which offers: kept for a second, then written to Postgres in
  * one statement. Operators read there who was reached, drivers' counters are made of it.
  */
+import { randomBytes } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
-import { saveDeliveries } from '../pg/waves.ts';
+import { saveDeliveries } from '../pg/deliveries.ts';
 
 const SAVE_MS = 1000;
 /** Offers kept while Postgres is away; beyond it offers go uncounted. */
 const PENDING_MAX = 100_000;
+const GATEWAY_BYTES = 4;
 
 export interface Deliveries {
   /** A socket of this driver was given the job. */
@@ -17,7 +19,9 @@ export interface Deliveries {
 }
 
 export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>): Deliveries {
-  let pending = new Map<string, string[]>();
+  /** Two processes that drew the same share a row, which does no harm. */
+  const gateway = randomBytes(GATEWAY_BYTES).toString('hex');
+  let pending = new Map<string, Set<string>>();
   let count = 0;
   let saving: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -29,9 +33,9 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
     const batch = pending;
     pending = new Map();
     count = 0;
-    const rows = [...batch].map(([jobId, driverIds]) => ({ jobId, driverIds }));
+    const rows = [...batch].map(([jobId, drivers]) => ({ jobId, driverIds: [...drivers] }));
     saving = saving
-      .then(() => saveDeliveries(db, rows))
+      .then(() => saveDeliveries(db, gateway, rows))
       .catch((error: unknown) => {
         for (const { jobId, driverIds } of rows) for (const id of driverIds) add(jobId, id);
         log.warn({ err: error, jobs: rows.length }, 'deliveries not yet in Postgres');
@@ -44,9 +48,8 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
     count++;
     timer ??= setTimeout(() => void save(), SAVE_MS).unref();
     const drivers = pending.get(jobId);
-    // Who is told twice is listed twice: readers ask whether, not how often.
-    if (drivers) drivers.push(driverId);
-    else pending.set(jobId, [driverId]);
+    if (drivers) drivers.add(driverId);
+    else pending.set(jobId, new Set([driverId]));
   }
 
   return {

@@ -33,7 +33,7 @@ export function createOffers(ctx: EngineContext): Offers {
     return inTime && isClaimable(job.status) && job.wave === wave ? 'open' : 'closed';
   }
 
-  /** A job that is missing from its zone may be open all the same: a chunk is done with for ever. */
+  /** A job that is missing from its zone may be open all the same: a wave is done with for ever. */
   async function byRowNow(known: JobRow, wave: number): Promise<Offer> {
     const row = await findJob(ctx.db, known.id);
     if (!row || byRow(row, wave) === 'closed') return 'closed';

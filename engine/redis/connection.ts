@@ -3,7 +3,9 @@
  * writes, leaves one that stops being such, and never sends a command again: what was under way when a
  * connection ends has failed, and its caller hears of it at once.
  */
+
 import { Redis, type RedisOptions } from 'ioredis';
+import { TryAgainError } from '../domain/try-again.ts';
 import { createWrongServerRule } from './wrong-server.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -30,7 +32,7 @@ const runIds = new WeakMap<Redis, string>();
  */
 export function runIdOf(client: Redis): string {
   const runId = runIds.get(client);
-  if (runId === undefined) throw new Error('Redis is not connected');
+  if (runId === undefined) throw new TryAgainError('Redis is not connected');
   return runId;
 }
 

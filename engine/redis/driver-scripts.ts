@@ -148,29 +148,3 @@ export async function track(
   });
   return { at, answers };
 }
-
-/** Available drivers of one zone around a position, nearest first. */
-export async function findCandidates(
-  redis: RedisClient,
-  a: {
-    zone: Zone;
-    truckType: string | null;
-    lat: number;
-    lng: number;
-    radiusKm: number;
-    staleMs: number;
-  },
-): Promise<{ id: string; lat: number; lng: number }[]> {
-  const reply = (await runScript(
-    redis,
-    SCRIPTS.findCandidates,
-    [keys.candidates(a.zone, a.truckType), keys.seen(a.zone), keys.fixes(a.zone)],
-    [a.lng, a.lat, a.radiusKm, a.staleMs],
-  )) as string[];
-  const found = [];
-  for (let i = 0; i < reply.length; i += 2) {
-    const [lat, lng] = (reply[i + 1] ?? '').split(' ').map(Number);
-    found.push({ id: reply[i] ?? '', lat: lat ?? 0, lng: lng ?? 0 });
-  }
-  return found;
-}

@@ -12,6 +12,7 @@ export const SCRIPTS = {
   claimJob: loadScript('claim-job'),
   findCandidates: loadScript('find-candidates'),
   indexDriver: loadScript('index-driver'),
+  listCandidates: loadScript('list-candidates'),
   leaveZone: loadScript('leave-zone'),
   markReady: loadScript('mark-ready'),
   moveDriver: loadScript('move-driver'),

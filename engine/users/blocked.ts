@@ -11,6 +11,8 @@ import { deleteBlocked, insertBlocked, readBlocked, readMark } from '../pg/users
 const REFRESH_MS = 400;
 /** A copy of this age is not gone by: nobody asked for a while. */
 const STALE_MS = 1000;
+/** The same while Postgres is away or slow. */
+const LATE_STALE_MS = 10_000;
 /** A call waits no longer for a fresh copy. */
 const WAIT_MS = 300;
 /** All ids are read again after so many looks at whether anything changed. */
@@ -34,7 +36,8 @@ export async function createUsers(
   let mark = '';
   let looks = 0;
   let readAt = now();
-  let away = false;
+  /** Postgres was away or slow when it was asked last: a copy counts for longer. */
+  let late = false;
   let reading: Promise<void> | null = null;
 
   /** Reads again what may have changed, once for all who ask meanwhile. */
@@ -45,9 +48,9 @@ export async function createUsers(
         const seen = await readMark(db);
         if (seen !== mark || ++looks % FULL_EVERY === 0) blocked = await readBlocked(db);
         mark = seen;
-        away = false;
+        late = now() - began > WAIT_MS;
       } catch {
-        away = true;
+        late = true;
       } finally {
         // Of a Postgres that is away nothing more is asked for a moment.
         readAt = began;
@@ -65,7 +68,7 @@ export async function createUsers(
   return {
     isKnownBlocked,
     isBlocked(id) {
-      if (now() - readAt < STALE_MS || away) return isKnownBlocked(id);
+      if (now() - readAt < (late ? LATE_STALE_MS : STALE_MS)) return isKnownBlocked(id);
       return withDeadline(refresh(), WAIT_MS, () => new Error('Postgres is slow'))
         .catch(() => {})
         .then(() => blocked.has(id));

@@ -1,12 +1,17 @@
 -- A fix is stored as `lat lng at heading`. The phone's time orders its fixes and does nothing else: a new
--- fix from ahead of now counts as taken now, and a stored one from ahead gives way to any other.
+-- fix from ahead of now counts as taken now, and a stored one from ahead gives way to any other. One pattern
+-- match costs as much as all the rest of a fix: the heading is only looked for where it must be.
+local match, toNumber = string.match, tonumber
+
 local function parseFix(fix, now)
-  local lat, lng, at, heading = string.match(fix, '^(%S+) (%S+) (%S+) (%S+)$')
-  if tonumber(at) <= now then return lat, lng, tonumber(at), fix end
+  local lat, lng, text = match(fix, '^([^ ]+) ([^ ]+) ([^ ]+)')
+  local at = toNumber(text)
+  if at <= now then return lat, lng, at, fix end
+  local heading = match(fix, '[^ ]+$')
   return lat, lng, now, table.concat({ lat, lng, string.format('%.0f', now), heading }, ' ')
 end
 
 local function storedTime(fix, now)
-  local at = fix and tonumber(string.match(fix, '^%S+ %S+ (%S+)')) or -1
+  local at = fix and toNumber(match(fix, '^[^ ]+ [^ ]+ ([^ ]+)')) or -1
   return at <= now and at or -1
 end

@@ -1,5 +1,5 @@
 /**
- * `bench -- lanes`: how long a notice to a customer takes when nothing else is pushed, beside a wave
+ * `bench -- lanes`: how long a notification to a customer takes when nothing else is pushed, beside a wave
  * to a city's drivers, and where both wait in one lane.
  */
 import { randomUUID } from 'node:crypto';
@@ -10,12 +10,7 @@ import { Redis } from 'ioredis';
 import { createCriticalLane } from '../../workers/push/critical.ts';
 import { createNearbyLane } from '../../workers/push/nearby.ts';
 import { NEARBY_CONCURRENCY } from '../../workers/push/start.ts';
-import {
-  type ChunkTask,
-  enqueueChunks,
-  type NotificationTask,
-  type WaveTask,
-} from '../../workers/queues.ts';
+import type { NotificationTask, WaveTask } from '../../workers/queues.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import { type OwnSimulator, onOwnSimulator } from './own-simulator.ts';
 import { type PushPath, startPushPath } from './push-path.ts';
@@ -23,14 +18,14 @@ import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 import { onOwnStores, type Stores } from './stack.ts';
 
 const DRIVERS = 5000;
-/** Notices of one measurement; the last of them is still beside the wave. */
-const NOTICES = 100;
-const NOTICE_EVERY_MS = 10;
+/** Notifications of one measurement; the last of them is still beside the wave. */
+const NOTIFICATIONS = 100;
+const NOTIFICATION_EVERY_MS = 10;
 /** How long APNs takes for each push. */
 const APNS_MS = 40;
 const POLL_MS = 20;
 
-type Enqueue = (notice: string) => Promise<unknown>;
+type Enqueue = (notification: string) => Promise<unknown>;
 
 /** Starts its own simulator and stores; nothing else is needed. */
 export function runLanes(): Promise<BenchLine[]> {
@@ -51,7 +46,7 @@ async function runAll(simulator: OwnSimulator, stores: Stores): Promise<BenchLin
     progress(round);
     const idle = await tell(path, simulator, lanes);
     const beside = await duringWave(path, simulator, lanes, (id) => tasks.enqueueWave(id, 1));
-    const shared = await duringWave(path, simulator, oneLane.notice, oneLane.wave);
+    const shared = await duringWave(path, simulator, oneLane.notification, oneLane.wave);
     if (round < WARM_UP_ROUNDS) continue;
     p99s.idle.push(p99(idle));
     p99s.beside.push(p99(beside.times));
@@ -69,20 +64,20 @@ function linesOf(p99s: Record<'idle' | 'beside' | 'shared', number[]>, overtaken
     bottleneck: 'worker process (one core), beside the simulator',
     notes: {
       drivers: DRIVERS,
-      notices: NOTICES,
+      notifications: NOTIFICATIONS,
       apns_ms: APNS_MS,
-      notices_before_end_of_wave: Math.round(overtaken / ROUNDS),
+      notifications_before_end_of_wave: Math.round(overtaken / ROUNDS),
     },
   };
   const { idle, beside, shared } = p99s;
-  const what = `lanes: notice p99 beside ${DRIVERS} drivers`;
+  const what = `lanes: notification p99 beside ${DRIVERS} drivers`;
   return [
     compare(beside, idle, { ...about, bench: `${what}, alone` }),
     compare(beside, shared, { ...about, bench: `${what}, in one lane with them` }),
   ];
 }
 
-/** Notices while a wave goes out, from its first push on. */
+/** Notifications while a wave goes out, from its first push on. */
 async function duringWave(
   path: PushPath,
   simulator: OwnSimulator,
@@ -91,7 +86,7 @@ async function duringWave(
 ): Promise<{ times: number[]; overtaken: number }> {
   const jobId = await path.post();
   await handOver(jobId);
-  while ((await countOf(path, sql`push_attempts where job_id = ${jobId}`)) === 0) {
+  while ((await countOf(path, sql`pushes where job_id = ${jobId}`)) === 0) {
     await sleep(POLL_MS);
   }
   let endedAt = Number.POSITIVE_INFINITY;
@@ -102,24 +97,24 @@ async function duringWave(
   const times = await tell(path, simulator, enqueue);
   await pushed;
   const overtaken = times.filter(
-    (time, i) => startedAt + i * NOTICE_EVERY_MS + time < endedAt,
+    (time, i) => startedAt + i * NOTIFICATION_EVERY_MS + time < endedAt,
   ).length;
   return { times, overtaken };
 }
 
-/** One notice to each customer at an even pace; ms until Apple had accepted each. */
+/** One notification to each customer at an even pace; ms until Apple had accepted each. */
 async function tell(path: PushPath, simulator: OwnSimulator, enqueue: Enqueue): Promise<number[]> {
   const batch = randomUUID();
   const rows = await path.ctx.db.execute<{ id: string; user: string }>(sql`
     insert into notifications (user_id, app, job_id, version, type, title, body, data)
     select 'c' || n, 'customer', ${batch}, 2, 'driver_assigned', 'Driver Assigned',
       'A driver has accepted your job!', jsonb_build_object('job_id', ${batch}::text)
-    from generate_series(1, ${NOTICES}::int) n
+    from generate_series(1, ${NOTIFICATIONS}::int) n
     returning id, user_id as user`);
   const startedAt = performance.now();
   const handedOver = new Map<string, number>();
   for (const [i, { id, user }] of rows.entries()) {
-    await sleep(Math.max(0, startedAt + i * NOTICE_EVERY_MS - performance.now()));
+    await sleep(Math.max(0, startedAt + i * NOTIFICATION_EVERY_MS - performance.now()));
     handedOver.set(tokenOf(user), Date.now());
     await enqueue(id);
   }
@@ -127,7 +122,8 @@ async function tell(path: PushPath, simulator: OwnSimulator, enqueue: Enqueue): 
   while ((await countOf(path, undone)) > 0) await sleep(POLL_MS);
   const response = await fetch(`${simulator.controlUrl}/pushes?job_id=${batch}`);
   const { pushes } = (await response.json()) as { pushes: { token: string; at: string }[] };
-  if (pushes.length !== NOTICES) throw new Error(`${pushes.length} pushes, not ${NOTICES}`);
+  if (pushes.length !== NOTIFICATIONS)
+    throw new Error(`${pushes.length} pushes, not ${NOTIFICATIONS}`);
   const accepted = new Map(pushes.map(({ token, at }) => [token, Date.parse(at)]));
   return [...handedOver].map(([token, at]) => (accepted.get(token) ?? Number.NaN) - at);
 }
@@ -139,18 +135,17 @@ function startOneLane({ engine, sender }: PushPath, { redisUrl }: Stores) {
   const { signal } = new AbortController();
   const connection = new Redis(redisUrl, { maxRetriesPerRequest: null });
   const queue = new Queue('one-lane', { connection });
-  const worker = new Worker<NotificationTask | ChunkTask | WaveTask>(
+  const worker = new Worker<NotificationTask | WaveTask>(
     'one-lane',
     async ({ data }) => {
       if ('notification_id' in data) return critical.notify(data);
-      if ('from' in data) return nearby.chunk(data, signal);
-      return enqueueChunks(queue, await nearby.wave(data));
+      return nearby.push(data, signal);
     },
     { connection, concurrency: NEARBY_CONCURRENCY },
   );
   return {
-    async notice(id: string) {
-      await queue.add('notice', { notification_id: id });
+    async notification(id: string) {
+      await queue.add('notification', { notification_id: id });
     },
     async wave(jobId: string) {
       await queue.add('wave', { job_id: jobId, wave: 1 });
@@ -169,7 +164,7 @@ async function addCustomers({ ctx }: PushPath): Promise<void> {
   await ctx.db.execute(sql`
     insert into device_tokens (token, user_id, app, environment)
     select encode(rpad('c' || n, 32, '.')::bytea, 'hex'), 'c' || n, 'customer', 'sandbox'
-    from generate_series(1, ${NOTICES}::int) n`);
+    from generate_series(1, ${NOTIFICATIONS}::int) n`);
 }
 
 async function countOf({ ctx }: PushPath, what: ReturnType<typeof sql>): Promise<number> {

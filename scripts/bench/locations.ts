@@ -9,6 +9,7 @@ import { type BenchLine, compare } from './bench-line.ts';
 import { Crowd } from './fanout/crowd.ts';
 import { musterSide, type Side } from './fanout/sides.ts';
 import { cpuSecondsOf } from './process-usage.ts';
+import { redisSeconds } from './redis-usage.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
 import { addDrivers, HERE, onOwnStores, type Stores, startEngine } from './stack.ts';
 
@@ -109,7 +110,7 @@ function linesOf(runs: { ours: Run[]; raw: Run[]; sockets: SocketsRun[] }): Benc
   ];
 }
 
-/** The tracker of an engine, as a gateway calls it for each frame. */
+/** The drivers of an engine, as a gateway calls it for each frame. */
 async function engineVerb(stores: Stores) {
   const { engine, close } = await startEngine(stores);
   const drivers: KnownDriver[] = [];
@@ -181,13 +182,6 @@ async function measure(redis: RedisClient, work: () => Promise<void>): Promise<R
   const used = (await redisSeconds(redis)) - usedBefore;
   const fixes = DRIVERS * FIXES;
   return { perSecond: fixes / seconds, perRedisSecond: fixes / used };
-}
-
-/** CPU seconds that Redis has used so far. */
-async function redisSeconds(redis: RedisClient): Promise<number> {
-  const info = await redis.info('cpu');
-  const of = (field: string) => Number(new RegExp(`^${field}:(\\S+)`, 'm').exec(info)?.[1]);
-  return of('used_cpu_user') + of('used_cpu_sys');
 }
 
 /** Within a kilometre of everybody. */

@@ -1,5 +1,5 @@
 /**
- * The whole way of a wave's pushes in one worker: queue, chunks, windows, ledger and record, around
+ * The whole way of a wave's pushes in one worker: queue, windows and ledger, around
  * the client that the benchmark measures alone.
  */
 import { sql } from 'drizzle-orm';
@@ -20,6 +20,8 @@ import { addDrivers, newJob, type Stores, startEngine } from './stack.ts';
 
 /** Seldom enough that asking costs next to nothing of what is measured. */
 const DONE_POLL_MS = 100;
+/** Of the candidates. */
+const REACH_KM = 30;
 
 export interface PushPath {
   ctx: EngineContext;
@@ -40,15 +42,18 @@ export async function startPushPath(
   stores: Stores,
   target: Target,
   drivers: number,
+  idOf = (n: number) => `d${n}`,
 ): Promise<PushPath> {
   const { engine, close } = await startEngine(stores);
   const { ctx } = engine;
   await addDrivers(stores, drivers, { online: true });
+  const candidates = Array.from({ length: drivers }, (_, i) => {
+    return { driverId: idOf(i), km: Math.random() * REACH_KM };
+  });
   await ctx.db.execute(sql`
     insert into device_tokens (token, user_id, app, environment)
-    select lpad(to_hex(n + 1), 64, '0'), 'd' || n, 'driver', 'sandbox'
-    from generate_series(0, ${drivers - 1}::int) n`);
-  const candidates = Array.from({ length: drivers }, (_, i) => ({ driverId: `d${i}`, km: 1 }));
+    select md5(random()::text) || lpad(to_hex(n), 32, '0'), value->>'driverId', 'driver', 'sandbox'
+    from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb) with ordinality c(value, n)`);
 
   const log = createLog('bench', 'warn');
   const queues = createPushQueues(stores.redisUrl, log);
@@ -65,8 +70,8 @@ export async function startPushPath(
     log,
   );
   const metrics = createPushMetrics(createRegistry(), queues.byLane, ctx.now);
-  const sender = createSender({ engine, routes, metrics, log });
-  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, queues, sender });
+  const sender = createSender({ devices: engine.devices, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, sender });
   await workers.ready();
 
   async function post(): Promise<string> {
@@ -98,7 +103,7 @@ export async function startPushPath(
       await queues.tasks.enqueueWave(jobId, 1);
       await pushed(jobId);
       const [sent] = await ctx.db.execute<{ n: number }>(sql`
-        select count(*)::int as n from push_attempts where job_id = ${jobId} and outcome = 'sent'`);
+        select count(*)::int as n from pushes where job_id = ${jobId} and outcome = 'sent'`);
       return { failed: drivers - (sent?.n ?? 0) };
     },
     async close() {

@@ -5,6 +5,7 @@
 import { type BenchLine, compare } from './bench-line.ts';
 import { type OwnSimulator, onOwnSimulator } from './own-simulator.ts';
 import { cpuSecondsOf } from './process-usage.ts';
+import { runPushBytes } from './push-bytes.ts';
 import { type PushPath, startPushPath } from './push-path.ts';
 import { apns2, bareAgent, muster, nodeApn, type PushSender } from './push-senders.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
@@ -27,7 +28,11 @@ interface Run {
 
 /** Starts its own simulator and stores; nothing else is needed. */
 export function runPush(): Promise<BenchLine[]> {
-  return onOwnSimulator((simulator) => onOwnStores('push', (stores) => runAll(simulator, stores)));
+  return onOwnSimulator(async (simulator) => {
+    const lines = await onOwnStores('push', (stores) => runAll(simulator, stores));
+    const bytes = await onOwnStores('push-bytes', (stores) => runPushBytes(simulator, stores));
+    return [...lines, bytes];
+  });
 }
 
 async function runAll(target: OwnSimulator, stores: Stores): Promise<BenchLine[]> {

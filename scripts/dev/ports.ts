@@ -30,3 +30,9 @@ export async function whyNotFree(host: string, port: number): Promise<string | u
     server.close();
   }
 }
+
+/** For a URL of this machine: who listens everywhere listens here, and IPv6 is bracketed. */
+export function urlHost(host: string): string {
+  if (host === '0.0.0.0' || host === '::') return 'localhost';
+  return host.includes(':') ? `[${host}]` : host;
+}

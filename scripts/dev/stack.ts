@@ -17,6 +17,7 @@ import {
   startOwnProcess,
 } from './own-process.ts';
 import { type Log, logToStderr } from './places.ts';
+import { urlHost } from './ports.ts';
 import { startPostgres } from './postgres.ts';
 import { startRedis } from './redis.ts';
 import { planStack, type StackPlan } from './stack-environment.ts';
@@ -90,6 +91,7 @@ class StackStarter {
   /** How to undo the start, in the order of creation. */
   readonly #closers: (() => Promise<void> | void)[] = [];
   #stopped: Promise<void> | undefined;
+  readonly #processes = new Map<string, ManagedProcess>();
 
   constructor(options: StackOptions) {
     this.#options = options;
@@ -189,15 +191,16 @@ class StackStarter {
   async #startProcesses(env: Env, plan: StackPlan): Promise<string[]> {
     const { apis = 1, workers = 1 } = this.#options;
     this.#progress('Starting workers and api');
-    const working = Array.from({ length: workers }, (_, index) =>
-      startOwnProcess(
+    const working = Array.from({ length: workers }, (_, index) => {
+      const own = { ...env, WORKER_PORT: (index === 0 && env.WORKER_PORT) || '0' };
+      return startOwnProcess<{ port: number }>(
         {
-          ...this.#own(`workers-${index + 1}`, env, WORKER_STOP_LIMIT_MS),
+          ...this.#own(`workers-${index + 1}`, own, WORKER_STOP_LIMIT_MS),
           entry: 'workers/main.ts',
         },
         'ready',
-      ),
-    );
+      );
+    });
     const listening = Array.from({ length: apis }, (_, index) => {
       const own = { ...env, PORT: index === 0 ? String(plan.config.port) : '0' };
       return startOwnProcess<{ url: string }>(
@@ -205,7 +208,11 @@ class StackStarter {
         'listening',
       );
     });
-    const [messages] = await Promise.all([Promise.all(listening), Promise.all(working)]);
+    const [messages, ready] = await Promise.all([Promise.all(listening), Promise.all(working)]);
+    // One place shows every series: the first api's /metrics has those of the workers.
+    const host = urlHost(plan.config.host);
+    const measures = ready.map(({ port }) => `http://${host}:${port}/metrics.json`);
+    this.#processes.get('api-1')?.child.send({ type: 'workers', urls: measures });
     return messages.map(({ url }) => url);
   }
 
@@ -217,6 +224,7 @@ class StackStarter {
   #watch(managed: ManagedProcess, name: string, stopLimitMs: number): void {
     // Spawned while another one's failure already stops us all.
     if (this.#stopped) void managed.kill();
+    this.#processes.set(name, managed);
     this.#closers.push(() => managed.stop(stopLimitMs));
     this.#noticeEnd(name, managed.exited);
   }

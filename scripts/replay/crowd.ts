@@ -13,7 +13,7 @@ import { tokenSource } from './token-source.ts';
 
 /** Accounts and sockets prepared at once; more only makes the first ones wait. */
 const PREPARE_AT_ONCE = 32;
-/** Who has not heard by then that a driver left will notice by his silence. */
+/** A server that has not heard by then that a driver left will notice by his silence. */
 const LEAVE_MAX_MS = 8000;
 /** Full jitter after a storm keeps a phone away for 20 s at most. */
 const MEND_MAX_MS = 25_000;

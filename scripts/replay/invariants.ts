@@ -144,7 +144,7 @@ function wrongRecord(life: JobLife, name: Name): string[] {
     if (strangers.length > 0) {
       return [`${strangers.join(', ')} was told 'yours', ${source} has ${holder ?? 'nobody'}`];
     }
-    // Who still waits for the answer was promised nothing: that is told too late, not untrue.
+    // A driver who still waits for the answer was promised nothing: that is late, not untrue.
     if (holder === null || winners.length > 0 || untold.includes(holder)) return [];
     return [`${source} has ${holder}, who was never told that he won`];
   });

@@ -84,8 +84,8 @@ export function seenRadiusKm(ledger: Ledger): number {
 
 /**
  * When the offers arrived that the post caused: on good phones, of drivers who were within the
- * radius when the job was due, and free and connected from then on. Who came later, or was away in
- * between, is no delay of the server's.
+ * radius when the job was due, and free and connected from then on. A driver who came later, or was
+ * away in between, is no delay of the server's.
  */
 export function timedOffers(ledger: Ledger, life: JobLife, radiusKm: number): number[] {
   return life.offers.flatMap(({ driver, atMs }) => {

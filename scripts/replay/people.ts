@@ -1,8 +1,8 @@
 /**
- * Who taps what. Real people look at one job at a time, think, tap or decline, and do nothing else
- * while they have a job to do; greedy ones tap whatever they see. Either way at most N drivers tap
- * a job, chosen by seeded chance. What stays open is swept at the end, so that whatever reached a
- * screen is taken. Hears the ledger, commands the crowds.
+ * Which driver taps which job. Real people look at one job at a time, think, tap or decline, and do
+ * nothing else while they have a job to do; greedy ones tap whatever they see. Either way at most N
+ * drivers tap a job at once, chosen by seeded chance. What stays open is swept at the end, so that
+ * whatever reached a screen is taken. Hears the ledger, commands the crowds.
  */
 import { nowMs } from './clock.ts';
 import type { Command } from './facts.ts';
@@ -219,7 +219,7 @@ function isOpen(life: JobLife): boolean {
   return !life.taps.some((tap) => tap.ok || isRefusal(tap.code));
 }
 
-/** Who holds it; else who was offered it: being offline or away does not bar an accept. */
+/** The drivers who hold it; else those who were offered it: being offline or away does not bar an accept. */
 function seenBy(life: JobLife): number[] {
   return [...(life.holders.size > 0 ? life.holders : life.reached)];
 }

@@ -22,7 +22,7 @@ export function parseStorm(text: string): Storm {
   throw new UsageError(`--storm ${USAGE}, not '${text}'`);
 }
 
-/** Whom it hits. */
+/** The people that a storm hits, by seeded chance. */
 export function hitBy(storm: Storm, people: readonly number[], random: Random): number[] {
   return sample(people, Math.round(people.length * storm.share), random);
 }

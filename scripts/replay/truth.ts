@@ -187,7 +187,7 @@ export async function readLastPushes(
         group by job_id) claim
       join lateral (
         select max(at + coalesce(latency_ms, 0) * interval '1 millisecond') as answered_at
-        from push_attempts
+        from pushes
         where job_id = claim.job_id and lane = 'nearby' and outcome in ('sent', 'unknown')
       ) push on push.answered_at is not null`;
     for (const { id, ms } of part) times.set(id, ms);

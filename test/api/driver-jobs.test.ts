@@ -1,5 +1,5 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
-import { AcceptAnswer, JobAnswer, JobsAnswer } from '../../api/answers.ts';
+import { AcceptAnswer, AvailableAnswer, JobAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
 import { until } from '../support/until.ts';
@@ -30,7 +30,7 @@ describe('GET /api/drivers/jobs/available', () => {
     const list = () => driver<{ jobs: Job[] }>('GET', '/api/drivers/jobs/available');
     const { status, body } = await list();
     expect(status).toBe(200);
-    expect(validate(JobsAnswer, body)).toEqual([]);
+    expect(validate(AvailableAnswer, body)).toEqual([]);
     expect(ids(body.jobs)).toEqual([near.id, far.id, nowhere.id]);
     expect(body.jobs[0]).toMatchObject({ distance_km: 0 });
     expect(body.jobs[0]).not.toHaveProperty('customer_id');

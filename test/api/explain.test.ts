@@ -1,14 +1,13 @@
 /** Who was offered a job, and why the others were not: each reason with the value seen. */
-import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
-import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
-import { saveDeliveries } from '../../engine/pg/waves.ts';
+import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { keys } from '../../engine/redis/keys.ts';
+import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
@@ -37,20 +36,10 @@ const about = (answer: Explanation, id: string): ExplainedDriver | undefined =>
 
 /** A push to each of a driver's phones, with what Apple said. */
 async function push(jobId: string, userId: string, answers: [number, string | null][]) {
-  const pushes = answers.map(([status, reason]) => ({ apnsId: randomUUID(), status, reason }));
-  await recordAttempts(
-    api.engine.ctx.db,
-    { jobId, wave: 1, app: 'driver', lane: 'nearby', kind: 'new_job', notificationId: null },
-    pushes.map(({ apnsId }) => ({ apnsId, userId, tokenSuffix: 'x' })),
-  );
-  await recordResults(
-    api.engine.ctx.db,
-    pushes.map((one) => ({
-      ...one,
-      outcome: one.status === 200 ? 'sent' : 'rejected',
-      latencyMs: 1,
-    })),
-  );
+  const results = answers.map(([status, reason]) => {
+    return { outcome: status === 200 ? 'sent' : 'rejected', status, reason } as const;
+  });
+  await recordOffers(api.engine, { jobId, driverId: userId }, results);
 }
 
 test('who was considered: wave, distance, what reached him and what he answered', async () => {
@@ -58,7 +47,7 @@ test('who was considered: wave, distance, what reached him and what he answered'
   await enrol(api, 'nearer');
   const { id } = await postJob(customer);
   await chosen(id);
-  await saveDeliveries(api.engine.ctx.db, [{ jobId: id, driverIds: ['nearer'] }]);
+  await saveDeliveries(api.engine.ctx.db, 'gateway', [{ jobId: id, driverIds: ['nearer'] }]);
   await push(id, 'near', [
     [410, 'Unregistered'],
     [200, null],

@@ -77,7 +77,7 @@ describe('while Postgres is stuck', () => {
       return status === 200;
     });
     const lines = JSON.stringify(api.logged);
-    expect(lines).toContain('insert into device_tokens');
+    expect(lines).toContain('lock timeout');
     expect(lines).not.toContain(token);
   });
 });

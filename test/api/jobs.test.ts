@@ -1,9 +1,9 @@
+import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { JobAnswer, JobsAnswer, PostAnswer, TimelineAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
-import type { Pushed } from '../../engine/domain/push.ts';
-import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
+import { recordOffers } from '../support/pushed.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
 let api: Api;
@@ -193,24 +193,10 @@ describe('GET /api/jobs/:id/timeline', () => {
   test('transitions for its customer, attempts also for operators, by time', async () => {
     const job = await postJob(customer);
     await accept(job);
-    const { db } = api.engine.ctx;
-    const offer: Pushed = {
-      jobId: job.id,
-      app: 'driver',
-      lane: 'nearby',
-      kind: 'job:new',
-      wave: 1,
-      notificationId: null,
-    };
-    const phone = { userId: 'd1', tokenSuffix: 'abcdef' };
-    await recordAttempts(db, offer, [
-      { apnsId: 'apns-1', ...phone },
-      { apnsId: 'apns-2', ...phone },
-    ]);
-    const taken = { outcome: 'sent', status: 200, reason: null, latencyMs: 5 } as const;
-    await recordResults(db, [
-      { apnsId: 'apns-1', outcome: 'rejected', status: 410, reason: 'Unregistered', latencyMs: 5 },
-      { apnsId: 'apns-2', apnsUniqueId: 'unique-2', ...taken },
+    const uniqueId = randomUUID();
+    await recordOffers(api.engine, { jobId: job.id, driverId: 'd1', suffix: 'fedcba98' }, [
+      { outcome: 'rejected', status: 410, reason: 'Unregistered', latencyMs: 5 },
+      { outcome: 'sent', status: 200, latencyMs: 5, apnsUniqueId: uniqueId },
     ]);
     await customer('POST', `/api/jobs/${job.id}/cancel`, { reason: 'late' });
     const read = (call: Call) =>
@@ -222,10 +208,18 @@ describe('GET /api/jobs/:id/timeline', () => {
       expect.objectContaining({ type: 'job.accepted', version: 2, driver_id: 'd1' }),
       {
         ...{ type: 'push.attempted', at: expect.any(String), user_id: 'd1', role: 'driver' },
-        ...{ lane: 'nearby', kind: 'job:new', wave: 1, token_suffix: 'abcdef' },
-        ...{ outcome: 'rejected', status: 410, reason: 'Unregistered', apns_id: 'apns-1' },
+        ...{ lane: 'nearby', kind: 'new_job', wave: 1, token_suffix: 'fedcba98' },
+        ...{
+          outcome: 'rejected',
+          status: 410,
+          reason: 'Unregistered',
+          apns_id: expect.stringMatching(/-000000000000$/),
+        },
       },
-      expect.objectContaining({ status: 200, apns_id: 'apns-2', apns_unique_id: 'unique-2' }),
+      expect.objectContaining({
+        ...{ outcome: 'sent', status: 200, apns_unique_id: uniqueId },
+        apns_id: expect.stringMatching(/-000000000001$/),
+      }),
       expect.objectContaining({ type: 'job.cancelled', status: 'cancelled', reason: 'late' }),
     ]);
     const times = seen.events.map(({ at }) => at);

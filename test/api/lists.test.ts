@@ -145,3 +145,16 @@ test('GET /api/notifications page by page', async () => {
   });
   expect(seen).toEqual(Array.from({ length: 9 }, (_, n) => `n0${9 - n}`));
 });
+
+test('a page of long texts is shorter than was asked for, and the next ones have the rest', async () => {
+  await fill('wordy', 300);
+  await api.engine.ctx.db.execute(sql`
+    update jobs set notes = repeat('x', 2000) where customer_id = 'wordy'`);
+  const customer = api.as('customer', 'wordy');
+  const answer = await customer('GET', '/api/jobs?limit=200');
+  expect(JSON.stringify(answer.body).length).toBeLessThan(400_000);
+  const first = await page(customer, '/api/jobs?limit=200', 'jobs');
+  expect(first.ids.length).toBeGreaterThan(50);
+  expect(first.ids.length).toBeLessThan(200);
+  expect(await walk(customer, '/api/jobs?limit=200', 'jobs')).toEqual(idsOf('wordy', 300));
+});

@@ -11,7 +11,7 @@ import {
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
 import { ALARMS, NOBODY_RECONCILES } from '../../engine/ops/alarms.ts';
-import { saveDeliveries } from '../../engine/pg/waves.ts';
+import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
@@ -51,7 +51,7 @@ describe('GET /api/ops/jobs', () => {
     const open = await postJob(customer, { address: '12 Straße am Café' });
     const { db } = own.engine.ctx;
     await until(async () => (await candidatesOf(db, open.id)).length === 2);
-    await saveDeliveries(db, [{ jobId: open.id, driverIds: ['near', 'near'] }]);
+    await saveDeliveries(db, 'gateway', [{ jobId: open.id, driverIds: ['near', 'near'] }]);
     const held = await postJob(own.as('customer', 'c2'), { address: '100% Main St' });
     await near('POST', `/api/drivers/jobs/${held.id}/accept`);
     const gone = await postJob(customer, { address: 'Main St' });
@@ -217,7 +217,7 @@ describe('GET /api/ops/drivers', () => {
       jobs.push(job);
       const { db } = api.engine.ctx;
       await until(async () => (await candidatesOf(db, job.id)).includes('d-story'));
-      await saveDeliveries(db, [{ jobId: job.id, driverIds: ['d-story'] }]);
+      await saveDeliveries(db, 'gateway', [{ jobId: job.id, driverIds: ['d-story'] }]);
     }
     const [declined, cancelled, taken] = jobs as [Job, Job, Job];
     await driver('POST', `/api/drivers/jobs/${declined.id}/decline`);

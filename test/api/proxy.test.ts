@@ -10,6 +10,8 @@ import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { callerOf, mint, SECRET } from './support.ts';
 
 const BASE = '/dispatch';
+/** Processes take long to start on a busy machine. */
+const PATIENCE_MS = 120_000;
 const nginx = findNginx();
 let env: NodeJS.ProcessEnv;
 
@@ -26,7 +28,11 @@ beforeAll(async () => {
 async function startApi(change: NodeJS.ProcessEnv): Promise<number> {
   const child = fork('api/main.ts', { env: { ...env, ...change }, silent: true });
   cleanups.push(() => void child.kill('SIGKILL'));
-  const [message] = await once(child, 'message');
+  const ended = once(child, 'exit').then(([code]) => {
+    throw new Error(`the api ended with ${code}`);
+  });
+  const [message] = await Promise.race([once(child, 'message'), ended]);
+  ended.catch(() => {});
   return Number(new URL((message as { url: string }).url).port);
 }
 
@@ -101,14 +107,18 @@ describe.skipIf(!nginx)('behind nginx (skipped where there is none)', () => {
     });
   });
 
-  it('what a proxy says that is not trusted counts for nothing', async () => {
-    const port = await startApi({ TRUSTED_PROXIES: '10.0.0.0/8' });
-    const options = { upstreams: [port], location: '/', forwardedProto: 'https' };
-    const url = await startNginx(nginx ?? '', options);
-    const token = await mint({ sub: 'op', role: 'operator' });
-    const login = await callerOf(url, null)('GET', `/ops?token=${token}`);
-    expect(login.headers.getSetCookie()[0]).not.toContain('Secure');
-  });
+  it(
+    'what a proxy says that is not trusted counts for nothing',
+    async () => {
+      const port = await startApi({ TRUSTED_PROXIES: '10.0.0.0/8' });
+      const options = { upstreams: [port], location: '/', forwardedProto: 'https' };
+      const url = await startNginx(nginx ?? '', options);
+      const token = await mint({ sub: 'op', role: 'operator' });
+      const login = await callerOf(url, null)('GET', `/ops?token=${token}`);
+      expect(login.headers.getSetCookie()[0]).not.toContain('Secure');
+    },
+    PATIENCE_MS,
+  );
 });
 
 it('the path is understood, and nothing that merely looks like it', () => {

@@ -3,12 +3,12 @@
  * recorded here; they have tests of their own.
  */
 import { SignJWT } from 'jose';
-import { pino } from 'pino';
 import { type AppOptions, createApp } from '../../api/app.ts';
 import { createAuth, type Role } from '../../api/auth.ts';
 import type { Job } from '../../engine/domain/job.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
 import { type Config, type Env, readConfig } from '../../engine/process/config.ts';
+import { createLog } from '../../engine/process/log.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 
@@ -51,7 +51,8 @@ export async function startApi(
     ...env,
   });
   const logged: Api['logged'] = [];
-  const log = pino({ level: 'debug' }, { write: (line) => void logged.push(JSON.parse(line)) });
+  const destination = { write: (line: string) => void logged.push(JSON.parse(line)) };
+  const log = createLog('test', 'debug', destination);
   const registry = createRegistry();
   const pushed: string[] = [];
   await using started = new AsyncDisposableStack();

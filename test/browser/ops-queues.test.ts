@@ -2,7 +2,7 @@
 import { beforeAll, describe, expect, it } from 'vitest';
 import { startTestPush, type TestPush } from '../support/push.ts';
 import { type PushConsole, startPushConsole } from '../support/push-console.ts';
-import { addNotices, addPhones, tokenOf } from '../support/push-crowd.ts';
+import { addNotifications, addPhones, tokenOf } from '../support/push-crowd.ts';
 import { until } from '../support/until.ts';
 import { findChromium, openPage, type Page } from './chromium.ts';
 
@@ -45,10 +45,10 @@ describe.skipIf(!chromium)('the dashboard in Chromium (skipped when none is on P
 
   it('shows a failed task readably, and its retry button pushes nobody', async () => {
     t.simulator.faults.setAnswer(tokenOf('carl'), { status: 400, reason: 'BadMessageId' });
-    const [note = ''] = await addNotices(t, ['carl']);
+    const [notification = ''] = await addNotifications(t, ['carl']);
     const { critical } = t.queues.byLane;
     const about = 'Driver Assigned → customer carl';
-    await t.queues.tasks.enqueueNotifications([{ id: note, about }]);
+    await t.queues.tasks.enqueueNotifications([{ id: notification, about }]);
     const failed = await until(async () => (await critical.getFailed())[0]);
     t.simulator.faults.clear();
 

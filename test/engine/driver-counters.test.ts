@@ -1,12 +1,11 @@
 /** The counters of `GET /api/drivers/me`: what was never delivered or was withdrawn hurts nobody. */
-import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { PushOutcome } from '../../engine/domain/push.ts';
-import { recordAttempts, recordResults } from '../../engine/pg/push-attempts.ts';
-import { saveDeliveries } from '../../engine/pg/waves.ts';
+import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
 
 const LIFE_MS = 1500;
@@ -28,17 +27,11 @@ async function offered(
   if (reached === 'nothing') return id;
   if (reached === 'socket') {
     // Told twice, as after a reconnect: one delivery all the same.
-    await saveDeliveries(t.ctx.db, [{ jobId: id, driverIds: ['dan', 'dan'] }]);
+    await saveDeliveries(t.ctx.db, 'a', [{ jobId: id, driverIds: ['dan'] }]);
+    await saveDeliveries(t.ctx.db, 'b', [{ jobId: id, driverIds: ['dan'] }]);
     return id;
   }
-  const apnsId = randomUUID();
-  const offer = { jobId: id, wave: 1, app: 'driver', lane: 'nearby', kind: 'new_job' } as const;
-  await recordAttempts(t.ctx.db, { ...offer, notificationId: null }, [
-    { apnsId, userId: 'dan', tokenSuffix: 'x' },
-  ]);
-  await recordResults(t.ctx.db, [
-    { apnsId, outcome: reached, status: null, reason: null, latencyMs: null },
-  ]);
+  await recordOffers(t.engine, { jobId: id, driverId: 'dan' }, [{ outcome: reached }]);
   return id;
 }
 const counters = () => t.engine.counters.of('dan');

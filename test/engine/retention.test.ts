@@ -14,7 +14,7 @@ const OF_JOBS = [
   'job_refusals',
   'job_deliveries',
   'notifications',
-].concat('push_attempts', 'push_marks');
+].concat('push_attempts', 'push_marks', 'push_windows', 'deliveries');
 
 let t: TestEngine;
 beforeAll(async () => {
@@ -49,6 +49,15 @@ async function fill(prefix: string, status: string, from: number, to: number): P
     from ${days}`);
   await db.execute(sql`
     insert into push_marks (job_id, wave, driver_id) select ${prefix}::text || n, 1, 'd' from ${days}`);
+  await db.execute(sql`
+    insert into push_windows (job_id, wave, first_place, places, suffixes)
+    select ${prefix}::text || n, 1, 0, '{0}', '{0}' from ${days}`);
+  await db.execute(sql`
+    insert into deliveries (job_id, gateway, driver_ids, after_ms)
+    select ${prefix}::text || n, 'g', '{d}', '{0}' from ${days}`);
+  await db.execute(sql`
+    insert into notification_pushes (notification_id, suffixes)
+    select id, '{0}' from notifications where job_id like ${prefix}::text || '%'`);
 }
 
 const count = async (table: string, where = sql`true`) => {
@@ -89,6 +98,7 @@ describe('with 200 days of jobs', () => {
       expect(await count(table), table).toBe(1000 - 329);
       expect(await count(table, sql`job_id like 'open-%' or job_id like 'held-%'`)).toBe(400);
     }
+    expect(await count('notification_pushes')).toBe(1000 - 329);
     expect(await count('jobs', sql`status in ('pending', 'started')`)).toBe(400);
     expect(await count('jobs', sql`status = 'completed'`)).toBe(91);
     expect((await t.engine.counters.of('d')).offered).toBe(before);

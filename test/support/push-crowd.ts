@@ -25,7 +25,7 @@ export async function postTo(t: TestPush, drivers: readonly string[]): Promise<s
   const job = await t.post();
   await t.ctx.db.execute(sql`
     update job_waves set chosen_at = now(), dispatched_at = now(), pushed_at = null,
-      chunks_done = '{}', candidate_count = ${drivers.length}::int,
+      candidate_count = ${drivers.length}::int,
       candidate_ids = array(select jsonb_array_elements_text(
         ${JSON.stringify(drivers)}::text::jsonb)),
       candidate_km = array(select 0::float8 from generate_series(1, ${drivers.length}::int))
@@ -34,8 +34,11 @@ export async function postTo(t: TestPush, drivers: readonly string[]): Promise<s
   return job.id;
 }
 
-/** Notices to customers, not handed over yet; returns their ids. */
-export async function addNotices(t: TestPush, customers: readonly string[]): Promise<string[]> {
+/** Notifications to customers, not handed over yet; returns their ids. */
+export async function addNotifications(
+  t: TestPush,
+  customers: readonly string[],
+): Promise<string[]> {
   const batch = randomUUID();
   const rows = await t.ctx.db.execute<{ id: string }>(sql`
     insert into notifications (user_id, app, job_id, version, type, title, body, data)

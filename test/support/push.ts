@@ -53,7 +53,7 @@ export async function startTestPush(options: { withKey?: boolean } = {}): Promis
   const own = queues;
   const registry = createRegistry();
   const sender = createSender({
-    engine: t.engine,
+    devices: t.engine.devices,
     routes: createApnsRoutes(apnsConfig(simulator, options.withKey), silentLog),
     metrics: createPushMetrics(registry, own.byLane, Date.now),
     log: silentLog,
@@ -68,7 +68,7 @@ export async function startTestPush(options: { withKey?: boolean } = {}): Promis
     sender,
     async startWorker() {
       const { engine, redisUrl } = t;
-      const workers = startPushWorkers({ engine, redisUrl, queues: own, sender });
+      const workers = startPushWorkers({ engine, redisUrl, sender });
       cleanups.push(() => workers.close());
       await workers.ready();
     },

@@ -5,7 +5,6 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { takeUndone } from '../../engine/pg/notifications.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
-import { freePort } from '../../scripts/dev/ports.ts';
 import { cleanups } from '../support/engine.ts';
 import { startProxy } from '../support/proxy.ts';
 import { startTestPush, type TestPush } from '../support/push.ts';
@@ -15,18 +14,15 @@ import { until } from '../support/until.ts';
 const STOP_MS = 16_000;
 
 let t: TestPush;
-let url: string;
 let env: NodeJS.ProcessEnv;
 const tokenOf = (user: string) => Buffer.from(user.padEnd(32, '.')).toString('hex');
 
 beforeAll(async () => {
   t = await startTestPush();
   const { caFile, keyFile, keyId, teamId } = t.simulator;
-  const port = await freePort();
-  url = `http://127.0.0.1:${port}`;
   env = {
     PATH: process.env.PATH,
-    WORKER_PORT: String(port),
+    WORKER_PORT: '0',
     DATABASE_URL: t.databaseUrl,
     REDIS_URL: t.redisUrl,
     AUTH_JWT_SECRET: 's'.repeat(32),
@@ -63,11 +59,12 @@ function startWorker(change: NodeJS.ProcessEnv = {}): WorkerProcess {
   return { child, output: () => text, exited };
 }
 
-async function readyWorker(change?: NodeJS.ProcessEnv): Promise<WorkerProcess> {
+async function readyWorker(change?: NodeJS.ProcessEnv): Promise<WorkerProcess & { url: string }> {
   const worker = startWorker(change);
   const ready = once(worker.child, 'message').then(([message]) => message);
-  expect(await Promise.race([ready, worker.exited]), worker.output()).toEqual({ type: 'ready' });
-  return worker;
+  const said = await Promise.race([ready, worker.exited]);
+  expect(said, worker.output()).toEqual({ type: 'ready', port: expect.any(Number) });
+  return { ...worker, url: `http://127.0.0.1:${said.port}` };
 }
 
 /** A customer is told that a driver comes. */
@@ -82,11 +79,11 @@ const pushed = (user: string) =>
 describe('a worker process', () => {
   it('says that it is ready, pushes, shows its metrics and stops at a signal given twice', async () => {
     const worker = await readyWorker();
-    expect(await (await fetch(`${url}/healthz`)).json()).toEqual({ status: 'ok' });
+    expect(await (await fetch(`${worker.url}/healthz`)).json()).toEqual({ status: 'ok' });
     await assign('alice');
     await until(() => pushed('alice').length === 1);
     const metrics = await until(async () => {
-      const text = await (await fetch(`${url}/metrics`)).text();
+      const text = await (await fetch(`${worker.url}/metrics`)).text();
       return text.includes('muster_push_total{lane="critical",outcome="sent",reason=""} 1') && text;
     });
     expect(metrics).toContain('muster_push_seconds_count{lane="critical"} 1');
@@ -133,7 +130,7 @@ describe('a worker process', () => {
   it('outlives Redis, pushes when it is back, and stops without it', async () => {
     const worker = await readyWorker();
     await t.redis.kill();
-    await fetch(`${url}/metrics`).then((response) => expect(response.status).toBe(200));
+    await fetch(`${worker.url}/metrics`).then((response) => expect(response.status).toBe(200));
     await t.restartRedis();
     await until(() => t.driver('d').then(() => true));
     await until(() => assign('carol'));

@@ -85,8 +85,8 @@ describe('an older copy of Redis', () => {
 
     // The tasks that came back run again, and the maintenance hands over what it takes for undone.
     await t.ctx.db.execute(sql`
-      update job_waves set dispatched_at = now() - interval '1 minute', pushed_at = null,
-        chunks_done = '{}' where job_id = ${declined.id}`);
+      update job_waves set dispatched_at = now() - interval '1 minute', pushed_at = null
+      where job_id = ${declined.id}`);
     const maintenance = startMaintenance(t);
     cleanups.push(() => maintenance.close());
     await until(

@@ -149,9 +149,11 @@ describe('what was due while no worker ran', () => {
       expect((await types(short.id)).filter((type) => type === 'job.expired')).toHaveLength(1);
       expect(pushes().filter((token) => token === tokenOf('far'))).toHaveLength(1);
       const told = await listNotifications(t.ctx.db, 'c1', 'customer', { limit: 50 });
-      expect(told.filter((note) => note.jobId === short.id).map((note) => note.type)).toEqual([
-        'job_expired',
-      ]);
+      expect(
+        told
+          .filter((notification) => notification.jobId === short.id)
+          .map((notification) => notification.type),
+      ).toEqual(['job_expired']);
       await stop(next);
     },
     TEST_LIMIT_MS,

@@ -4,7 +4,7 @@
  * not sent again; what may have is repeated once, under the same collapse id, so that the phone shows
  * it once.
  */
-import { type AttemptRow, type DeviceToken, suffixOf } from '../../engine/domain/push.ts';
+import { type Attempt, type DeviceToken, suffixOf } from '../../engine/domain/push.ts';
 import type { Engine, NotificationRow } from '../../engine/engine.ts';
 import type { NotificationTask } from '../queues.ts';
 import { alertPayload } from './apns/payload.ts';
@@ -79,23 +79,21 @@ export function createCriticalLane(
     devices: readonly DeviceToken[],
     expiresAt: number,
   ): Promise<Failed> {
-    const payload = alertPayload({
-      title: notification.title,
-      body: notification.body,
-      data: notification.data,
-    });
-    const before = await pushes.attemptsOfNotification(notification.id);
+    const { title, body, data, app, jobId, type: kind } = notification;
+    const payload = alertPayload({ title, body, data });
+    const { record, before } = await pushes.recordOf(notification.id);
+    const attemptsAt = (device: DeviceToken) => own(device, [...before, ...record.attempts]);
     const due = devices.filter((device) => {
-      const at = dueAt(own(device, before));
+      const at = dueAt(attemptsAt(device));
       return at !== null && at <= now();
     });
-    const { app, jobId, type: kind, id: notificationId } = notification;
-    const about = { lane: 'critical' as const, app, jobId, wave: 0, kind, notificationId };
-    const receivers = due.map((device) => ({ device }));
-    const sent = await sender.send({ ...about, payload, expiresAt }, receivers);
-    const after = await pushes.attemptsOfNotification(notification.id);
+    const receivers = due.map((device) => ({ device, place: 0 }));
+    const about = { lane: 'critical' as const, app, jobId, kind };
+    const sent = await sender.send({ ...about, payload, expiresAt }, record, receivers);
+    // What another run has begun is looked at when it has ended.
+    if (!sent) return { again: [{ why: 'another run', inMs: 0 }], never: [] };
     const again = devices.flatMap((device): Waits[] => {
-      const attempts = own(device, after);
+      const attempts = attemptsAt(device);
       const at = dueAt(attempts);
       if (at === null) return [];
       const said = sent.find((one) => one.device === device) ?? attempts.at(-1);
@@ -106,11 +104,11 @@ export function createCriticalLane(
   }
 }
 
-const own = ({ token }: DeviceToken, attempts: readonly AttemptRow[]) =>
+const own = ({ token }: DeviceToken, attempts: readonly Attempt[]) =>
   attempts.filter((attempt) => attempt.tokenSuffix === suffixOf(token));
 
 /** From when on a phone needs the push after these attempts, epoch ms; null: it does not. */
-function dueAt(attempts: readonly AttemptRow[]): number | null {
+function dueAt(attempts: readonly Attempt[]): number | null {
   if (attempts.some(isSettled)) return null;
   const unknown = attempts.filter(({ outcome }) => outcome === 'unknown');
   const inFlight = unknown.filter(({ reason }) => reason === null).at(-1);
@@ -118,7 +116,7 @@ function dueAt(attempts: readonly AttemptRow[]): number | null {
   return Math.max(inFlight ? inFlight.at + IN_FLIGHT_MS : 0, restsUntil(attempts));
 }
 
-function isSettled({ outcome, status, reason }: AttemptRow): boolean {
+function isSettled({ outcome, status, reason }: Attempt): boolean {
   if (outcome === 'sent' || outcome === 'not_sent') return true;
   return outcome === 'rejected' && isFinal(status ?? 0, reason ?? '', 'critical');
 }

@@ -1,4 +1,4 @@
-/** A limit on what is under way at once, counted in pushes. */
+/** A limit on what is under way at once. */
 
 export interface InFlight {
   /**

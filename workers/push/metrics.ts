@@ -2,6 +2,7 @@
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { LANES, type Lane, type PushOutcome } from '../../engine/domain/push.ts';
+import { handedOverAt } from '../queues.ts';
 import type { Paused } from './apns/pauses.ts';
 
 export interface PushMetrics {
@@ -50,6 +51,7 @@ function measureQueues(
     name: 'muster_push_oldest_waiting_seconds',
     help: 'Age of the oldest task of a lane that waits for its first try or its next; 0 when none does.',
     labelNames: ['lane'],
+    aggregator: 'max',
     registers,
     async collect() {
       for (const lane of LANES) {
@@ -64,6 +66,7 @@ function measureQueues(
     name: 'muster_push_tasks',
     help: 'Tasks of a lane by state: wait, delayed (tried again later), active, failed (for good).',
     labelNames: ['lane', 'state'],
+    aggregator: 'max',
     registers,
     async collect() {
       for (const lane of LANES) {
@@ -77,13 +80,13 @@ function measureQueues(
   });
 }
 
-/** When it was handed over; `none` when nothing waits. */
+/** When it was handed over; `none` when nothing waits. Ids say it: no task is read. */
 async function oldestOf(queue: Queue, none: number): Promise<number> {
   const [first, again] = await Promise.all([
-    queue.getWaiting(0, 0),
-    queue.getDelayed(0, READ_MAX - 1),
+    queue.getRanges(['wait'], 0, 0, true),
+    queue.getRanges(['delayed'], 0, READ_MAX - 1, true),
   ]);
-  return Math.min(none, ...[...first, ...again].map((task) => task.timestamp));
+  return Math.min(none, ...[...first, ...again].map((id) => handedOverAt(id) ?? none));
 }
 
 /** What APNs makes us hold back, and notifications whose push is not done. */
@@ -97,6 +100,7 @@ export function measureTrouble(
     name: 'muster_push_paused',
     help: '1 for what is held back until a push succeeds: service, key, or a topic; and why.',
     labelNames: ['scope', 'reason'],
+    aggregator: 'max',
     registers,
     collect() {
       this.reset();
@@ -106,6 +110,7 @@ export function measureTrouble(
   new Gauge({
     name: 'muster_push_undone_notifications',
     help: 'Notifications older than a minute whose push has no outcome yet.',
+    aggregator: 'max',
     registers,
     async collect() {
       // Postgres may be away; an old figure is worse than none.

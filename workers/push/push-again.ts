@@ -1,6 +1,6 @@
 /** What is sent again later: when, and what a task throws that is to run again for it. */
 import { UnrecoverableError } from 'bullmq';
-import type { AttemptRow } from '../../engine/domain/push.ts';
+import type { Attempt } from '../../engine/domain/push.ts';
 import { isRefusedForEver, reactionTo } from './apns/reactions.ts';
 import type { Sent } from './sender.ts';
 
@@ -20,7 +20,7 @@ export const IN_FLIGHT_MS = 25_000;
 const REASONS_MAX = 5;
 
 /** Before when a phone is left alone after these attempts, oldest first; epoch ms. */
-export function restsUntil(attempts: readonly AttemptRow[]): number {
+export function restsUntil(attempts: readonly Attempt[]): number {
   const last = attempts.at(-1);
   if (last?.outcome !== 'rejected') return 0;
   if (last.reason === 'TooManyRequests') {

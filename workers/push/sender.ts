@@ -3,24 +3,27 @@
  * gets its outcome afterwards. Tokens that Apple reports as gone are removed. A failing push never
  * throws; who called decides from the outcomes whether to try again.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../engine/domain/notifications.ts';
 import {
   type DeviceToken,
-  type PushAttempt,
-  type Pushed,
+  type Lane,
+  type PushOutcome,
   type PushResult,
   suffixOf,
 } from '../../engine/domain/push.ts';
-import type { Engine, Logger } from '../../engine/engine.ts';
+import type { Devices, Logger, PushRecord } from '../../engine/engine.ts';
 import type { ApnsPush } from './apns/client.ts';
 import { labelOf, reactionTo } from './apns/reactions.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
 import type { PushMetrics } from './metrics.ts';
 
 /** What is pushed, the same to every phone. */
-export interface Push extends Pushed {
+export interface Push {
+  lane: Lane;
+  app: App;
+  jobId: string;
+  kind: string;
   payload: string;
   /** Epoch ms after which Apple need not deliver it any more. */
   expiresAt: number;
@@ -29,12 +32,14 @@ export interface Push extends Pushed {
 /** One phone that it goes to. */
 export interface Receiver {
   device: DeviceToken;
-  /** The attempt whose place this one takes. */
-  resendOf?: string;
+  /** Its driver's in the window; 0 for a notification. */
+  place: number;
 }
 
-export interface Sent extends PushResult {
+/** What became of a push, and what follows from it. */
+export interface Sent extends Omit<PushResult, 'apnsUniqueId'> {
   device: DeviceToken;
+  outcome: PushOutcome;
   /** It was surely not shown and may be sent again later. */
   retry: boolean;
   /** Not before so many ms, if APNs said so. */
@@ -50,11 +55,16 @@ export interface Meanwhile {
 
 export interface Sender {
   /**
-   * Puts a push on record for each phone, sends it and records what became of it. A nearby one that
-   * another run has made already is left out, also of the result. What is held back by a pause is no
-   * attempt: it is not on record, but in the result, to be sent again later.
+   * Puts a push on record for each phone, sends it and records what became of it. Null, and nothing is
+   * sent, when another run has written to the record since it was read. What is held back by a pause is
+   * no attempt: it is not on record, but in the result, to be sent again later.
    */
-  send(push: Push, receivers: readonly Receiver[], meanwhile?: Meanwhile): Promise<Sent[]>;
+  send(
+    push: Push,
+    record: PushRecord,
+    receivers: readonly Receiver[],
+    meanwhile?: Meanwhile,
+  ): Promise<Sent[] | null>;
   close(): Promise<void>;
 }
 
@@ -66,16 +76,19 @@ const RECORD_PAUSE_MS = 500;
 const TOLD_MAX = 100;
 
 export function createSender(parts: {
-  engine: Pick<Engine, 'pushes' | 'devices'>;
+  devices: Devices;
   routes: ApnsRoutes;
   metrics: PushMetrics;
   log: Logger;
 }): Sender {
-  const { engine, routes, metrics, log } = parts;
+  const { devices, routes, metrics, log } = parts;
   const told = new Set<string>();
 
-  async function sendOne(push: Push, device: DeviceToken, request: ApnsPush): Promise<Sent> {
-    const { apnsId } = request;
+  async function sendOne(
+    push: Push,
+    device: DeviceToken,
+    request: ApnsPush,
+  ): Promise<Sent & PushResult> {
     const started = performance.now();
     const verdict = await routes.send(device.environment, request);
     const took = performance.now() - started;
@@ -86,13 +99,12 @@ export function createSender(parts: {
     if (verdict.goneAt !== undefined) await forget(device, verdict.goneAt, reason);
     return {
       device,
-      apnsId,
       outcome,
       status,
       reason,
       latencyMs: Math.round(took),
       retry: verdict.retry,
-      ...(verdict.uniqueId !== undefined && { apnsUniqueId: verdict.uniqueId }),
+      apnsUniqueId: verdict.uniqueId ?? null,
       ...(verdict.retryAfterMs !== undefined && { retryAfterMs: verdict.retryAfterMs }),
     };
   }
@@ -111,7 +123,7 @@ export function createSender(parts: {
   async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
     const details = { user: device.userId, suffix: suffixOf(device.token), reason };
     try {
-      const gone = await engine.devices.forgetGone(device, goneAt);
+      const gone = await devices.forgetGone(device, goneAt);
       log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
     } catch (error) {
       log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
@@ -142,10 +154,13 @@ export function createSender(parts: {
   }
 
   /** What is not on record nobody knows: it would not be sent again, or a second time. */
-  async function record(sent: readonly Sent[]): Promise<void> {
+  async function settle(
+    record: PushRecord,
+    results: readonly ({ number: number } & PushResult)[],
+  ): Promise<void> {
     for (let tries = 1; ; tries++) {
       try {
-        return await engine.pushes.recordResults(sent);
+        return await record.settle(results);
       } catch (error) {
         if (tries >= RECORD_TRIES) throw error;
         await sleep(RECORD_PAUSE_MS * 2 ** (tries - 1));
@@ -154,14 +169,15 @@ export function createSender(parts: {
   }
 
   return {
-    async send(push, receivers, meanwhile) {
+    async send(push, record, receivers, meanwhile) {
       const held = heldBack(push.app, receivers);
+      const notSent = [...held].map(([{ device }, reason]) => notTried(device, reason));
       const due = receivers.filter((receiver) => !held.has(receiver));
-      const attempts = due.map(({ device, resendOf }) => {
-        const { userId, token } = device;
-        return { apnsId: randomUUID(), userId, tokenSuffix: suffixOf(token), resendOf };
-      });
-      const refused = await engine.pushes.recordAttempts(push, attempts);
+      if (due.length === 0) return notSent;
+      const begun = await record.begin(
+        due.map(({ device, place }) => ({ place, token: device.token })),
+      );
+      if (!begun) return null;
       const alike = {
         topic: routes.topicOf(push.app),
         payload: push.payload,
@@ -170,15 +186,16 @@ export function createSender(parts: {
         lane: push.lane,
         withdrawn: meanwhile?.withdrawn,
       };
-      const sending = due.flatMap(({ device }, i) => {
-        const { apnsId } = attempts[i] as PushAttempt;
-        if (refused.has(apnsId)) return [];
-        const one = sendOne(push, device, { ...alike, token: device.token, apnsId });
-        return one.finally(meanwhile?.settled);
-      });
-      const sent = await Promise.all(sending);
-      await record(sent);
-      return [...sent, ...[...held].map(([{ device }, reason]) => notTried(device, reason))];
+      const results = await Promise.all(
+        begun.map(async ({ number, apnsId }, i) => {
+          const { device } = due[i] as Receiver;
+          const request = { ...alike, token: device.token, apnsId };
+          const sent = await sendOne(push, device, request).finally(meanwhile?.settled);
+          return { number, ...sent };
+        }),
+      );
+      await settle(record, results);
+      return [...results, ...notSent];
     },
     close: () => routes.close(),
   };
@@ -186,7 +203,6 @@ export function createSender(parts: {
 
 const notTried = (device: DeviceToken, reason: string): Sent => ({
   device,
-  apnsId: '',
   outcome: 'never_processed',
   status: null,
   reason,

@@ -10,16 +10,7 @@ import {
   onceEachOutage,
   type RedisTarget,
 } from '../../engine/engine.ts';
-import {
-  backoffMs,
-  ChunkTask,
-  enqueueChunks,
-  NotificationTask,
-  type PushQueues,
-  queueName,
-  queuePrefix,
-  WaveTask,
-} from '../queues.ts';
+import { backoffMs, NotificationTask, queueName, queuePrefix, WaveTask } from '../queues.ts';
 import { createCriticalLane } from './critical.ts';
 import { createNearbyLane } from './nearby.ts';
 import type { Sender } from './sender.ts';
@@ -43,17 +34,16 @@ const REPORT_MS = 2000;
 
 export interface PushWorkers {
   ready(): Promise<void>;
-  /** Finishes the windows in flight; the rest stays for other workers. */
+  /** Finishes the windows under way; the rest stays for other workers. */
   close(): Promise<void>;
 }
 
 export function startPushWorkers(parts: {
   engine: Engine;
   redisUrl: RedisTarget;
-  queues: PushQueues;
   sender: Sender;
 }): PushWorkers {
-  const { engine, redisUrl, queues, sender } = parts;
+  const { engine, redisUrl, sender } = parts;
   const stopping = new AbortController();
   const critical = createCriticalLane(engine, sender);
   const nearby = createNearbyLane(engine, sender);
@@ -62,12 +52,9 @@ export function startPushWorkers(parts: {
     start('critical', CRITICAL_CONCURRENCY, async ({ data }) =>
       critical.notify(checked(NotificationTask, data)),
     ),
-    start('nearby', NEARBY_CONCURRENCY, async ({ data }) => {
-      if (Check(ChunkTask, data)) return nearby.chunk(data, stopping.signal);
-      const chunks = await nearby.wave(checked(WaveTask, data));
-      await enqueueChunks(queues.byLane.nearby, chunks);
-      return `${chunks.length} chunks`;
-    }),
+    start('nearby', NEARBY_CONCURRENCY, async ({ data }) =>
+      nearby.push(checked(WaveTask, data), stopping.signal),
+    ),
   ];
 
   function start(lane: Lane, concurrency: number, work: (task: Task<unknown>) => Promise<string>) {

@@ -2,7 +2,7 @@
  * All drivers in memory, each under a small number by which frames name him: what is known of him, in
  * which state that is, and when he last moved.
  */
-import { type DriverWord, driverWord } from '../../../engine/domain/driver-words.ts';
+import { type DriverWord, driverWord } from '../../../engine/domain/fleet.ts';
 import type { VisibilityRules } from '../../../engine/domain/visibility.ts';
 import { WORLD, type Zone } from '../../../engine/domain/zones.ts';
 import type { Fleet, FleetDriver, KnownDriver, TrackedFix } from '../../../engine/engine.ts';

@@ -1,5 +1,5 @@
 /** What operators are told of the deployment every two seconds: how much there is of what. */
-import { DRIVER_WORDS, type DriverWord } from '../../../engine/domain/driver-words.ts';
+import { DRIVER_STATES, type DriverWord } from '../../../engine/domain/fleet.ts';
 import {
   CLAIMABLE,
   HELD,
@@ -7,7 +7,8 @@ import {
   type JobStatus,
   toTime,
 } from '../../../engine/domain/job.ts';
-import type { Engine } from '../../../engine/engine.ts';
+import type { AlarmState, Engine } from '../../../engine/engine.ts';
+import { withDeadline } from '../../../engine/process/deadline.ts';
 import type { FleetBoard } from './fleet-board.ts';
 import type { JobBoard } from './job-board.ts';
 
@@ -19,13 +20,20 @@ export interface OpsHealth {
   /** When the job was posted that has been waiting for a driver for longest. */
   oldest_open_at: string | null;
   drivers: Record<DriverWord, number>;
+  /** Null while they cannot be read. */
+  alarms: AlarmState[] | null;
 }
 
+/** What takes longer is not known this time. */
+const ALARMS_MS = 1000;
+
 export async function readHealth(
-  engine: Pick<Engine, 'now'>,
+  engine: Pick<Engine, 'now' | 'ops'>,
   board: { fleet: FleetBoard; jobs: JobBoard },
   degradedSince: number | null,
 ): Promise<OpsHealth> {
+  const late = () => new Error('the alarms take too long');
+  const alarms = await withDeadline(engine.ops.health.alarms(), ALARMS_MS, late).catch(() => null);
   const jobs = [...board.jobs.jobs()];
   const open = jobs.filter(({ status }) => isClaimable(status)).map((job) => job.created_at);
   return {
@@ -33,7 +41,8 @@ export async function readHealth(
     degraded_since: degradedSince === null ? null : toTime(degradedSince),
     jobs: countsOf([...CLAIMABLE, ...HELD], jobs, ({ status }) => status),
     oldest_open_at: open.sort()[0] ?? null,
-    drivers: countsOf(DRIVER_WORDS, board.fleet.drivers(), ({ word }) => word),
+    drivers: countsOf(DRIVER_STATES, board.fleet.drivers(), ({ word }) => word),
+    alarms,
   };
 }
 

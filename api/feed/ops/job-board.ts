@@ -4,9 +4,12 @@
  */
 import { isClaimable, isHeld, type Job } from '../../../engine/domain/job.ts';
 import type { UserEvent } from '../../../engine/engine.ts';
+import { withDeadline } from '../../../engine/process/deadline.ts';
 
 /** Rows read at once. */
 const READ_MAX = 250;
+/** What takes longer is asked again. */
+const READ_MS = 2000;
 
 export interface JobSource {
   alive(afterId: string): Promise<Job[]>;
@@ -54,7 +57,8 @@ export class JobBoard {
     const ids = [...this.#changed].slice(0, READ_MAX);
     for (const id of ids) this.#changed.delete(id);
     try {
-      const jobs = await this.#source.seen(ids);
+      const late = () => new Error('Postgres is too slow');
+      const jobs = await withDeadline(this.#source.seen(ids), READ_MS, late);
       return jobs.filter((job) => this.#take(job));
     } catch {
       for (const id of ids) this.#changed.add(id);

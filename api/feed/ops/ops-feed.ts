@@ -15,12 +15,11 @@ import { FleetBoard } from './fleet-board.ts';
 import { type OpsHealth, readHealth } from './health.ts';
 import { JobBoard } from './job-board.ts';
 import { driverFrame, type OpsSession } from './ops-session.ts';
+import { singly } from './singly.ts';
 
 /** Contract section 5. */
 const MOVES_MS = 1000;
 const HEALTH_MS = 2000;
-/** A store that does not answer is left alone for so long. */
-const RETRY_MS = 1000;
 
 export interface OpsFeedHost {
   engine: Engine;
@@ -42,11 +41,13 @@ export class OpsFeed {
   #loaded = false;
   /** What was read may be older than what was missed: it is read again. */
   #outdated = true;
+  /** What changes meanwhile is kept, and told afterwards. */
+  #loading = false;
   #movesAt = Number.NEGATIVE_INFINITY;
   #healthAt = Number.NEGATIVE_INFINITY;
-  #retryAt = Number.NEGATIVE_INFINITY;
-  #working = false;
   #closed = false;
+  readonly #load: () => void;
+  readonly #tell: (() => void)[];
 
   constructor(host: OpsFeedHost) {
     const { engine, elapsed } = host;
@@ -58,6 +59,12 @@ export class OpsFeed {
       now: engine.now,
       elapsed,
     });
+    const onError = (error: unknown) =>
+      engine.log.warn({ err: error }, 'what operators see cannot be read now');
+    this.#load = singly(() => this.#loadAll(), { elapsed, onError });
+    this.#tell = [() => this.#tellHealth(), () => this.#tellJobs(), () => this.#tellDrivers()].map(
+      (work) => singly(work, { elapsed, onError }),
+    );
   }
 
   /** Is there a board to be shown? */
@@ -67,7 +74,7 @@ export class OpsFeed {
 
   join(session: OpsSession): void {
     this.#sessions.add(session);
-    void this.tick();
+    this.tick();
   }
 
   leave(session: OpsSession): void {
@@ -96,31 +103,22 @@ export class OpsFeed {
   }
 
   /** Called several times a second; what cannot be read now is read at a later call. */
-  async tick(): Promise<void> {
-    const { engine, elapsed } = this.#host;
-    if (this.#working || elapsed() < this.#retryAt) return;
-    this.#working = true;
-    try {
-      if (this.#outdated) await this.#load();
-      await this.#tellHealth();
-      for (const session of this.#sessions) session.tick();
-      await this.#tellJobs();
-      await this.#tellDrivers();
-    } catch (error) {
-      this.#retryAt = elapsed() + RETRY_MS;
-      engine.log.warn({ err: error }, 'what operators see cannot be read now');
-    } finally {
-      this.#working = false;
-    }
+  tick(): void {
+    if (this.#outdated) this.#load();
+    for (const session of this.#sessions) session.tick();
+    if (!this.#loading && this.#loaded) for (const tell of this.#tell) tell();
   }
 
-  async #load(): Promise<void> {
+  async #loadAll(): Promise<void> {
     this.#outdated = false;
+    this.#loading = true;
     try {
       await Promise.all([this.fleet.load(), this.jobs.load()]);
     } catch (error) {
       this.#outdated = true;
       throw error;
+    } finally {
+      this.#loading = false;
     }
     this.#loaded = true;
     this.#hearZones();

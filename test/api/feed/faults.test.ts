@@ -87,6 +87,17 @@ describe('Redis', () => {
     nobodyClosed();
   });
 
+  it('that refuses writes is told as degraded, and as live when it takes them again', async () => {
+    await t.ctx.redis.config('SET', 'min-replicas-to-write', '1');
+    for (const { client } of drivers) await client.next('feed:degraded');
+    await t.ctx.redis.config('SET', 'min-replicas-to-write', '0');
+    for (const { client } of drivers) await client.next('feed:live');
+    const after = await t.post();
+    await have(after.id);
+    await exact();
+    nobodyClosed();
+  });
+
   it('whose channels are deaf is found by comparing', async () => {
     const before = await t.post();
     await have(before.id);

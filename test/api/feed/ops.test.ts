@@ -113,6 +113,15 @@ describe('the feed of operators', () => {
     }
     const clients = [...early, await connect(0, 'operator', 'o2')];
     for (const client of clients) await until(async () => told(client) === (await truth()));
+    // The same words as the list has, which asks Postgres.
+    const listed = await t.engine.ops.drivers('o1', { limit: 100, cursor: undefined });
+    if (!listed.ok) throw new Error('no list');
+    for (const { id, state } of listed.rows) {
+      expect({ id, state: boardOf(clients[0] as TestClient).drivers.get(id)?.state }).toEqual({
+        id,
+        state,
+      });
+    }
     // Where they are: of those who are at work, the newest; handles were told before they were used.
     for (const client of early) {
       await until(async () => {

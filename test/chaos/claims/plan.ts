@@ -6,18 +6,38 @@
 import { type Random, sample, seededRandom } from '../../../scripts/replay/random.ts';
 
 export const DRIVERS = 24;
-/** Enough for 300 claims that are told as won, with a tenth of the jobs cancelled or left alone. */
-const JOBS = 420;
 const TAPPERS = 6;
-export const LOAD_MS = 32_000;
 /** How long a claim may wait for its commit; short, so that a store can be away for longer. */
 export const LEASE_MS = 3000;
 /** Half of the phones whose call breaks are not heard of again. */
 const GIVES_UP = 0.5;
 /** Taps of one job come within so long. */
 const BURST_MS = 120;
-/** A claim is interrupted between gate and put-job so often. */
-export const INTERRUPTIONS = 32;
+/** How much happens in a run; every fault strikes once in any. */
+export interface Scale {
+  jobs: number;
+  loadMs: number;
+  /** A claim is interrupted between gate and put-job so often. */
+  interruptions: number;
+  /** A tenth of the jobs are cancelled or left alone, and phones give up: so many claims are told as won. */
+  wonMin: number;
+  /** So many of the interruptions must have met a claim. */
+  interruptedMin: number;
+}
+export const FULL: Scale = {
+  jobs: 420,
+  loadMs: 32_000,
+  interruptions: 32,
+  wonMin: 300,
+  interruptedMin: 20,
+};
+export const SHORT: Scale = {
+  jobs: 210,
+  loadMs: 20_000,
+  interruptions: 16,
+  wonMin: 130,
+  interruptedMin: 8,
+};
 
 export interface Tap {
   driver: number;
@@ -83,17 +103,17 @@ export interface Plan {
   interruptions: PlannedInterruption[];
 }
 
-export function planOf(seed: number): Plan {
+export function planOf(seed: number, scale = FULL): Plan {
   const random = seededRandom(seed);
   const phones = seededRandom(seed + 1_000_000);
   return {
     seed,
-    jobs: Array.from({ length: JOBS }, () => planJob(random, phones)).sort(
+    jobs: Array.from({ length: scale.jobs }, () => planJob(random, phones, scale)).sort(
       (a, b) => a.atMs - b.atMs,
     ),
-    faults: planFaults(random),
-    interruptions: Array.from({ length: INTERRUPTIONS }, (_, i) => ({
-      atMs: ((i + random()) * LOAD_MS) / INTERRUPTIONS,
+    faults: planFaults(random, scale),
+    interruptions: Array.from({ length: scale.interruptions }, (_, i) => ({
+      atMs: ((i + random()) * scale.loadMs) / scale.interruptions,
       // Kills are dear, cuts are cheap: one in eight is a kill.
       kind: INTERRUPTION_KINDS[
         i % 8 === 7 ? 3 + (Math.floor(i / 8) % 2) : i % 3
@@ -103,7 +123,7 @@ export function planOf(seed: number): Plan {
   };
 }
 
-function planJob(random: Random, phones: Random): PlannedJob {
+function planJob(random: Random, phones: Random, { loadMs }: Scale): PlannedJob {
   const drivers = sample([...Array(DRIVERS).keys()], 2 * TAPPERS, random);
   const fate = random();
   const tap = (driver: number): Tap => ({
@@ -113,7 +133,7 @@ function planJob(random: Random, phones: Random): PlannedJob {
     givesUp: phones() < GIVES_UP,
   });
   return {
-    atMs: random() * LOAD_MS,
+    atMs: random() * loadMs,
     api: Math.floor(random() * 2),
     taps: fate < 0.04 ? [] : drivers.slice(0, TAPPERS).map(tap),
     cancelAfterMs: fate >= 0.04 && fate < 0.14 ? random() * 2 * BURST_MS : null,
@@ -123,11 +143,11 @@ function planJob(random: Random, phones: Random): PlannedJob {
 }
 
 /** Every kind once, in random order; one of the stores freezes for longer than a lease. */
-function planFaults(random: Random): PlannedFault[] {
+function planFaults(random: Random, { loadMs }: Scale): PlannedFault[] {
   const kinds = sample(FAULT_KINDS, FAULT_KINDS.length, random);
   const longest: FaultKind = random() < 0.5 ? 'Redis frozen' : 'Postgres frozen';
   return kinds.map((kind, i) => ({
-    atMs: ((i + 0.3 + 0.4 * random()) * LOAD_MS) / kinds.length,
+    atMs: ((i + 0.3 + 0.4 * random()) * loadMs) / kinds.length,
     kind,
     forMs: 500 + random() * 1500 + (kind === longest ? LEASE_MS : 0),
     process: Math.floor(random() * 2),

@@ -187,6 +187,8 @@ export class World {
             REDIS_URL: redisUrl,
             AUTH_JWT_SECRET: SECRET,
             LOG_LEVEL: 'warn',
+            // One customer posts for all.
+            CUSTOMER_MAX_OPEN_JOBS: '0',
             PORT: '0',
           },
           onSpawn: (managed) => {

@@ -10,6 +10,8 @@ import type { JobRow } from '../../../engine/domain/job.ts';
 import { type DriverState, type OpenJob, visible } from '../../../engine/domain/visibility.ts';
 import { zoneOf } from '../../../engine/domain/zones.ts';
 import { chooseCandidates } from '../../../engine/jobs/dispatch.ts';
+import { GEO_ERROR_KM } from '../../../engine/redis/candidates.ts';
+import { keys } from '../../../engine/redis/keys.ts';
 import { HERE, startTestEngine, type TestEngine } from '../../support/engine.ts';
 
 const RADIUS_KM = 30;
@@ -90,27 +92,60 @@ it('candidates and lists equal brute force, over borders, poles and the antimeri
       const expected = drivers.flatMap((driver, i) =>
         visible(stateOf(driver, i), openJob(row), Date.now(), t.ctx.settings) ? [`p${i}`] : [],
       );
+      const kmTo = (id: string) => distanceKm(drivers[Number(id.slice(1))]?.at ?? HERE, at);
       const { candidates, count } = await chooseCandidates(t.ctx, row);
-      expect(candidates.map(({ driverId }) => driverId).sort()).toEqual(expected.sort());
+      const chosen = candidates.map(({ driverId }) => driverId);
+      expect(chosen.toSorted()).toEqual(expected.toSorted());
       expect(count).toBe(expected.length);
       for (const { driverId, km } of candidates) {
-        const driver = drivers[Number(driverId.slice(1))];
-        expect(km).toBeCloseTo(distanceKm(driver?.at ?? HERE, at), 9);
+        expect(Math.abs(km - kmTo(driverId))).toBeLessThanOrEqual(GEO_ERROR_KM);
       }
-      expect(candidates.map(({ km }) => km)).toEqual(
-        candidates.map(({ km }) => km).toSorted((a, b) => a - b),
-      );
+      expect(candidates).toEqual(candidates.toSorted((a, b) => a.km - b.km));
+      // The nearest few, as of a city where more are in range than a wave pushes.
+      const wanted = Math.ceil(expected.length / 3);
+      const few = await t.engine.drivers.nearest({
+        ...{ position: at, radiusKm: row.radiusKm, truckType, wanted, without: new Set() },
+      });
+      const nearest = expected.map(kmTo).toSorted((a, b) => a - b);
+      const kms = few.candidates.map(({ driverId }) => kmTo(driverId)).toSorted((a, b) => a - b);
+      expect(kms).toEqual(nearest.slice(0, wanted));
       const sees = drivers.map(async (_driver, i) => {
         const known = await t.engine.drivers.know(`p${i}`);
         const jobs = known ? await t.engine.jobs.available(known) : [];
         return jobs.some(({ id }) => id === row.id) ? [`p${i}`] : [];
       });
-      expect((await Promise.all(sees)).flat().sort()).toEqual(expected.sort());
+      expect((await Promise.all(sees)).flat().sort()).toEqual(expected.toSorted());
       await t.engine.jobs.cancel(row.id, 'operator:o', null);
     }),
     { numRuns: 60 },
   );
 }, 120_000);
+
+it('reads about as many as are wanted, in the dense centre and in the sparse surroundings', async () => {
+  const WANTED = 50;
+  await putDrivers([{ at: HERE, truckType: null, fresh: true }]);
+  const places = Array.from({ length: 5000 }, (_, i) => {
+    // Ever sparser with the distance.
+    const at = pointAt(HERE, RADIUS_KM * (i / 5000), (i * 2.4) % (2 * Math.PI));
+    return { id: `q${i}`, at, zone: zoneOf(at) };
+  });
+  for (const [zone, members] of Map.groupBy(places, (place) => place.zone)) {
+    const geo = members.flatMap(({ id, at }) => [at.lng, at.lat, id]);
+    await t.ctx.redis.call('GEOADD', keys.candidates(zone, null), ...geo);
+    await t.ctx.redis.zadd(keys.seen(zone), ...members.flatMap(({ id }) => [Date.now(), id]));
+  }
+  const search = (km: number) =>
+    t.engine.drivers.nearest({
+      ...{ position: pointAt(HERE, km, 1), radiusKm: RADIUS_KM, truckType: null },
+      ...{ wanted: WANTED, without: new Set(['p0']) },
+    });
+  for (const km of [0, 15]) {
+    await search(km);
+    const { candidates, count } = await search(km);
+    expect(candidates).toHaveLength(WANTED);
+    expect(count).toBeLessThan(3 * WANTED);
+  }
+});
 
 /** These drivers and no others, as Postgres brings them to an empty Redis. */
 async function putDrivers(drivers: readonly Placed[]): Promise<void> {

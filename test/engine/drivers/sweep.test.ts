@@ -80,6 +80,24 @@ describe('the sweep of drivers', () => {
     await t.engine.drivers.setAvailability('c', false);
   });
 
+  it('does not look at zones that nobody is in any more', async () => {
+    const { redis } = t.ctx;
+    const commands = async () =>
+      Number(/^total_commands_processed:(\d+)/m.exec(await redis.info('stats'))?.[1]);
+    const cost = async () => {
+      const before = await commands();
+      await t.engine.drivers.sweep();
+      return (await commands()) - before;
+    };
+    const few = await cost();
+    const LEFT = 500;
+    for (let i = 0; i < LEFT; i++) {
+      const zone = zoneOf({ lat: -60 + (i % 25) * 4, lng: 8 * Math.floor(i / 25) });
+      await redis.hset(keys.roster(zone), 'gone', '1 0 *');
+    }
+    expect(await cost()).toBeLessThan(few + LEFT / 5);
+  });
+
   it('is a duty of the maintenance', async () => {
     await t.ctx.redis.del(keys.candidates(ZONE, null));
     const maintenance = startMaintenance(t);

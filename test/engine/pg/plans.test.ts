@@ -12,10 +12,12 @@ import { deviceTokensOf } from '../../../engine/pg/device-tokens.ts';
 import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/drivers.ts';
 import { findJob, findJobs } from '../../../engine/pg/jobs.ts';
 import { isOvertaken, markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
-import { lastAttempts, recordAttempts, recordResults } from '../../../engine/pg/push-attempts.ts';
-import { listWavePhones, markDispatched, takeUnpushed } from '../../../engine/pg/waves.ts';
+import { listAttempts } from '../../../engine/pg/push-attempts.ts';
+import { appendToLedger, fillLedger, openLedger } from '../../../engine/pg/push-ledger.ts';
+import { markDispatched, openPushes, readWindow, takeUnpushed } from '../../../engine/pg/waves.ts';
 import { markSettled } from '../../../engine/pg/work-lists.ts';
 import { cleanups } from '../../support/engine.ts';
+import { pushResult } from '../../support/pushed.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
 const OPEN = 2000;
@@ -118,27 +120,19 @@ describe('with statistics from before, rows are read for', () => {
 describe('by a plan from when tables were empty, rows are read for', () => {
   const MANY = 4000;
   const ids = (prefix: string) => Array.from({ length: BATCH }, (_, i) => `${prefix}${i}`);
-  const results = ids('p').map((apnsId) => {
-    return { apnsId, outcome: 'sent' as const, status: 200, reason: null, latencyMs: 1 };
-  });
+  const results = ids('p').map(() => pushResult({ status: 200, latencyMs: 1 }));
+  const attempts = ids('p').map((_, place) => ({ place, suffix: place }));
   const places = ids('d').map((id) => ({ id, lat: 1, lng: 1, at: 1, seenAgeMs: 1 }));
   let run = 0;
-  const attempts = () =>
-    ids('d').map((userId) => ({
-      apnsId: `new-${run++}`,
-      userId,
-      tokenSuffix: 'x',
-      resendOf: 'p1',
-    }));
-  const offer = { jobId: 'j1', wave: 2, app: 'driver', lane: 'nearby', kind: 'new_job' } as const;
+  const window = { jobId: 'j1', wave: 1, firstPlace: 100 };
   const statements: [string, () => Promise<unknown>][] = [
     ['phones of drivers', () => deviceTokensOf(fresh.db, 'driver', ids('d'))],
-    ['what drivers were pushed', () => lastAttempts(fresh.db, 'j1', 1, ids('d'))],
-    [
-      'pushes that begin',
-      () => recordAttempts(fresh.db, { ...offer, notificationId: null }, attempts()),
-    ],
-    ['pushes that have an outcome', () => recordResults(fresh.db, results)],
+    ['what was pushed of a job', () => listAttempts(fresh.db, { jobId: 'j2' })],
+    ['what was pushed of a notification', () => listAttempts(fresh.db, { notificationId: 'n2' })],
+    ['pushes of a wave', () => openPushes(fresh.db, 'j1', 1)],
+    ['pushes that begin', () => openLedger(fresh.db, { ...window, wave: ++run }, attempts)],
+    ['pushes that begin again', () => appendToLedger(fresh.db, window, run, attempts)],
+    ['pushes that have an outcome', () => fillLedger(fresh.db, window, run, results)],
     [
       'whether a notice is overtaken',
       () => isOvertaken(fresh.db, { jobId: 'j1', userId: 'c', app: 'customer', version: 0 }),
@@ -147,7 +141,7 @@ describe('by a plan from when tables were empty, rows are read for', () => {
     ['cards of drivers', () => driverCards(fresh.db, ids('d'))],
     ['jobs', () => findJobs(fresh.db, ids('j'))],
     ['refusals of jobs', () => listRefusals(fresh.db, ids('j'))],
-    ['phones of a wave', () => listWavePhones(fresh.db, 'j1', 1, { from: MANY / 2, count: BATCH })],
+    ['a window of a wave', () => readWindow(fresh.db, { ...window, firstPlace: MANY / 2 })],
     ['waves to be handed over again', () => takeUnpushed(fresh.db, 0, BATCH)],
   ];
   let fresh: PgClient;
@@ -181,6 +175,11 @@ describe('by a plan from when tables were empty, rows are read for', () => {
     await db.execute(sql`
       insert into push_attempts (apns_id, job_id, wave, user_id, app, lane, kind, token_suffix)
       select 'p' || n, 'j1', 1, 'd' || n, 'driver', 'nearby', 'new_job', 'x' from ${many}`);
+    await db.execute(sql`
+      insert into push_windows (job_id, wave, first_place, places, suffixes)
+      select 'j' || n, 1, 0, '{0}', '{0}' from ${many}`);
+    await db.execute(sql`
+      insert into notification_pushes (notification_id, suffixes) select 'n' || n, '{0}' from ${many}`);
   });
 
   it.each(statements)('%s: about those that are asked for', async (_what, work) => {

@@ -1,5 +1,7 @@
 /** Every Lua script against a real Redis: what it answers, what it writes, what it leaves alone. */
 import { afterAll, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { WORLD } from '../../../engine/domain/zones.ts';
+import { findCandidates, listCandidates, readPositions } from '../../../engine/redis/candidates.ts';
 import {
   connectRedis,
   type RedisClient,
@@ -7,7 +9,6 @@ import {
   whenReady,
 } from '../../../engine/redis/client.ts';
 import {
-  findCandidates,
   indexDriver,
   leaveZone,
   moveDriver,
@@ -305,10 +306,10 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
     findCandidates(redis, {
       zone,
       truckType,
-      lat: 37.77,
-      lng: -122.41,
+      at: { lat: 37.77, lng: -122.41 },
       radiusKm: 30,
       staleMs,
+      exactFromKm: 40,
     }).then((found) => found.map((c) => c.id));
   const fix = (at: number, lat = 37.8, who = 'd1') =>
     track(redis, zone, 120_000, [
@@ -334,12 +335,35 @@ describe('index-driver, track, find-candidates, leave-zone', () => {
     const [found] = await findCandidates(redis, {
       zone,
       truckType: null,
-      lat: 37.77,
-      lng: -122.41,
+      at: { lat: 37.771, lng: -122.41 },
       radiusKm: 1,
       staleMs: 120_000,
+      exactFromKm: 0,
     });
-    expect(found).toEqual({ id: 'd1', lat: 37.77, lng: -122.41 });
+    expect(found).toMatchObject({ id: 'd1', zone, exact: { lat: 37.77, lng: -122.41 } });
+    expect(found?.km).toBeCloseTo(0.1112, 3);
+    const positions = await readPositions(redis, [
+      { id: 'd1', zone },
+      { id: 'd9', zone },
+    ]);
+    expect([...positions.keys()]).toEqual(['d1']);
+  });
+
+  it('asks for any number of drivers at once, and lists no more than are wanted', async () => {
+    const drivers = Array.from({ length: 2500 }, (_, i) => `n${i}`);
+    const places = drivers.flatMap((driver) => ['-122.41', '37.77', driver]);
+    const lives = drivers.flatMap((driver, i) => [i % 2 ? Date.now() : 1, driver]);
+    for (const at of [zone, WORLD]) {
+      await redis.call('GEOADD', keys.candidates(at, null), ...places);
+      await redis.zadd(keys.seen(at), ...lives);
+    }
+    expect((await find(null)).length).toBe(1250);
+    const list = (wanted: number) =>
+      listCandidates(redis, { truckType: null, wanted, staleMs: 120_000 });
+    const few = (await list(10)).length;
+    expect(few).toBeGreaterThanOrEqual(10);
+    expect(few).toBeLessThan(1250);
+    expect((await list(2000)).length).toBe(1250);
   });
 
   it('does not find who is stale, or was taken out, or changed his type', async () => {

@@ -48,6 +48,7 @@ function expectServersEnded(name: string): void {
   expect(existsSync(inDir(name, 'postgres/data/postmaster.pid'))).toBe(false);
 }
 
+const metricsOf = async (url: string) => (await fetch(`${url}/metrics`)).text();
 const answers = (url: string) =>
   fetch(`${url}/readyz`).then(
     (response) => response.status === 200,
@@ -61,6 +62,13 @@ test('two apis and a worker start, are found by others, and stop without a trace
   expect(findRunning(dirOf('whole'))).toMatchObject({ url: stack.url, redisUrl: stack.redisUrl });
   expect(readFileSync(inDir('whole', 'secret'), 'utf8').trim()).toBe(stack.secret);
   await expect(start('whole')).rejects.toThrow(/^already running in this checkout, pid/);
+
+  // What workers measure is seen at the first api, and there alone.
+  const [first = '', second = ''] = stack.urls;
+  await until(async () =>
+    (await metricsOf(first)).includes('\nmuster_push_undone_notifications 0'),
+  );
+  expect(await metricsOf(second)).not.toContain('muster_push_undone_notifications');
 
   const pid = redisPid('whole');
   await Promise.all([stack.stop(), stack.stop()]);

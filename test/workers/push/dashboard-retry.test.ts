@@ -9,10 +9,10 @@ import { findNotification } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { type PushConsole, startPushConsole } from '../../support/push-console.ts';
-import { addNotices, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
+import { addNotifications, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
 
-/** More than one chunk holds. */
+/** More than two windows hold. */
 const DRIVERS = 230;
 
 let t: TestPush;
@@ -35,8 +35,8 @@ const press = (task: Job, button: 'retry' | 'promote') =>
 const accepted = (jobId: string) =>
   t.simulator.phones.records(jobId).filter((record) => record.status === 200);
 
-/** A wave to all of them is handed over; one phone is throttled, so its chunk fails for good. */
-async function waveWithFailedChunk(throttled: string) {
+/** A wave to all of them is handed over; one phone is throttled, so its task fails for good. */
+async function waveThatFails(throttled: string) {
   const { nearby } = t.queues.byLane;
   t.simulator.faults.setAnswer(tokenOf(throttled), { status: 429, reason: 'TooManyRequests' });
   const jobId = await postTo(t, drivers);
@@ -55,9 +55,9 @@ async function waveWithFailedChunk(throttled: string) {
 }
 
 describe('retrying on the dashboard', () => {
-  it('a failed chunk reaches the phone that was missing, and nobody a second time', async () => {
+  it('a failed wave reaches the phone that was missing, and nobody a second time', async () => {
     const [throttled = ''] = drivers.slice(-1);
-    const { jobId, failed, nearby } = await waveWithFailedChunk(throttled);
+    const { jobId, failed, nearby } = await waveThatFails(throttled);
     expect(failed.failedReason).toBe('job offer: TooManyRequests');
     const [shown] = (
       await ops.board<{ queues: { jobs: object[] }[] }>(
@@ -85,7 +85,7 @@ describe('retrying on the dashboard', () => {
     }
   });
 
-  it('every completed task, waves and chunks, pushes nobody', async () => {
+  it('every completed wave pushes nobody', async () => {
     const { nearby } = t.queues.byLane;
     const jobId = await postTo(t, drivers);
     await nearby.resume();
@@ -106,7 +106,7 @@ describe('retrying on the dashboard', () => {
     expect(await listAttempts(t.ctx.db, { jobId })).toHaveLength(before);
   });
 
-  it('a failed notice does not tell the customer again', async () => {
+  it('a failed notification does not tell the customer again', async () => {
     const { critical } = t.queues.byLane;
     const phones = [tokenOf('carl'), tokenOf('carls old phone')];
     for (const token of phones) {
@@ -115,8 +115,8 @@ describe('retrying on the dashboard', () => {
     }
     // One phone is told; what Apple says of the other fails the task for good.
     t.simulator.faults.setAnswer(phones[1] ?? '', { status: 400, reason: 'BadMessageId' });
-    const [note = ''] = await addNotices(t, ['carl']);
-    await t.queues.tasks.enqueueNotifications([{ id: note }]);
+    const [notification = ''] = await addNotifications(t, ['carl']);
+    await t.queues.tasks.enqueueNotifications([{ id: notification }]);
     const failed = await until(async () => (await critical.getFailed())[0]);
     expect(failed.failedReason).toBe('driver_assigned to customer carl: 400 BadMessageId');
     t.simulator.faults.clear();
@@ -124,7 +124,7 @@ describe('retrying on the dashboard', () => {
       expect(await press(failed, 'retry')).toMatchObject({ status: 204 });
       await until(async () => (await failed.getState()) === 'completed' && (await idle(critical)));
     }
-    expect((await findNotification(t.ctx.db, note))?.doneAt).not.toBeNull();
+    expect((await findNotification(t.ctx.db, notification))?.doneAt).not.toBeNull();
     const told = t.simulator.phones.records().filter(({ token }) => phones.includes(token));
     expect(told.map(({ status }) => status).sort()).toEqual([200, 400]);
   });

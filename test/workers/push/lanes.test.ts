@@ -9,8 +9,6 @@ import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
 import { NEARBY_CONCURRENCY } from '../../../workers/push/start.ts';
 import {
-  type ChunkTask,
-  enqueueChunks,
   type NotificationTask,
   queueName,
   queuePrefix,
@@ -18,13 +16,13 @@ import {
 } from '../../../workers/queues.ts';
 import { cleanups } from '../../support/engine.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
-import { addNotices, addPhones, postTo, tokenOf } from '../../support/push-crowd.ts';
+import { addNotifications, addPhones, postTo, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
 import { forkWorker } from '../../support/worker-process.ts';
 
 const DRIVERS = 5000;
-/** Notices in each of the three measurements, one after the other. */
-const NOTICES = 40;
+/** Notifications in each of the three measurements, one after the other. */
+const NOTIFICATIONS = 40;
 /** How long APNs takes for each push. */
 const APNS_MS = 40;
 
@@ -32,7 +30,7 @@ describe('the critical lane', () => {
   it('does not queue behind 5 000 drivers', async () => {
     const t = await startTestPush();
     const drivers = Array.from({ length: DRIVERS }, (_, i) => `d${i}`);
-    const customers = Array.from({ length: 3 * NOTICES }, (_, i) => `c${i}`);
+    const customers = Array.from({ length: 3 * NOTIFICATIONS }, (_, i) => `c${i}`);
     await addPhones(t, 'driver', drivers);
     await addPhones(t, 'customer', customers);
     t.simulator.faults.add({ kind: 'delay', ms: APNS_MS });
@@ -40,9 +38,9 @@ describe('the critical lane', () => {
 
     const { tasks } = t.queues;
     const tell = async (customer: string, enqueue = tasks.enqueueNotifications) => {
-      const [notice = ''] = await addNotices(t, [customer]);
+      const [notification = ''] = await addNotifications(t, [customer]);
       const started = performance.now();
-      await enqueue([{ id: notice }]);
+      await enqueue([{ id: notification }]);
       const shown = () => t.simulator.phones.shown(tokenOf(customer)).length > 0;
       await until(shown, { pollMs: 2, timeoutMs: 60_000 });
       return performance.now() - started;
@@ -50,7 +48,7 @@ describe('the critical lane', () => {
     // Connections are opened, statements prepared.
     await tell('c0');
     const idle: number[] = [];
-    for (const customer of customers.slice(1, NOTICES)) idle.push(await tell(customer));
+    for (const customer of customers.slice(1, NOTIFICATIONS)) idle.push(await tell(customer));
 
     const besideJob = await postTo(t, drivers);
     const pushed = (jobId: string) => t.simulator.phones.records(jobId).length;
@@ -58,7 +56,7 @@ describe('the critical lane', () => {
     await tasks.enqueueWave(besideJob, 1);
     await until(() => pushed(besideJob) > 0);
     const beside: number[] = [];
-    for (const customer of customers.slice(NOTICES, 2 * NOTICES)) {
+    for (const customer of customers.slice(NOTIFICATIONS, 2 * NOTIFICATIONS)) {
       if (pushed(besideJob) === DRIVERS) break;
       beside.push(await tell(customer));
     }
@@ -71,10 +69,10 @@ describe('the critical lane', () => {
     await tasks.enqueueWave(sharedJob, 1);
     await until(() => pushed(sharedJob) > 0);
     const shared = await Promise.all(
-      customers.slice(2 * NOTICES).map((customer) =>
-        tell(customer, async ([note]) => {
-          const data: NotificationTask = { notification_id: note?.id ?? '' };
-          await t.queues.byLane.nearby.add('notice', data);
+      customers.slice(2 * NOTIFICATIONS).map((customer) =>
+        tell(customer, async ([notification]) => {
+          const data: NotificationTask = { notification_id: notification?.id ?? '' };
+          await t.queues.byLane.nearby.add('notification', data);
           return 1;
         }),
       ),
@@ -82,7 +80,7 @@ describe('the critical lane', () => {
 
     process.stdout.write(
       `critical lane p99: idle ${p99(idle)} ms, beside the burst ${p99(beside)} ms ` +
-        `(${beside.length} notices); in one lane with it ${p99(shared)} ms\n`,
+        `(${beside.length} notifications); in one lane with it ${p99(shared)} ms\n`,
     );
     // The figures above are for a quiet machine; what holds on any is that nobody queues behind.
     expect(beside.length).toBeGreaterThan(5);
@@ -96,12 +94,11 @@ function startOneLane(t: TestPush): void {
   const nearby = createNearbyLane(t.engine, t.sender);
   const { signal } = new AbortController();
   const connection = new Redis(t.redisUrl, { maxRetriesPerRequest: null });
-  const worker = new Worker<NotificationTask | ChunkTask | WaveTask>(
+  const worker = new Worker<NotificationTask | WaveTask>(
     queueName('nearby'),
     async ({ data }) => {
       if ('notification_id' in data) return critical.notify(data);
-      if ('from' in data) return nearby.chunk(data, signal);
-      return enqueueChunks(t.queues.byLane.nearby, await nearby.wave(data));
+      return nearby.push(data, signal);
     },
     { connection, prefix: queuePrefix('nearby'), concurrency: NEARBY_CONCURRENCY },
   );

@@ -1,13 +1,12 @@
 /** When a task that could not push somebody runs again, and what it says of itself meanwhile. */
 import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
-import type { AttemptRow } from '../../../engine/domain/push.ts';
+import type { Attempt } from '../../../engine/domain/push.ts';
 import { PushAgain, restsUntil, waitsFor } from '../../../workers/push/push-again.ts';
 import type { Sent } from '../../../workers/push/sender.ts';
 import { backoffMs } from '../../../workers/queues.ts';
 
 const failed = (reason: string | null, retryAfterMs?: number): Sent => ({
   device: { token: 'aa', userId: 'u', environment: 'sandbox' },
-  apnsId: 'id',
   outcome: reason === null ? 'never_processed' : 'rejected',
   status: reason === null ? null : 429,
   reason,
@@ -46,15 +45,8 @@ describe('a task that failed', () => {
 });
 
 describe('a phone that is throttled', () => {
-  const refused = (reason: string, at: number): AttemptRow => ({
+  const refused = (reason: string, at: number): Attempt => ({
     apnsId: 'id',
-    jobId: 'j',
-    wave: 1,
-    userId: 'u',
-    app: 'driver',
-    lane: 'nearby',
-    kind: 'job:new',
-    notificationId: null,
     tokenSuffix: 'aa',
     outcome: 'rejected',
     status: reason === 'InternalServerError' ? 500 : 429,

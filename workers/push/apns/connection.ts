@@ -8,7 +8,7 @@
 import type { Socket } from 'node:net';
 import { Agent, type SecureClientSessionOptions } from 'http2-wrapper';
 import type { Logger } from '../../../engine/engine.ts';
-import { withDeadline } from '../../../engine/engine.ts';
+import { withDeadline } from '../../../engine/process/deadline.ts';
 import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { type ProviderKey, ProviderToken } from './provider-token.ts';
 import { ApnsSession } from './session.ts';

@@ -98,16 +98,16 @@ describe('the client', () => {
     expect(await wrong.send(push())).toMatchObject({ status: 403, reason: 'InvalidProviderToken' });
   });
 
-  it('sends a notice over another connection than the one that met a 500', async () => {
+  it('sends a notification over another connection than the one that met a 500', async () => {
     const own = connect();
-    const notice = () => own.send(push({ lane: 'critical' }));
-    await notice();
+    const notification = () => own.send(push({ lane: 'critical' }));
+    await notification();
     const before = simulator.connections();
-    await notice();
+    await notification();
     expect(simulator.connections()).toBe(before);
     simulator.faults.add({ kind: 'status', count: 1, status: 500 });
-    expect(await notice()).toMatchObject({ outcome: 'rejected', status: 500 });
-    expect(await notice()).toEqual({ outcome: 'sent' });
+    expect(await notification()).toMatchObject({ outcome: 'rejected', status: 500 });
+    expect(await notification()).toEqual({ outcome: 'sent' });
     expect(simulator.connections()).toBe(before + 1);
   });
 

@@ -54,7 +54,7 @@ describe('reactionTo', () => {
 });
 
 describe('isFinal', () => {
-  it('a 500 is final for an offer, which is old news by then, and not for a notice', () => {
+  it('a 500 is final for an offer, which is old news by then, and not for a notification', () => {
     expect(isFinal(500, 'InternalServerError', 'nearby')).toBe(true);
     expect(isFinal(500, 'InternalServerError', 'critical')).toBe(false);
   });

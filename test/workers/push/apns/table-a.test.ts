@@ -5,7 +5,6 @@
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Logger } from '../../../../engine/context.ts';
 import { deviceTokensOf, saveDeviceToken } from '../../../../engine/pg/device-tokens.ts';
-import { listAttempts } from '../../../../engine/pg/push-attempts.ts';
 import { createRegistry } from '../../../../engine/process/metrics.ts';
 import { defaultSettings } from '../../../../scripts/apns-simulator/settings.ts';
 import { type ApnsRoutes, createApnsRoutes } from '../../../../workers/push/apns-routes.ts';
@@ -98,7 +97,7 @@ beforeEach(() => {
   // A client without a past: what an answer does to it is seen from the first push on.
   routes = createApnsRoutes(apnsConfig(t.simulator), log);
   const metrics = createPushMetrics(createRegistry(), t.queues.byLane, Date.now);
-  sender = createSender({ engine: t.engine, routes, metrics, log });
+  sender = createSender({ devices: t.engine.devices, routes, metrics, log });
   cleanups.push(() => sender.close());
 });
 
@@ -108,18 +107,19 @@ async function pushTo(user: string): Promise<ToOne> {
   await saveDeviceToken(t.ctx.db, { ...device, app: 'customer' });
   return {
     device,
+    place: 0,
     app: 'customer',
     jobId: `job of ${user}`,
-    wave: 0,
     kind: 'test',
-    notificationId: null,
     payload: JSON.stringify({ aps: { alert: 'x' }, job_id: user }),
     expiresAt: Date.now() + 60_000,
   };
 }
+const attemptsOf = async (jobId: string) => (await t.engine.pushes.recordOf(jobId)).record.attempts;
 const arrivals = (user: string) => t.simulator.phones.records(user);
 async function sendOne(push: ToOne, lane: 'critical' | 'nearby' = 'critical') {
-  const [sent] = await sender.send({ ...push, lane }, [push]);
+  const { record } = await t.engine.pushes.recordOf(push.jobId);
+  const [sent] = (await sender.send({ ...push, lane }, record, [push])) ?? [];
   if (!sent) throw new Error('nothing was sent');
   return sent;
 }
@@ -128,7 +128,7 @@ describe('an answer of APNs', () => {
   it('200 is on record as sent, with how long it took', async () => {
     const push = await pushTo('fine');
     expect(await sendOne(push)).toMatchObject({ outcome: 'sent', status: 200, retry: false });
-    const [attempt] = await listAttempts(t.ctx.db, { jobId: push.jobId });
+    const [attempt] = await attemptsOf(push.jobId);
     expect(attempt).toMatchObject({ outcome: 'sent', status: 200, reason: null });
     expect(attempt?.latencyMs).toBeGreaterThanOrEqual(0);
   });
@@ -144,7 +144,7 @@ describe('an answer of APNs', () => {
     const real = await pushTo('real');
     expect(await sendOne(real)).toMatchObject({ outcome: 'sent' });
     const ids = async ({ jobId }: ToOne) =>
-      (await listAttempts(t.ctx.db, { jobId })).map((attempt) => attempt.apnsUniqueId);
+      (await attemptsOf(jobId)).map((attempt) => attempt.apnsUniqueId);
     expect(await ids(pushes[0])).toEqual([expect.stringMatching(/^[0-9a-f-]{36}$/)]);
     expect(await ids(pushes[1])).toEqual([null]);
     expect(await ids(real)).toEqual([null]);
@@ -162,7 +162,7 @@ describe('an answer of APNs', () => {
     const left = await deviceTokensOf(t.ctx.db, 'customer', [user]);
     expect(left).toHaveLength(row.removed ? 0 : 1);
     expect(alarms).toHaveLength(row.alarm ? 1 : 0);
-    const [attempt] = await listAttempts(t.ctx.db, { jobId: push.jobId });
+    const [attempt] = await attemptsOf(push.jobId);
     expect(attempt).toMatchObject({ outcome: 'rejected', status, reason });
     // The next push, to a phone that is well, shows what became of connection and lane.
     const next = await sendOne(await pushTo(`after ${user}`));
@@ -205,7 +205,7 @@ describe('an answer of APNs', () => {
     expect(held).toMatchObject({ outcome: 'never_processed', reason: 'ServiceUnavailable' });
     expect(arrivals('held')).toHaveLength(0);
     // It was no attempt, however often it is tried until the pause is over.
-    expect(await listAttempts(t.ctx.db, { jobId: 'job of held' })).toEqual([]);
+    expect(await attemptsOf('job of held')).toEqual([]);
     const paused = { scope: 'service', reason: 'ServiceUnavailable' };
     expect(routes.paused()).toEqual([paused]);
   });

@@ -1,7 +1,8 @@
-/** A driver's state in one word, as operators are shown it. */
+/** What a driver is doing, in one word: how operators look at the fleet. */
 import { type DriverState, unavailableReason, type VisibilityRules } from './visibility.ts';
 
-export const DRIVER_WORDS = [
+/** The first that applies, from the last to the first; an operator's own account is never offered work. */
+export const DRIVER_STATES = [
   'available',
   'busy',
   'stale',
@@ -9,9 +10,9 @@ export const DRIVER_WORDS = [
   'pending',
   'suspended',
 ] as const;
-export type DriverWord = (typeof DRIVER_WORDS)[number];
+export type DriverWord = (typeof DRIVER_STATES)[number];
 
-/** An operator's own account is never offered work, so it counts as offline. */
+/** The rule; `ops-drivers.ts` has it in SQL. */
 export function driverWord(
   driver: DriverState & { suspended: boolean },
   now: number,

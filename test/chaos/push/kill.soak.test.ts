@@ -5,9 +5,9 @@
 import { once } from 'node:events';
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import { takeUndone } from '../../../engine/pg/notifications.ts';
+import { countUndone } from '../../../engine/pg/notifications.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
-import { addNotices, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
+import { addNotifications, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
 import { forkWorker } from '../../support/worker-process.ts';
 
@@ -37,14 +37,14 @@ const told = (since: number) =>
     .slice(since)
     .filter((one) => one.topic.endsWith('customer'));
 
-/** A wave to every driver and a notice to every customer, handed over. */
+/** A wave to every driver and a notification to every customer, handed over. */
 async function handOver(): Promise<{ jobId: string; since: number }> {
   const since = t.simulator.phones.records().length;
   const jobId = await postTo(t, drivers);
-  const notices = await addNotices(t, customers);
+  const notifications = await addNotifications(t, customers);
   await t.queues.byLane.nearby.resume();
   await t.queues.tasks.enqueueWave(jobId, 1);
-  await t.queues.tasks.enqueueNotifications(notices.map((id) => ({ id })));
+  await t.queues.tasks.enqueueNotifications(notifications.map((id) => ({ id })));
   return { jobId, since };
 }
 
@@ -53,9 +53,9 @@ async function allDone(jobId: string): Promise<void> {
     async () => {
       const [wave] = await t.ctx.db.execute<{ done: boolean }>(sql`
         select pushed_at is not null as done from job_waves where job_id = ${jobId}`);
-      return wave?.done && (await takeUndone(t.ctx.db, 0, 1)).length === 0;
+      return wave?.done && (await countUndone(t.ctx.db, 0)) === 0;
     },
-    { timeoutMs: PATIENCE_MS, what: 'wave and notices done' },
+    { timeoutMs: PATIENCE_MS, what: 'wave and notifications done' },
   );
 }
 
@@ -64,7 +64,7 @@ async function check(jobId: string, since: number): Promise<number> {
   expect(twice).toEqual([]);
   // Who got none was in a window whose worker died: on record as unknown, and left alone.
   const unknown = await t.ctx.db.execute<{ id: string }>(sql`
-    select user_id as id from push_attempts where job_id = ${jobId} and outcome = 'unknown'`);
+    select user_id as id from pushes where job_id = ${jobId} and outcome = 'unknown'`);
   const inDoubt = new Set(unknown.map((row) => row.id));
   expect(never.filter((id) => !inDoubt.has(id))).toEqual([]);
   expect(tally(told(since), customers).never).toEqual([]);

@@ -1,4 +1,4 @@
-/** A chunk that runs twice, late, or against a row that has moved on: who is pushed, and when it is done. */
+/** A wave that is pushed twice, late, or against a row that has moved on: who is pushed, and when it is done. */
 import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
@@ -8,7 +8,7 @@ import { createNearbyLane, type NearbyLane } from '../../../workers/push/nearby.
 import type { PushAgain } from '../../../workers/push/push-again.ts';
 import type { Push } from '../../../workers/push/sender.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
-import { addPhones, postTo, tokenOf } from '../../support/push-crowd.ts';
+import { addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';
 
 const BUSY = { status: 503, reason: 'ServiceUnavailable' };
@@ -23,8 +23,8 @@ beforeAll(async () => {
 beforeEach(() => t.simulator.faults.clear());
 
 const running = () => new AbortController().signal;
-const chunkOf = (jobId: string, from = 0, count = 2) => ({ job_id: jobId, wave: 1, from, count });
-const run = (jobId: string) => lane.chunk(chunkOf(jobId), running());
+const taskOf = (jobId: string) => ({ job_id: jobId, wave: 1 });
+const run = (jobId: string) => lane.push(taskOf(jobId), running());
 const failed = (work: Promise<string>) =>
   work.then(
     (text) => Promise.reject(new Error(text)),
@@ -40,7 +40,7 @@ async function isDone(jobId: string): Promise<boolean> {
   return wave?.done ?? false;
 }
 
-describe('a chunk', () => {
+describe('a wave', () => {
   it('that runs while its pushes are in flight waits for what becomes of them', async () => {
     const jobId = await postTo(t, ['ann', 'bob']);
     t.simulator.faults.add({ kind: 'hold' });
@@ -52,13 +52,13 @@ describe('a chunk', () => {
     expect(await isDone(jobId)).toBe(false);
     // By then they went down with their worker.
     const later = createNearbyLane({ ...t.engine, now: () => Date.now() + 26_000 }, t.sender);
-    expect(await later.chunk(chunkOf(jobId, 1), running())).toMatch(/^0 phones/);
+    expect(await later.push(taskOf(jobId), running())).toMatch(/: 0 sent$/);
     t.simulator.faults.clear();
     t.simulator.faults.setAnswer(tokenOf('bob'), BUSY);
     t.simulator.faults.release();
     expect(await first).toMatchObject({ message: 'job offer: ServiceUnavailable' });
     t.simulator.faults.clear();
-    expect(await run(jobId)).toBe('1 phones of 2 drivers');
+    expect(await run(jobId)).toMatch(/wave 1, 2 drivers: 1 sent$/);
     expect([taken(jobId, 'ann').length, taken(jobId, 'bob').length]).toEqual([1, 1]);
     expect(await isDone(jobId)).toBe(true);
   });
@@ -73,7 +73,7 @@ describe('a chunk', () => {
     const other = postgres(t.databaseUrl, { max: 1 });
     await other.begin(async (locking) => {
       // What making an index takes; until the first try to record them was refused.
-      await locking`lock table push_attempts in share mode`;
+      await locking`lock table push_windows in share mode`;
       t.simulator.faults.release();
       await until(async () => {
         const [waits] = await locking`select 1 from pg_locks where not granted limit 1`;
@@ -87,7 +87,7 @@ describe('a chunk', () => {
     await other.end();
     expect(await first).toMatchObject({ count: 1 });
     t.simulator.faults.clear();
-    expect(await run(jobId)).toBe('1 phones of 2 drivers');
+    expect(await run(jobId)).toMatch(/wave 1, 2 drivers: 1 sent$/);
     expect([taken(jobId, 'ann').length, taken(jobId, 'bob').length]).toEqual([1, 1]);
   });
 
@@ -99,36 +99,48 @@ describe('a chunk', () => {
     expect(t.simulator.phones.records(jobId)).toEqual([]);
   });
 
-  it('of a wave that opened more than ten minutes ago is old news', async () => {
+  it('that opened more than ten minutes ago is old news', async () => {
     const jobId = await postTo(t, ['ann', 'bob']);
     await t.ctx.db.execute(sql`
       update job_waves set opened_at = now() - interval '11 minutes' where job_id = ${jobId}`);
-    expect(await run(jobId)).toBe('0 phones of 2 drivers');
+    expect(await run(jobId)).toMatch(/wave 1, 2 drivers: 0 sent$/);
     expect(t.simulator.phones.records(jobId)).toEqual([]);
     expect(await isDone(jobId)).toBe(true);
   });
 });
 
-describe('a wave', () => {
-  const crowd = Array.from({ length: 300 }, (_, i) => `nobody${i}`);
-
-  it('is done when each of its chunks is, and not by one that was cut otherwise', async () => {
+describe('two runs at once', () => {
+  it('push everybody once', async () => {
+    const crowd = Array.from({ length: 250 }, (_, i) => `twin${i}`);
+    await addPhones(t, 'driver', crowd);
     const jobId = await postTo(t, crowd);
-    for (const from of [0, 200]) await lane.chunk(chunkOf(jobId, from, 100), running());
+    await Promise.allSettled([run(jobId), run(jobId), run(jobId)]);
+    await run(jobId);
+    expect(tally(t.simulator.phones.records(jobId), crowd)).toEqual({ twice: [], never: [] });
+    expect(await isDone(jobId)).toBe(true);
+  });
+});
+
+describe('a wave of several windows', () => {
+  const crowd = Array.from({ length: 250 }, (_, i) => `nobody${i}`);
+
+  it('is done when each of its windows is, and not before', async () => {
+    const jobId = await postTo(t, [...crowd, 'ann']);
+    t.simulator.faults.setAnswer(tokenOf('ann'), BUSY);
+    await failed(run(jobId));
     expect(await isDone(jobId)).toBe(false);
-    const [rest, ...others] = await lane.wave({ job_id: jobId, wave: 1 });
-    expect(others).toEqual([]);
-    expect(rest).toEqual(chunkOf(jobId, 250, 50));
-    await lane.chunk(chunkOf(jobId, 250, 50), running());
+    t.simulator.faults.clear();
+    expect(await run(jobId)).toMatch(/wave 1, 251 drivers: 1 sent$/);
     expect(await isDone(jobId)).toBe(true);
   });
 
-  it('that has no chunk left is done', async () => {
+  it('without a phone among them is done, and leaves no row', async () => {
     const jobId = await postTo(t, crowd);
-    await t.ctx.db.execute(sql`
-      update job_waves set chunks_done = '{0,250}' where job_id = ${jobId}`);
-    expect(await lane.wave({ job_id: jobId, wave: 1 })).toEqual([]);
+    expect(await run(jobId)).toMatch(/: 0 sent$/);
     expect(await isDone(jobId)).toBe(true);
+    expect(await t.ctx.db.execute(sql`select 1 from push_windows where job_id = ${jobId}`)).toEqual(
+      [],
+    );
   });
 });
 
@@ -140,10 +152,11 @@ describe('a phone', () => {
     await saveDeviceToken(t.ctx.db, { ...asRead, app: 'driver', environment: 'production' });
     t.simulator.faults.setAnswer(asRead.token, { status: 400, reason: 'BadDeviceToken' });
     const push: Push = {
-      ...{ lane: 'nearby', app: 'driver', jobId, wave: 1, kind: 'new_job' },
-      ...{ notificationId: null, payload: '{}', expiresAt: Date.now() + 60_000 },
+      ...{ lane: 'nearby', app: 'driver', jobId, kind: 'new_job' },
+      ...{ payload: '{}', expiresAt: Date.now() + 60_000 },
     };
-    const [sent] = await t.sender.send(push, [{ device: asRead }]);
+    const { record } = await t.engine.pushes.window(jobId, 1, 0);
+    const [sent] = (await t.sender.send(push, record, [{ device: asRead, place: 0 }])) ?? [];
     expect(sent).toMatchObject({ status: 400, reason: 'BadDeviceToken' });
     expect(await deviceTokensOf(t.ctx.db, 'driver', ['ann'])).toHaveLength(1);
   });
