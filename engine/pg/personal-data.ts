@@ -43,6 +43,12 @@ const OF_HIS_JOBS = (id: string) => sql`job_id in (select id from jobs where cus
 const HOLDINGS: readonly Holding[] = [
   { table: 'device_tokens', where: (id) => sql`user_id = ${id}` },
   {
+    table: 'notification_pushes',
+    where: (id) => sql`notification_id in (
+      select id from notifications where user_id = ${id} or ${OF_HIS_JOBS(id)})`,
+    columns: 'notification_id, at',
+  },
+  {
     table: 'notifications',
     // Those of others about his jobs may name his address.
     where: (id) => sql`user_id = ${id} or ${OF_HIS_JOBS(id)}`,
@@ -53,6 +59,18 @@ const HOLDINGS: readonly Holding[] = [
     where: (id) => sql`user_id = ${id}`,
     columns: 'job_id, at, lane, kind, token_suffix, outcome, status, reason',
     erase: (_, pseudonym) => sql`user_id = ${pseudonym}, token_suffix = ''`,
+  },
+  {
+    table: 'push_windows',
+    where: (id) => sql`(job_id, wave) in (
+      select job_id, wave from job_waves where candidate_ids @> array[${id}]::text[])`,
+    columns: 'job_id, wave, at',
+    erase: (id) => sql`suffixes = (
+      select array_agg(case when w.candidate_ids[push_windows.first_place + a.place + 1] = ${id}
+        then 0 else a.suffix end order by a.number)
+      from job_waves w,
+        unnest(push_windows.places, push_windows.suffixes) with ordinality a(place, suffix, number)
+      where w.job_id = push_windows.job_id and w.wave = push_windows.wave)`,
   },
   {
     table: 'push_marks',
@@ -79,6 +97,12 @@ const HOLDINGS: readonly Holding[] = [
     columns: 'job_id, wave, opened_at',
     erase: (id, pseudonym) =>
       sql`candidate_ids = array_replace(candidate_ids, ${id}, ${pseudonym})`,
+  },
+  {
+    table: 'deliveries',
+    where: (id) => sql`driver_ids @> array[${id}]::text[]`,
+    columns: 'job_id, at',
+    erase: (id, pseudonym) => sql`driver_ids = array_replace(driver_ids, ${id}, ${pseudonym})`,
   },
   {
     table: 'job_deliveries',

@@ -113,6 +113,13 @@ async function live(): Promise<{ open: JobRow; held: JobRow; otherOpen: JobRow }
   await t.engine.jobs.decline(declined.id, USER, 'my own reason');
   await db.execute(sql`
     insert into job_deliveries (job_id, driver_ids) values (${otherOpen.id}, ${`{${USER},${OTHER}}`})`);
+  await db.execute(sql`
+    insert into deliveries (job_id, gateway, driver_ids, after_ms)
+    values (${otherOpen.id}, 'g', ${`{${USER},${OTHER}}`}, '{0,5}')`);
+  // To both candidates of the wave: what is known of the other's phone is to stay.
+  await db.execute(sql`
+    insert into push_windows (job_id, wave, first_place, places, after_ms, suffixes)
+    values (${otherOpen.id}, 1, 0, '{0,1}', '{0,0}', '{4711,4711}')`);
   await t.engine.devices.register({
     userId: USER,
     app: 'driver',
@@ -191,6 +198,9 @@ describe('one user', () => {
       status: 'cancelled',
       customer: expect.stringMatching(/^erased-/),
     });
+    const [window] = await t.ctx.db.execute<{ suffixes: number[] }>(sql`
+      select to_jsonb(suffixes) as suffixes from push_windows`);
+    expect(window?.suffixes.toSorted((x, y) => x - y)).toEqual([0, 4711]);
     const known = await t.engine.drivers.know(OTHER);
     if (!known) throw new Error('not known');
     const feed = await t.engine.jobs.available(known);
