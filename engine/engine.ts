@@ -20,6 +20,7 @@ import { createNotifications, type Notifications } from './notifications/notific
 import { createHealth } from './ops/health.ts';
 import { createOps, type Ops } from './ops/ops.ts';
 import { onceEachOutage } from './outage-log.ts';
+import { createPersonalData, type PersonalData } from './personal-data/personal-data.ts';
 import { connectPg } from './pg/client.ts';
 import { readSecret } from './pg/secrets.ts';
 import type { DispatchConfig } from './process/config.ts';
@@ -99,6 +100,7 @@ export interface Engine {
   pushes: Pushes;
   deliveries: Deliveries;
   users: Users;
+  personalData: PersonalData;
   health: Health;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
@@ -159,13 +161,14 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const counters = createCounters(ctx);
   const alarms = createHealth(ctx);
   const deliveries = createDeliveries(ctx);
+  const jobs = createJobs(ctx, { commits, cursors });
   return {
     ctx,
     drivers,
     settings,
     counters,
     ops: createOps(ctx, { cursors, counters, health: alarms }),
-    jobs: createJobs(ctx, { commits, cursors }),
+    jobs,
     maintenance: createMaintenance(ctx, database),
     logs: createLogs(ctx, { subscriberUrl: options.subscriberUrl ?? options.redisUrl, health }),
     notifications: createNotifications(ctx, cursors),
@@ -174,11 +177,13 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     pushes: createPushes(ctx),
     deliveries,
     users,
+    personalData: createPersonalData(ctx, { jobs, drivers, users }),
     health,
     now,
     log,
     async close() {
       health.close();
+      alarms.close();
       await drivers.close();
       await deliveries.close();
       background.add(settler.idle());

@@ -91,7 +91,7 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'pushes held back',
-    expression: '`max by (scope, reason) (muster_push_paused) > 0` for 1 min',
+    expression: '`max by (scope, reason) (muster_push_paused) > 0`',
     whatToDo:
       '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason below',
     limit: 0,
@@ -108,7 +108,7 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'tasks failed for good',
-    expression: '`delta(muster_push_tasks{state="failed"}[15m]) > 0`',
+    expression: '`max by (lane) (delta(muster_push_tasks{state="failed"}[15m])) > 0`',
     whatToDo: '`/ops/queues` shows which and why; "retry" there pushes no driver twice',
     limit: 0,
     metric: 'muster_push_tasks',
@@ -119,7 +119,8 @@ export const ALARMS: readonly Alarm[] = [
   },
   {
     name: 'token changed too soon',
-    expression: '`increase(muster_push_total{reason="TooManyProviderTokenUpdates"}[1h]) > 0`',
+    expression:
+      '`increase(muster_push_total{reason="TooManyProviderTokenUpdates"}[1h]) > 0 or (muster_push_total{reason="TooManyProviderTokenUpdates"} > 0 unless muster_push_total{reason="TooManyProviderTokenUpdates"} offset 1h)`',
     whatToDo:
       'more than one program uses the connection of a worker (a proxy?), or its clock jumps: see NTP',
     limit: 0,
@@ -137,7 +138,7 @@ export const ALARMS: readonly Alarm[] = [
   {
     name: 'repairs',
     expression:
-      '`rate(muster_reconciled_total{kind=~"lease_ended\\|job_settled\\|driver_synced\\|driver_indexed"}[5m]) > 0.1`',
+      '`sum by (kind) (rate(muster_reconciled_total{kind=~"lease_ended\\|job_settled\\|driver_synced\\|driver_indexed"}[5m])) > 0.1`',
     whatToDo:
       'processes die or Redis is unreachable: the repairs work, find out why they are needed',
     limit: 0.1,
@@ -148,8 +149,8 @@ export const ALARMS: readonly Alarm[] = [
 /** Not of any process: nobody would be there to measure it. */
 export const NOBODY_RECONCILES = {
   name: 'nobody reconciles',
-  expression: 'no row in `leases` younger than 10 s',
-  whatToDo: 'no worker runs',
+  expression: '`absent(muster_push_undone_notifications)`',
+  whatToDo: 'no worker runs, none reaches Postgres, or Prometheus reaches none',
   /** Seconds since the last lease ran out. */
   limit: 10,
 };

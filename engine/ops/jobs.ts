@@ -1,6 +1,7 @@
 /** Jobs as operators look for them: with how many drivers each has reached, and how many there are. */
 import type { EngineContext } from '../context.ts';
 import { isClaimable, type JobRow, type JobStatus } from '../domain/job.ts';
+import { zoneOfJob } from '../domain/zones.ts';
 import type { Cursors, InvalidCursor, Page, PageQuery } from '../lists/cursors.ts';
 import { countJobs, type JobFilter, listJobs, type Reach, reachOf } from '../pg/job-lists.ts';
 
@@ -11,6 +12,7 @@ export interface OpsJob {
   waitingS: number;
 }
 
+/** Its text is a whole id, or a part of the address in any case. */
 export interface OpsJobsQuery extends JobFilter, PageQuery {
   sort: 'newest' | 'oldest';
 }
@@ -29,7 +31,10 @@ export async function listOpsJobs(
   caller: string,
   query: OpsJobsQuery,
 ): Promise<({ ok: true } & OpsJobsPage) | InvalidCursor> {
-  const { sort, limit: _, cursor: __, ...filter } = query;
+  const { sort, limit: _, cursor: __, text, ...rest } = query;
+  // A whole id is looked up; what is none is a part of an address.
+  const filter: JobFilter =
+    text !== undefined && zoneOfJob(text) !== null ? { ...rest, id: text } : { ...rest, text };
   const [page, counts] = await Promise.all([
     cursors.page(`${sort} ops jobs of ${caller}`, query, (after, limit) =>
       listJobs(db, { ...filter, after, limit, oldestFirst: sort === 'oldest' }),

@@ -15,7 +15,8 @@ export interface JobFilter {
   driverId?: string | undefined;
   /** All of them when left out. */
   statuses?: readonly JobStatus[] | undefined;
-  /** A whole id, or a part of the address in any case. */
+  id?: string | undefined;
+  /** A part of the address in any case. */
   text?: string | undefined;
   /** RFC 3339; both are of the moment of the post, `until` excluded. */
   since?: string | undefined;
@@ -124,10 +125,11 @@ function statusesOf(statuses: readonly JobStatus[]): SQL {
 }
 
 function matches(text: string): SQL {
-  return sql`(j.id = ${text} or ${contains(sql`j.address`, text)})`;
+  return sql`${contains(sql`j.address`, text)}`;
 }
 
 function* conditionsOf(filter: JobFilter): Generator<SQL> {
+  if (filter.id !== undefined) yield sql`j.id = ${filter.id}`;
   if (filter.customerId !== undefined) yield sql`j.customer_id = ${filter.customerId}`;
   if (filter.driverId !== undefined) yield sql`j.driver_id = ${filter.driverId}`;
   if (filter.since !== undefined) yield sql`j.created_at >= ${filter.since}::timestamptz`;

@@ -1,8 +1,9 @@
 /**
- * Brings a database to the current schema. Safe to run twice and at once: one migrator at a time, by an
- * advisory lock of the transaction that migrates, so that nothing of it stays behind in a session, which
+ * Brings a database to the current schema, while calls go on. Safe to run twice and at once: one migrator
+ * at a time, by an advisory lock of a transaction, so that nothing of it stays behind in a session, which
  * through a pooler would be somebody else's.
  */
+import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
 import { sql } from 'drizzle-orm';
 import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
@@ -11,21 +12,34 @@ import postgres from 'postgres';
 import type { Db } from './client.ts';
 import { driverOptions } from './driver.ts';
 
-type Transaction = Parameters<Parameters<Db['transaction']>[0]>[0];
-
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any number will do, as long as every migrator of Muster uses the same. */
 const MIGRATION_LOCK = 20_261_123;
 /** Longer than any migration takes; whoever waits so long waits for somebody who hangs. */
 const LOCK_LIMIT_S = 60;
+const LOCK_POLL_MS = 100;
 const CONNECT_TIMEOUT_S = 10;
 
 /**
- * Applies what is missing, all of it or nothing. Throws what Postgres says when it cannot, and a
- * sentence of its own when another migrator holds the lock for too long.
+ * Applies what is missing, one migration after the other; what a run that was cut off left behind is
+ * taken up by the next. Throws what Postgres says when it cannot, and a sentence of its own when another
+ * migrator holds the lock for too long.
  */
 export async function migrate(databaseUrl: string, lockLimitS = LOCK_LIMIT_S): Promise<void> {
-  const client = postgres({
+  // One connection holds the lock, in a transaction that sees and locks nothing else; the other works.
+  const [guard, worker] = [connect(databaseUrl), connect(databaseUrl)];
+  try {
+    await guard.begin(async (tx) => {
+      await takeLock(tx, lockLimitS);
+      await applyMissing(drizzle(worker));
+    });
+  } finally {
+    await Promise.all([guard, worker].map((one) => one.end({ timeout: CONNECT_TIMEOUT_S })));
+  }
+}
+
+function connect(databaseUrl: string): postgres.Sql {
+  return postgres({
     ...driverOptions(databaseUrl),
     max: 1,
     // Named statements belong to a session as well.
@@ -34,46 +48,101 @@ export async function migrate(databaseUrl: string, lockLimitS = LOCK_LIMIT_S): P
     onnotice: () => {},
     connect_timeout: CONNECT_TIMEOUT_S,
   } as postgres.Options<Record<string, never>>);
-  try {
-    await drizzle(client).transaction(async (tx) => {
-      await takeLock(tx, lockLimitS);
-      await applyMissing(tx);
-    });
-  } finally {
-    await client.end({ timeout: CONNECT_TIMEOUT_S });
+}
+
+/**
+ * An index that is built beside calls waits for every older snapshot. So whoever has the lock, or wants
+ * it, must keep none: it is asked for again and again, and by simple queries, which leave no portal open.
+ */
+async function takeLock(tx: postgres.TransactionSql, limitS: number): Promise<void> {
+  // A role or database may have limits of its own, made for short work.
+  await tx.unsafe('set local statement_timeout = 0').simple();
+  await tx.unsafe('set local idle_in_transaction_session_timeout = 0').simple();
+  const deadline = performance.now() + limitS * 1000;
+  for (;;) {
+    const [row] = await tx
+      .unsafe<{ held: boolean }[]>(`select pg_try_advisory_xact_lock(${MIGRATION_LOCK}) as held`)
+      .simple();
+    if (row?.held) return;
+    if (performance.now() > deadline) {
+      throw new Error(
+        `another migration holds the lock for ${limitS} s now; if none is under way, a session of a pooler kept it: select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = ${MIGRATION_LOCK}`,
+      );
+    }
+    await sleep(LOCK_POLL_MS);
   }
 }
 
-async function takeLock(tx: Transaction, limitS: number): Promise<void> {
-  // A role or database may have limits of its own, made for short statements.
-  await tx.execute(sql`set local statement_timeout = 0`);
-  await tx.execute(sql.raw(`set local lock_timeout = '${limitS}s'`));
-  try {
-    await tx.execute(sql`select pg_advisory_xact_lock(${MIGRATION_LOCK}::bigint)`);
-  } catch (error) {
-    if (!(error instanceof Error) || !/lock timeout/.test(String(error.cause))) throw error;
-    throw new Error(
-      `another migration holds the lock for ${limitS} s now; if none is under way, a session of a pooler kept it: select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = ${MIGRATION_LOCK}`,
-    );
-  }
-  await tx.execute(sql`set local lock_timeout = 0`);
-}
-
-/** Drizzle's own table and way to count, within the transaction that holds the lock. */
-async function applyMissing(tx: Transaction): Promise<void> {
-  await tx.execute(sql`create schema if not exists drizzle`);
-  await tx.execute(sql`create table if not exists drizzle.__drizzle_migrations
+/** Drizzle's own table and way to count. */
+async function applyMissing(db: Db): Promise<void> {
+  await db.execute(sql`create schema if not exists drizzle`);
+  await db.execute(sql`create table if not exists drizzle.__drizzle_migrations
     (id serial primary key, hash text not null, created_at bigint)`);
-  const at = await newestApplied(tx);
+  const at = await newestApplied(db);
   for (const migration of readMigrationFiles({ migrationsFolder })) {
-    if (migration.folderMillis > at) await apply(tx, migration);
+    if (migration.folderMillis <= at) continue;
+    if (migration.sql.some((statement) => CONCURRENTLY.test(statement))) {
+      await applyBesideCalls(db, migration);
+    } else {
+      await db.transaction((tx) => apply(tx, migration));
+    }
   }
 }
 
-async function apply(tx: Transaction, { sql: statements, hash, folderMillis }: MigrationMeta) {
+const CONCURRENTLY = /\bconcurrently if (?:not )?exists "(\w+)"/i;
+/** A statement that must wait for longer keeps every call behind it waiting: it is tried again. */
+const STEP_LOCK_MS = 500;
+const STEP_PAUSE_MS = 200;
+/** A minute or two of trying. */
+const STEP_TRIES = 200;
+
+async function apply(
+  tx: Pick<Db, 'execute'>,
+  { sql: statements, hash, folderMillis }: MigrationMeta,
+): Promise<void> {
   for (const statement of statements) await tx.execute(sql.raw(statement));
   await tx.execute(sql`insert into drizzle.__drizzle_migrations (hash, created_at)
     values (${hash}, ${folderMillis}::bigint)`);
+}
+
+/**
+ * A migration of large tables: each statement by itself, so that none holds its locks while others work.
+ * All of them may be repeated.
+ */
+async function applyBesideCalls(db: Db, migration: MigrationMeta): Promise<void> {
+  for (const statement of migration.sql) {
+    const index = CONCURRENTLY.exec(statement)?.[1];
+    if (index === undefined) await applyStep(db, statement);
+    else await buildIndex(db, index, statement);
+  }
+  await db.transaction((tx) => apply(tx, { ...migration, sql: [] }));
+}
+
+async function applyStep(db: Db, statement: string): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      await db.transaction(async (tx) => {
+        await tx.execute(sql.raw(`set local lock_timeout = ${STEP_LOCK_MS}`));
+        await tx.execute(sql.raw(statement));
+      });
+      return;
+    } catch (error) {
+      if (tries === STEP_TRIES || !isLockTimeout(error)) throw error;
+      await sleep(STEP_PAUSE_MS);
+    }
+  }
+}
+
+/** One that was cut off leaves an index that nobody uses and everybody keeps up. */
+async function buildIndex(db: Db, name: string, statement: string): Promise<void> {
+  const [left] = await db.execute(sql`
+    select from pg_index where indexrelid = to_regclass(${`"${name}"`}) and not indisvalid`);
+  if (left) await db.execute(sql.raw(`drop index concurrently if exists "${name}"`));
+  await db.execute(sql.raw(statement));
+}
+
+function isLockTimeout(error: unknown): boolean {
+  return error instanceof Error && /lock timeout/.test(String(error.cause));
 }
 
 async function newestApplied(db: Pick<Db, 'execute'>): Promise<number> {

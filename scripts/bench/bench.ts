@@ -7,6 +7,7 @@ import type { BenchLine } from './bench-line.ts';
 import { runCandidates } from './candidates.ts';
 import { runClaims } from './claims.ts';
 import { runFanout } from './fanout/fanout.ts';
+import { runHistory } from './history.ts';
 import { runHttp } from './http.ts';
 import { runLanes } from './lanes.ts';
 import { runLocations } from './locations.ts';
@@ -18,6 +19,7 @@ const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   candidates: runCandidates,
   claims: runClaims,
   fanout: runFanout,
+  history: runHistory,
   http: runHttp,
   lanes: runLanes,
   locations: runLocations,

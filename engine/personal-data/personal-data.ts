@@ -1,0 +1,119 @@
+/**
+ * What is held of one user: told to him, or erased. Erasing ends what he has open by the engine's own
+ * verbs, so that everybody concerned is told, shuts him out while it works, and may be repeated.
+ */
+import { randomBytes } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { EngineContext } from '../context.ts';
+import type { Job } from '../domain/job.ts';
+import type { Drivers } from '../drivers/drivers.ts';
+import type { Jobs } from '../jobs/jobs.ts';
+import {
+  erasePersonalRows,
+  isAllTold,
+  listIdsOfCustomer,
+  listJobsInHand,
+  readPersonalRows,
+} from '../pg/personal-data.ts';
+import { eraseFromKeys } from '../redis/personal-data.ts';
+import type { Users } from '../users/blocked.ts';
+
+/** Other processes know within a second that he is shut out, and close his feeds. */
+const SHUT_OUT_MS = 1500;
+/** Those who are told of his cancelled jobs are waited for; without a worker they are not. */
+const TOLD_MS = 15_000;
+const POLL_MS = 100;
+/** What another process had under way may come after a pass; the next one finds it. */
+const PASSES_MAX = 5;
+
+export type EraseResult =
+  | { ok: true; cancelled: number; rows: Record<string, number>; keys: number }
+  /** He holds these jobs: their customers wait for him. */
+  | { ok: false; code: 'holds_jobs'; jobIds: string[] };
+
+export interface PersonalData {
+  /** Hands over all that is held of a user, with where it is from. */
+  read(id: string, take: (from: string, held: object) => Promise<void>): Promise<void>;
+  erase(id: string): Promise<EraseResult>;
+}
+
+export function createPersonalData(
+  { db, redis }: Pick<EngineContext, 'db' | 'redis'>,
+  { jobs, drivers, users }: { jobs: Jobs; drivers: Drivers; users: Users },
+): PersonalData {
+  async function cancelAll(open: readonly Job[]): Promise<number> {
+    let cancelled = 0;
+    for (const { id } of open) {
+      const result = await jobs.cancel(id, 'muster', null);
+      if (result.ok) cancelled++;
+    }
+    return cancelled;
+  }
+
+  /** The refusal, where he holds a job or one is reserved for him that he cannot decline. */
+  async function heldBy(id: string): Promise<EraseResult | null> {
+    for (const { id: jobId, reserved } of await listJobsInHand(db, id)) {
+      if (reserved) await jobs.decline(jobId, id, null);
+    }
+    const held = await listJobsInHand(db, id);
+    if (held.length === 0) return null;
+    return { ok: false, code: 'holds_jobs', jobIds: held.map((job) => job.id) };
+  }
+
+  /** Nothing is open of his any more, and those concerned have been told. Returns how many jobs were. */
+  async function endAll(id: string): Promise<number> {
+    if ((await drivers.find(id))?.online) await drivers.setAvailability(id, false);
+    const cancelled = await cancelAll(await jobs.active(id));
+    await Promise.all([sleep(SHUT_OUT_MS), waitUntilTold(id)]);
+    return cancelled;
+  }
+
+  async function waitUntilTold(id: string): Promise<void> {
+    const deadline = performance.now() + TOLD_MS;
+    while (performance.now() < deadline && !(await isAllTold(db, id))) await sleep(POLL_MS);
+  }
+
+  async function eraseKeys(id: string, jobIds: ReadonlySet<string>): Promise<number> {
+    let total = 0;
+    for (let pass = 0; pass < PASSES_MAX; pass++) {
+      const removed = await eraseFromKeys(redis, { userId: id, jobIds });
+      total += removed;
+      if (removed === 0) break;
+    }
+    return total;
+  }
+
+  return {
+    async read(id, take) {
+      await readPersonalRows(db, id, take);
+      const known = await drivers.know(id);
+      if (known) await take('redis', { fix: known.fix, zone: known.zone, seenAt: known.seenAt });
+    },
+    async erase(id) {
+      const before = await heldBy(id);
+      if (before) return before;
+      const wasBlocked = await users.isBlocked(id);
+      await users.setBlocked(id, true, 'muster');
+      const letIn = async () => {
+        if (!wasBlocked) await users.setBlocked(id, false, 'muster');
+      };
+      let cancelled = 0;
+      try {
+        cancelled = await endAll(id);
+        const meanwhile = await heldBy(id);
+        if (meanwhile) {
+          await letIn();
+          return meanwhile;
+        }
+      } catch (error) {
+        await letIn();
+        throw error;
+      }
+      const jobIds = new Set(await listIdsOfCustomer(db, id));
+      const pseudonym = `erased-${randomBytes(9).toString('hex')}`;
+      const rows = await erasePersonalRows(db, id, pseudonym);
+      const keys = await eraseKeys(id, jobIds);
+      return { ok: true, cancelled, rows, keys };
+    },
+  };
+}

@@ -1,0 +1,219 @@
+/**
+ * All that Postgres holds of one user, whatever his role: where it is, how it is told to him and how
+ * it is erased. Jobs and offers stay, under a made-up id and without his texts. Tables without an index
+ * by user are read once from end to end: for `npm run export` and `npm run erase`, never for a call.
+ */
+import { type SQL, sql } from 'drizzle-orm';
+import type { Db } from './client.ts';
+import { HELD_SQL } from './jobs.ts';
+
+/** What stands where an address stood. */
+const NO_ADDRESS = '(erased)';
+/** Reading a large table from end to end may take a minute; a call's statement may not. */
+const STATEMENT_TIMEOUT_MS = 10 * 60_000;
+
+type Tx = Pick<Db, 'execute'>;
+
+/** One table, as far as it is about a user. */
+interface Holding {
+  table: string;
+  /** His rows. */
+  where: (id: string) => SQL;
+  /** What he is told of them; left out: all columns. Of others' jobs he is told what he did in them. */
+  columns?: string;
+  /** Left out: the rows are deleted. */
+  erase?: (id: string, pseudonym: string) => SQL;
+}
+
+const ACTORS = ['driver', 'customer', 'operator', 'service', 'viewer'];
+const actorsOf = (id: string) =>
+  sql`(${sql.join(
+    ACTORS.map((role) => sql`${`${role}:${id}`}`),
+    sql`, `,
+  )})`;
+const renamed = (column: string, id: string, pseudonym: string) =>
+  sql`${sql.raw(column)} = case when ${sql.raw(column)} = ${id} then ${pseudonym} else ${sql.raw(column)} end`;
+const actorRenamed = (column: string, id: string, pseudonym: string) =>
+  sql`${sql.raw(column)} = case when ${sql.raw(column)} in ${actorsOf(id)}
+    then split_part(${sql.raw(column)}, ':', 1) || ':' || ${pseudonym} else ${sql.raw(column)} end`;
+const byHim = (id: string) => sql`actor in ${actorsOf(id)}`;
+const OF_HIS_JOBS = (id: string) => sql`job_id in (select id from jobs where customer_id = ${id})`;
+
+/** In the order in which they are erased: what is found by his jobs comes before them. */
+const HOLDINGS: readonly Holding[] = [
+  { table: 'device_tokens', where: (id) => sql`user_id = ${id}` },
+  {
+    table: 'notification_pushes',
+    where: (id) => sql`notification_id in (
+      select id from notifications where user_id = ${id} or ${OF_HIS_JOBS(id)})`,
+    columns: 'notification_id, at',
+  },
+  {
+    table: 'notifications',
+    // Those of others about his jobs may name his address.
+    where: (id) => sql`user_id = ${id} or ${OF_HIS_JOBS(id)}`,
+    columns: 'user_id, app, job_id, type, title, body, created_at, read_at',
+  },
+  {
+    table: 'push_attempts',
+    where: (id) => sql`user_id = ${id}`,
+    columns: 'job_id, at, lane, kind, token_suffix, outcome, status, reason',
+    erase: (_, pseudonym) => sql`user_id = ${pseudonym}, token_suffix = ''`,
+  },
+  {
+    table: 'push_windows',
+    where: (id) => sql`(job_id, wave) in (
+      select job_id, wave from job_waves where candidate_ids @> array[${id}]::text[])`,
+    columns: 'job_id, wave, at',
+    erase: (id) => sql`suffixes = (
+      select array_agg(case when w.candidate_ids[push_windows.first_place + a.place + 1] = ${id}
+        then 0 else a.suffix end order by a.number)
+      from job_waves w,
+        unnest(push_windows.places, push_windows.suffixes) with ordinality a(place, suffix, number)
+      where w.job_id = push_windows.job_id and w.wave = push_windows.wave)`,
+  },
+  {
+    table: 'push_marks',
+    where: (id) => sql`driver_id = ${id}`,
+    columns: 'job_id, wave, at',
+    erase: (_, pseudonym) => sql`driver_id = ${pseudonym}`,
+  },
+  {
+    table: 'job_events',
+    where: (id) => sql`driver_id = ${id} or ${byHim(id)}`,
+    columns: 'job_id, at, type, status, actor, reason',
+    erase: (id, pseudonym) => sql`reason = case when ${byHim(id)} then null else reason end,
+      ${renamed('driver_id', id, pseudonym)}, ${actorRenamed('actor', id, pseudonym)}`,
+  },
+  {
+    table: 'job_refusals',
+    where: (id) => sql`driver_id = ${id}`,
+    columns: 'job_id, kind, reason, at',
+    erase: (_, pseudonym) => sql`driver_id = ${pseudonym}, reason = null`,
+  },
+  {
+    table: 'job_waves',
+    where: (id) => sql`candidate_ids @> array[${id}]::text[]`,
+    columns: 'job_id, wave, opened_at',
+    erase: (id, pseudonym) =>
+      sql`candidate_ids = array_replace(candidate_ids, ${id}, ${pseudonym})`,
+  },
+  {
+    table: 'deliveries',
+    where: (id) => sql`driver_ids @> array[${id}]::text[]`,
+    columns: 'job_id, at',
+    erase: (id, pseudonym) => sql`driver_ids = array_replace(driver_ids, ${id}, ${pseudonym})`,
+  },
+  {
+    table: 'job_deliveries',
+    where: (id) => sql`driver_ids @> array[${id}]::text[]`,
+    columns: 'job_id, at',
+    erase: (id, pseudonym) => sql`driver_ids = array_replace(driver_ids, ${id}, ${pseudonym})`,
+  },
+  { table: 'idempotency_keys', where: (id) => sql`sub = ${id}` },
+  {
+    table: 'driver_events',
+    where: (id) => sql`driver_id = ${id}`,
+  },
+  {
+    table: 'driver_events',
+    where: (id) => sql`driver_id <> ${id} and ${byHim(id)}`,
+    columns: 'at, what, was, became, reason',
+    erase: (id, pseudonym) => sql`reason = null, ${actorRenamed('actor', id, pseudonym)}`,
+  },
+  { table: 'driver_positions', where: (id) => sql`driver_id = ${id}` },
+  { table: 'driver_days', where: (id) => sql`driver_id = ${id}` },
+  {
+    table: 'users_blocked',
+    where: (id) => sql`id <> ${id} and blocked_by in ${actorsOf(id)}`,
+    columns: 'blocked_at',
+    erase: (id, pseudonym) => actorRenamed('blocked_by', id, pseudonym),
+  },
+  { table: 'users_blocked', where: (id) => sql`id = ${id}` },
+  {
+    table: 'jobs',
+    where: (id) => sql`customer_id = ${id}`,
+    erase: (_, pseudonym) => sql`customer_id = ${pseudonym}, address = ${NO_ADDRESS}, notes = null,
+      lat = null, lng = null`,
+  },
+  {
+    table: 'jobs',
+    where: (id) => sql`driver_id = ${id}`,
+    columns: 'id, status, total_price, accepted_at, updated_at',
+    erase: (_, pseudonym) => sql`driver_id = ${pseudonym}`,
+  },
+  { table: 'drivers', where: (id) => sql`id = ${id}` },
+];
+
+/** A user's rows, table by table, each handed to `take` as its columns. */
+export async function readPersonalRows(
+  db: Db,
+  id: string,
+  take: (table: string, row: Record<string, unknown>) => Promise<void>,
+): Promise<void> {
+  for (const { table, where, columns = '*' } of HOLDINGS) {
+    const rows = await patiently(db, (tx) =>
+      tx.execute<{ row: Record<string, unknown> }>(sql`
+        select to_jsonb(held) as row
+        from (select ${sql.raw(columns)} from ${sql.raw(table)} where ${where(id)}) held`),
+    );
+    for (const { row } of rows) await take(table, row);
+  }
+}
+
+/** Erases a user in one transaction. Returns how many rows of each table were deleted or changed. */
+export async function erasePersonalRows(
+  db: Db,
+  id: string,
+  pseudonym: string,
+): Promise<Record<string, number>> {
+  return patiently(db, async (tx) => {
+    const touched: Record<string, number> = {};
+    for (const { table, where, erase } of HOLDINGS) {
+      const name = sql.raw(table);
+      const change = erase
+        ? sql`update ${name} set ${erase(id, pseudonym)} where ${where(id)} returning 1`
+        : sql`delete from ${name} where ${where(id)} returning 1`;
+      const [row] = await tx.execute<{ count: number }>(sql`
+        with changed as (${change}) select count(*)::int as count from changed`);
+      touched[table] = (touched[table] ?? 0) + (row?.count ?? 0);
+    }
+    return touched;
+  });
+}
+
+/** Jobs that a driver holds, and those that are reserved for him. */
+export async function listJobsInHand(
+  db: Db,
+  id: string,
+): Promise<{ id: string; reserved: boolean }[]> {
+  return db.execute<{ id: string; reserved: boolean }>(sql`
+    select id, status = 'assigned' as reserved from jobs
+    where driver_id = ${id} and (status in ${HELD_SQL} or status = 'assigned')`);
+}
+
+/** All jobs that a customer ever posted and that still are on record. */
+export async function listIdsOfCustomer(db: Db, id: string): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`select id from jobs where customer_id = ${id}`);
+  return rows.map((row) => row.id);
+}
+
+/** Have all changes of these jobs been told, as far as somebody could be told? */
+export async function isAllTold(db: Db, customerId: string): Promise<boolean> {
+  const [row] = await db.execute<{ told: boolean }>(sql`
+    select not exists (
+      select from jobs where customer_id = ${customerId} and settled_version < version)
+      and not exists (
+        select from notifications where ${OF_HIS_JOBS(customerId)} and done_at is null) as told`);
+  return row?.told ?? true;
+}
+
+/** A transaction whose statements may take long. */
+function patiently<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
+  return db.transaction(async (tx) => {
+    await tx.execute(
+      sql`select set_config('statement_timeout', ${`${STATEMENT_TIMEOUT_MS}`}, true)`,
+    );
+    return work(tx);
+  });
+}

@@ -1,0 +1,28 @@
+/**
+ * `npm run export -- --user SUB --out FILE`: all that is held of one user, a JSON object a line:
+ * `{"from": "jobs", "held": {…}}`. The file is for him alone: only its owner may read it.
+ */
+
+import { once } from 'node:events';
+import { createWriteStream } from 'node:fs';
+import { finished } from 'node:stream/promises';
+import { runProcess } from '../engine/process/main.ts';
+import { readFlags, withEngine } from './personal-data.ts';
+
+const USAGE = 'npm run export -- --user SUB --out FILE';
+
+await runProcess('export', async () => {
+  const { user, out = '' } = readFlags(['out'], USAGE);
+  const file = createWriteStream(out, { mode: 0o600 });
+  await once(file, 'open');
+  let lines = 0;
+  await withEngine((engine) =>
+    engine.personalData.read(user, async (from, held) => {
+      lines++;
+      if (!file.write(`${JSON.stringify({ from, held })}\n`)) await once(file, 'drain');
+    }),
+  );
+  file.end();
+  await finished(file);
+  process.stdout.write(`Wrote ${lines} lines about ${user} to ${out}\n`);
+});
