@@ -29,7 +29,8 @@ export async function openDueWaves(ctx: EngineContext, limit: number): Promise<J
     event: { type: 'job.wave_opened', actor: 'muster' },
     opensWave: true,
   });
-  if (opened.length === 0) await endPlans(ctx, limit);
+  // Those that the plan no longer reaches took places of this turn, and would of each further one.
+  if (opened.length < limit) await endPlans(ctx, limit);
   await publishAll(ctx, opened, run);
   return opened;
 }
