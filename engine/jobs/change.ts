@@ -21,7 +21,7 @@ export type Decision = Omit<Transition, 'target'> | { refuse: ChangeRefusal } | 
 /** The row moved on under the change; more often than this in a row the caller may try again. */
 const ATTEMPTS = 5;
 /** Somebody waits for an answer that does not depend on it; the settler repeats what hangs longer. */
-const PUT_WAIT_MS = 1000;
+export const PUT_WAIT_MS = 1000;
 
 export interface Changed {
   result: ChangeResult;

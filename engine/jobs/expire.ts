@@ -1,10 +1,10 @@
 /** The time of an untaken job runs out, on Postgres's clock: one job that was looked at, or all due. */
 import { sql } from 'drizzle-orm';
-import type { EngineContext } from '../context.ts';
+import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
 import { CLAIMABLE_SQL } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
-import { publish } from './change.ts';
+import { PUT_WAIT_MS, publish } from './change.ts';
 import { rowAt, type Transition, transition } from './transition.ts';
 
 const EXPIRED = {
@@ -35,7 +35,10 @@ export async function expireDue(ctx: EngineContext, limit: number): Promise<numb
   return expired.length;
 }
 
-/** Many changes at once: what Redis does not take, the settler brings to it with the rest. */
+/**
+ * Many changes at once: what Redis does not take in time, the settler brings to it with the rest. The time
+ * is short because the next jobs wait for it, while a zone of these may have thousands to be filled with.
+ */
 export async function publishAll(
   ctx: EngineContext,
   rows: readonly JobRow[],
@@ -43,7 +46,8 @@ export async function publishAll(
 ): Promise<void> {
   let known = false;
   try {
-    await ctx.projection.putAll(rows, readUnder);
+    const late = () => new TryAgainError('Redis does not take the jobs in time');
+    await withDeadline(ctx.projection.putAll(rows, readUnder), PUT_WAIT_MS, late);
     known = true;
   } catch (error) {
     ctx.log.warn({ err: error, jobs: rows.length }, 'jobs not yet in Redis, will be repeated');

@@ -7,8 +7,9 @@ import { beforeAll, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { HERE } from '../../support/engine.ts';
 import { tokenFor } from '../../support/feed.ts';
+import { isSettled } from '../../support/maintenance.ts';
 import { until } from '../../support/until.ts';
-import { fillZone, latenessOf, startWorld, type World } from './world.ts';
+import { fillZone, insertJobs, latenessOf, startWorld, type World } from './world.ts';
 
 const EXPIRED_WITHIN_MS = 3000;
 const LIST_WITHIN_MS = 1000;
@@ -17,6 +18,9 @@ const HEALTH_WITHIN_MS = 250;
 /** Time enough to insert the jobs and to fill their zones before they expire. */
 const LEAD_MS = 15_000;
 const DRIVERS = 15;
+/** Filling all of them takes several seconds. */
+const EMPTIED_ZONES = 100;
+const JOBS_IN_ZONE = 500;
 
 /** Hundreds of kilometres apart. */
 const CHICAGO = { lat: 41.88, lng: -87.63 };
@@ -58,6 +62,24 @@ it('3 000 jobs of two customers that expire at once delay those of another by 3 
   const worst = await worstOf(few);
   const worstOfCrowd = await worstOf(crowd.flat());
   expect(worst, `the crowd's worst: ${worstOfCrowd} ms`).toBeLessThan(EXPIRED_WITHIN_MS);
+}, 120_000);
+
+it('zones that are to be filled anew delay the expiries of another, and the word of them, by 3 s at most', async () => {
+  const expiresAt = Date.now() + LEAD_MS;
+  for (let i = 0; i < EMPTIED_ZONES; i++) {
+    const at = { lat: -60 + Math.floor(i / 10) * 4, lng: 100 + (i % 10) * 4 };
+    await insertJobs(t.ctx, { count: JOBS_IN_ZONE, customerId: 'emptied', at });
+    await insertJobs(t.ctx, { count: 1, customerId: 'emptied', at, expiresAt });
+  }
+  // Due in a later turn than those.
+  const late = { expiresAt: expiresAt + 700, customerId: 'third', at: MIAMI };
+  const few = await fillZone(t.ctx, { count: 5, ...late });
+  expect(Date.now()).toBeLessThan(expiresAt);
+  expect(await worstOf(few)).toBeLessThan(EXPIRED_WITHIN_MS);
+  await until(async () =>
+    (await Promise.all(few.map((id) => isSettled(t.ctx, id)))).every(Boolean),
+  );
+  expect(Date.now() - late.expiresAt).toBeLessThan(EXPIRED_WITHIN_MS);
 }, 120_000);
 
 it('a zone with 2 000 large open jobs is listed and followed in time, and nobody else waits', async () => {

@@ -53,18 +53,24 @@ export async function startWorld(): Promise<World> {
   });
 }
 
+export interface BulkJobs {
+  count: number;
+  customerId: string;
+  at: { lat: number; lng: number };
+  notes?: string;
+  /** Epoch ms. */
+  expiresAt?: number;
+}
+
 /** Inserts jobs of one customer at a place, and brings their zone to Redis. Returns their ids. */
-export async function fillZone(
-  ctx: EngineContext,
-  jobs: {
-    count: number;
-    customerId: string;
-    at: { lat: number; lng: number };
-    notes?: string;
-    /** Epoch ms. */
-    expiresAt?: number;
-  },
-): Promise<string[]> {
+export async function fillZone(ctx: EngineContext, jobs: BulkJobs): Promise<string[]> {
+  const ids = await insertJobs(ctx, jobs);
+  await ctx.projection.rebuild(zoneOf(jobs.at));
+  return ids;
+}
+
+/** The same in Postgres alone, as after Redis was emptied. */
+export async function insertJobs(ctx: EngineContext, jobs: BulkJobs): Promise<string[]> {
   const { count, customerId, at, notes = null, expiresAt } = jobs;
   const zone = zoneOf(at);
   const ids = Array.from({ length: count }, () => toJobId(zone, uuidV7(Date.now())));
@@ -75,7 +81,6 @@ export async function fillZone(
     select id, ${zone}, ${customerId}, '1 Main St', ${at.lat}::float8, ${at.lng}::float8, 120,
       ${notes}::text, 30, ${expires}::timestamptz, 1
     from jsonb_array_elements_text(${JSON.stringify(ids)}::text::jsonb) as id`);
-  await ctx.projection.rebuild(zone);
   return ids;
 }
 
