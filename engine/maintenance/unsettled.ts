@@ -1,4 +1,5 @@
 /** Changes that nobody has settled for a while: their process died, or gave up. The settler is woken. */
+import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import { listUnsettled } from '../pg/work-lists.ts';
 import type { Duty } from './duty.ts';
@@ -7,6 +8,8 @@ const EVERY_MS = 1000;
 /** What is younger is still being done by the process that caused it. */
 const GRACE_MS = 2000;
 const BATCH = 1000;
+/** Where new changes never cease the settler is never idle; what it dropped is still to be found. */
+const WAIT_MAX_MS = 2000;
 
 export function unsettledDuty({ db, settler }: EngineContext): Duty {
   return {
@@ -15,7 +18,7 @@ export function unsettledDuty({ db, settler }: EngineContext): Duty {
     async run() {
       const rows = await listUnsettled(db, GRACE_MS, BATCH);
       for (const { id } of rows) settler.wake(id);
-      await settler.idle();
+      await Promise.race([settler.idle(), sleep(WAIT_MAX_MS, undefined, { ref: false })]);
       return rows.length;
     },
   };

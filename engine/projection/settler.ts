@@ -16,6 +16,10 @@ import { tell } from './tell.ts';
 const BATCH_MAX = 256;
 /** A burst that does not end holds nobody's news up for longer than this. */
 const QUIET_WAIT_MAX_MS = 200;
+/** A batch that takes longer, as where a zone of its jobs is being filled, goes on beside the next ones. */
+const SLOW_MS = 500;
+/** So many at most: when all are slow, a store is, and more would not be faster. */
+const SLOW_MAX = 4;
 /** What comes beyond it is left to the duty: about a minute of the fastest machine's claims. */
 const QUEUE_MAX = 10_000;
 /** Pauses after failures, together about as long as the duty waits; then it takes over. */
@@ -45,6 +49,7 @@ export function createSettler(
 ): Settler {
   const { log } = resources;
   const waiting = new Map<string, Entry>();
+  const underWay = new Set<Promise<void>>();
   let working: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
 
@@ -74,8 +79,20 @@ export function createSettler(
       }
       if (batch.length === 0) return;
       for (const { id } of batch) waiting.delete(id);
-      await settleEach(batch);
+      await begin(batch);
     }
+  }
+
+  /** Resolves when the next batch may begin. */
+  async function begin(batch: readonly Entry[]): Promise<void> {
+    const settling = settleEach(batch).finally(() => {
+      underWay.delete(settling);
+      // A late one may have left entries to be tried again, of which nobody knows.
+      if (!working) schedule();
+    });
+    underWay.add(settling);
+    await Promise.race([settling, sleep(SLOW_MS, undefined, { ref: false })]);
+    if (underWay.size > SLOW_MAX) await Promise.race(underWay);
   }
 
   /** What fails together is tried singly, so that one job does not fail the others. */
@@ -100,6 +117,7 @@ export function createSettler(
   }
 
   function schedule(): void {
+    clearTimeout(timer);
     const first = Math.min(...[...waiting.values()].map(({ dueAt }) => dueAt));
     if (!Number.isFinite(first)) return;
     timer = setTimeout(pump, Math.max(0, first - performance.now())).unref();
@@ -111,7 +129,9 @@ export function createSettler(
       pump();
     },
     async idle() {
-      while (waiting.size > 0 || working) await (working ?? sleep(RETRY_MS[0]));
+      while (waiting.size > 0 || working || underWay.size > 0) {
+        await (working ?? (underWay.size > 0 ? Promise.race(underWay) : sleep(RETRY_MS[0])));
+      }
     },
   };
 }

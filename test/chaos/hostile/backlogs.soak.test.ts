@@ -16,11 +16,11 @@ const LIST_WITHIN_MS = 1000;
 const CONNECTED_WITHIN_MS = 3000;
 const HEALTH_WITHIN_MS = 250;
 /** Time enough to insert the jobs and to fill their zones before they expire. */
-const LEAD_MS = 15_000;
+const LEAD_MS = 20_000;
 const DRIVERS = 15;
 /** Filling all of them takes several seconds. */
-const EMPTIED_ZONES = 100;
-const JOBS_IN_ZONE = 500;
+const EMPTIED_ZONES = 250;
+const JOBS_IN_ZONE = 400;
 
 /** Hundreds of kilometres apart. */
 const CHICAGO = { lat: 41.88, lng: -87.63 };
