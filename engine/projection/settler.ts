@@ -50,6 +50,8 @@ export function createSettler(
   const { log } = resources;
   const waiting = new Map<string, Entry>();
   const underWay = new Set<Promise<void>>();
+  /** Jobs of the batches under way: what is woken meanwhile waits for its turn, so that nobody is told twice. */
+  const busy = new Set<string>();
   let working: Promise<void> | null = null;
   let timer: NodeJS.Timeout | undefined;
 
@@ -74,19 +76,23 @@ export function createSettler(
       const now = performance.now();
       const batch: Entry[] = [];
       for (const entry of waiting.values()) {
-        if (entry.dueAt <= now) batch.push(entry);
+        if (entry.dueAt <= now && !busy.has(entry.id)) batch.push(entry);
         if (batch.length === BATCH_MAX) break;
       }
       if (batch.length === 0) return;
-      for (const { id } of batch) waiting.delete(id);
       await begin(batch);
     }
   }
 
   /** Resolves when the next batch may begin. */
   async function begin(batch: readonly Entry[]): Promise<void> {
+    for (const { id } of batch) {
+      waiting.delete(id);
+      busy.add(id);
+    }
     const settling = settleEach(batch).finally(() => {
       underWay.delete(settling);
+      for (const { id } of batch) busy.delete(id);
       // A late one may have left entries to be tried again, of which nobody knows.
       if (!working) schedule();
     });
@@ -118,7 +124,8 @@ export function createSettler(
 
   function schedule(): void {
     clearTimeout(timer);
-    const first = Math.min(...[...waiting.values()].map(({ dueAt }) => dueAt));
+    const free = [...waiting.values()].filter(({ id }) => !busy.has(id));
+    const first = Math.min(...free.map(({ dueAt }) => dueAt));
     if (!Number.isFinite(first)) return;
     timer = setTimeout(pump, Math.max(0, first - performance.now())).unref();
   }
