@@ -55,6 +55,12 @@ interface Run {
   never: Sent[];
 }
 
+/** Windows are read side by side; they ask for room nearest first, however long each read takes. */
+interface Turn {
+  nearerAsked: Promise<void>;
+  ask(): void;
+}
+
 export function createNearbyLane(
   { pushes, now }: Pick<Engine, 'pushes' | 'now'>,
   sender: Sender,
@@ -91,10 +97,14 @@ export function createNearbyLane(
   async function pushWindows(run: Run, windows: readonly number[]): Promise<void> {
     const left = windows.values();
     let failed = false;
+    let asked: Promise<void> = Promise.resolve();
     const pushSome = async () => {
       for (const firstPlace of left) {
         if (run.closed || failed) return;
-        await slots.within(1, () => pushWindow(run, firstPlace));
+        const own = Promise.withResolvers<void>();
+        const turn: Turn = { nearerAsked: asked, ask: own.resolve };
+        asked = own.promise;
+        await slots.within(1, () => pushWindow(run, firstPlace, turn).finally(own.resolve));
       }
     };
     const ends = await Promise.allSettled(
@@ -110,7 +120,7 @@ export function createNearbyLane(
   }
 
   /** Pushes those to whom the job is offered by its row, which is read anew when it is reserved. */
-  async function pushWindow(run: Run, firstPlace: number): Promise<void> {
+  async function pushWindow(run: Run, firstPlace: number, turn: Turn): Promise<void> {
     for (let read = 0; read < READS_MAX && !run.closed; read++) {
       const { job, wave } = run;
       const { phones, record } = await pushes.window(job.id, wave, firstPlace);
@@ -120,7 +130,7 @@ export function createNearbyLane(
         phones.filter(({ userId }) => reservedFor === null || userId === reservedFor),
         now(),
       );
-      const end = await pushPortions(run, job, record, due);
+      const end = await pushPortions(run, job, record, due, turn);
       if (end === 'open') {
         run.again.add(waiting);
         return;
@@ -138,11 +148,13 @@ export function createNearbyLane(
     job: JobRow,
     record: PushRecord,
     due: readonly Receiver[],
+    turn: Turn,
   ): Promise<Offer | 'changed'> {
     const { wave, signal } = run;
     const push = offerPush(job);
     for (const portion of portionsOf(due)) {
-      const { offer, sent } = await onceDecided(() =>
+      await turn.nearerAsked;
+      const pushed = onceDecided(() =>
         inFlight.within(portion.length, async (settled) => {
           signal.throwIfAborted();
           const offer = await offers.look(job, wave);
@@ -153,6 +165,8 @@ export function createNearbyLane(
           return { offer, sent };
         }),
       );
+      turn.ask();
+      const { offer, sent } = await pushed;
       if (offer !== 'open') return offer;
       if (!sent) return 'changed';
       for (const { outcome } of sent) {
