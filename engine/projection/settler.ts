@@ -47,100 +47,120 @@ export function createSettler(
   projection: Projection,
   quiet: () => Promise<void>,
 ): Settler {
-  const { log } = resources;
-  const waiting = new Map<string, Entry>();
-  const underWay = new Set<Promise<void>>();
-  /** Jobs of the batches under way: what is woken meanwhile waits for its turn, so that nobody is told twice. */
-  const busy = new Set<string>();
-  let working: Promise<void> | null = null;
-  let timer: NodeJS.Timeout | undefined;
+  const queue = new SettlerQueue(resources, projection, quiet);
+  return { wake: (id, version) => queue.wake(id, version), idle: () => queue.idle() };
+}
 
-  function add(entry: Entry): void {
-    const before = waiting.get(entry.id);
-    if (!before && waiting.size >= QUEUE_MAX) return;
-    waiting.set(entry.id, before ? merged(before, entry) : entry);
+class SettlerQueue {
+  readonly #resources: Resources;
+  readonly #projection: Projection;
+  readonly #quiet: () => Promise<void>;
+  readonly #waiting = new Map<string, Entry>();
+  readonly #underWay = new Set<Promise<void>>();
+  /** Jobs of the batches under way: woken again, they wait, so that nobody is told twice. */
+  readonly #busy = new Set<string>();
+  #working: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(resources: Resources, projection: Projection, quiet: () => Promise<void>) {
+    this.#resources = resources;
+    this.#projection = projection;
+    this.#quiet = quiet;
   }
 
-  function pump(): void {
-    clearTimeout(timer);
-    working ??= work().finally(() => {
-      working = null;
-      schedule();
+  wake(id: string, version = 0): void {
+    this.#add({ id, put: version, failures: 0, dueAt: 0 });
+    this.#pump();
+  }
+
+  async idle(): Promise<void> {
+    while (this.#waiting.size > 0 || this.#working || this.#underWay.size > 0) {
+      if (this.#working) await this.#working;
+      else if (this.#underWay.size > 0) await Promise.race(this.#underWay);
+      else await sleep(RETRY_MS[0]);
+    }
+  }
+
+  #add(entry: Entry): void {
+    const before = this.#waiting.get(entry.id);
+    if (!before && this.#waiting.size >= QUEUE_MAX) return;
+    this.#waiting.set(entry.id, before ? merged(before, entry) : entry);
+  }
+
+  #pump(): void {
+    clearTimeout(this.#timer);
+    this.#working ??= this.#work().finally(() => {
+      this.#working = null;
+      this.#schedule();
     });
   }
 
   /** Until nothing is due. */
-  async function work(): Promise<void> {
+  async #work(): Promise<void> {
     for (;;) {
-      await Promise.race([quiet(), sleep(QUIET_WAIT_MAX_MS)]);
-      const now = performance.now();
-      const batch: Entry[] = [];
-      for (const entry of waiting.values()) {
-        if (entry.dueAt <= now && !busy.has(entry.id)) batch.push(entry);
-        if (batch.length === BATCH_MAX) break;
-      }
+      await Promise.race([this.#quiet(), sleep(QUIET_WAIT_MAX_MS, undefined, { ref: false })]);
+      const batch = this.#takeDue();
       if (batch.length === 0) return;
-      await begin(batch);
+      await this.#begin(batch);
     }
   }
 
   /** Resolves when the next batch may begin. */
-  async function begin(batch: readonly Entry[]): Promise<void> {
-    for (const { id } of batch) {
-      waiting.delete(id);
-      busy.add(id);
-    }
-    const settling = settleEach(batch).finally(() => {
-      underWay.delete(settling);
-      for (const { id } of batch) busy.delete(id);
-      // A late one may have left entries to be tried again, of which nobody knows.
-      if (!working) schedule();
+  async #begin(batch: readonly Entry[]): Promise<void> {
+    const settling = this.#settleEach(batch).finally(() => {
+      this.#underWay.delete(settling);
+      for (const { id } of batch) this.#busy.delete(id);
+      // A slow one may end when nothing else would look at what waited for it, or is to be tried again.
+      if (!this.#working) this.#schedule();
     });
-    underWay.add(settling);
+    this.#underWay.add(settling);
     await Promise.race([settling, sleep(SLOW_MS, undefined, { ref: false })]);
-    if (underWay.size > SLOW_MAX) await Promise.race(underWay);
+    if (this.#underWay.size > SLOW_MAX) await Promise.race(this.#underWay);
+  }
+
+  #takeDue(): Entry[] {
+    const now = performance.now();
+    const batch: Entry[] = [];
+    for (const entry of this.#waiting.values()) {
+      if (entry.dueAt <= now && !this.#busy.has(entry.id)) batch.push(entry);
+      if (batch.length === BATCH_MAX) break;
+    }
+    for (const { id } of batch) {
+      this.#waiting.delete(id);
+      this.#busy.add(id);
+    }
+    return batch;
   }
 
   /** What fails together is tried singly, so that one job does not fail the others. */
-  async function settleEach(batch: readonly Entry[]): Promise<void> {
+  async #settleEach(batch: readonly Entry[]): Promise<void> {
+    const { log, redis } = this.#resources;
     try {
-      await settle(resources, projection, batch);
+      await settle(this.#resources, this.#projection, batch);
     } catch (error) {
-      const alone = batch.length === 1 || resources.redis.status !== 'ready';
-      if (!alone) {
-        for (const entry of batch) await settleEach([entry]);
+      if (batch.length > 1 && redis.status === 'ready') {
+        for (const entry of batch) await this.#settleEach([entry]);
         return;
       }
       log.warn({ err: error, job: batch[0]?.id, jobs: batch.length }, 'not yet settled');
-      for (const entry of batch) retry(entry);
+      for (const entry of batch) this.#retry(entry);
     }
   }
 
-  function retry({ id, failures }: Entry): void {
+  #retry({ id, failures }: Entry): void {
     const pause = RETRY_MS[failures];
     if (pause === undefined) return;
-    add({ id, put: 0, failures: failures + 1, dueAt: performance.now() + pause });
+    this.#add({ id, put: 0, failures: failures + 1, dueAt: performance.now() + pause });
   }
 
-  function schedule(): void {
-    clearTimeout(timer);
-    const free = [...waiting.values()].filter(({ id }) => !busy.has(id));
+  #schedule(): void {
+    clearTimeout(this.#timer);
+    const free = [...this.#waiting.values()].filter(({ id }) => !this.#busy.has(id));
     const first = Math.min(...free.map(({ dueAt }) => dueAt));
     if (!Number.isFinite(first)) return;
-    timer = setTimeout(pump, Math.max(0, first - performance.now())).unref();
+    const pause = Math.max(0, first - performance.now());
+    this.#timer = setTimeout(() => this.#pump(), pause).unref();
   }
-
-  return {
-    wake(id, version = 0) {
-      add({ id, put: version, failures: 0, dueAt: 0 });
-      pump();
-    },
-    async idle() {
-      while (waiting.size > 0 || working || underWay.size > 0) {
-        await (working ?? (underWay.size > 0 ? Promise.race(underWay) : sleep(RETRY_MS[0])));
-      }
-    },
-  };
 }
 
 /** Both are about the same job: at once, and Redis has the newer of what is known. */
