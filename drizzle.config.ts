@@ -2,6 +2,6 @@ import { defineConfig } from 'drizzle-kit';
 
 export default defineConfig({
   dialect: 'postgresql',
-  schema: ['./engine/pg/schema.ts', './engine/pg/schema-pushes.ts'],
+  schema: './engine/pg/schema*.ts',
   out: './engine/pg/migrations',
 });

@@ -13,9 +13,9 @@ const USERS_MAX = 50_000;
 
 /**
  * What a call counts that reads a page of rows or a driver's counters: it keeps the process, or
- * Postgres, busy for as long as several ordinary ones.
+ * Postgres, busy for longer than ordinary ones.
  */
-export const EXPENSIVE = 5;
+export const EXPENSIVE = 2;
 
 interface Bucket {
   left: number;

@@ -112,15 +112,7 @@ export interface Engine {
 /** Waits for both stores and connects them. Throws `StartError`, one line that says why it cannot. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
-  const redis = connectRedis(options.redisUrl, onceEachOutage(log));
-  const [database] = await Promise.all([
-    reachPg(options.databaseUrl, log),
-    reachRedis(redis, log),
-  ]).catch((error: unknown) => {
-    redis.disconnect();
-    throw error;
-  });
-  const pg = connectPg(database, options.databasePoolSize);
+  const { redis, database, pg } = await connectStores(options);
   const background = createBackground(log);
   const clock = createRedisClock(redis, elapsed);
   const { now } = clock;
@@ -193,4 +185,16 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
       await pg.close();
     },
   };
+}
+
+/** Waits for both stores, side by side. */
+async function connectStores({ databaseUrl, databasePoolSize, redisUrl, log }: EngineOptions) {
+  const redis = connectRedis(redisUrl, onceEachOutage(log));
+  try {
+    const [database] = await Promise.all([reachPg(databaseUrl, log), reachRedis(redis, log)]);
+    return { redis, database, pg: connectPg(database, databasePoolSize) };
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
 }

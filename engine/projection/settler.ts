@@ -43,77 +43,97 @@ export function createSettler(
   projection: Projection,
   quiet: () => Promise<void>,
 ): Settler {
-  const { log } = resources;
-  const waiting = new Map<string, Entry>();
-  let working: Promise<void> | null = null;
-  let timer: NodeJS.Timeout | undefined;
+  const queue = new SettlerQueue(resources, projection, quiet);
+  return { wake: (id, version) => queue.wake(id, version), idle: () => queue.idle() };
+}
 
-  function add(entry: Entry): void {
-    const before = waiting.get(entry.id);
-    if (!before && waiting.size >= QUEUE_MAX) return;
-    waiting.set(entry.id, before ? merged(before, entry) : entry);
+class SettlerQueue {
+  readonly #resources: Resources;
+  readonly #projection: Projection;
+  readonly #quiet: () => Promise<void>;
+  readonly #waiting = new Map<string, Entry>();
+  #working: Promise<void> | null = null;
+  #timer: NodeJS.Timeout | undefined;
+
+  constructor(resources: Resources, projection: Projection, quiet: () => Promise<void>) {
+    this.#resources = resources;
+    this.#projection = projection;
+    this.#quiet = quiet;
   }
 
-  function pump(): void {
-    clearTimeout(timer);
-    working ??= work().finally(() => {
-      working = null;
-      schedule();
+  wake(id: string, version = 0): void {
+    this.#add({ id, put: version, failures: 0, dueAt: 0 });
+    this.#pump();
+  }
+
+  async idle(): Promise<void> {
+    while (this.#waiting.size > 0 || this.#working) {
+      await (this.#working ?? sleep(RETRY_MS[0]));
+    }
+  }
+
+  #add(entry: Entry): void {
+    const before = this.#waiting.get(entry.id);
+    if (!before && this.#waiting.size >= QUEUE_MAX) return;
+    this.#waiting.set(entry.id, before ? merged(before, entry) : entry);
+  }
+
+  #pump(): void {
+    clearTimeout(this.#timer);
+    this.#working ??= this.#work().finally(() => {
+      this.#working = null;
+      this.#schedule();
     });
   }
 
   /** Until nothing is due. */
-  async function work(): Promise<void> {
+  async #work(): Promise<void> {
     for (;;) {
-      await Promise.race([quiet(), sleep(QUIET_WAIT_MAX_MS)]);
-      const now = performance.now();
-      const batch: Entry[] = [];
-      for (const entry of waiting.values()) {
-        if (entry.dueAt <= now) batch.push(entry);
-        if (batch.length === BATCH_MAX) break;
-      }
+      await Promise.race([this.#quiet(), sleep(QUIET_WAIT_MAX_MS, undefined, { ref: false })]);
+      const batch = this.#takeDue();
       if (batch.length === 0) return;
-      for (const { id } of batch) waiting.delete(id);
-      await settleEach(batch);
+      await this.#settleEach(batch);
     }
+  }
+
+  #takeDue(): Entry[] {
+    const now = performance.now();
+    const batch: Entry[] = [];
+    for (const entry of this.#waiting.values()) {
+      if (entry.dueAt <= now) batch.push(entry);
+      if (batch.length === BATCH_MAX) break;
+    }
+    for (const { id } of batch) this.#waiting.delete(id);
+    return batch;
   }
 
   /** What fails together is tried singly, so that one job does not fail the others. */
-  async function settleEach(batch: readonly Entry[]): Promise<void> {
+  async #settleEach(batch: readonly Entry[]): Promise<void> {
+    const { log, redis } = this.#resources;
     try {
-      await settle(resources, projection, batch);
+      await settle(this.#resources, this.#projection, batch);
     } catch (error) {
-      const alone = batch.length === 1 || resources.redis.status !== 'ready';
-      if (!alone) {
-        for (const entry of batch) await settleEach([entry]);
+      if (batch.length > 1 && redis.status === 'ready') {
+        for (const entry of batch) await this.#settleEach([entry]);
         return;
       }
       log.warn({ err: error, job: batch[0]?.id, jobs: batch.length }, 'not yet settled');
-      for (const entry of batch) retry(entry);
+      for (const entry of batch) this.#retry(entry);
     }
   }
 
-  function retry({ id, failures }: Entry): void {
+  #retry({ id, failures }: Entry): void {
     const pause = RETRY_MS[failures];
     if (pause === undefined) return;
-    add({ id, put: 0, failures: failures + 1, dueAt: performance.now() + pause });
+    this.#add({ id, put: 0, failures: failures + 1, dueAt: performance.now() + pause });
   }
 
-  function schedule(): void {
-    const first = Math.min(...[...waiting.values()].map(({ dueAt }) => dueAt));
+  #schedule(): void {
+    const first = Math.min(...[...this.#waiting.values()].map(({ dueAt }) => dueAt));
     if (!Number.isFinite(first)) return;
-    timer = setTimeout(pump, Math.max(0, first - performance.now())).unref();
+    const pause = Math.max(0, first - performance.now());
+    this.#timer = setTimeout(() => this.#pump(), pause).unref();
   }
-
-  return {
-    wake(id, version = 0) {
-      add({ id, put: version, failures: 0, dueAt: 0 });
-      pump();
-    },
-    async idle() {
-      while (waiting.size > 0 || working) await (working ?? sleep(RETRY_MS[0]));
-    },
-  };
 }
 
 /** Both are about the same job: at once, and Redis has the newer of what is known. */

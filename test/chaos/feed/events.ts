@@ -7,6 +7,9 @@ import { type Answer, placeOf, TAKERS, type World } from './world.ts';
 /** Calls at once: enough to be quick where each waits for a Redis that does not answer. */
 const AT_ONCE = 60;
 
+/** One customer may not call so often. */
+const CUSTOMERS = 10;
+
 /** Jobs ever posted in this world; each gets a place of its own. */
 let posted = 0;
 
@@ -15,7 +18,7 @@ export function post(world: World, count: number): Promise<string[]> {
   return inParallel(Array.from({ length: count }), async () => {
     const n = posted++;
     const { truckType, lat, lng } = placeOf(n);
-    const answer = await world.call('customer', 'c1', 'POST', '/api/jobs', {
+    const answer = await world.call('customer', `c${n % CUSTOMERS}`, 'POST', '/api/jobs', {
       address: `${n} Main St`,
       lat,
       lng,
@@ -42,7 +45,7 @@ export async function makeEvents(world: World, old: readonly string[]): Promise<
   return old.length + fresh.length + confirmed.length + ended.length;
 }
 
-/** Every other one is accepted by somebody, the rest is cancelled by the customer. */
+/** Every other one is accepted by somebody, the rest is cancelled by an operator. */
 async function end(world: World, id: string, n: number): Promise<void> {
   if (n % 2 === 0) {
     const taker = TAKERS[n % TAKERS.length] as string;
@@ -50,7 +53,7 @@ async function end(world: World, id: string, n: number): Promise<void> {
     const { status } = await world.call('driver', taker, 'POST', path);
     if (status === 200) return;
   }
-  expected(await world.call('customer', 'c1', 'POST', `/api/jobs/${id}/cancel`, {}), 200);
+  expected(await world.call('operator', 'op', 'POST', `/api/jobs/${id}/cancel`, {}), 200);
 }
 
 function expected(answer: Answer, status: number): Answer['body'] {

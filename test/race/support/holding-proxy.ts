@@ -20,7 +20,6 @@ export interface HoldingProxy {
 
 /** What Postgres sends with the last row: until then a statement may still be being prepared. */
 export const ROWS_READ = 'SELECT ';
-export const ONE_ROW_WRITTEN = 'SELECT 1\0';
 
 export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
   const to = new URL(target);
