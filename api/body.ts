@@ -2,6 +2,7 @@
  * Reads bodies: strict JSON in strict UTF-8, nothing else. An empty body, or `null` where a body is
  * optional, is no body; whether that is allowed the route's schema says. `__proto__` and its like are ordinary unknown fields.
  */
+import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
 import type { TSchema } from 'typebox';
 import { ApiError, invalid } from './errors.ts';
@@ -23,12 +24,17 @@ export function readBodiesStrictly(app: FastifyInstance): void {
   app.setValidatorCompiler(compileValidator);
   // Clients that always name a type name one for nothing as well: `curl -d ''` sends a form's.
   app.addHook('onRequest', async ({ headers }) => {
-    if (headers['content-length'] === '0') delete headers['content-type'];
+    if (!announcesBody(headers)) delete headers['content-type'];
   });
   app.addHook('preValidation', async (request) => {
     const optional = request.routeOptions.schema?.['x-optional-body'];
     if (optional && (request.body ?? null) === null) request.body = {};
   });
+}
+
+/** A request without either header has no body (RFC 9112, section 6.3). */
+function announcesBody(headers: IncomingHttpHeaders): boolean {
+  return headers['transfer-encoding'] !== undefined || (headers['content-length'] ?? '0') !== '0';
 }
 
 function parse(body: Buffer): unknown {

@@ -10,8 +10,9 @@ import {
   decodeJwt,
   decodeProtectedHeader,
   errors,
-  type JSONWebKeySet,
+  type JWK,
   type JWTPayload,
+  type JWTVerifyGetKey,
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose';
@@ -39,7 +40,7 @@ interface Key {
   id: string;
   /** As `keyNameOf` a token that it signed; undefined where the key has no id. */
   name: string | undefined;
-  resolve: ReturnType<typeof createLocalJWKSet>;
+  resolve: JWTVerifyGetKey;
 }
 type Keys = ReadonlyMap<string, Key>;
 
@@ -152,7 +153,8 @@ export class KeySet {
         const { payload } = await jwtVerify(token, key.resolve, options);
         return { payload, keyId: key.id };
       } catch (error) {
-        if (error instanceof errors.JWKSNoMatchingKey) continue;
+        // A key that is too short for its algorithm is told of as a TypeError, when it is used.
+        if (error instanceof errors.JWKSNoMatchingKey || error instanceof TypeError) continue;
         if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
         wrong = error;
       }
@@ -216,14 +218,30 @@ async function readKeys(url: string, known: Keys): Promise<Keys> {
     signal: AbortSignal.timeout(FETCH_MS),
   });
   if (answer.status !== 200) throw new Error(`the identity provider answers ${answer.status}`);
-  const set = (await answer.json()) as JSONWebKeySet;
-  createLocalJWKSet(set);
+  const { keys } = (await answer.json()) as { keys: unknown[] };
+  if (!Array.isArray(keys)) throw new Error('the identity provider sent no set of keys');
   return new Map(
-    set.keys.map((jwk) => {
+    keys.filter(isJwk).map((jwk) => {
       const id = JSON.stringify(jwk);
       const name = typeof jwk.kid === 'string' ? nameOf(jwk.kid) : undefined;
-      const resolve = createLocalJWKSet({ keys: [jwk] });
-      return [id, known.get(id) ?? { id, name, resolve }];
+      return [id, known.get(id) ?? { id, name, resolve: resolverOf(jwk) }];
     }),
   );
+}
+
+/** What is no key is passed over (RFC 7517, section 5): the others are as good as without it. */
+function isJwk(entry: unknown): entry is JWK {
+  return typeof entry === 'object' && entry !== null && !Array.isArray(entry);
+}
+
+/** One that cannot be read fits no token. */
+function resolverOf(jwk: JWK): JWTVerifyGetKey {
+  const resolve = createLocalJWKSet({ keys: [jwk] });
+  return async (header, token) => {
+    try {
+      return await resolve(header, token);
+    } catch (cause) {
+      throw new errors.JWKSNoMatchingKey(undefined, { cause });
+    }
+  };
 }

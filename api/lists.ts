@@ -7,7 +7,7 @@ import { DRIVER_STATES, type DriverWord } from '../engine/domain/fleet.ts';
 import { JOB_STATUSES, type JobStatus } from '../engine/domain/job.ts';
 import type { InvalidCursor, PageQuery as Page } from '../engine/engine.ts';
 import { invalid } from './errors.ts';
-import { Lat, Lng, time, UserId } from './schemas.ts';
+import { Lat, Lng, storedTime, UserId } from './schemas.ts';
 import { line } from './text.ts';
 import { validate } from './validate.ts';
 
@@ -51,8 +51,8 @@ export const OpsJobsQuery = Type.Object(
     driver_id: Type.Optional(UserId),
     customer_id: Type.Optional(UserId),
     q: Type.Optional(Text('A whole id, or a part of the address in any case')),
-    since: Type.Optional(time('Posted then or later')),
-    until: Type.Optional(time('Posted earlier')),
+    since: Type.Optional(storedTime('Posted then or later')),
+    until: Type.Optional(storedTime('Posted earlier')),
     sort: Type.Optional(Type.Enum(['newest', 'oldest'], { default: 'newest' })),
   },
   closed,

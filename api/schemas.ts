@@ -29,6 +29,14 @@ export const time = (description: string) =>
     () => 'must be an RFC 3339 time',
   );
 
+/** One that Postgres is asked about, whose calendar has no year 0. */
+export const storedTime = (description: string) =>
+  Type.Refine(
+    time(description),
+    (value) => !value.startsWith('0000'),
+    () => 'must be of the year 1 or later',
+  );
+
 export const UserId = Type.String({
   pattern: USER_ID.source,
   description: 'A user id: 1 to 64 of A-Z a-z 0-9 _ -, and not `me`',

@@ -39,7 +39,8 @@ export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
     { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isHopeless: isHopelessPg },
     log,
   );
-  const { standby, currentSchema, pooled, isolation, hasTimeouts } = found as Inspection;
+  const { standby, currentSchema, pooled, isolation, hasTimeouts, wrongSearchPath } =
+    found as Inspection;
   if (standby) throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
   if (!currentSchema) {
     throw new StartError('the database has an older schema: run `npm run migrate` first');
@@ -48,6 +49,9 @@ export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
     throw new StartError(
       `DATABASE_URL leads through a pooler to a database whose transactions are ${isolation}, e.g. ALTER ROLE … SET default_transaction_isolation = 'read committed'`,
     );
+  }
+  if (pooled && wrongSearchPath !== null) {
+    throw new StartError(`DATABASE_URL leads through a pooler to where ${wrongSearchPath}`);
   }
   if (pooled && !hasTimeouts) {
     log.warn(

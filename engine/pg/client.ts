@@ -7,6 +7,7 @@ import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { type Admission, createAdmission } from './admission.ts';
 import { driverOptions, serializeTwiceAlike } from './driver.ts';
+import { TABLES_SCHEMA } from './search-path.ts';
 import { createSockets, type Sockets } from './socket.ts';
 
 export type Db = PostgresJsDatabase;
@@ -74,6 +75,8 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
 const SETTINGS = {
   // Whatever the database's default is: a statement that lost a race sees what won it.
   default_transaction_isolation: 'read committed',
+  // Some operators of Postgres give their roles a path without it.
+  search_path: TABLES_SCHEMA,
   statement_timeout: STATEMENT_TIMEOUT_MS,
   lock_timeout: LOCK_TIMEOUT_MS,
   idle_in_transaction_session_timeout: IDLE_IN_TRANSACTION_MS,

@@ -130,7 +130,8 @@ export async function saveLastSeen(
         and (old.position_at is null or old.position_at > now()
           or f.taken_at >= old.position_at) as newer
       from (
-        select *, least(to_timestamp(at / 1000), now()) as taken_at
+        -- Of null and a time, least() is the time: a sign of life without a fix says nothing of where.
+        select *, case when at is not null then least(to_timestamp(at / 1000), now()) end as taken_at
         from jsonb_to_recordset(${JSON.stringify(batch)}::text::jsonb)
           as r(id text, lat float8, lng float8, at float8, "seenAgeMs" float8)) f
       join drivers old on old.id = f.id

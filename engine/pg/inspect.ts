@@ -6,6 +6,7 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import { driverOptions } from './driver.ts';
 import { isCurrentSchema } from './migrate.ts';
+import { wrongSearchPath } from './search-path.ts';
 
 export interface Inspection {
   standby: boolean;
@@ -16,6 +17,8 @@ export interface Inspection {
   isolation: string;
   /** Does a statement end that waits for a lock or for a disk? */
   hasTimeouts: boolean;
+  /** Why a session that is told nothing else does not find the tables; null where it does. */
+  wrongSearchPath: string | null;
 }
 
 const CONNECT_TIMEOUT_S = 2;
@@ -37,12 +40,14 @@ export async function inspectPg(url: string): Promise<Inspection> {
     const [row] = await query;
     // What the server said of itself when it took the connection; a pooler says its own.
     const { pid } = (query as unknown as { state: { pid: number } }).state;
+    const db = drizzle(client);
     return {
       standby: row?.standby,
-      currentSchema: await isCurrentSchema(drizzle(client)),
+      currentSchema: await isCurrentSchema(db),
       pooled: pid !== row?.pid,
       isolation: row?.isolation,
       hasTimeouts: row?.timeouts,
+      wrongSearchPath: await wrongSearchPath(db),
     };
   } finally {
     await client.end({ timeout: CONNECT_TIMEOUT_S });

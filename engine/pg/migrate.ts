@@ -11,6 +11,7 @@ import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { Db } from './client.ts';
 import { driverOptions } from './driver.ts';
+import { wrongSearchPath } from './search-path.ts';
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any number will do, as long as every migrator of Muster uses the same. */
@@ -75,6 +76,8 @@ async function takeLock(tx: postgres.TransactionSql, limitS: number): Promise<vo
 
 /** Drizzle's own table and way to count. */
 async function applyMissing(db: Db): Promise<void> {
+  const wrong = await wrongSearchPath(db);
+  if (wrong !== null) throw new Error(wrong);
   await db.execute(sql`create schema if not exists drizzle`);
   await db.execute(sql`create table if not exists drizzle.__drizzle_migrations
     (id serial primary key, hash text not null, created_at bigint)`);

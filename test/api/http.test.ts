@@ -82,6 +82,16 @@ describe('bodies', () => {
     expect(await customer('POST', path, 'a=b', form)).toMatchObject({ status: 415 });
   });
 
+  test.each(['application/json', 'text/plain', 'none'])('none at all, named %s', async (type) => {
+    const named = { 'content-type': type };
+    const path = `/api/push/tokens/${'ab'.repeat(32)}`;
+    // Such a call says nothing of a length either.
+    expect(await customer('DELETE', path, undefined, named)).toMatchObject({ status: 204 });
+    expect(await customer('DELETE', path, 'x', { 'content-type': 'text/plain' })).toMatchObject({
+      status: 415,
+    });
+  });
+
   test('the charset may be named', async () => {
     const type = 'application/json; charset=utf-8';
     expect(await send(JSON.stringify(good), type)).toMatchObject({ status: 201 });

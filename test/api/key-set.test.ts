@@ -126,6 +126,27 @@ test('keys without ids are tried one after the other, and may be rotated as well
   await accepted(second);
 });
 
+test('what is no key that we can use takes nothing from the others', async () => {
+  const good = await signer('RS256', 'good');
+  const { kid: _kid, ...named } = good.jwk;
+  const nameless = { ...good, jwk: named };
+  const unusable: unknown[] = [
+    ...[null, 'key', 7, []],
+    { kty: 'OKP', crv: 'Ed25519', x: 'AAAA', kid: 'good' },
+    { kty: 'AKP', alg: 'ML-DSA-65', pub: 'AAAA', kid: 'good' },
+    { kty: 'RSA', kid: 'good', x5c: ['MIIB'] },
+    { kty: 'RSA', n: '!', e: 'AQAB', kid: 'good' },
+    // Of 1 024 bits: too short for its algorithm.
+    { kty: 'RSA', n: good.jwk.n?.slice(0, 171), e: 'AQAB', kid: 'good' },
+  ];
+  for (const entry of unusable) {
+    auth = createAuth(config(), () => clock);
+    published = [{ jwk: entry as JWK }, good] as Signer[];
+    await accepted(good);
+    await accepted(nameless);
+  }
+});
+
 test('a key that is replaced under its own id is noticed', async () => {
   await accepted(old);
   const replaced = await signer('RS256', 'old');

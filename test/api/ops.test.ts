@@ -104,6 +104,8 @@ describe('GET /api/ops/jobs', () => {
     for (const query of [
       'status=open',
       'since=yesterday',
+      'since=0000-01-01T00:00:00Z',
+      'until=0000-12-31T23:59:59Z',
       'sort=up',
       'q=',
       'driver_id=a b',

@@ -17,6 +17,8 @@ export interface Settled {
   status: JobStatus;
   driverId: string | null;
   row: JobRow | null;
+  /** By the monotonic clock: it was so at this moment or later. Whoever asked afterwards asks anew. */
+  asOf: number;
 }
 
 export interface Decision {
@@ -30,12 +32,12 @@ export function refused(code: ClaimRefusal): Decision {
   return { answer: { ok: false, code }, settled: null };
 }
 
-/** The job is settled, as its row says: this driver's, or not. */
-export function settledBy(row: JobRow, driverId: string): Decision {
+/** The job is settled, as its row says, which was read since `asOf`: this driver's, or not. */
+export function settledBy(row: JobRow, driverId: string, asOf: number): Decision {
   const answer: ClaimResult = holds(row, driverId)
     ? { ok: true, job: row }
     : { ok: false, code: refusalOf(row.status) };
-  return { answer, settled: { status: row.status, driverId: row.driverId, row } };
+  return { answer, settled: { status: row.status, driverId: row.driverId, row, asOf } };
 }
 
 /** Does the row's driver hold it now? */

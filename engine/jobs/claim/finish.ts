@@ -41,11 +41,14 @@ export async function finishClaim(
   return decision;
 }
 
-/** The answer does not wait for Redis; what follows there goes on beside it. */
+/**
+ * The answer does not wait for Redis; what follows there goes on beside it. As of now: until its driver hears
+ * of it, nobody gives the job back.
+ */
 function won(ctx: EngineContext, row: JobRow, driverId: string): Decision {
   ctx.background(publish(ctx, row));
   ctx.background(loadChanged(ctx, driverId));
-  return settledBy(row, driverId);
+  return settledBy(row, driverId, performance.now());
 }
 
 /** The attempt surely did not commit: the gate opens again, at once or when Redis answers. */

@@ -87,7 +87,8 @@ class Gate {
       if (!leader) break;
       const left = Math.max(0, waitUntil - performance.now());
       const settled = await withDeadline(leader, left, notDecided);
-      if (!settled) continue;
+      // What the leader learned may be older than this tap: the job was given back meanwhile.
+      if (!settled || settled.asOf < now) continue;
       if (settled.driverId === driverId) return this.#answerOwn(jobId, driverId, settled);
       return { ok: false, code: refusalOf(settled.status) };
     }
@@ -102,7 +103,7 @@ class Gate {
     { status, row }: Settled,
   ): Promise<ClaimResult> {
     const own = row ?? (await findJob(this.#ctx.db, jobId));
-    return own ? settledBy(own, driverId).answer : { ok: false, code: refusalOf(status) };
+    return own ? settledBy(own, driverId, 0).answer : { ok: false, code: refusalOf(status) };
   }
 
   /** Decides for this driver, and for those who tap the same job meanwhile. */
@@ -160,22 +161,23 @@ class Gate {
     if (expected > LEASE_SHARE * settings.claimLeaseMs) {
       throw new TryAgainError('claims cannot be made durable', expected);
     }
+    const asOf = performance.now();
     const answer = await askGate(redis, { ...a, leaseMs: settings.claimLeaseMs }).catch(
       (error: unknown) => {
         background(withdraw(this.#ctx, a));
         throw error;
       },
     );
-    return this.#follow(a, answer);
+    return this.#follow(a, answer, asOf);
   }
 
-  async #follow(a: Attempt, gate: GateAnswer): Promise<Decision | 'busy' | 'stale'> {
+  async #follow(a: Attempt, gate: GateAnswer, asOf: number): Promise<Decision | 'busy' | 'stale'> {
     switch (gate.kind) {
       case 'busy':
         return 'busy';
       case 'closed': {
         const status = gate.status as JobStatus;
-        const settled = { status, driverId: gate.driverId, row: null };
+        const settled = { status, driverId: gate.driverId, row: null, asOf };
         return { answer: { ok: false, code: refusalOf(status) }, settled };
       }
       case 'released':

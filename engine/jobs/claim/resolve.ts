@@ -36,9 +36,10 @@ const GIVE_UP_MS = 60_000;
  * gate knows it.
  */
 export async function askRow(ctx: EngineContext, a: Attempt): Promise<Decision | 'stale'> {
+  const asOf = performance.now();
   const row = await findJob(ctx.db, a.id);
   if (!row) return refused('job_not_found');
-  if (!isClaimable(row.status)) return settledBy(row, a.driverId);
+  if (!isClaimable(row.status)) return settledBy(row, a.driverId, asOf);
   const { driverMaxActiveJobs } = ctx.settings;
   const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, driverMaxActiveJobs);
   if (obstacle === 'job_expired') {

@@ -1,6 +1,6 @@
 /** How many fixes may be under way and waiting, and what becomes of those that wait. */
 import { beforeAll, describe, expect, it, vi } from 'vitest';
-import { findDriver } from '../../../engine/pg/drivers.ts';
+import { findDriver, saveLastSeen } from '../../../engine/pg/drivers.ts';
 import type { KnownDriver } from '../../../engine/redis/drivers.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';
@@ -69,5 +69,13 @@ describe('where a driver enters a zone', () => {
     if (!driver) throw new Error('not known');
     await engine.drivers.track(driver, { ...HERE, at: Date.now(), heading: null });
     await until(async () => (await findDriver(t.ctx.db, 'd2'))?.lat === HERE.lat);
+  });
+
+  it('stays there when he is heard of without a fix', async () => {
+    const row = { id: 'd3', lat: HERE.lat, lng: HERE.lng, at: Date.now() - 1000, seenAgeMs: 0 };
+    await t.engine.drivers.change('d3', { name: 'Cid', approvalStatus: 'approved' });
+    await saveLastSeen(t.ctx.db, [row], 120_000);
+    await saveLastSeen(t.ctx.db, [{ ...row, lat: null, lng: null, at: null }], 120_000);
+    expect(await findDriver(t.ctx.db, 'd3')).toMatchObject({ ...HERE, positionAt: row.at });
   });
 });

@@ -34,6 +34,21 @@ it('several at once bring one database to the current schema, and keep no lock',
   expect(await session`select from pg_locks where locktype = 'advisory'`).toHaveLength(0);
 });
 
+it('one whose role would make the tables elsewhere says so in a sentence, and makes none', async () => {
+  const { url, session } = await emptyDatabase();
+  await session.unsafe('create schema elsewhere');
+  await session.unsafe(
+    `alter database ${new URL(url).pathname.slice(1)} set search_path = elsewhere`,
+  );
+  await expect(migrate(url)).rejects.toThrow(
+    "tables are looked for in elsewhere, but Muster's are in public",
+  );
+  expect(await session`select to_regclass('elsewhere.jobs') as jobs`).toEqual([{ jobs: null }]);
+  await session.unsafe(`alter database ${new URL(url).pathname.slice(1)} reset search_path`);
+  await migrate(url);
+  expect(await session`select count(*)::int as jobs from public.jobs`).toEqual([{ jobs: 0 }]);
+});
+
 it('one that finds the lock held says so in a sentence, and changes nothing', async () => {
   const { url, session } = await emptyDatabase();
   // As a migrator of an earlier version did, whose session a pooler kept.

@@ -60,6 +60,17 @@ describe('a database with other defaults', () => {
   });
 });
 
+describe('a role that looks for tables elsewhere', () => {
+  it('finds them all the same', async () => {
+    const url = await freshDatabase();
+    await administrate(url).unsafe(`alter database ${nameOf(url)} set search_path = '$user'`);
+    const { db } = open(url);
+    expect([...(await db.execute(sql`select count(*)::int as jobs from jobs`))]).toEqual([
+      { jobs: 0 },
+    ]);
+  });
+});
+
 describe('a statement that has to be prepared anew', () => {
   /** One of each type that is sent, as rows. */
   const insert = (i: number) => sql`

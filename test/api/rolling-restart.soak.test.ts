@@ -13,8 +13,8 @@ import { callerOf, mint, SECRET } from './support.ts';
 const nginx = findNginx();
 const CALLERS = 6;
 const SOCKETS = 40;
-/** Longer than a call, shorter than a test's patience. */
-const SHUTDOWN_DELAY_S = '2';
+/** The default: each connection that the balancer keeps is used once meanwhile, and told that it is the last time. */
+const SHUTDOWN_DELAY_S = '5';
 /** Contract: everybody is back within ten seconds. */
 const BACK_MS = 10_000;
 
