@@ -12,7 +12,7 @@
 -- Returns {code, detail, driver}: {1, version} granted; {2, version} his own attempt is under way, ask
 -- Postgres; {0, ''} somebody else's attempt is under way, wait; {-1, ''} the zone is not ready;
 -- {-2, ''} unknown here, ask Postgres; {-3, status, holder} closed; {-4, ''} he released it before;
--- {-5, ''} reserved for another; {-6, ''} closed and his, ask Postgres; {-7, ''} its time ran out,
+-- {-5, ''} reserved for another; {-6, version} closed and his, ask Postgres; {-7, ''} its time ran out,
 -- ask Postgres.
 local meta, job, declined, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local driver, token, lease, id, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
@@ -22,7 +22,7 @@ local state, version, status, holder, expires =
   unpack(redis.call('HMGET', job, 'state', 'version', 'status', 'driver', 'expires'))
 if not state then return { -2, '' } end
 if state == 'closed' then
-  if holder == driver then return { -6, '' } end
+  if holder == driver then return { -6, version } end
   return { -3, status, holder }
 end
 if redis.call('HGET', declined, driver) == 'released' then return { -4, '' } end

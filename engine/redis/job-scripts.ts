@@ -84,7 +84,7 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
   return named(PUT_ANSWERS, code);
 }
 
-/** `ask`: unknown here, or closed for this driver, or out of time; only the row in Postgres can tell. */
+/** `ask`: unknown here, or out of time; only the row in Postgres can tell. */
 const GATE_ANSWERS = {
   '1': 'granted',
   '2': 'mine',
@@ -94,7 +94,7 @@ const GATE_ANSWERS = {
   '-3': 'closed',
   '-4': 'released',
   '-5': 'reserved',
-  '-6': 'ask',
+  '-6': 'own',
   '-7': 'ask',
 } as const;
 
@@ -104,6 +104,7 @@ export type GateAnswer =
   | { kind: 'mine'; version: number }
   | { kind: 'busy' }
   | { kind: 'not_ready' }
+  | { kind: 'own'; version: number }
   | { kind: 'ask' }
   | { kind: 'closed'; status: string; driverId: string | null }
   | { kind: 'released' }
@@ -111,7 +112,7 @@ export type GateAnswer =
 
 /**
  * Asks the gate for a job. `granted` is a lease, which the claim needs to be committed; `mine`: an attempt
- * of the same driver holds it already.
+ * of the same driver holds it already; `own`: it is closed and his, as its row says.
  */
 export async function claimJob(
   redis: RedisClient,
@@ -129,7 +130,9 @@ export async function claimJob(
     [a.driverId, a.token, a.leaseMs, a.id, runIdOf(redis)],
   )) as [number, string, string?];
   const kind = named(GATE_ANSWERS, code);
-  if (kind === 'granted' || kind === 'mine') return { kind, version: Number(detail) };
+  if (kind === 'granted' || kind === 'mine' || kind === 'own') {
+    return { kind, version: Number(detail) };
+  }
   if (kind === 'closed') return { kind, status: detail, driverId: holder || null };
   return { kind };
 }

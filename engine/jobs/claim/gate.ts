@@ -7,7 +7,7 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type EngineContext, TryAgainError, withDeadline } from '../../context.ts';
-import { type JobStatus, refusalOf } from '../../domain/job.ts';
+import { type JobRow, type JobStatus, refusalOf } from '../../domain/job.ts';
 import { zoneOfJob } from '../../domain/zones.ts';
 import { findJob } from '../../pg/jobs.ts';
 import { claimJob as askGate, type GateAnswer } from '../../redis/job-scripts.ts';
@@ -27,6 +27,9 @@ const STALE_RETRIES = 3;
 /** A driver is asked to wait at least and at most so long. */
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 5000;
+/** Wins that came after the answer are kept for the driver's next tries; beyond so many the row tells. */
+const LATE_MS = 2 * RETRY_MAX_MS;
+const LATE_MAX = 1024;
 /** Of its lease a claim may spend so much in the queue; the rest is for what comes after. */
 const LEASE_SHARE = 0.6;
 
@@ -42,6 +45,8 @@ class Gate {
   readonly #commits: CommitQueue;
   /** Of all taps on a job in this process one leads, the others wait for what it learns. */
   readonly #leading = new Map<string, Promise<Settled | null>>();
+  /** By job: rows that were won when their drivers had been told to try again; oldest first. */
+  readonly #late = new Map<string, { row: JobRow; at: number }>();
 
   constructor(ctx: EngineContext, commits: CommitQueue) {
     this.#ctx = ctx;
@@ -58,7 +63,7 @@ class Gate {
       result = await withDeadline(work, ANSWER_MAX_MS, late);
     } catch (error) {
       // What is under way goes on, also while the process is stopping.
-      background(work.catch(() => {}));
+      background(work.then((end) => end.ok && this.#keep(end.job)).catch(() => {}));
       if (!(error instanceof TryAgainError)) {
         log.warn({ err: error, job: jobId, driver: driverId }, 'claim could not be decided');
       }
@@ -66,6 +71,28 @@ class Gate {
     }
     metrics.claim(result.ok ? 'won' : result.code, (performance.now() - started) / 1000);
     return result;
+  }
+
+  #keep(row: JobRow): void {
+    const now = performance.now();
+    this.#late.delete(row.id);
+    this.#late.set(row.id, { row, at: now });
+    for (const [id, { at }] of this.#late) {
+      if (this.#late.size <= LATE_MAX && now - at < LATE_MS) break;
+      this.#late.delete(id);
+    }
+  }
+
+  /**
+   * A Postgres that takes longer than a driver is kept waiting would never get to tell him that he won. The
+   * row that was read too late is as good, as long as Redis knows of no newer version.
+   */
+  async #own(a: Attempt, version: number, asOf: number): Promise<Decision | 'stale'> {
+    const late = this.#late.get(a.id);
+    if (late && late.row.version === version && performance.now() - late.at < LATE_MS) {
+      return settledBy(late.row, a.driverId, asOf);
+    }
+    return askRow(this.#ctx, a);
   }
 
   /** With a pause that fits the queue before Postgres. */
@@ -196,6 +223,8 @@ class Gate {
         if (!(await findJob(this.#ctx.db, a.id))) return refused('job_not_found');
         await this.#ctx.projection.rebuild(a.zone);
         return 'stale';
+      case 'own':
+        return this.#own(a, gate.version, asOf);
       case 'ask':
         return askRow(this.#ctx, a);
     }

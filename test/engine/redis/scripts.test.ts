@@ -174,7 +174,7 @@ describe('claim-job', () => {
       status: 'accepted',
       driverId: 'd1',
     });
-    expect(await claim('d1', 't')).toEqual({ kind: 'ask' });
+    expect(await claim('d1', 't')).toEqual({ kind: 'own', version: 1 });
   });
 
   it('bars who released it, not who declined it', async () => {

@@ -158,7 +158,7 @@ function claim(model: Model, call: Extract<Call, { do: 'claim' }>): object {
   const job = model.jobs.get(call.job);
   if (!job) return { kind: 'ask' };
   if (job.state === 'closed') {
-    if (job.driver === call.driver) return { kind: 'ask' };
+    if (job.driver === call.driver) return { kind: 'own', version: job.version };
     return { kind: 'closed', status: job.status, driverId: job.driver || null };
   }
   if (model.refused[call.job].get(call.driver) === 'released') return { kind: 'released' };
