@@ -94,7 +94,10 @@ export async function startRaces(
     isOpen,
     async post() {
       const expiresAt = options.expiring ? Date.now() + races.expiryMs : null;
-      return (await t.post({ expiresAt })).id;
+      const { id } = await t.post({ expiresAt });
+      // Or the settler's own write of the row would be taken for a verb that waits for it.
+      await settled(id);
+      return id;
     },
     accept: (job, driver) => decided(other, job, driver),
     cancel: async (job) => (await t.engine.jobs.cancel(job, 'customer:c1', null)).ok,
