@@ -3,6 +3,7 @@
  * A and Redis and another between all others and Redis. Twenty drivers watch gateway A, while
  * others act through B. The truth is what Postgres says, seen through the rule spelled naively.
  */
+import { randomUUID } from 'node:crypto';
 import { mkdirSync, rmSync } from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
@@ -72,7 +73,7 @@ export class World {
 
   static async start(): Promise<World> {
     const databaseUrl = await freshDatabase();
-    const redisDir = path.join(inject('suiteDir'), `drop-matrix-${process.pid}`);
+    const redisDir = path.join(inject('suiteDir'), `drop-matrix-${randomUUID()}`);
     mkdirSync(redisDir, { recursive: true });
     const redis = await startRedis({ dir: redisDir });
     const [a, b] = [await startProxy(redis.url), await startProxy(redis.url)];
