@@ -45,11 +45,12 @@ export function connectRedis(target: RedisTarget, onError: OnError): RedisClient
 }
 
 /**
- * A connection for subscriptions: it waits for Redis and subscribes again after a reconnect.
- * Nobody relies on it alone: what it loses is found by comparing with the log.
+ * A connection for subscriptions: it waits for Redis. After a reconnect its user subscribes again: nobody
+ * listens to the answers of the client's own subscribing, and a connection lost before they came would end
+ * the process. Nobody relies on it alone: what it loses is found by comparing with the log.
  */
 export function connectSubscriber(target: RedisTarget, onError: OnError): RedisClient {
-  return open(target, onError, { enableOfflineQueue: true, autoResubscribe: true });
+  return open(target, onError, { enableOfflineQueue: true, autoResubscribe: false });
 }
 
 /** For handing tasks to BullMQ: a producer would rather fail, and be repeated, than wait. */

@@ -10,7 +10,7 @@ import postgres from 'postgres';
 import { inject } from 'vitest';
 import { distanceKm } from '../../../engine/domain/distance.ts';
 import type { ManagedProcess } from '../../../scripts/dev/managed-process.ts';
-import { startOwnProcess } from '../../../scripts/dev/own-process.ts';
+import { lastWords, logFileOf, startOwnProcess } from '../../../scripts/dev/own-process.ts';
 import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
 import { mintToken, type Role } from '../../../scripts/dev/tokens.ts';
 import { HERE } from '../../support/engine.ts';
@@ -196,7 +196,9 @@ export class World {
             this.#processes.push(managed);
             void managed.exited.then((how) => {
               const asked = this.#closing || this.#killed === managed;
-              if (!asked) this.deaths.push(`${name} ${how}`);
+              if (asked) return;
+              const said = lastWords(logFileOf({ logDir: this.redisDir, name }));
+              this.deaths.push(`${name} ${how}: ${said}`);
             });
           },
         },

@@ -14,6 +14,7 @@ import { driversLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { createWrongServerRule } from '../../../engine/redis/wrong-server.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
+import { startProxy } from '../../support/proxy.ts';
 import { freshRedis } from '../../support/servers.ts';
 import { startSwitch } from '../../support/switch.ts';
 import { until } from '../../support/until.ts';
@@ -124,6 +125,32 @@ describe('the rule of the wrong server', () => {
     expect(leave(loading)).toBe(false);
     now = 9000;
     expect(leave(loading)).toBe(false);
+  });
+});
+
+describe('a subscriber', () => {
+  it('that loses its connection again while it subscribes does not end the process', async () => {
+    const unheard: unknown[] = [];
+    const onUnheard = (error: unknown) => void unheard.push(error);
+    process.on('unhandledRejection', onUnheard);
+    closers.push(() => process.off('unhandledRejection', onUnheard));
+    const { url } = await start();
+    const proxy = await startProxy(url);
+    closers.push(() => proxy.close());
+    const subscriber = open(connectSubscriber(proxy.url, () => {}));
+    await subscriber.ssubscribe('a');
+    const lostAgain = new Promise((resolve) => {
+      subscriber.once('ready', () => {
+        subscriber.once('close', resolve);
+        proxy.cut();
+      });
+    });
+    proxy.cut();
+    proxy.heal();
+    await lostAgain;
+    proxy.heal();
+    await subscriber.ssubscribe('a');
+    expect(unheard).toEqual([]);
   });
 });
 
