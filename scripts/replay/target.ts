@@ -11,6 +11,8 @@ import { type TokenSpec, tokenSource } from './token-source.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 const READY_TIMEOUT_MS = 5000;
+/** One that is being started, or has just met a slow store, may take so long to be ready. */
+const READY_WAIT_MS = 10_000;
 const DATABASE_TIMEOUT_S = 5;
 const ASK_AGAIN_MS = 500;
 
@@ -57,10 +59,15 @@ function tokenSpec(command: string | undefined): TokenSpec {
 
 async function mustBeReady(url: string): Promise<void> {
   const call = { method: 'GET', path: '/readyz', timeoutMs: READY_TIMEOUT_MS } as const;
-  const answer = await callHttp(url, call).catch((error: Error) => {
-    throw new UsageError(`cannot reach ${url}: ${error.message}`);
-  });
-  if (answer.status !== 200) throw new UsageError(`${url} is not ready (${answer.status})`);
+  const deadline = performance.now() + READY_WAIT_MS;
+  for (;;) {
+    const { status } = await callHttp(url, call).catch((error: Error) => {
+      throw new UsageError(`cannot reach ${url}: ${error.message}`);
+    });
+    if (status === 200) return;
+    if (performance.now() > deadline) throw new UsageError(`${url} is not ready (${status})`);
+    await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
+  }
 }
 
 /** Whether one of them answers at all, whatever it says, asked again until the time is up. */

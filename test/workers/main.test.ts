@@ -3,7 +3,7 @@ import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
-import { takeUndone } from '../../engine/pg/notifications.ts';
+import { countUndone } from '../../engine/pg/notifications.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
 import { cleanups } from '../support/engine.ts';
 import { startProxy } from '../support/proxy.ts';
@@ -135,7 +135,7 @@ describe('a worker process', () => {
     await until(() => t.driver('d').then(() => true));
     await until(() => assign('carol'));
     await until(() => pushed('carol').length > 0, { timeoutMs: 25_000 });
-    await until(async () => (await takeUndone(t.ctx.db, 0, 10)).length === 0, {
+    await until(async () => (await countUndone(t.ctx.db, 0)) === 0, {
       timeoutMs: 25_000,
     });
     await t.redis.kill();
@@ -173,7 +173,7 @@ describe('a worker process', () => {
     t.simulator.faults.clear();
     const other = await readyWorker();
     await until(async () => (await outcomes()).length === 2, { timeoutMs: 45_000 });
-    await until(async () => (await takeUndone(t.ctx.db, 0, 10)).length === 0);
+    await until(async () => (await countUndone(t.ctx.db, 0)) === 0);
     expect(await outcomes()).toEqual(['unknown', 'sent']);
     expect(t.simulator.phones.shown(tokenOf('dora'))).toHaveLength(1);
     other.child.kill('SIGTERM');
