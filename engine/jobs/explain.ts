@@ -186,11 +186,13 @@ function countReasons(others: readonly Judged[]): Explanation['counts'] {
   return Object.fromEntries([...groups].map(([reason, group]) => [reason, group.length]));
 }
 
-/** Online ones first, then nearest first. */
+/** Online ones first, then nearest first; at one distance by id, so that the same question is answered alike. */
 function byRow(row: JobRow) {
   const km = ({ state }: Judged) => distanceFrom(row, state) ?? Infinity;
   return (a: Judged, b: Judged) =>
-    Number(b.state.online) - Number(a.state.online) || km(a) - km(b) || 0;
+    Number(b.state.online) - Number(a.state.online) ||
+    km(a) - km(b) ||
+    (a.then.id < b.then.id ? -1 : 1);
 }
 
 function explainDriver(row: JobRow, records: OfferRecords, judged: Judged): ExplainedDriver {
