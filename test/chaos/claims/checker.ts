@@ -26,6 +26,11 @@ interface Holding {
   from: number;
   /** Who ended it was told so by then: a later answer cannot know of it still. */
   to: number;
+  /**
+   * The job was cancelled under him. It is gone for everybody, and its customer is told so without waiting for
+   * Redis; until Redis has heard, a tap is refused because the job is taken.
+   */
+  cancelled: boolean;
 }
 
 export interface Verdict {
@@ -80,12 +85,18 @@ function holdingsOf(
   for (const { job_id, type, driver_id, at } of record) {
     if (type === 'job.accepted') {
       if (open) doubles.push(`${job_id}: accepted by ${driver_id} while ${open.driver} held it`);
-      open = { driver: driver_id ?? '', from: at, to: Number.POSITIVE_INFINITY };
+      open = {
+        driver: driver_id ?? '',
+        from: at,
+        to: Number.POSITIVE_INFINITY,
+        cancelled: false,
+      };
       holdings.push(open);
     } else if (open && (type === 'job.released' || type === 'job.cancelled')) {
       const by = type === 'job.released' ? driver_id : null;
       const told = ends.filter((end) => end.driver === by).map((end) => end.answeredAt);
       open.to = Math.max(at, ...told);
+      open.cancelled = type === 'job.cancelled';
       open = null;
     }
   }
@@ -123,7 +134,8 @@ function judge(
   const happened = (type: string, by?: string) =>
     record.some((e) => e.type === type && e.at <= answeredAt && (!by || e.driver_id === by));
   const asked = `${driver} asked at ${askedAt} and was told ${outcome} at ${answeredAt}`;
-  const said = `${job}: ${asked}; held ${JSON.stringify(holdings)}`;
+  const events = record.map(({ type, at, driver_id }) => `${type} ${driver_id ?? '-'} ${at}`);
+  const said = `${job}: ${asked}; held ${JSON.stringify(holdings)}; record ${events.join(', ')}`;
   switch (outcome) {
     // He was told nothing.
     case 'gave up':
@@ -137,7 +149,9 @@ function judge(
       else verdict.lost.push(said);
       return;
     case 'already_accepted':
-      if (!meanwhile.some((holding) => holding.driver !== driver)) verdict.untrue.push(said);
+      if (meanwhile.some((holding) => holding.driver !== driver)) return;
+      if (holdings.some((h) => h.cancelled && h.driver !== driver && h.from <= answeredAt)) return;
+      verdict.untrue.push(said);
       return;
     case 'job_cancelled':
       if (!happened('job.cancelled')) verdict.untrue.push(said);
