@@ -8,6 +8,7 @@ import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
 import {
+  momentOf,
   OpsDriversQuery,
   OpsJobsQuery,
   pageOf,
@@ -68,8 +69,8 @@ function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
           driverId: query.driver_id,
           customerId: query.customer_id,
           text: query.q,
-          since: query.since,
-          until: query.until,
+          since: momentOf(query.since),
+          until: momentOf(query.until),
           sort: query.sort ?? 'newest',
         }),
       );
