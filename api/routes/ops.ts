@@ -54,7 +54,7 @@ function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
       tag,
       summary: 'Jobs, with how many drivers each has reached',
       description:
-        'A text is looked for in all jobs that are not over, and in the newest 10 000 of each status ' +
+        'A text is looked for in all jobs that are not over, and in the newest 1 000 of each status ' +
         'that is; `since` and `until` look further back.',
       query: OpsJobsQuery,
       answers: { 200: OpsJobsAnswer },
