@@ -13,6 +13,7 @@ import type { Job } from '../../engine/domain/job.ts';
 import { ALARMS, NOBODY_RECONCILES } from '../../engine/ops/alarms.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { candidatesOf } from '../support/candidates.ts';
+import { delivered } from '../support/delivered.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
@@ -51,7 +52,7 @@ describe('GET /api/ops/jobs', () => {
     const open = await postJob(customer, { address: '12 Straße am Café' });
     const { db } = own.engine.ctx;
     await until(async () => (await candidatesOf(db, open.id)).length === 2);
-    await saveDeliveries(db, 'gateway', [{ jobId: open.id, driverIds: ['near', 'near'] }]);
+    await saveDeliveries(db, 'gateway', [delivered(open.id, 'near', 'near')]);
     const held = await postJob(own.as('customer', 'c2'), { address: '100% Main St' });
     await near('POST', `/api/drivers/jobs/${held.id}/accept`);
     const gone = await postJob(customer, { address: 'Main St' });
@@ -223,7 +224,7 @@ describe('GET /api/ops/drivers', () => {
       jobs.push(job);
       const { db } = api.engine.ctx;
       await until(async () => (await candidatesOf(db, job.id)).includes('d-story'));
-      await saveDeliveries(db, 'gateway', [{ jobId: job.id, driverIds: ['d-story'] }]);
+      await saveDeliveries(db, 'gateway', [delivered(job.id, 'd-story')]);
     }
     const [declined, cancelled, taken] = jobs as [Job, Job, Job];
     await driver('POST', `/api/drivers/jobs/${declined.id}/decline`);
