@@ -7,7 +7,7 @@ import { DRIVER_STATES, type DriverWord } from '../engine/domain/fleet.ts';
 import { JOB_STATUSES, type JobStatus } from '../engine/domain/job.ts';
 import type { InvalidCursor, PageQuery as Page } from '../engine/engine.ts';
 import { invalid } from './errors.ts';
-import { Lat, Lng, storedTime, UserId } from './schemas.ts';
+import { Lat, Lng, parseTime, time, UserId } from './schemas.ts';
 import { line } from './text.ts';
 import { validate } from './validate.ts';
 
@@ -51,8 +51,8 @@ export const OpsJobsQuery = Type.Object(
     driver_id: Type.Optional(UserId),
     customer_id: Type.Optional(UserId),
     q: Type.Optional(Text('A whole id, or a part of the address in any case')),
-    since: Type.Optional(storedTime('Posted then or later')),
-    until: Type.Optional(storedTime('Posted earlier')),
+    since: Type.Optional(time('Posted then or later')),
+    until: Type.Optional(time('Posted earlier')),
     sort: Type.Optional(Type.Enum(['newest', 'oldest'], { default: 'newest' })),
   },
   closed,
@@ -78,6 +78,10 @@ export const statesOf = (text: string | undefined) => splitNames<DriverWord>(tex
 function splitNames<Name extends string>(text: string | undefined): Name[] | undefined {
   return text === undefined ? undefined : [...new Set(text.split(',') as Name[])];
 }
+
+/** Epoch ms of a time that the query names. */
+export const momentOf = (text: string | undefined) =>
+  text === undefined ? undefined : parseTime(text);
 
 /** `LAT,LNG`, or null where the text is none. */
 export function toPosition(text: string): { lat: number; lng: number } | null {

@@ -25,17 +25,21 @@ const like = (example: object) => ({ ...closed, examples: [example] });
 export const time = (description: string) =>
   Type.Refine(
     Type.String({ format: 'date-time', description }),
-    (value) => Number.isFinite(Date.parse(value)),
+    (value) => Number.isFinite(parseTime(value)),
     () => 'must be an RFC 3339 time',
   );
 
-/** One that Postgres is asked about, whose calendar has no year 0. */
-export const storedTime = (description: string) =>
-  Type.Refine(
-    time(description),
-    (value) => !value.startsWith('0000'),
-    () => 'must be of the year 1 or later',
-  );
+/**
+ * Epoch ms of an RFC 3339 time. A leap second, which that allows at 23:59:60 UTC, counts as the second
+ * after it: neither JavaScript nor Postgres has one.
+ */
+export function parseTime(text: string): number {
+  const noLeap = text.replace(LEAP_SECOND, '$1:59');
+  return Date.parse(noLeap) + (noLeap === text ? 0 : 1000);
+}
+
+/** The format lets it through only where it is 23:59 UTC. */
+const LEAP_SECOND = /(:\d\d):60(?=[.Zz+-])/;
 
 export const UserId = Type.String({
   pattern: USER_ID.source,
@@ -169,7 +173,7 @@ export const LoginQuery = Type.Object(
 
 /** The fix of a checked location; a phone whose clock is ahead does not get ahead of its fixes. */
 export function toFix(body: Static<typeof LocationBody>, now: number): Fix {
-  const recordedAt = body.recorded_at ? Date.parse(body.recorded_at) : now;
+  const recordedAt = body.recorded_at ? parseTime(body.recorded_at) : now;
   return {
     lat: body.lat,
     lng: body.lng,
@@ -203,7 +207,7 @@ export function postRules(body: Static<typeof PostJobBody>, needsCustomer: boole
 /** Between now and 30 days ahead. */
 export function expiryRules(body: Static<typeof PostJobBody>, now: number): Broken[] {
   if (body.expires_at === undefined) return [];
-  const ahead = Date.parse(body.expires_at) - now;
+  const ahead = parseTime(body.expires_at) - now;
   if (ahead > 0 && ahead <= EXPIRES_MAX_MS) return [];
   return [{ field: 'expires_at', rule: 'must be between now and 30 days ahead' }];
 }

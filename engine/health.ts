@@ -3,6 +3,7 @@
  * often: a write of its own to Redis, one through a script, and one to Postgres. What refuses writes
  * is down, however well it reads. Readiness, metrics and the feed see the latest result.
  */
+import { randomUUID } from 'node:crypto';
 import { sql } from 'drizzle-orm';
 import { type Logger, withDeadline } from './context.ts';
 import type { Db } from './pg/client.ts';
@@ -37,7 +38,6 @@ const PROBE_EVERY_MS = 1000;
 /** With the pause in between, a loss is known within 3 s. */
 const CHECK_MS = 1000;
 const CANARY = 'canary';
-const SCRIPT_CANARY = 'script';
 /** Nothing of it stays where nobody probes any more. */
 const CANARY_S = 60;
 
@@ -48,6 +48,8 @@ export async function startHealth(parts: {
   log: Logger;
 }): Promise<Health> {
   const { db, redis, log } = parts;
+  // Another process that ended a rebuild of the same name would take the mark away before this one does.
+  const scriptCanary = randomUUID();
   const listeners = new Set<(state: HealthState) => void>();
   let timer: NodeJS.Timeout | undefined;
   let closed = false;
@@ -68,7 +70,7 @@ export async function startHealth(parts: {
     const [redisState, postgres, scriptState] = await Promise.all([
       check('redis', () => onEachPrimary(redis, (log) => markRebuild(redis, log, CANARY))),
       check('postgres', () => writeToPg(db)),
-      check('scripts', () => runScripts(redis)),
+      check('scripts', () => runScripts(redis, scriptCanary)),
     ]);
     if (closed) return;
     state = { redis: redisState, postgres, scripts: scriptState };
@@ -101,11 +103,11 @@ async function writeToPg(db: Db): Promise<void> {
 }
 
 /** A Redis that was emptied or replaced is given the scripts; one of them is run. */
-async function runScripts(redis: RedisClient): Promise<void> {
+async function runScripts(redis: RedisClient, token: string): Promise<void> {
   await loadMissingScripts(redis, scripts);
   await onEachPrimary(redis, async (log) => {
-    await markRebuild(redis, log, SCRIPT_CANARY);
-    const rebuild = { token: SCRIPT_CANARY, run: runIdOf(redis), ttlS: CANARY_S };
+    await markRebuild(redis, log, token);
+    const rebuild = { token, run: runIdOf(redis), ttlS: CANARY_S };
     await endRebuild(redis, log, rebuild);
   });
 }

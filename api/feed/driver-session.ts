@@ -3,6 +3,7 @@
  * current quickly; whenever one may have been missed it is computed again and sent as a snapshot.
  */
 import { CLOSE } from '../../engine/domain/close-codes.ts';
+import { isClaimable } from '../../engine/domain/job.ts';
 import { unavailableReason } from '../../engine/domain/visibility.ts';
 import { WORLD, type Zone, zonesWithin } from '../../engine/domain/zones.ts';
 import type { Fix, KnownDriver, UserEvent } from '../../engine/engine.ts';
@@ -11,6 +12,7 @@ import type { Connection } from './connection.ts';
 import { MARGIN_MAX_KM } from './margin.ts';
 import type { FeedMetrics } from './metrics.ts';
 import { Offers, type OffersHost } from './offers.ts';
+import type { ServerEvents } from './server-frames.ts';
 import { SessionZones, type ZoneHost } from './session-zones.ts';
 import type { Turns } from './turns.ts';
 import type { ClosedJob, MirroredJob, ZoneWatcher } from './zone-mirror.ts';
@@ -132,8 +134,12 @@ export class DriverSession implements ZoneWatcher {
   /** What only he is told: a job he holds changed, a notification. */
   onUserEvent({ event, data }: UserEvent): void {
     if (event === 'job:status') {
-      const { job_id, version } = data as { job_id: string; version: number };
-      if (!this.#offers.takeOwn(job_id, version)) return;
+      const { job_id, version, status } = data as ServerEvents['job:status'];
+      // One that is open again is his no more.
+      const isNews = isClaimable(status)
+        ? this.#offers.takeLost(job_id, version)
+        : this.#offers.takeOwn(job_id, version);
+      if (!isNews) return;
     }
     this.connection.sendEvent(event, data);
   }

@@ -33,6 +33,8 @@ export class Offers {
   readonly #held = new Map<string, number>();
   /** Jobs he took or gave back: told by their zone and to him by name. */
   readonly #own = new ToldVersions();
+  /** The status of which of them he was sent; what his zone shows of one that he gave back is not sent. */
+  readonly #sent = new ToldVersions();
   readonly #margin = new Margin();
 
   constructor(connection: Connection, host: OffersHost, driver: () => KnownDriver | null) {
@@ -100,7 +102,7 @@ export class Offers {
 
   close(job: ClosedJob): void {
     if (!this.#held.delete(job.id)) return;
-    if (job.driverId === this.#connection.identity.sub) this.#own.add(job.id, job.version);
+    if (job.driverId === this.#connection.identity.sub) this.#addOwn(job.id, job.version);
     this.#connection.send('job:status', job.change);
   }
 
@@ -108,9 +110,24 @@ export class Offers {
   takeOwn(jobId: string, version: number): boolean {
     // Older than what the client has by the zone's log: it goes by versions, and still holds it.
     if (version <= this.#own.of(jobId) || version < (this.#held.get(jobId) ?? 0)) return false;
-    this.#own.add(jobId, version);
+    this.#addOwn(jobId, version);
     this.#held.delete(jobId);
     return true;
+  }
+
+  /**
+   * He is told by name that a job of his was taken from him. What he holds stays as it is: his zone's log
+   * takes it away. False when he was sent that, or something later, already.
+   */
+  takeLost(jobId: string, version: number): boolean {
+    if (version <= this.#sent.of(jobId) || version < (this.#held.get(jobId) ?? 0)) return false;
+    this.#sent.add(jobId, version);
+    return true;
+  }
+
+  #addOwn(jobId: string, version: number): void {
+    this.#own.add(jobId, version);
+    this.#sent.add(jobId, version);
   }
 
   #sendRemoval(id: string, version: number, reason: Removal): void {

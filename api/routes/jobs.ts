@@ -17,6 +17,7 @@ import {
   IdParams,
   NoBody,
   PostJobBody,
+  parseTime,
   postRules,
 } from '../schemas.ts';
 import { changed, maySee, readerOf, timelineView } from '../views.ts';
@@ -82,7 +83,7 @@ function toPostInput(
     totalPrice: body.total_price,
     truckType: body.truck_type ?? null,
     notes: body.notes ?? null,
-    expiresAt: body.expires_at === undefined ? null : Date.parse(body.expires_at),
+    expiresAt: body.expires_at === undefined ? null : parseTime(body.expires_at),
     actor: actorOf(identity),
     idempotency: key === undefined ? null : { sub, key, body },
   };

@@ -8,6 +8,7 @@ import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
 import {
+  momentOf,
   OpsDriversQuery,
   OpsJobsQuery,
   pageOf,
@@ -53,7 +54,7 @@ function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
       tag,
       summary: 'Jobs, with how many drivers each has reached',
       description:
-        'A text is looked for in all jobs that are not over, and in the newest 10 000 of each status ' +
+        'A text is looked for in all jobs that are not over, and in the newest 1 000 of each status ' +
         'that is; `since` and `until` look further back.',
       query: OpsJobsQuery,
       answers: { 200: OpsJobsAnswer },
@@ -68,8 +69,8 @@ function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
           driverId: query.driver_id,
           customerId: query.customer_id,
           text: query.q,
-          since: query.since,
-          until: query.until,
+          since: momentOf(query.since),
+          until: momentOf(query.until),
           sort: query.sort ?? 'newest',
         }),
       );

@@ -84,6 +84,8 @@ interface Judged {
   then: DriverThen;
   state: DriverState;
   because: Because;
+  /** How far the wave found him, whose samples are a minute apart; null where he is no candidate of it. */
+  km: number | null;
 }
 
 /** Explains a job for all drivers, or for one. Changes nothing. */
@@ -144,24 +146,23 @@ function judgeDriver(
     position: positionOf(then),
     seenAt: then.seenAt ?? 0,
   };
+  const kept = (found: Because) => ({ then, state, because: found, km: null });
   const refusal = refusals.get(then.id);
   if (!wave) {
     const driver = { ...state, approvalStatus: then.approvalStatus };
-    return { then, state, because: because(row, refusal, driver, now, settings) };
+    return kept(because(row, refusal, driver, now, settings));
   }
-  if (then.unborn) return { then, state, because: { reason: 'not_approved', value: null } };
+  if (then.unborn) return kept({ reason: 'not_approved', value: null });
   // As the wave had it: open to all, with its own radius.
   const open: JobRow = { ...row, status: 'pending', driverId: null, radiusKm: wave.radiusKm };
   const before = refusal && Date.parse(refusal.at) <= now ? refusal : undefined;
   const driver = { ...state, approvalStatus: then.approvalStatus };
-  const isCandidate = wave.candidates.some(({ driverId }) => driverId === then.id);
-  const found = isCandidate
-    ? ({ reason: 'sees_it', value: open.status } as const)
-    : because(open, before, driver, now, settings);
+  const candidate = wave.candidates.find(({ driverId }) => driverId === then.id);
+  if (candidate) return { ...kept({ reason: 'sees_it', value: open.status }), km: candidate.km };
+  const found = because(open, before, driver, now, settings);
   const isFull = wave.candidateCount > wave.candidates.length;
-  if (found.reason !== 'sees_it' || isCandidate || !isFull) return { then, state, because: found };
-  const [value, limit] = [wave.candidateCount, wave.candidates.length];
-  return { then, state, because: { reason: 'push_cap', value, limit } };
+  if (found.reason !== 'sees_it' || !isFull) return kept(found);
+  return kept({ reason: 'push_cap', value: wave.candidateCount, limit: wave.candidates.length });
 }
 
 /** Where they are, and when they were heard of, to the second: Redis knows, where it is there. */
@@ -207,7 +208,7 @@ function explainDriver(row: JobRow, records: OfferRecords, judged: Judged): Expl
   const deliveredAt = records.deliveries.get(id) ?? null;
   return {
     driver_id: id,
-    distance_km: distanceFrom(row, judged.state),
+    distance_km: judged.km === null ? distanceFrom(row, judged.state) : roundKm(judged.km),
     ...judged.because,
     limit: judged.because.limit ?? null,
     waves: own,

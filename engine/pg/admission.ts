@@ -8,6 +8,10 @@ import { setTimeout as sleep } from 'node:timers/promises';
 export interface Admission {
   /** Runs `work` when it may. Throws `PoolBusyError` when that takes too long. */
   run<T>(work: () => Promise<T>): Promise<T>;
+  /** The most that ran at once since it was asked last. */
+  takeHighest(): number;
+  /** Does `work` as soon as nothing runs, and lets nobody in meanwhile. */
+  whenQuiet(work: () => Promise<void>): void;
 }
 
 /** Nobody got a connection in time: nothing was sent. */
@@ -28,15 +32,37 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
   const waiting: (() => void)[] = [];
   let limit = size;
   let running = 0;
+  let highest = 0;
+  let quietWork: (() => Promise<void>) | undefined;
+  let closed = false;
   let growing: NodeJS.Timeout | undefined;
 
+  function isFree(): boolean {
+    return running < limit && !closed;
+  }
+
   function admitNext(): void {
-    while (running < limit) {
+    if (running === 0 && quietWork) doQuietWork(quietWork);
+    while (isFree()) {
       const next = waiting.shift();
       if (next === undefined) return;
-      running++;
+      begin();
       next();
     }
+  }
+
+  function begin(): void {
+    running++;
+    highest = Math.max(highest, running);
+  }
+
+  function doQuietWork(work: () => Promise<void>): void {
+    quietWork = undefined;
+    closed = true;
+    void work().finally(() => {
+      closed = false;
+      admitNext();
+    });
   }
 
   function grow(): void {
@@ -54,8 +80,8 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
   }
 
   function turn(deadline: number, first: boolean): Promise<void> | undefined {
-    if (running < limit) {
-      running++;
+    if (isFree()) {
+      begin();
       return undefined;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
@@ -91,6 +117,15 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
         }
         if (running === 0) await sleep(RETRY_MS);
       }
+    },
+    takeHighest() {
+      const most = highest;
+      highest = running;
+      return most;
+    },
+    whenQuiet(work) {
+      quietWork = work;
+      if (!closed) admitNext();
     },
   };
 }

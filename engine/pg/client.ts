@@ -9,6 +9,7 @@ import { type Admission, createAdmission } from './admission.ts';
 import { driverOptions, serializeTwiceAlike } from './driver.ts';
 import { TABLES_SCHEMA } from './search-path.ts';
 import { createSockets, type Sockets } from './socket.ts';
+import { giveBackSurplus } from './surplus.ts';
 
 export type Db = PostgresJsDatabase;
 
@@ -65,10 +66,16 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
     onnotice: () => {},
   } as unknown as postgres.Options<Record<string, never>>);
-  admitAll(client, createAdmission(poolSize, isFull), leaveReadOnly(sockets));
+  const admission = createAdmission(poolSize, isFull);
+  admitAll(client, admission, leaveReadOnly(sockets));
+  const surplus = giveBackSurplus(admission, sockets, IDLE_S);
   const db = drizzle(client);
   serializeTwiceAlike(client);
-  return { db, close: () => client.end({ timeout: CLOSE_TIMEOUT_S }) };
+  const close = () => {
+    surplus.stop();
+    return client.end({ timeout: CLOSE_TIMEOUT_S });
+  };
+  return { db, close };
 }
 
 /** What every connection of a pool begins with. */

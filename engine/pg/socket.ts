@@ -24,6 +24,10 @@ interface Address {
 
 export interface Sockets {
   open(address: Address): net.Socket;
+  /** How many are open. */
+  count(): number;
+  /** So many connections end; resolves when they have. Nobody may wait for an answer over one. */
+  leave(count: number): Promise<void>;
   /** Every connection ends now; the next statements make others. */
   leaveAll(): void;
 }
@@ -47,10 +51,19 @@ export function createSockets(): Sockets {
     socket.once('close', () => opened.delete(socket));
     return socket;
   };
+  const leave = async (count: number) => {
+    const left = [...opened].slice(0, count);
+    const gone = (socket: net.Socket) =>
+      new Promise<void>((resolve) => {
+        socket.once('close', () => resolve());
+        socket.destroy();
+      });
+    await Promise.all(left.map(gone));
+  };
   const leaveAll = () => {
     for (const socket of opened) socket.destroy();
   };
-  return { open, leaveAll };
+  return { open, count: () => opened.size, leave, leaveAll };
 }
 
 /**

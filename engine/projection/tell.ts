@@ -73,8 +73,9 @@ function changeEvents(
     },
   };
   const events: UserEvent[] = [{ user: row.customerId, app: 'customer', ...status }];
-  if (row.driverId !== null && !isClaimable(row.status)) {
-    events.push({ user: row.driverId, app: 'driver', ...status });
+  const holder = isClaimable(row.status) ? null : row.driverId;
+  for (const user of new Set([holder, ...withdrawnFrom(notifications)])) {
+    if (user !== null) events.push({ user, app: 'driver', ...status });
   }
   // Not by the status: the driver may report progress before anybody was told that he comes.
   const isNew = isHeld(row.status) && notifications.some(({ type }) => type === 'driver_assigned');
@@ -89,6 +90,11 @@ function changeEvents(
     });
   }
   return events;
+}
+
+/** From whom an operator took the job: the row names him no longer. */
+function withdrawnFrom(notifications: readonly NotificationRow[]): string[] {
+  return notifications.flatMap(({ type, userId }) => (type === 'job_withdrawn' ? [userId] : []));
 }
 
 function notificationEvent(row: NotificationRow): UserEvent {

@@ -52,10 +52,13 @@ async function record(argv: readonly string[]): Promise<number> {
     const samples = await countSamples(sql, window).catch((error: Error) => {
       throw new UsageError(`cannot read DATABASE_URL: ${error.message}`);
     });
-    const { jobs, locations } = await writeTrace(out, recordEvents(sql, window, samples !== null));
+    const { jobs, locations, drivers } = await writeTrace(
+      out,
+      recordEvents(sql, window, samples !== null),
+    );
     if (samples === null) warn('the database samples no positions (no table driver_positions)');
     else if (samples === 0) warn('no positions were sampled in that time (POSITION_HISTORY_S)');
-    process.stdout.write(`${out}: ${jobs} jobs and ${locations} fixes\n`);
+    process.stdout.write(`${out}: ${jobs} jobs and ${locations} fixes of ${drivers} drivers\n`);
     return 0;
   } finally {
     await sql.end({ timeout: 1 });

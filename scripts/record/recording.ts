@@ -63,21 +63,21 @@ export async function* recordEvents(
 }
 
 /**
- * A fix is that of a busy driver while a job that he took was not over. Besides the samples each
- * driver is where he was seen last, so that nobody is missing who was only there for a moment.
+ * A driver is free while he is online and no job that he took is going on. Besides the samples, which are of
+ * drivers who are online, he is where he was seen last, so that nobody is missing who was only there for a
+ * moment.
  */
 function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: boolean) {
-  const samples = withPositions
-    ? sql`select at, driver_id, lat, lng from driver_positions union all`
-    : sql``;
   return sql<Row[]>`
     with fixes as (
-      ${samples}
-      select position_at as at, id as driver_id, lat, lng from drivers
-      where position_at is not null and lat is not null and lng is not null
+      ${withPositions ? historyFixes(sql, since) : sql``}
+      select position_at as at, id as driver_id, lat, lng, ${
+        withPositions ? onlineAt(sql, sql`d.position_at`) : sql`true`
+      } as online
+      from drivers d where position_at is not null and lat is not null and lng is not null
     )
     select at, id, driver_id, lat, lng, free from (
-      select at, null::text as id, driver_id, lat, lng, not exists (
+      select at, null::text as id, driver_id, lat, lng, online and not exists (
         select 1 from jobs held
         where held.driver_id = fixes.driver_id and held.accepted_at <= fixes.at
           and (held.status in ('accepted', 'en_route', 'arrived', 'started')
@@ -92,6 +92,38 @@ function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: bo
         and lat is not null and lng is not null and customer_id !~ ${PROBE_CUSTOMERS}
     ) events
     order by at, id nulls first, driver_id`.cursor(PAGE);
+}
+
+/**
+ * The samples; where those who were online when the window began had come to stand before; and who went
+ * offline, which nobody samples.
+ */
+function historyFixes(sql: postgres.Sql, since: Date) {
+  const sampledBefore = (at: postgres.PendingQuery<postgres.Row[]>) => sql`
+    cross join lateral (
+      select lat, lng from driver_positions p where p.driver_id = d.id and p.at < ${at}
+      order by p.at desc limit 1) place`;
+  const start = sql`${since}::timestamptz`;
+  return sql`
+    select at, driver_id, lat, lng, true as online from driver_positions
+    union all
+    select ${start}, d.id, place.lat, place.lng, true from drivers d ${sampledBefore(start)}
+    where d.seen_at >= ${start} and ${onlineAt(sql, start)}
+    union all
+    select gone.at, d.id, place.lat, place.lng, false
+    from (select at, driver_id as id from driver_events
+      where what = 'online' and became = 'offline') gone
+      join drivers d on d.id = gone.id ${sampledBefore(sql`gone.at`)}
+    union all`;
+}
+
+/** Was the driver `d` online? By the last change before, else the first one after, else his row. */
+function onlineAt(sql: postgres.Sql, at: postgres.PendingQuery<postgres.Row[]>) {
+  const changes = sql`from driver_events e where e.driver_id = d.id and e.what = 'online'`;
+  return sql`coalesce(
+    (select e.became = 'online' ${changes} and e.at <= ${at} order by e.at desc, e.id desc limit 1),
+    (select e.was = 'online' ${changes} and e.at > ${at} order by e.at, e.id limit 1),
+    d.online)`;
 }
 
 function coarse(degrees: number): number {

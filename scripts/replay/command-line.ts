@@ -1,5 +1,6 @@
 /** The replay's command line: its help, its flags, and all checks that need no deployment. */
 import { type Flags, numberFlag, readFlags, UsageError, wordFlag } from './flags.ts';
+import { mustHaveFiles } from './open-files.ts';
 import type { ReplayOptions } from './options.ts';
 import { checkOutputs } from './output-files.ts';
 import { ALL_GOOD, parsePhones } from './phones.ts';
@@ -83,6 +84,7 @@ export async function readCommandLine(argv: readonly string[]): Promise<CommandL
   const source = fileTrace(trace);
   const survey = await surveyTrace(source);
   mustFit(survey, choices);
+  mustHaveFiles(survey, choices.speed);
   const settings = { source, survey, ...choices };
   const urls = lists.get('url') ?? [];
   return { settings, urls, tokenCommand: values.get('token-cmd'), outputs };

@@ -16,6 +16,8 @@ const PIECE_CHARACTERS = 256 * 1024;
 export interface Written {
   locations: number;
   jobs: number;
+  /** Of whom the locations are. */
+  drivers: number;
 }
 
 /** How many of each were written. */
@@ -25,7 +27,7 @@ export async function writeTrace(
 ): Promise<Written> {
   await mkdir(dirname(path), { recursive: true });
   const draft = `${path}.${process.pid}.part`;
-  const written: Written = { locations: 0, jobs: 0 };
+  const written: Written = { locations: 0, jobs: 0, drivers: 0 };
   const text = Readable.from(pieces(events, written));
   const file = createWriteStream(draft);
   try {
@@ -44,13 +46,18 @@ async function* pieces(
   written: Written,
 ): AsyncGenerator<string> {
   let piece = '';
+  const drivers = new Set<string>();
   for await (const event of events) {
     if (event.type === 'job') written.jobs += 1;
-    else written.locations += 1;
+    else {
+      written.locations += 1;
+      drivers.add(event.driver);
+    }
     piece += `${JSON.stringify(event)}\n`;
     if (piece.length < PIECE_CHARACTERS) continue;
     yield piece;
     piece = '';
   }
+  written.drivers = drivers.size;
   if (piece !== '') yield piece;
 }

@@ -144,6 +144,25 @@ test('twelve drivers, each kept out by another rule', async () => {
   expect(now.counts).toEqual({ offline: now.others.length - 1, closed: 1 });
 });
 
+test('a candidate is as far away as the wave found him, wherever he was sampled', async () => {
+  const mover = await enrol(api, 'mover', north(20));
+  await saved(['mover']);
+  const move = (km: number) => mover('POST', '/api/drivers/location', north(km));
+  await move(21);
+  const { id } = await postJob(api.as('customer', 'c3'), { ...north(21.5) });
+  const { db } = api.engine.ctx;
+  await until(async () => (await candidatesOf(db, id)).length > 0);
+  await move(25);
+  await until(async () => {
+    const rows = await db.execute(sql`
+      select from drivers where id = 'mover' and lat > ${north(24).lat}::float8`);
+    return rows.length > 0;
+  });
+  const { considered, waves } = await explain(id);
+  expect(waves[0]?.candidates).toMatchObject([{ driver_id: 'mover', distance_km: 0.5 }]);
+  expect(considered).toMatchObject([{ driver_id: 'mover', distance_km: 0.5 }]);
+});
+
 test('of another truck type, whatever he drives today', async () => {
   await enrol(api, 'van', north(0.1));
   await edit('van', { truck_type: 'van' });

@@ -7,6 +7,7 @@ import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { keys } from '../../engine/redis/keys.ts';
+import { delivered } from '../support/delivered.ts';
 import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
@@ -47,7 +48,7 @@ test('who was considered: wave, distance, what reached him and what he answered'
   await enrol(api, 'nearer');
   const { id } = await postJob(customer);
   await chosen(id);
-  await saveDeliveries(api.engine.ctx.db, 'gateway', [{ jobId: id, driverIds: ['nearer'] }]);
+  await saveDeliveries(api.engine.ctx.db, 'gateway', [delivered(id, 'nearer')]);
   await push(id, 'near', [
     [410, 'Unregistered'],
     [200, null],

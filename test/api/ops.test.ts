@@ -13,6 +13,7 @@ import type { Job } from '../../engine/domain/job.ts';
 import { ALARMS, NOBODY_RECONCILES } from '../../engine/ops/alarms.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { candidatesOf } from '../support/candidates.ts';
+import { delivered } from '../support/delivered.ts';
 import { until } from '../support/until.ts';
 import { type Api, type Call, CITY, enrol, postJob, refused, startApi } from './support.ts';
 
@@ -51,7 +52,7 @@ describe('GET /api/ops/jobs', () => {
     const open = await postJob(customer, { address: '12 Straße am Café' });
     const { db } = own.engine.ctx;
     await until(async () => (await candidatesOf(db, open.id)).length === 2);
-    await saveDeliveries(db, 'gateway', [{ jobId: open.id, driverIds: ['near', 'near'] }]);
+    await saveDeliveries(db, 'gateway', [delivered(open.id, 'near', 'near')]);
     const held = await postJob(own.as('customer', 'c2'), { address: '100% Main St' });
     await near('POST', `/api/drivers/jobs/${held.id}/accept`);
     const gone = await postJob(customer, { address: 'Main St' });
@@ -77,7 +78,13 @@ describe('GET /api/ops/jobs', () => {
       expect(await ids(`?q=${encodeURIComponent(q)}`), q).toEqual([]);
     }
     expect(await ids(`?since=${encodeURIComponent(held.created_at)}`)).toEqual([gone.id, held.id]);
-    expect(await ids('?until=2020-01-01T00:00:00Z')).toEqual([]);
+    for (const never of ['2020-01-01T00:00:00Z', '0000-12-31T23:59:59Z', '2016-12-31T23:59:60Z']) {
+      expect(await ids(`?until=${never}`), never).toEqual([]);
+    }
+    for (const always of ['0000-01-01T00:00:00Z', '2020-01-01T00:00:00%2B23:00']) {
+      expect(await ids(`?since=${always}`), always).toContain(held.id);
+    }
+    expect(await ids('?until=9999-12-31T23:59:59-01:00')).toContain(held.id);
     expect(known((await ask('?customer_id=c1&status=accepted')).counts)).toEqual({
       ...{ pending: 1, cancelled: 1 },
     });
@@ -104,8 +111,6 @@ describe('GET /api/ops/jobs', () => {
     for (const query of [
       'status=open',
       'since=yesterday',
-      'since=0000-01-01T00:00:00Z',
-      'until=0000-12-31T23:59:59Z',
       'sort=up',
       'q=',
       'driver_id=a b',
@@ -219,7 +224,7 @@ describe('GET /api/ops/drivers', () => {
       jobs.push(job);
       const { db } = api.engine.ctx;
       await until(async () => (await candidatesOf(db, job.id)).includes('d-story'));
-      await saveDeliveries(db, 'gateway', [{ jobId: job.id, driverIds: ['d-story'] }]);
+      await saveDeliveries(db, 'gateway', [delivered(job.id, 'd-story')]);
     }
     const [declined, cancelled, taken] = jobs as [Job, Job, Job];
     await driver('POST', `/api/drivers/jobs/${declined.id}/decline`);

@@ -71,7 +71,9 @@ describe('a job', () => {
     ['expires_at', { ...job, expires_at: 'soon' }],
     ['expires_at', { ...job, expires_at: 1_800_000_000 }],
     ['expires_at', { ...job, expires_at: '2027-02-30T00:00:00Z' }],
-    ['expires_at', { ...job, expires_at: '2026-12-31T23:59:60Z' }],
+    ['expires_at', { ...job, expires_at: '2026-12-31T12:00:60Z' }],
+    ['expires_at', { ...job, expires_at: '2026-12-31T23:59:60+01:00' }],
+    ['expires_at', { ...job, expires_at: '2026-12-31T23:59:61Z' }],
     ['customer_id', { ...job, customer_id: 'a b' }],
     ['status', { ...job, status: 'accepted' }],
     ['__proto__', JSON.parse('{"__proto__":{},"address":"x","total_price":1}')],
@@ -102,6 +104,16 @@ describe('a job', () => {
     expect(at('2026-06-01T00:00:00Z')).toBe(1);
     expect(at('2026-07-01T00:00:01Z')).toBe(1);
     expect(expiryRules(job, now)).toEqual([]);
+  });
+
+  test.each([
+    ['2026-12-31T23:59:60Z', '2027-01-01T00:00:00.000Z'],
+    ['2027-01-01T01:59:60.25+02:00', '2027-01-01T00:00:00.250Z'],
+  ])('a leap second counts as the second after it: %s', (text, moment) => {
+    expect(validate(PostJobBody, { ...job, expires_at: text })).toEqual([]);
+    const fix = { lat: 1, lng: 2, recorded_at: text };
+    expect(validate(LocationBody, fix)).toEqual([]);
+    expect(new Date(toFix(fix, Number.MAX_SAFE_INTEGER).at).toISOString()).toBe(moment);
   });
 
   test('a thousand unknown fields are refused, and a few of them named', () => {

@@ -4,6 +4,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { PushOutcome } from '../../engine/domain/push.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { candidatesOf } from '../support/candidates.ts';
+import { delivered } from '../support/delivered.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { recordOffers } from '../support/pushed.ts';
 import { until } from '../support/until.ts';
@@ -27,8 +28,8 @@ async function offered(
   if (reached === 'nothing') return id;
   if (reached === 'socket') {
     // Told twice, as after a reconnect: one delivery all the same.
-    await saveDeliveries(t.ctx.db, 'a', [{ jobId: id, driverIds: ['dan'] }]);
-    await saveDeliveries(t.ctx.db, 'b', [{ jobId: id, driverIds: ['dan'] }]);
+    await saveDeliveries(t.ctx.db, 'a', [delivered(id, 'dan')]);
+    await saveDeliveries(t.ctx.db, 'b', [delivered(id, 'dan')]);
     return id;
   }
   await recordOffers(t.engine, { jobId: id, driverId: 'dan' }, [{ outcome: reached }]);

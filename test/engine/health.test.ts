@@ -2,7 +2,7 @@
 import postgres from 'postgres';
 import { Counter, Gauge } from 'prom-client';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { HealthState } from '../../engine/health.ts';
+import { type HealthState, startHealth } from '../../engine/health.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { createScrape } from '../../engine/process/scrape.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
@@ -37,6 +37,15 @@ describe('a Redis that refuses writes', () => {
     await soon('well again', () => health().ok());
     expect(heard.at(-1)).toEqual({ redis: 'ok', postgres: 'ok', scripts: 'ok' });
     stop();
+  });
+});
+
+describe('many processes on the same stores', () => {
+  it('do not take what the others probe with', async () => {
+    const probes = await Promise.all(Array.from({ length: 20 }, () => startHealth(t.ctx)));
+    const states = probes.map((probe) => probe.state());
+    for (const probe of probes) probe.close();
+    expect(states.filter(({ scripts }) => scripts !== 'ok')).toEqual([]);
   });
 });
 

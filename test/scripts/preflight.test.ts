@@ -51,7 +51,7 @@ test('an older Node without the development dependencies: one line that says Nod
   const dir = makeCopy('older');
   for (const name of ours.filter((one) => scripts[`pre${one}`]?.includes('preflight'))) {
     const { status, said } = runBefore(name, dir);
-    expect(status, name).toBe(1);
+    expect(status, name).toBe(2);
     expect(said, name).toEqual([
       expect.stringMatching(
         /^muster: Node 24 or newer is needed, this is v2[0-3]\.\S+: install it/,
@@ -65,7 +65,7 @@ test('no dependencies at all: one line that says how they are installed', () => 
   const run = () =>
     spawnSync(process.execPath, ['scripts/preflight.js'], { cwd: dir, encoding: 'utf8' });
   expect(run()).toMatchObject({
-    status: 1,
+    status: 2,
     stderr: 'muster: the dependencies are not installed: run npm ci\n',
   });
   symlinkSync(path.join(checkout, 'node_modules'), path.join(dir, 'node_modules'));

@@ -24,8 +24,8 @@ export function removeLeftovers(): void {
     try {
       removeSuite(dir);
     } catch (error) {
-      // Another run that begins clears the same folder away.
-      if (existsSync(dir)) throw error;
+      // Another run that begins clears the same folder away, or is about to have done so.
+      if ((error as NodeJS.ErrnoException).code !== 'ENOENT' && existsSync(dir)) throw error;
     }
   }
 }

@@ -127,6 +127,25 @@ describe('a driver', () => {
     expect(a.client.feed().has(job.id)).toBe(false);
   });
 
+  it('is told by name, once, that an operator took his job from him', async () => {
+    const { id, client } = await driver(0);
+    const job = await t.post();
+    await client.next('job:new', (d) => d.id === job.id);
+    await client.ask('accept', { job_id: job.id });
+    const result = await t.engine.jobs.releaseByOperator(job.id, 'operator:o', null);
+    const told = await client.next('job:status', (d) => d.job_id === job.id && d.version === 3);
+    expect(told).toEqual({ job_id: job.id, status: 'pending', version: 3 });
+    // By his zone he is not offered it; told again, he hears nothing.
+    await settled(id, client);
+    if (result.ok) await settleNow(t.engine.ctx, { ...result.job, settledVersion: 2 });
+    const next = await t.post();
+    await client.ask('accept', { job_id: next.id });
+    await t.engine.jobs.cancel(next.id, 'operator:o', null);
+    await client.next('notification', (d) => d.data.job_id === next.id);
+    expect(client.of('job:status').filter((d) => d.job_id === job.id)).toHaveLength(2);
+    await client.close();
+  });
+
   it('is told nothing of a job that he gave back meanwhile', async () => {
     const { id, client } = await driver(0);
     const job = await t.post();

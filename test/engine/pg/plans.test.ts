@@ -18,6 +18,7 @@ import { markDispatched, openPushes, readWindow, takeUnpushed } from '../../../e
 import { markSettled } from '../../../engine/pg/work-lists.ts';
 import { cleanups } from '../../support/engine.ts';
 import { pushResult } from '../../support/pushed.ts';
+import { rowsRead } from '../../support/rows-read.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
 const OPEN = 2000;
@@ -50,23 +51,6 @@ beforeAll(async () => {
     select 'n' || id, 'c', 'customer', id, 1, 't', '', '', '{}' from jobs where status = 'pending'`);
 });
 
-/** How many rows and index entries all tables gave for what `work` did. */
-async function rowsRead(work: () => Promise<unknown>, on = pg): Promise<number> {
-  const total = async () => {
-    await on.db.execute(sql`select pg_stat_force_next_flush()`);
-    const [row] = await on.db.execute<{ n: number }>(sql`
-      select (coalesce(sum(seq_tup_read), 0) + (
-        select coalesce(sum(idx_tup_read), 0) from pg_stat_user_indexes))::float8 as n
-      from pg_stat_user_tables`);
-    return row?.n ?? 0;
-  };
-  // Prepared and planned by the first run, as on any connection that is in use.
-  await work();
-  const before = await total();
-  await work();
-  return (await total()) - before;
-}
-
 const jobAt = (n: number) => findJob(pg.db, `j${n}`);
 const fence = (id: string) => {
   const ctx = { db: pg.db, metrics: { reconciled: () => {} } };
@@ -83,7 +67,7 @@ describe('with statistics from before, rows are read for', () => {
       });
       const won = await commitClaims(pg.db, intents, { wait: false, maxActiveJobs: 0 });
       expect(won).toHaveLength(BATCH);
-    });
+    }, pg);
     expect(read).toBeGreaterThan(0);
     expect(read).toBeLessThan(BATCH * ROWS_PER_LOOKUP);
   });
@@ -112,7 +96,7 @@ describe('with statistics from before, rows are read for', () => {
       },
     ],
   ])('%s: about the one it is', async (_what, work) => {
-    expect(await rowsRead(work)).toBeLessThan(2 * ROWS_PER_LOOKUP);
+    expect(await rowsRead(work, pg)).toBeLessThan(2 * ROWS_PER_LOOKUP);
   });
 });
 

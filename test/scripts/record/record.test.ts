@@ -79,7 +79,7 @@ test('a recording replays what happened and leads back to nobody', async () => {
   const { code, stdout } = await record('trace.jsonl', ...window);
   expect({ code, said: stdout.trim().split(': ')[1] }).toEqual({
     code: 0,
-    said: '3 jobs and 4 fixes',
+    said: '3 jobs and 4 fixes of 2 drivers',
   });
   const text = readFileSync(join(dir, 'trace.jsonl'), 'utf8');
   const place = { lat: 45.1235, lng: -34.6543 };
@@ -100,6 +100,47 @@ test('a recording replays what happened and leads back to nobody', async () => {
   expect(text).not.toMatch(/bob|eve|anna|Secret|Anna|abc|def|ghi|2026|99\.99/);
   const survey = await surveyTrace(fileTrace(join(dir, 'trace.jsonl')));
   expect(survey).toMatchObject({ jobs: 3, drivers: ['d1', 'd2'] });
+});
+
+test('who stood still before is there from the start, and who went offline is free no more', async () => {
+  const driver = async (id: string, online: boolean, seenAt: number) => {
+    await sql`insert into drivers (id, online, seen_at) values (${id}, ${online}, ${at(seenAt)}::timestamptz)`;
+  };
+  const change = async (id: string, second: number, became: 'online' | 'offline') => {
+    const was = became === 'online' ? 'offline' : 'online';
+    await sql`insert into driver_events (driver_id, at, what, was, became, actor)
+      values (${id}, ${at(second)}::timestamptz, 'online', ${was}, ${became}, 'muster')`;
+  };
+  const [begin, end] = [10_000, 10_600];
+  // Parked an hour ago, and waits; so did the second, who then went home; the third had gone by then.
+  await driver('parked', true, end);
+  await addPosition('parked', begin - 3600, 46.1);
+  await driver('leaver', false, end);
+  await addPosition('leaver', begin - 60, 46.2);
+  await change('leaver', begin + 300, 'offline');
+  await driver('gone', false, end);
+  await addPosition('gone', begin - 60, 46.3);
+  await change('gone', begin - 30, 'offline');
+  // Online by his row, but not heard of since before.
+  await driver('lost', true, begin - 1);
+  await addPosition('lost', begin - 60, 46.4);
+  // Never available: he is only where his row says.
+  await sql`insert into drivers (id, lat, lng, position_at)
+    values ('resting', 46.5, -34.6, ${at(begin + 400)}::timestamptz)`;
+  const { code, stdout } = await record('still.jsonl', '--since', at(begin), '--until', at(end));
+  expect({ code, said: stdout.trim().split(': ')[1] }).toEqual({
+    code: 0,
+    said: '0 jobs and 4 fixes of 3 drivers',
+  });
+  const fixes = readFileSync(join(dir, 'still.jsonl'), 'utf8').trim().split('\n');
+  expect(
+    fixes.map((line) => JSON.parse(line)).map(({ t, driver, lat, free }) => [t, driver, lat, free]),
+  ).toEqual([
+    [0, 'd1', 46.2, true],
+    [0, 'd2', 46.1, true],
+    [300_000, 'd1', 46.2, false],
+    [400_000, 'd3', 46.5, false],
+  ]);
 });
 
 test('the last minutes are recorded without a window', async () => {

@@ -1,7 +1,9 @@
+import { spawnSync } from 'node:child_process';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
+import { checkout } from '../../../scripts/dev/places.ts';
 import { HELP, readCommandLine } from '../../../scripts/replay/command-line.ts';
 import { dealPhones } from '../../../scripts/replay/phones.ts';
 import { seededRandom } from '../../../scripts/replay/random.ts';
@@ -114,4 +116,33 @@ test('phones are dealt by seeded chance, as many as were asked for', () => {
   expect([count('good'), count('slow'), count('flaky')]).toEqual([160, 30, 10]);
   expect(deal(1)).toEqual(deal(1));
   expect(deal(1)).not.toEqual(deal(2));
+});
+
+test('fewer open files than the people need: one line that says how many', () => {
+  const drivers = Array.from({ length: 400 }, (_, i) => `d${i}`);
+  const fix = (driver: string) =>
+    JSON.stringify({ t: 0, type: 'location', driver, lat: 45, lng: -34, free: true });
+  const job = '{"t":60000,"type":"job","job":"j","lat":45,"lng":-34}';
+  const crowded = join(dir, 'crowded.jsonl');
+  writeFileSync(crowded, `${drivers.map(fix).join('\n')}\n${job}\n`);
+  const main = join(checkout, 'scripts/replay/replay.ts');
+  const run = (files: number) =>
+    spawnSync(
+      'sh',
+      [
+        '-c',
+        `ulimit -n ${files}; exec "$0" "$@"`,
+        process.execPath,
+        main,
+        '--trace',
+        crowded,
+      ].concat(['--url', 'http://127.0.0.1:9', '--token-cmd', 'false']),
+      { encoding: 'utf8' },
+    );
+  expect(run(300)).toMatchObject({
+    status: 2,
+    stderr:
+      'replay: 401 people need 902 open files in a process, and 300 are allowed: ulimit -n 902\n',
+  });
+  expect(run(902).stderr).toContain('cannot reach http://127.0.0.1:9');
 });

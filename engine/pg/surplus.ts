@@ -1,0 +1,26 @@
+/**
+ * Gives connections back that nobody needed for a minute. The driver would do so by itself, but it hands
+ * its free connections out in turn: a statement now and then keeps all of them from being idle.
+ */
+import type { Admission } from './admission.ts';
+import type { Sockets } from './socket.ts';
+
+const CHECK_MS = 10_000;
+
+/** Looks until it is stopped; `idleS`: for how long a connection must not have been needed. */
+export function giveBackSurplus(
+  admission: Admission,
+  sockets: Sockets,
+  idleS: number,
+): { stop(): void } {
+  const needed: number[] = [];
+  const check = () => {
+    needed.push(admission.takeHighest());
+    if (needed.length * CHECK_MS < idleS * 1000) return;
+    const surplus = sockets.count() - Math.max(...needed);
+    needed.shift();
+    if (surplus > 0) admission.whenQuiet(() => sockets.leave(surplus));
+  };
+  const timer = setInterval(check, CHECK_MS).unref();
+  return { stop: () => clearInterval(timer) };
+}
