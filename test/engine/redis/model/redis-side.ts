@@ -32,6 +32,7 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
         zone,
         id: c.job,
         version: c.version,
+        updatedAt: 1,
         wave: c.wave,
         claimable: c.to.status === 'pending' || c.to.status === 'assigned',
         status: c.to.status,
