@@ -1,5 +1,5 @@
 -- The row of a job is gone: PostgreSQL went back to before it was posted. Who was shown it is told that it is
--- over. Its version is kept for a while: should the row come back, it has to be above that.
+-- over, under a version of its own, which is kept for a while: should the row come back, it has to be above.
 -- KEYS[1] meta
 -- KEYS[2] log
 -- KEYS[3] open jobs
@@ -24,11 +24,12 @@ redis.call('ZREM', jobs, id)
 redis.call('ZREM', claims, id)
 redis.call('DEL', job, declined)
 if not state then return 0 end
-redis.call('HSET', job, 'state', 'gone', 'version', version)
+local over = tonumber(version) + 1
+redis.call('HSET', job, 'state', 'gone', 'version', over)
 redis.call('EXPIRE', job, ttl)
 if state ~= 'closed' then
   append(meta, log, live, maxlen, cjson.encode({
-    closed = { id = id, version = tonumber(version), status = 'cancelled', driver = '' },
+    closed = { id = id, version = over, status = 'cancelled', driver = '' },
   }), zoneTtl)
 end
 return 1

@@ -82,7 +82,8 @@ async function resyncJobs(ctx: EngineContext, signal?: AbortSignal) {
 
 /** Whoever held one of them is told by name: his app shows it whatever his feed says. */
 async function tellGone(ctx: EngineContext, gone: Comparison['gone']): Promise<void> {
-  const events = gone.flatMap(({ id, version, driverId, status }): UserEvent[] => {
+  const events = gone.flatMap(({ id, version: held, driverId, status }): UserEvent[] => {
+    const version = held + 1;
     if (driverId === null || !isHeld(status as JobStatus)) return [];
     return [
       {
