@@ -7,14 +7,15 @@ import { withEngine } from './engine.ts';
 
 await runProcess('resync', () =>
   withEngine(async (engine) => {
-    const { compared, raised, gone, drivers } = await engine.resync();
+    const { compared, raised, gone, drivers, repaired } = await engine.resync();
     process.stdout.write(
       `Compared ${compared} jobs and drivers in Redis with PostgreSQL, mended:\n`,
     );
     const mended = [
       `  jobs of which Redis knew what PostgreSQL does not: ${raised}`,
       `  jobs that PostgreSQL does not have: ${gone}`,
-      `  drivers: ${drivers}`,
+      `  drivers of whom Redis knew what PostgreSQL does not: ${drivers}`,
+      `  drivers whom Redis had lost, or not heard of: ${repaired}`,
     ];
     process.stdout.write(`${mended.join('\n')}\n`);
   }),

@@ -21,6 +21,8 @@ export interface Resynced {
   gone: number;
   /** Drivers of whom Redis held what their rows do not say. */
   drivers: number;
+  /** Drivers whom Redis had lost somewhere, or had not heard of yet. */
+  repaired: number;
   /** Jobs and drivers looked at. */
   compared: number;
 }
@@ -38,6 +40,7 @@ export async function resync(ctx: EngineContext, signal?: AbortSignal): Promise<
     raised: jobs.raised.size,
     gone: jobs.gone.length,
     drivers: drivers.mended,
+    repaired: drivers.repaired,
     compared: jobs.compared + drivers.compared,
   };
 }
@@ -50,8 +53,8 @@ async function resyncDrivers(ctx: EngineContext, signal?: AbortSignal) {
     mended += await ctx.drivers.mend(ids);
     compared += ids.length;
   }
-  if (!signal?.aborted) mended += await ctx.drivers.sweep(signal);
-  return { mended, compared };
+  const repaired = signal?.aborted ? 0 : await ctx.drivers.sweep(signal);
+  return { mended, repaired, compared };
 }
 
 async function resyncJobs(ctx: EngineContext, signal?: AbortSignal) {

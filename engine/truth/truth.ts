@@ -40,6 +40,6 @@ export function createTruthWatch(ctx: EngineContext): WatchTruth {
     log.info({ ...done }, 'Redis was compared with PostgreSQL');
     // What was left out is done by the next turn, or the next leader.
     if (!signal.aborted) await remember(await setMark(db), server);
-    return done.raised + done.gone + done.drivers;
+    return done.raised + done.gone + done.drivers + done.repaired;
   };
 }
