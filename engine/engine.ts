@@ -33,6 +33,7 @@ import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock } from './redis/clock.ts';
 import { ENGINE_COMMANDS } from './redis/permissions.ts';
 import { warnOfServer } from './redis/server-check.ts';
+import { type Resynced, resync } from './truth/resync.ts';
 import { createUsers, type Users } from './users/blocked.ts';
 
 export type { Logger, PushTasks } from './context.ts';
@@ -102,6 +103,8 @@ export interface Engine {
   users: Users;
   personalData: PersonalData;
   health: Health;
+  /** Compares all of Redis with Postgres and lets Postgres win; those concerned have been told. */
+  resync(): Promise<Resynced>;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
@@ -171,6 +174,11 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     users,
     personalData: createPersonalData(ctx, { jobs, drivers, users }),
     health,
+    async resync() {
+      const done = await resync(ctx);
+      await settler.idle();
+      return done;
+    },
     now,
     log,
     async close() {

@@ -13,7 +13,7 @@ local wave, known, run = tonumber(ARGV[1]), ARGV[2], ARGV[3]
 if redis.call('HGET', meta, 'ready') ~= run then return -1 end
 local state, expires, current, status, driver =
   unpack(redis.call('HMGET', job, 'state', 'expires', 'wave', 'status', 'driver'))
-if not state then return 3 end
+if not state or state == 'gone' then return 3 end
 if state == 'closed' or tonumber(current) > wave then return 0 end
 local time = redis.call('TIME')
 if expires ~= '0' and tonumber(expires) <= time[1] * 1000 then return 0 end

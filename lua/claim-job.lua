@@ -20,7 +20,7 @@ local driver, token, lease, id, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[
 if redis.call('HGET', meta, 'ready') ~= run then return { -1, '' } end
 local state, version, status, holder, expires =
   unpack(redis.call('HMGET', job, 'state', 'version', 'status', 'driver', 'expires'))
-if not state then return { -2, '' } end
+if not state or state == 'gone' then return { -2, '' } end
 if state == 'closed' then
   if holder == driver then return { -6, version } end
   return { -3, status, holder }

@@ -23,7 +23,8 @@
 -- ARGV[15] run id of this Redis
 -- ARGV[16] run id of the Redis that was there when the row was read, or empty: it may be older
 -- ARGV[17] zone lifetime after its last entry, seconds
--- ARGV[18..] pairs of driver and refusal kind
+-- ARGV[18] when this version was written, epoch ms by Postgres
+-- ARGV[19..] pairs of driver and refusal kind
 -- Returns 1 applied, 0 old news, 3 old news but for refusals that were missing here, -1 the zone is
 -- not ready or the row was read under another run, 2 unknown here and maybe old news: read it again.
 -- @include lib/append.lua
@@ -34,7 +35,7 @@ local meta, log, jobs, job, declined, claims =
 local live, maxlen, id, version = ARGV[1], ARGV[2], ARGV[3], tonumber(ARGV[4])
 local open, status, driver, lng, lat = ARGV[5] == '1', ARGV[6], ARGV[7], ARGV[8], ARGV[9]
 local payload, expires, ttl, rebuilding = ARGV[10], ARGV[11], ARGV[12], ARGV[13] == '1'
-local wave, run, readUnder, zoneTtl = ARGV[14], ARGV[15], ARGV[16], ARGV[17]
+local wave, run, readUnder, zoneTtl, at = ARGV[14], ARGV[15], ARGV[16], ARGV[17], ARGV[18]
 
 if not rebuilding and redis.call('HGET', meta, 'ready') ~= run then return -1 end
 if readUnder ~= '' and readUnder ~= run then return -1 end
@@ -44,10 +45,10 @@ stored = tonumber(stored)
 -- claim that is under way keeps its lease.
 local doubtful = rebuilding and stored == version and state ~= 'claiming'
 if stored and stored >= version and not doubtful then
-  if stored > version or not open or state == 'closed' then return 0 end
+  if stored > version or not open or state == 'closed' or state == 'gone' then return 0 end
   -- A refusal is no change of the job: one that did not get here is found by nothing else.
   local missing = 0
-  for i = 18, #ARGV, 2 do
+  for i = 19, #ARGV, 2 do
     local who, kind, known = ARGV[i], ARGV[i + 1], redis.call('HGET', declined, ARGV[i])
     local forgiven = status == 'assigned' and who == driver
     if known ~= kind and known ~= 'released' and not forgiven then
@@ -64,11 +65,11 @@ if not stored and open and readUnder == '' then return 2 end
 
 redis.call('DEL', job)
 redis.call('ZREM', claims, id)
-redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver)
+redis.call('HSET', job, 'version', version, 'status', status, 'driver', driver, 'at', at)
 if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
   redis.call('GEOADD', jobs, west(lng), lat, id)
-  for i = 18, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
+  for i = 19, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
   -- Whom an operator assigns the job has it offered again, whatever he said before.
   if status == 'assigned' then redis.call('HDEL', declined, driver) end
   redis.call('PERSIST', declined)

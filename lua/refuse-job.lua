@@ -18,7 +18,7 @@ local live, maxlen, id, driver, kind, run, zoneTtl =
 
 if redis.call('HGET', meta, 'ready') ~= run then return -1 end
 local state = redis.call('HGET', job, 'state')
-if not state or state == 'closed' then return 0 end
+if not state or state == 'closed' or state == 'gone' then return 0 end
 if redis.call('HGET', declined, driver) == 'released' then return 0 end
 
 redis.call('HSET', declined, driver, kind)

@@ -3,7 +3,8 @@
  * repeated. His token stays good until it expires: end it with its issuer first.
  */
 import { runProcess } from '../engine/process/main.ts';
-import { readFlags, withEngine } from './personal-data.ts';
+import { withEngine } from './engine.ts';
+import { readFlags } from './personal-data.ts';
 
 const USAGE = 'npm run erase -- --user SUB';
 

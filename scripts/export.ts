@@ -7,7 +7,8 @@ import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { runProcess } from '../engine/process/main.ts';
-import { readFlags, withEngine } from './personal-data.ts';
+import { withEngine } from './engine.ts';
+import { readFlags } from './personal-data.ts';
 
 const USAGE = 'npm run export -- --user SUB --out FILE';
 

@@ -1,10 +1,6 @@
-/** What `npm run export` and `npm run erase` share: whose data, and an engine to ask. */
+/** What `npm run export` and `npm run erase` share: whose data. */
 import { parseArgs } from 'node:util';
-import { createEngine, type Engine } from '../engine/engine.ts';
-import { ConfigError, readConfig } from '../engine/process/config.ts';
-import { createLog } from '../engine/process/log.ts';
-import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
-import { createPushQueues } from '../workers/queues.ts';
+import { ConfigError } from '../engine/process/config.ts';
 
 /** The flags; `usage` is what is said of those that are missing or wrong. */
 export function readFlags(
@@ -28,25 +24,4 @@ export function readFlags(
     throw new ConfigError(`--user must be 1 to 64 of A-Z a-z 0-9 _ -, usage: ${usage}`);
   }
   return flags;
-}
-
-/** Runs `work` with an engine over `DATABASE_URL` and `REDIS_URL`. */
-export async function withEngine(work: (engine: Engine) => Promise<void>): Promise<void> {
-  const config = readConfig(process.env);
-  const log = createLog('muster', 'warn');
-  const queues = createPushQueues(config.redisUrl, log);
-  const engine = await createEngine({
-    databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
-    settings: config.dispatch,
-    push: queues.tasks,
-    metrics: createEngineMetrics(createRegistry()),
-    log,
-  });
-  try {
-    await work(engine);
-  } finally {
-    await engine.close();
-    await queues.close();
-  }
 }

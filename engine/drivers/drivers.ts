@@ -9,6 +9,7 @@ import type { Fix, KnownDriver } from '../redis/drivers.ts';
 import { createApprovals } from './approval.ts';
 import { type AvailabilityResult, setAvailability } from './availability.ts';
 import { createFill } from './fill.ts';
+import { mendDrivers } from './mend.ts';
 import { createNearest, type Nearest, type Search } from './nearest.ts';
 import type { DriverParts } from './parts.ts';
 import { changeDriver, knowDriver } from './profile.ts';
@@ -50,6 +51,8 @@ export interface Drivers {
    * drivers were repaired.
    */
   sweep(signal?: AbortSignal): Promise<number>;
+  /** Brings Redis to the rows of those of these drivers of whom it knows more than they say. How many were. */
+  mend(ids: readonly string[]): Promise<number>;
   /** Waits for positions that are under way. */
   close(): Promise<void>;
 }
@@ -103,6 +106,10 @@ export function createDrivers(parts: DriverParts): Drivers {
     nearest: createNearest(parts),
     ensure: createFill(parts),
     sweep: createSweep(parts),
+    async mend(ids) {
+      for (const id of ids) approvals.forget(id);
+      return mendDrivers(parts, ids);
+    },
     close: tracker.close,
   };
 }

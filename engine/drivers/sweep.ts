@@ -15,6 +15,7 @@ import {
 } from '../redis/driver-zones.ts';
 import { rosterEntry } from '../redis/keys.ts';
 import { mayBeFound } from './enter.ts';
+import { isAhead, mendDrivers } from './mend.ts';
 import type { DriverStores } from './parts.ts';
 import { factsOf, syncDriverRow } from './sync.ts';
 
@@ -50,26 +51,30 @@ async function sweepRows(
   rows: readonly DriverRow[],
   placed: Map<string, Zone | null>,
 ): Promise<number> {
-  const found = await differing(parts, rows, placed);
+  const isWrong: Judge = (row, has) => differs(parts, row, has) || isAhead(parts, row, has);
+  const found = await judged(parts, rows, placed, isWrong);
   if (found.length === 0) return 0;
-  const again = await findDrivers(
-    parts.db,
-    found.map(({ id }) => id),
-  );
-  return repairEach(await differing(parts, again, placed), (row) => syncDriverRow(parts, row));
+  const ids = found.map(({ id }) => id);
+  const mended = await mendDrivers(parts, ids);
+  const again = await findDrivers(parts.db, ids);
+  const wrong = await judged(parts, again, placed, (row, has) => differs(parts, row, has));
+  return mended + (await repairEach(wrong, (row) => syncDriverRow(parts, row)));
 }
 
-async function differing(
+type Judge = (row: DriverRow, has: Membership) => boolean;
+
+async function judged(
   parts: DriverStores,
   rows: readonly DriverRow[],
   placed: Map<string, Zone | null>,
+  isWrong: Judge,
 ): Promise<DriverRow[]> {
   const memberships = await readMemberships(parts.redis, rows);
   return rows.filter((row, i) => {
     const membership = memberships[i];
     if (!membership) return false;
     if (isAtWork(factsOf(row))) placed.set(row.id, membership.zone);
-    return differs(parts, row, membership);
+    return isWrong(row, membership);
   });
 }
 
@@ -112,8 +117,10 @@ async function sweepMembers(
       if (!row || !isAtWork(factsOf(row))) return true;
       return zone !== WORLD && memberships[i]?.zone !== zone;
     });
+    await mendDrivers(parts, ghosts);
+    const now = new Map((await findDrivers(parts.db, ghosts)).map((row) => [row.id, row]));
     repaired += await repairEach(ghosts, async (id) => {
-      const row = rows.get(id);
+      const row = now.get(id);
       // A newer rev may have brought him here since the row was read.
       await leaveZone(parts.redis, { zone, id, ...(row && { rev: row.rev }) });
       if (row) await syncDriverRow(parts, row);

@@ -18,6 +18,8 @@ export interface Transition {
   target: SQL;
   /** Assignments besides version and time; `target` is the row before. */
   set?: readonly SQL[];
+  /** The new version is above this number as well as above the row's own. */
+  above?: SQL;
   event: {
     /** Its name in the timeline. */
     type: string;
@@ -67,7 +69,8 @@ export function openWave(wave: {
 }
 
 function statementOf(t: Transition): SQL {
-  const set = [sql`version = job.version + 1, updated_at = now()`, ...(t.set ?? [])];
+  const before = t.above ? sql`greatest(job.version, ${t.above})` : sql`job.version`;
+  const set = [sql`version = ${before} + 1, updated_at = now()`, ...(t.set ?? [])];
   const parts = [
     sql`target as (${t.target})`,
     sql`j as (

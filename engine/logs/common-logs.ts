@@ -1,6 +1,6 @@
 /** The two logs that everybody follows besides zones: changes of drivers, and what users are told. */
 import type { EngineContext } from '../context.ts';
-import type { UserEvent } from '../projection/tell.ts';
+import type { ANEW, UserEvent } from '../projection/tell.ts';
 import { runIdOf } from '../redis/client.ts';
 import type { KnownDriver } from '../redis/drivers.ts';
 import { driversLog, usersLog } from '../redis/keys.ts';
@@ -45,7 +45,9 @@ export function usersSource({ redis }: EngineContext, listener: WhatHappened): L
       return last;
     },
     apply(body) {
-      listener.onUserEvent(JSON.parse(body) as UserEvent);
+      const event = JSON.parse(body) as UserEvent | typeof ANEW;
+      if ('anew' in event) listener.onUserEventsMissed();
+      else listener.onUserEvent(event);
       return true;
     },
   };

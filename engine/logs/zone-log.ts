@@ -34,7 +34,9 @@ export function zoneSource(ctx: EngineContext, follower: ZoneFollower): LogSourc
       follower.onLoad(jobs);
       return last;
     },
-    complete: () => projection.rebuild(zone),
+    async complete() {
+      await projection.rebuild(zone);
+    },
     apply(body) {
       const event = parseZoneEvent(body);
       if (event.kind === 'open' && event.more) return false;

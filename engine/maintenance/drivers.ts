@@ -4,8 +4,8 @@ import { listUnsynced } from '../pg/drivers.ts';
 import { type Duty, forEach } from './duty.ts';
 
 const EVERY_MS = 1000;
-/** All drivers at work are read for it. */
-const SWEEP_MS = 60_000;
+/** All drivers at work are read for it. As often as zones are swept, and for the same reason. */
+const SWEEP_MS = 45_000;
 const BATCH = 500;
 /** What is younger is still being done by the process that caused it. */
 const GRACE_MS = 2000;
@@ -16,6 +16,8 @@ export function driversDuty(ctx: EngineContext): Duty {
     everyMs: EVERY_MS,
     async run(signal) {
       const ids = await listUnsynced(ctx.db, GRACE_MS, BATCH);
+      // Redis takes no change whose rev it has gone beyond.
+      await ctx.drivers.mend(ids);
       return forEach(ids, signal, (id) => ctx.drivers.sync(id));
     },
   };

@@ -40,7 +40,8 @@ export function startLeader(parts: {
   const holder = randomUUID();
   const stopping = new AbortController();
   let term: AbortController | null = null;
-  let turns: Promise<unknown> = Promise.resolve();
+  /** Terms of which a turn is under way still; a lost one may outlast the beginning of the next. */
+  const underWay = new Set<Promise<unknown>>();
   /** Until when the lease is surely ours, by the monotonic clock. */
   let heldUntil = 0;
   /** Postgres did not answer the last time: said once in an outage. */
@@ -59,7 +60,7 @@ export function startLeader(parts: {
       away = false;
       // From before the question: Postgres began to count later.
       if (held) heldUntil = asked + times.leaseMs;
-      if (held && !term) beginTerm();
+      if (held && !term && !stopping.signal.aborted) beginTerm();
       if (!held) endTerm('another process holds the lease');
     } catch (error) {
       if (performance.now() >= heldUntil) endTerm('the lease could not be renewed');
@@ -72,7 +73,10 @@ export function startLeader(parts: {
     const begun = new AbortController();
     term = begun;
     log.info({ duties: duties.length }, 'maintenance: this process leads');
-    turns = Promise.all(duties.map((duty) => repeat(duty, begun.signal)));
+    const turns = Promise.all(duties.map((duty) => repeat(duty, begun.signal))).finally(() => {
+      underWay.delete(turns);
+    });
+    underWay.add(turns);
   }
 
   function endTerm(why: string): void {
@@ -119,19 +123,15 @@ export function startLeader(parts: {
       for (const duty of duties) await turn(duty, signal);
     },
     async close() {
-      const led = term !== null;
       stopping.abort();
       endTerm('the process is stopping');
       await Promise.race([
-        Promise.all([contending, turns]),
+        Promise.all([contending, ...underWay]),
         sleep(STOP_MS, undefined, { ref: false }),
       ]);
-      if (led)
-        await withDeadline(
-          dropLease(db, MAINTENANCE_LEASE, holder),
-          STOP_MS,
-          () => new Error('late'),
-        ).catch(() => {});
+      if (performance.now() >= heldUntil) return;
+      const late = () => new Error('Postgres does not answer');
+      await withDeadline(dropLease(db, MAINTENANCE_LEASE, holder), STOP_MS, late).catch(() => {});
     },
   };
 }

@@ -10,6 +10,7 @@ import { leasesDuty } from './leases.ts';
 import { dispatchDuty, notificationDuty, wavePushDuty } from './pushes.ts';
 import { retentionDuty } from './retention.ts';
 import { sweepDuty } from './sweep.ts';
+import { truthDuty } from './truth.ts';
 import { unsettledDuty } from './unsettled.ts';
 
 export interface Maintenance {
@@ -41,6 +42,7 @@ export function createMaintenance(ctx: EngineContext, database: PgTarget): Maint
 
 function dutiesOf(ctx: EngineContext): Duty[] {
   return [
+    truthDuty(ctx),
     expireDuty(ctx),
     wavesDuty(ctx),
     unsettledDuty(ctx),

@@ -83,6 +83,25 @@ export async function listUnsynced(db: Db, olderThanMs: number, limit: number): 
 }
 
 /**
+ * Raises the revs of these drivers above what is given, as far as they are not yet, and returns whom it raised.
+ * All are locked in one order.
+ */
+export async function raiseRevs(
+  db: Db,
+  floors: readonly { id: string; above: number }[],
+): Promise<string[]> {
+  const rows = await db.execute<{ id: string }>(sql`
+    update drivers set rev = behind.above + 1, updated_at = now()
+    from (
+      select d.id, floor.above::bigint as above
+      from jsonb_to_recordset(${JSON.stringify(floors)}::text::jsonb) as floor(id text, above float8)
+      join drivers d on d.id = floor.id
+      where d.rev <= floor.above::bigint order by d.id for update of d) behind
+    where drivers.id = behind.id returning drivers.id`);
+  return rows.map(({ id }) => id);
+}
+
+/**
  * Drivers after `afterId` in id order, a page: what a rebuild of Redis walks through. `onlyAtWork`: those
  * who may be at work, online or with a job in hand.
  */

@@ -20,6 +20,9 @@ export interface UserEvent {
   job: { id: string; version: number } | null;
 }
 
+/** In the users log: what users were told may not be so any more, whoever they are. */
+export const ANEW: { anew: true } = { anew: true };
+
 /** Tells the people concerned of rows that Redis has. Throws when a store is away. */
 export async function tell(resources: Resources, rows: readonly JobRow[]): Promise<void> {
   const { db, push } = resources;

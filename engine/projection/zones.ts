@@ -6,11 +6,12 @@
 import { randomUUID } from 'node:crypto';
 import { type Resources, TryAgainError } from '../context.ts';
 import type { Zone } from '../domain/zones.ts';
-import { findJobs, listOpenJobs } from '../pg/jobs.ts';
+import { listOpenJobs } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { ZONE_TTL_S } from '../redis/job-scripts.ts';
 import { keys, zoneLog } from '../redis/keys.ts';
 import { endRebuild, markRebuild } from '../redis/log-scripts.ts';
+import { type Comparison, compareJobs } from './compare.ts';
 import { inTime, isNews, putRows } from './put.ts';
 
 /** Rows of jobs read at once: tens of milliseconds, however many are open in the zone. */
@@ -25,14 +26,22 @@ export interface Zones {
    * Brings a zone to Postgres: every open job, and whatever Redis wrongly holds open; then it is
    * ready. A zone that is ready already is only compared, which costs a look at each job.
    */
-  rebuild(zone: Zone): Promise<void>;
+  rebuild(zone: Zone): Promise<Rebuilt>;
+}
+
+/** What Redis held that Postgres does not know any more: it went back. */
+export interface Rebuilt {
+  /** Jobs whose rows were raised above what Redis held. */
+  raised: string[];
+  /** Jobs whose rows are gone. */
+  gone: Comparison['gone'];
 }
 
 export function createZones(resources: Resources): Zones {
   /** One rebuild of a zone at a time in this process; who comes meanwhile waits for the same one. */
-  const underWay = new Map<Zone, Promise<void>>();
+  const underWay = new Map<Zone, Promise<Rebuilt>>();
 
-  function rebuild(zone: Zone): Promise<void> {
+  function rebuild(zone: Zone): Promise<Rebuilt> {
     let running = underWay.get(zone);
     if (!running) {
       running = rebuildZone(resources, zone).finally(() => underWay.delete(zone));
@@ -54,30 +63,64 @@ export function createZones(resources: Resources): Zones {
   };
 }
 
-/** Redis is read first: what it held open then is in Postgres by now. */
-async function rebuildZone(resources: Resources, zone: Zone): Promise<void> {
-  const { db, redis, metrics, log } = resources;
+async function rebuildZone(resources: Resources, zone: Zone): Promise<Rebuilt> {
+  const { redis } = resources;
   // Before anything is read: should the server change meanwhile, the zone is not ready on it.
   const run = runIdOf(redis);
   const before = await redis.hget(zoneLog(zone).meta, 'ready');
   const rebuilding = before !== run;
   const token = randomUUID();
   if (rebuilding) await markRebuild(redis, zoneLog(zone), token);
+  const filled = await fillZone(resources, zone, { run, rebuilding });
+  // What the sweep goes by: a zone that it has just taken off its list may be filled again.
+  if (filled.open > 0 || rebuilding) await redis.sadd(keys.zones, zone);
+  if (rebuilding) await endRebuild(redis, zoneLog(zone), { token, run, ttlS: ZONE_TTL_S });
+  const found = before === null ? 'emptied' : rebuilding ? 'an older copy' : 'jobs out of date';
+  report(resources, zone, { ...filled, found, rebuilding });
+  return filled;
+}
+
+interface Filled extends Rebuilt {
+  open: number;
+  repaired: number;
+}
+
+/** Every open job, and all that Redis held open. Redis is read first: what it held is in Postgres by now. */
+async function fillZone(
+  resources: Resources,
+  zone: Zone,
+  { run, rebuilding }: { run: string; rebuilding: boolean },
+): Promise<Filled> {
+  const { db, redis } = resources;
   const held = await redis.zrange(keys.openJobs(zone), '0', '-1');
   const open = await inTime(listOpenJobs(db, zone));
   const ids = [...new Set([...open, ...held])];
-  let repaired = 0;
+  const filled: Filled = { open: open.length, repaired: 0, raised: [], gone: [] };
   for (let i = 0; i < ids.length; i += JOBS_PAGE) {
-    const rows = await inTime(findJobs(db, ids.slice(i, i + JOBS_PAGE)));
+    const jobs = ids.slice(i, i + JOBS_PAGE).map((id) => ({ id, zone }));
+    const { rows, raised, gone } = await compareJobs(resources, jobs, rebuilding ? null : run);
     const answers = await putRows(resources, rows, { run, rebuilding });
-    repaired += answers.filter(isNews).length;
+    filled.repaired += answers.filter(isNews).length + gone.length;
+    filled.raised.push(...raised.map(({ id }) => id));
+    filled.gone.push(...gone);
   }
-  if (rebuilding) {
-    await redis.sadd(keys.zones, zone);
-    await endRebuild(redis, zoneLog(zone), { token, run, ttlS: ZONE_TTL_S });
-  }
+  return filled;
+}
+
+function report(
+  { metrics, log }: Resources,
+  zone: Zone,
+  {
+    open,
+    repaired,
+    raised,
+    gone,
+    found,
+    rebuilding,
+  }: Filled & { found: string; rebuilding: boolean },
+): void {
   if (repaired === 0) return;
   metrics.reconciled(rebuilding ? 'zone_rebuilt' : 'zone_swept');
-  const found = before === null ? 'emptied' : rebuilding ? 'an older copy' : 'jobs out of date';
-  log.info({ zone, found, repaired, open: open.length }, 'zone brought to Postgres');
+  const wentBack = { raised: raised.length, gone: gone.length };
+  log.info({ zone, found, repaired, ...wentBack, open }, 'zone brought to Postgres');
 }

@@ -1,7 +1,9 @@
 /** Which zones hold which drivers, read for comparison with their rows: hash, roster, index, signs of life. */
 import { WORLD, type Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
+import type { DriverFacts } from './drivers.ts';
 import { keys } from './keys.ts';
+import { scanKeys } from './scan.ts';
 
 /** How one zone holds a driver; null where it does not. */
 export interface Placement {
@@ -18,6 +20,7 @@ export interface Placement {
 export interface Membership {
   /** Null when Redis does not know him. */
   rev: number | null;
+  facts: DriverFacts | null;
   atWork: boolean;
   zone: Zone | null;
   /** Null without a zone. */
@@ -33,7 +36,7 @@ export async function readMemberships(
   drivers: readonly Asked[],
 ): Promise<Membership[]> {
   const known = await Promise.all(
-    drivers.map(({ id }) => redis.hmget(keys.driver(id), 'rev', 'atWork', 'zone')),
+    drivers.map(({ id }) => redis.hmget(keys.driver(id), 'rev', 'atWork', 'zone', 'state')),
   );
   const byZone = Map.groupBy(
     drivers.map((driver, i) => ({ driver, zone: known[i]?.[2] ?? null })),
@@ -51,9 +54,10 @@ export async function readMemberships(
     }),
   ]);
   return drivers.map(({ id }, i) => {
-    const [rev, atWork, zone] = known[i] ?? [];
+    const [rev, atWork, zone, state] = known[i] ?? [];
     return {
       rev: rev ? Number(rev) : null,
+      facts: state ? (JSON.parse(state) as DriverFacts) : null,
       atWork: atWork === '1',
       zone: zone ?? null,
       here: here.get(id) ?? null,
@@ -122,5 +126,14 @@ export async function* readZoneMembers(
       cursor = next;
       yield pairs.filter((_value, i) => i % 2 === 0);
     } while (cursor !== '0');
+  }
+}
+
+/** Every driver of whom Redis knows something, page by page. */
+export async function* scanDrivers(redis: RedisClient): AsyncGenerator<string[]> {
+  const prefix = keys.driver('');
+  const [before, after] = [prefix.slice(0, -1), prefix.slice(-1)];
+  for await (const page of scanKeys(redis, `${before}*${after}`)) {
+    yield page.map((key) => key.slice(before.length, -after.length));
   }
 }

@@ -11,7 +11,7 @@ import { SCRIPTS } from './scripts.ts';
 /** A zone's keys end so long after its last entry; it is filled again when somebody needs it. */
 export const ZONE_TTL_S = 3600;
 /** How long a closed job is remembered, so that late taps get their true answer from Redis. */
-const TOMBSTONE_S = 3600;
+export const TOMBSTONE_S = 3600;
 /** Open jobs read at once: a few hundred kilobytes where their notes are long, in a millisecond of Redis. */
 const JOBS_PAGE = 100;
 
@@ -19,6 +19,8 @@ export interface PutJobArgs {
   zone: Zone;
   id: string;
   version: number;
+  /** When this version was written, epoch ms by Postgres: a version is written once. */
+  updatedAt: number;
   wave: number;
   claimable: boolean;
   status: string;
@@ -78,6 +80,7 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
       runIdOf(redis),
       a.readUnder ?? '',
       ZONE_TTL_S,
+      a.updatedAt,
       ...a.refusals.flat(),
     ],
   );

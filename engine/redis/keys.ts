@@ -25,7 +25,10 @@ export const keys = {
   zonePrefix: (zone: Zone) => `muster:{${zone}}:`,
   /** GEO: open jobs. In `world` all at 0,0. Writer: put-job. */
   openJobs: (zone: Zone) => `muster:{${zone}}:jobs`,
-  /** HASH version, state `open|claiming|closed`, status, driver, token, lease, payload. An hour after closing it goes. */
+  /**
+   * HASH version, at (when that version was written), state `open|claiming|closed|gone` (its row is gone),
+   * status, driver, token, lease, payload. An hour after closing it goes.
+   */
   job: (zone: Zone, id: string) => `muster:{${zone}}:job:${id}`,
   /** ZSET job → end of the lease under which it is being claimed. */
   claims: (zone: Zone) => `muster:{${zone}}:claims`,
@@ -42,6 +45,8 @@ export const keys = {
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
   /** HASH process → what it measured for the alarms, and when. */
   vitals: 'muster:vitals',
+  /** HASH mark, server: how far PostgreSQL had come when we looked last, and which one it was. */
+  truth: 'muster:truth',
   /** HASH rev, state (JSON), atWork, zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,
 };

@@ -43,6 +43,7 @@ export function putJob(
     zone: row.zone,
     id: row.id,
     version: row.version,
+    updatedAt: row.updatedAt,
     wave: row.wave,
     claimable: isClaimable(row.status),
     status: row.status,

@@ -3,6 +3,7 @@
  * again without him. Queues of pushes are included; their keys are told by their prefix alone.
  */
 import type { RedisClient } from './client.ts';
+import { scanKeys } from './scan.ts';
 
 /** Where Muster keeps keys: its own and those of its queues. */
 const PATTERNS = ['muster:*', '{muster-push-*'];
@@ -29,16 +30,17 @@ export async function eraseFromKeys(redis: RedisClient, mentions: Mentions): Pro
   const tasks = new Set<string>();
   let removed = 0;
   for (const pattern of PATTERNS) {
-    for await (const key of scanKeys(redis, pattern)) {
-      removed += (await isNamed(key))
-        ? await eraseWhole(redis, key, tasks)
-        : await eraseFrom(redis, key, isAbout, tasks);
+    for await (const page of scanKeys(redis, pattern)) {
+      removed += await each(page, (key) =>
+        isNamed(key) ? eraseWhole(redis, key, tasks) : eraseFrom(redis, key, isAbout, tasks),
+      );
     }
   }
   // A task that is gone must not be named by its queue's lists.
   if (tasks.size > 0) {
-    for await (const key of scanKeys(redis, '{muster-push-*')) {
-      removed += await eraseFrom(redis, key, (text) => tasks.has(text), new Set());
+    const isGone = (text: string) => tasks.has(text);
+    for await (const page of scanKeys(redis, '{muster-push-*')) {
+      removed += await each(page, (key) => eraseFrom(redis, key, isGone, new Set()));
     }
   }
   return removed;
@@ -54,15 +56,6 @@ function createMatcher({ userId, jobIds }: Mentions): Matcher {
 
 function isOfJobs(text: string, jobIds: ReadonlySet<string>): boolean {
   return jobIds.size > 0 && (text.match(JOB_ID) ?? []).some((id) => jobIds.has(id));
-}
-
-async function* scanKeys(redis: RedisClient, pattern: string): AsyncGenerator<string> {
-  let cursor = '0';
-  do {
-    const [next, found] = await redis.scan(cursor, 'MATCH', pattern, 'COUNT', PAGE);
-    yield* found;
-    cursor = next;
-  } while (cursor !== '0');
 }
 
 async function eraseFrom(

@@ -1,6 +1,6 @@
 /**
- * The scripts, loaded and checked once. Their calls, typed, are in `job-scripts.ts`, `offer-script.ts`,
- * `driver-scripts.ts` and `log-scripts.ts`: one function each, which names its arguments and reads its
+ * The scripts, loaded and checked once. Their calls, typed, are in `job-scripts.ts`, `held-jobs.ts`,
+ * `offer-script.ts`, `driver-scripts.ts` and `log-scripts.ts`: one function each, which names its arguments and reads its
  * answer. Codes are documented in the scripts' headers; there each becomes a word.
  */
 import { loadScript } from './script-loader.ts';
@@ -11,6 +11,7 @@ export const SCRIPTS = {
   checkOffer: loadScript('check-offer'),
   claimJob: loadScript('claim-job'),
   findCandidates: loadScript('find-candidates'),
+  forgetJob: loadScript('forget-job'),
   indexDriver: loadScript('index-driver'),
   listCandidates: loadScript('list-candidates'),
   leaveZone: loadScript('leave-zone'),

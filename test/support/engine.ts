@@ -47,8 +47,9 @@ export async function startTestEngine(
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
   pushTasks?: (redisUrl: string) => PushTasks,
   subscriberUrl?: (redisUrl: string) => Promise<string>,
+  ownDatabase?: string,
 ): Promise<TestEngine> {
-  const databaseUrl = await freshDatabase();
+  const databaseUrl = ownDatabase ?? (await freshDatabase());
   let redis = await freshRedis();
   const waves: TestEngine['waves'] = [];
   const notifications: string[] = [];

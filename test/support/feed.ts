@@ -50,7 +50,7 @@ export interface TestFeed extends TestEngine {
 /** Two gateways over the same stores. */
 export async function startTestFeed(
   settings: Partial<DispatchConfig> = {},
-  options: { heartbeatMs?: number } = {},
+  options: { heartbeatMs?: number; databaseUrl?: string } = {},
 ): Promise<TestFeed> {
   const listeners: ((fixes: readonly TrackedFix[]) => void)[] = [];
   let channels: DeafProxy | undefined;
@@ -63,12 +63,14 @@ export async function startTestFeed(
       channels ??= await startProxy(redisUrl);
       return channels.url;
     },
+    options.databaseUrl,
   );
   const proxy = channels;
   if (!proxy) throw new Error('no proxy');
   cleanups.push(() => proxy.close());
   const start = async (engine: Engine, index: number): Promise<TestGateway> => {
-    const served = await serveGateway(engine, options);
+    const { heartbeatMs } = options;
+    const served = await serveGateway(engine, { ...(heartbeatMs && { heartbeatMs }) });
     listeners[index] = (fixes) => served.gateway.onTracked(fixes);
     return served;
   };

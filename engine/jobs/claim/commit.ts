@@ -48,8 +48,8 @@ export function createCommitQueue(resources: Resources): CommitQueue {
   const speed = new Speed();
   const oneADriver = resources.settings.driverMaxActiveJobs > 0;
   let singly = 0;
-  let idle = Promise.withResolvers<void>();
-  idle.resolve();
+  /** Since a batch began that met no other; those that follow without a pause belong to it. */
+  let busy: PromiseWithResolvers<void> | null = null;
 
   /** Batches that are slow do not keep the others from starting. */
   const isFull = () => {
@@ -60,7 +60,7 @@ export function createCommitQueue(resources: Resources): CommitQueue {
   function pump(): void {
     while (!isFull() && waiting.length > 0) {
       const batch = takeBatch(waiting, oneADriver);
-      if (speed.inFlight === 0) idle = Promise.withResolvers();
+      busy ??= Promise.withResolvers();
       const done = speed.begin();
       const slow = setTimeout(pump, SLOW_MS + 1).unref();
       void commitBatch(resources, batch).then((rest) => {
@@ -68,7 +68,10 @@ export function createCommitQueue(resources: Resources): CommitQueue {
         done();
         apart.push(...rest);
         pump();
-        if (speed.inFlight === 0) idle.resolve();
+        if (speed.inFlight === 0) {
+          busy?.resolve();
+          busy = null;
+        }
         pumpSingly();
       });
     }
@@ -98,7 +101,7 @@ export function createCommitQueue(resources: Resources): CommitQueue {
       return promise;
     },
     expectedMs: () => speed.expectedMs(Math.floor(waiting.length / (BATCH_MAX * IN_FLIGHT_MAX))),
-    idle: () => idle.promise,
+    idle: async () => busy?.promise,
   };
 }
 

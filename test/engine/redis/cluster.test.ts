@@ -12,6 +12,7 @@ import {
   whenReady,
 } from '../../../engine/redis/client.ts';
 import { keys, zoneLog } from '../../../engine/redis/keys.ts';
+import { eraseFromKeys } from '../../../engine/redis/personal-data.ts';
 import { pipelined } from '../../../engine/redis/pipelines.ts';
 import { type RedisCluster, startRedisCluster } from '../../support/redis-servers.ts';
 import { until } from '../../support/until.ts';
@@ -45,6 +46,13 @@ describe('a client of a Cluster', () => {
       pipeline.zrange(keys.claims(tag), 0, '-1'),
     );
     expect(found).toEqual(TAGS.map((tag) => [tag]));
+  });
+
+  it('erases a user from the keys of every node', async () => {
+    for (const tag of TAGS) await redis.hset(keys.roster(tag), 'erased', '1 1 *', 'other', '1 1 *');
+    await eraseFromKeys(redis, { userId: 'erased', jobIds: new Set() });
+    const left = await Promise.all(TAGS.map((tag) => redis.hkeys(keys.roster(tag))));
+    expect(left).toEqual(TAGS.map(() => ['other']));
   });
 
   it('hears the sharded channels of every node', async () => {

@@ -54,6 +54,7 @@ const put = (change: Partial<PutJobArgs> = {}) =>
     zone,
     id,
     version: 1,
+    updatedAt: 1,
     wave: 1,
     claimable: true,
     status: 'pending',

@@ -87,6 +87,10 @@ const step: fc.Arbitrary<Step> = fc.oneof(
     weight: 3,
     arbitrary: fc.record({ do: fc.constant('sweep' as const), job, refusals }),
   },
+  {
+    weight: 1,
+    arbitrary: fc.record({ do: fc.constant('bury' as const), job, late: fc.boolean() }),
+  },
   { weight: 2, arbitrary: fc.constant({ do: 'read' as const }) },
   { weight: 2, arbitrary: fc.constant({ do: 'overdue' as const }) },
   { weight: 4, arbitrary: fc.record({ do: fc.constant('replay' as const), nth }) },
@@ -128,7 +132,7 @@ function decide(model: Model, calls: readonly Call[], one: Step): Call | undefin
     }
     case 'sweep': {
       const stored = model.jobs.get(one.job);
-      if (!stored) return undefined;
+      if (stored?.status === undefined || stored.driver === undefined) return undefined;
       const { version, status, driver, wave, expires } = stored;
       const row = { version, to: { status, driver }, wave, expires };
       return { ...one, ...row, do: 'put', rebuilding: false, read: 'any time' };
@@ -138,6 +142,11 @@ function decide(model: Model, calls: readonly Call[], one: Step): Call | undefin
     case 'unclaim': {
       const tokens = calls.flatMap((c) => (c.do === 'claim' ? [c.token] : []));
       return { do: 'unclaim', job: one.job, token: tokens.at(-1 - one.nth) ?? 'nobody' };
+    }
+    case 'bury': {
+      const { job, late } = one;
+      const version = model.jobs.get(job)?.version ?? 0;
+      return { do: 'bury', job, version: late ? version - 1 : version };
     }
     case 'replay':
       return calls.at(-1 - one.nth);

@@ -33,6 +33,8 @@ export type Step =
   /** By whoever got the token of the `nth` claim that was tried. */
   | { do: 'unclaim'; job: JobId; nth: number }
   | { do: 'refuse'; job: JobId; driver: Driver; kind: Refusal }
+  /** The job's row is gone: as of the version that is stored, or of one before. */
+  | { do: 'bury'; job: JobId; late: boolean }
   | { do: 'offer'; job: JobId; wave: number; reservedFor: Put['to']['driver'] }
   | { do: 'read' }
   /** The reconciler looks for leases that ran out. */
@@ -48,13 +50,15 @@ export type Call =
   | (Omit<Put, 'ahead'> & { version: number })
   | { do: 'claim'; job: JobId; driver: Driver; leaseMs: number; token: string }
   | { do: 'unclaim'; job: JobId; token: string }
-  | Exclude<Step, { do: 'put' | 'sweep' | 'claim' | 'unclaim' | 'replay' }>;
+  | { do: 'bury'; job: JobId; version: number }
+  | Exclude<Step, { do: 'put' | 'sweep' | 'claim' | 'unclaim' | 'bury' | 'replay' }>;
 
 export interface ModelJob {
   version: number;
-  state: 'open' | 'claiming' | 'closed';
-  status: Put['to']['status'];
-  driver: Put['to']['driver'];
+  state: 'open' | 'claiming' | 'closed' | 'gone';
+  /** Nothing of one that is gone. */
+  status: Put['to']['status'] | undefined;
+  driver: Put['to']['driver'] | undefined;
   wave: number;
   expires: number;
   claimer: string;
@@ -91,6 +95,8 @@ export function apply(model: Model, call: Call): unknown {
       return unclaim(model, call);
     case 'refuse':
       return refuse(model, call);
+    case 'bury':
+      return bury(model, call);
     case 'offer':
       return offer(model, call);
     case 'read':
@@ -138,7 +144,7 @@ function put(model: Model, call: Extract<Call, { do: 'put' }>): string {
 function complete(model: Model, call: Extract<Call, { do: 'put' }>, stored: ModelJob): string {
   const { job: id, version, to } = call;
   const isOpen = to.status === 'pending' || to.status === 'assigned';
-  if (stored.version > version || !isOpen || stored.state === 'closed') return 'old';
+  if (stored.version > version || !isOpen || isOver(stored)) return 'old';
   let missing = 0;
   for (const [who, kind] of call.refusals) {
     const known = model.refused[id].get(who);
@@ -151,12 +157,13 @@ function complete(model: Model, call: Extract<Call, { do: 'put' }>, stored: Mode
   return missing > 0 ? 'completed' : 'old';
 }
 
+const isOver = ({ state }: ModelJob) => state === 'closed' || state === 'gone';
 const noClaim = { claimer: '', token: '', leaseOver: false };
 
 function claim(model: Model, call: Extract<Call, { do: 'claim' }>): object {
   if (!model.ready) return { kind: 'not_ready' };
   const job = model.jobs.get(call.job);
-  if (!job) return { kind: 'ask' };
+  if (!job || job.state === 'gone') return { kind: 'ask' };
   if (job.state === 'closed') {
     if (job.driver === call.driver) return { kind: 'own', version: job.version };
     return { kind: 'closed', status: job.status, driverId: job.driver || null };
@@ -184,17 +191,30 @@ function unclaim(model: Model, call: Extract<Call, { do: 'unclaim' }>): boolean 
 function refuse(model: Model, call: Extract<Call, { do: 'refuse' }>): string {
   if (!model.ready) return 'not_ready';
   const job = model.jobs.get(call.job);
-  if (!job || job.state === 'closed') return 'nothing';
+  if (!job || isOver(job)) return 'nothing';
   if (model.refused[call.job].get(call.driver) === 'released') return 'nothing';
   model.refused[call.job].set(call.driver, call.kind);
   model.log.push({ refused: { id: call.job, driver: call.driver, kind: call.kind } });
   return 'applied';
 }
 
+function bury(model: Model, { job: id, version }: Extract<Call, { do: 'bury' }>): boolean {
+  const job = model.jobs.get(id);
+  if (job && (job.state === 'gone' || job.version !== version)) return false;
+  model.refused[id].clear();
+  if (!job) return false;
+  const nobody = { status: undefined, driver: undefined, wave: 0, expires: 0 };
+  model.jobs.set(id, { version: version + 1, state: 'gone', ...nobody, ...noClaim });
+  if (job.state !== 'closed') {
+    model.log.push({ closed: { id, version: version + 1, status: 'cancelled', driver: '' } });
+  }
+  return true;
+}
+
 function offer(model: Model, call: Extract<Call, { do: 'offer' }>): string {
   if (!model.ready) return 'not_ready';
   const job = model.jobs.get(call.job);
-  if (!job) return 'unknown';
+  if (!job || job.state === 'gone') return 'unknown';
   if (job.state === 'closed' || job.wave > call.wave || job.expires !== 0) return 'closed';
   if (job.state === 'claiming') return 'claiming';
   return job.status === 'assigned' && job.driver !== call.reservedFor ? 'reserved' : 'open';
@@ -202,7 +222,10 @@ function offer(model: Model, call: Extract<Call, { do: 'offer' }>): string {
 
 /** In the order of their ids, as the index has them (all are at one place). */
 export function opens(model: Model): JobId[] {
-  return JOBS.filter((id) => (model.jobs.get(id)?.state ?? 'closed') !== 'closed');
+  return JOBS.filter((id) => {
+    const job = model.jobs.get(id);
+    return job && !isOver(job);
+  });
 }
 
 function shown(model: Model, id: JobId): [object, object] {

@@ -85,6 +85,17 @@ const MUTANTS: [script: string, from: string, to: string, harm: string][] = [
     'an old copy is shown',
   ],
   ['put-job', "redis.call('HSET', meta, 'last', id)", '', 'the log is no chain'],
+  ['put-job', "or state == 'gone'", '', 'a job whose row is gone has news'],
+  ['claim-job', "or state == 'gone'", '', 'a job whose row is gone is taken'],
+  ['refuse-job', "or state == 'gone'", '', 'a job whose row is gone has news'],
+  ['check-offer', "or state == 'gone'", '', 'nobody asks the row of a job that came back'],
+  ['forget-job', "state == 'gone' or", '', 'it is told to be over again and again'],
+  ['forget-job', 'or stored ~= version', '', 'a job that was changed meanwhile is forgotten'],
+  ['forget-job', "redis.call('ZREM', jobs, id)", '', 'a job whose row is gone is offered'],
+  ['forget-job', "redis.call('ZREM', claims, id)", '', 'its claim is repaired for ever'],
+  ['forget-job', "redis.call('EXPIRE', job, ttl)", '', 'tombstones fill the memory'],
+  ['forget-job', 'tonumber(version) + 1', 'tonumber(version)', 'clients take it for old news'],
+  ['forget-job', "if state ~= 'closed' then", 'if true then', 'what is closed is closed again'],
 ];
 
 describe('a script with a mistake is found out', () => {

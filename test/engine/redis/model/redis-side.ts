@@ -1,5 +1,6 @@
 /** The same calls at the real scripts on a real Redis, and all that it holds afterwards. */
 import { type RedisClient, runIdOf } from '../../../../engine/redis/client.ts';
+import { forgetJob } from '../../../../engine/redis/held-jobs.ts';
 import {
   claimJob,
   putJob,
@@ -32,6 +33,7 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
         zone,
         id: c.job,
         version: c.version,
+        updatedAt: 1,
         wave: c.wave,
         claimable: c.to.status === 'pending' || c.to.status === 'assigned',
         status: c.to.status,
@@ -51,6 +53,8 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
       return unclaimJob(redis, { zone, id: c.job, token: c.token });
     case 'refuse':
       return refuseJob(redis, { zone, id: c.job, driverId: c.driver, kind: c.kind });
+    case 'bury':
+      return forgetJob(redis, { zone, id: c.job, version: c.version });
     case 'offer':
       return checkOffer(redis, {
         zone,
@@ -130,7 +134,7 @@ export function expected(model: Model): object {
           wave: job.wave,
           claimer: job.claimer,
           token: job.token,
-          forget: job.state === 'closed',
+          forget: job.state === 'closed' || job.state === 'gone',
         },
         refused: refusedBy(model, id),
         refusedForget: job?.state === 'closed' && model.refused[id].size > 0,

@@ -1,0 +1,63 @@
+/** How far Postgres has come, and which server it is: by both it shows when it went back. */
+import { sql } from 'drizzle-orm';
+import { type Db, isServerError } from './client.ts';
+
+/** A row of the leases, whose time only grows. */
+const MARK = 'truth';
+
+/**
+ * Moves the mark on, if it is `atLeast` where Redis last heard of it to be, and returns it: microseconds, as
+ * text. Null when it is behind, or gone. One statement: nothing can go back between the look and the write.
+ */
+export async function advanceMark(db: Db, atLeast: string): Promise<string | null> {
+  const [row] = await db.execute<{ mark: string }>(sql`
+    update leases set expires_at = ${NEXT}
+    where name = ${MARK} and ${MICROSECONDS} >= ${atLeast}::text::numeric
+    returning ${MICROSECONDS}::bigint::text as mark`);
+  return row?.mark ?? null;
+}
+
+/** The same from wherever it is, or for the first time. */
+export async function setMark(db: Db): Promise<string> {
+  const [row] = await db.execute<{ mark: string }>(sql`
+    insert into leases (name, holder, expires_at) values (${MARK}, ${MARK}, clock_timestamp())
+    on conflict (name) do update set expires_at = ${NEXT}
+    returning ${MICROSECONDS}::bigint::text as mark`);
+  return row?.mark ?? '0';
+}
+
+/** Of two servers' clocks the second may be behind. */
+const NEXT = sql.raw("greatest(clock_timestamp(), leases.expires_at + interval '1 microsecond')");
+const MICROSECONDS = sql.raw('(extract(epoch from leases.expires_at) * 1000000)');
+
+/** Asks which server it is. */
+export type AskServer = () => Promise<string | null>;
+
+/**
+ * The system identifier and the timeline: others after a failover, or on a server that was restored to a point
+ * in time. Null where the role may not ask, or Postgres is of a kind that does not say; then it is not asked
+ * again.
+ */
+export function createAskServer(db: Db): AskServer {
+  let mayAsk: boolean | null = null;
+  return async () => {
+    mayAsk ??= await isAllowed(db);
+    if (!mayAsk) return null;
+    try {
+      const [row] = await db.execute<{ server: string }>(sql`
+        select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as server
+        from pg_control_system()`);
+      return row?.server ?? null;
+    } catch (error) {
+      if (isServerError(error)) mayAsk = false;
+      return null;
+    }
+  };
+}
+
+async function isAllowed(db: Db): Promise<boolean> {
+  const [row] = await db.execute<{ allowed: boolean }>(sql`
+    select bool_and(has_function_privilege(name, 'execute')) as allowed
+    from (values ('pg_control_system()'), ('pg_walfile_name(pg_lsn)'), ('pg_current_wal_lsn()')) f(name)`);
+  return row?.allowed ?? false;
+}

@@ -1,0 +1,19 @@
+/** Walks through the keys of all servers that hold some. */
+import { primariesOf, type RedisClient } from './client.ts';
+
+const PAGE = 500;
+
+/**
+ * The keys that fit the pattern, page by page: of a Cluster those of every primary. Each that is there all
+ * the while comes at least once; on a slot that is on its way one may come twice.
+ */
+export async function* scanKeys(redis: RedisClient, pattern: string): AsyncGenerator<string[]> {
+  for (const server of primariesOf(redis)) {
+    let cursor = '0';
+    do {
+      const [next, found] = await server.scan(cursor, 'MATCH', pattern, 'COUNT', PAGE);
+      if (found.length > 0) yield found;
+      cursor = next;
+    } while (cursor !== '0');
+  }
+}

@@ -1,0 +1,107 @@
+/**
+ * Resync: all that Redis holds of jobs and drivers is compared with Postgres, which wins also where it went
+ * back. Those concerned are told. Safe at any time, twice at once, and beside live traffic.
+ */
+import type { EngineContext } from '../context.ts';
+import { isHeld, type JobStatus } from '../domain/job.ts';
+import { listOpenZones } from '../pg/work-lists.ts';
+import { type Comparison, compareJobs } from '../projection/compare.ts';
+import { ANEW, type UserEvent } from '../projection/tell.ts';
+import { runIdOf } from '../redis/client.ts';
+import { scanDrivers } from '../redis/driver-zones.ts';
+import { scanHeldJobs } from '../redis/held-jobs.ts';
+import { keys, usersLog } from '../redis/keys.ts';
+import { appendLog } from '../redis/log-scripts.ts';
+
+/** What was mended, in numbers. */
+export interface Resynced {
+  /** Jobs whose rows were behind Redis. */
+  raised: number;
+  /** Jobs that Redis held and Postgres does not know. */
+  gone: number;
+  /** Drivers of whom Redis held what their rows do not say. */
+  drivers: number;
+  /** Drivers whom Redis had lost somewhere, or had not heard of yet. */
+  repaired: number;
+  /** Jobs and drivers looked at. */
+  compared: number;
+}
+
+/** Ends early, with what was mended until then, when the signal says so. */
+export async function resync(ctx: EngineContext, signal?: AbortSignal): Promise<Resynced> {
+  const drivers = await resyncDrivers(ctx, signal);
+  const jobs = await resyncJobs(ctx, signal);
+  for (const id of jobs.raised) ctx.settler.wake(id);
+  await tellGone(ctx, jobs.gone);
+  const mended = jobs.raised.size + jobs.gone.length + drivers.mended;
+  // Customers hold jobs of which no row tells any more that they are theirs: all are sent what there is.
+  if (mended > 0) await appendLog(ctx.redis, usersLog, [JSON.stringify(ANEW)]);
+  return {
+    raised: jobs.raised.size,
+    gone: jobs.gone.length,
+    drivers: drivers.mended,
+    repaired: drivers.repaired,
+    compared: jobs.compared + drivers.compared,
+  };
+}
+
+/** First of all, that nobody who may not is offered what follows. */
+async function resyncDrivers(ctx: EngineContext, signal?: AbortSignal) {
+  let [mended, compared] = [0, 0];
+  for await (const ids of scanDrivers(ctx.redis)) {
+    if (signal?.aborted) break;
+    mended += await ctx.drivers.mend(ids);
+    compared += ids.length;
+  }
+  const repaired = signal?.aborted ? 0 : await ctx.drivers.sweep(signal);
+  return { mended, repaired, compared };
+}
+
+async function resyncJobs(ctx: EngineContext, signal?: AbortSignal) {
+  const raised = new Set<string>();
+  const gone: Comparison['gone'] = [];
+  let compared = 0;
+  for await (const jobs of scanHeldJobs(ctx.redis)) {
+    if (signal?.aborted) break;
+    const run = runIdOf(ctx.redis);
+    const found = await compareJobs(ctx, jobs);
+    await ctx.projection.putAll(found.raised, run);
+    for (const { id } of found.raised) raised.add(id);
+    gone.push(...found.gone);
+    compared += jobs.length;
+  }
+  const zones = new Set([
+    ...(await ctx.redis.smembers(keys.zones)),
+    ...(await listOpenZones(ctx.db)),
+  ]);
+  for (const zone of zones) {
+    if (signal?.aborted) break;
+    const found = await ctx.projection.rebuild(zone);
+    for (const id of found.raised) raised.add(id);
+    gone.push(...found.gone);
+  }
+  return { raised, gone, compared };
+}
+
+/** Whoever held one of them is told by name: his app shows it whatever his feed says. */
+async function tellGone(ctx: EngineContext, gone: Comparison['gone']): Promise<void> {
+  const events = gone.flatMap(({ id, version: held, driverId, status }): UserEvent[] => {
+    const version = held + 1;
+    if (driverId === null || !isHeld(status as JobStatus)) return [];
+    return [
+      {
+        user: driverId,
+        app: 'driver',
+        event: 'job:status',
+        data: { job_id: id, status: 'cancelled', version, driver_id: driverId },
+        job: { id, version },
+      },
+    ];
+  });
+  if (events.length === 0) return;
+  await appendLog(
+    ctx.redis,
+    usersLog,
+    events.map((event) => JSON.stringify(event)),
+  );
+}

@@ -1,0 +1,39 @@
+/** The list of zones that the sweep goes by: one that is filled while it is taken off stays on it. */
+import { beforeAll, expect, it } from 'vitest';
+import { sweepDuty } from '../../../engine/maintenance/sweep.ts';
+import { keys } from '../../../engine/redis/keys.ts';
+import { startTestEngine, type TestEngine } from '../../support/engine.ts';
+
+const { signal } = new AbortController();
+let t: TestEngine;
+beforeAll(async () => {
+  t = await startTestEngine();
+});
+
+const listed = async (zone: string) => (await t.ctx.redis.smembers(keys.zones)).includes(zone);
+
+it('takes a zone off that holds nothing, but not one that is filled meanwhile', async () => {
+  const job = await t.post();
+  const { zone } = job;
+  await sweepDuty(t.ctx).run(signal);
+  expect(await listed(zone)).toBe(true);
+  await t.engine.jobs.cancel(job.id, 'customer:c1', null);
+  const redis = Object.assign(Object.create(t.ctx.redis), {
+    async srem(key: string, member: string) {
+      // After the look, and before the removal.
+      await t.post();
+      return t.ctx.redis.srem(key, member);
+    },
+  });
+  await sweepDuty({ ...t.ctx, redis }).run(signal);
+  expect(await listed(zone)).toBe(true);
+});
+
+it('and takes it off when it is empty for good', async () => {
+  const open = (await t.ctx.redis.smembers(keys.zones)).at(0) ?? '';
+  for (const id of await t.ctx.redis.zrange(keys.openJobs(open), '0', '-1')) {
+    await t.engine.jobs.cancel(id, 'customer:c1', null);
+  }
+  await sweepDuty(t.ctx).run(signal);
+  expect(await listed(open)).toBe(false);
+});
