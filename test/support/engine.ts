@@ -43,7 +43,7 @@ export async function startTestEngine(
   elapsed?: () => number,
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
   pushTasks?: (redisUrl: string) => PushTasks,
-  subscriberUrl?: (redisUrl: string) => Promise<string>,
+  subscriberUrl?: (redis: OwnRedis) => Promise<string>,
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
   const redis = await freshRedis();
@@ -70,7 +70,7 @@ export async function startTestEngine(
     const engine = await createEngine({
       databaseUrl,
       redisUrl: redis.url,
-      subscriberUrl: (await subscriberUrl?.(redis.url)) ?? redis.url,
+      subscriberUrl: (await subscriberUrl?.(redis)) ?? redis.url,
       settings: { ...config.dispatch, ...settings },
       push: pushTasks?.(redis.url) ?? recorded,
       metrics: createEngineMetrics(createRegistry()),

@@ -60,8 +60,8 @@ export async function startTestFeed(
     undefined,
     (index, fixes) => listeners[index]?.(fixes),
     undefined,
-    async (redisUrl) => {
-      channels ??= await startRedisProxy(redisUrl);
+    async (redis) => {
+      channels ??= await startRedisProxy(redis);
       return channels.url;
     },
   );
