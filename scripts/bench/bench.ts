@@ -9,6 +9,7 @@ import { runClaims } from './claims.ts';
 import { runFanout } from './fanout/fanout.ts';
 import { runHistory } from './history.ts';
 import { runHttp } from './http.ts';
+import { runIdle } from './idle.ts';
 import { runLanes } from './lanes.ts';
 import { runLocations } from './locations.ts';
 import { runPush } from './push.ts';
@@ -21,6 +22,7 @@ const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   fanout: runFanout,
   history: runHistory,
   http: runHttp,
+  idle: runIdle,
   lanes: runLanes,
   locations: runLocations,
   push: runPush,
