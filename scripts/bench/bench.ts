@@ -13,6 +13,7 @@ import { runIdle } from './idle.ts';
 import { runLanes } from './lanes.ts';
 import { runLocations } from './locations.ts';
 import { runPush } from './push.ts';
+import { runScale } from './scale/scale.ts';
 import { runSoak } from './soak.ts';
 import { runStalled } from './stalled.ts';
 
@@ -26,6 +27,7 @@ const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   lanes: runLanes,
   locations: runLocations,
   push: runPush,
+  scale: runScale,
   soak: runSoak,
   stalled: runStalled,
 };

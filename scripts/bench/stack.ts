@@ -32,6 +32,8 @@ const INTERRUPTED = 130;
 export interface Stores {
   databaseUrl: string;
   redisUrl: string;
+  /** The servers' processes. */
+  pids: { postgres: number; redis: number };
 }
 
 /** Runs `work` on a Postgres with `fsync` on and a Redis, both fresh, and stops them. */
@@ -51,7 +53,8 @@ export async function onOwnStores<T>(
   for (const signal of INTERRUPTS) process.once(signal, interrupted);
   try {
     await migrate(pg.url);
-    return await work({ databaseUrl: pg.url, redisUrl: redis.url });
+    const pids = { postgres: pg.pid, redis: redis.pid };
+    return await work({ databaseUrl: pg.url, redisUrl: redis.url, pids });
   } finally {
     for (const signal of INTERRUPTS) process.off(signal, interrupted);
     await stop();
