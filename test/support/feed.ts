@@ -27,12 +27,12 @@ const auth = createAuth({
   audience: undefined,
 });
 
-export function tokenFor(role: string, sub: string, ttlS = 600): Promise<string> {
+export function tokenFor(role: string, sub: string, ttlS = 600, secret = SECRET): Promise<string> {
   return new SignJWT({ role })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(sub)
     .setExpirationTime(Math.floor(Date.now() / 1000) + ttlS)
-    .sign(new TextEncoder().encode(SECRET));
+    .sign(new TextEncoder().encode(secret));
 }
 
 export interface TestGateway {
@@ -135,8 +135,8 @@ export class TestClient {
   }
 
   /** Connects and waits for the first snapshot. */
-  static async connect(url: string, role: Role, sub: string, ttlS?: number) {
-    const token = await tokenFor(role, sub, ttlS);
+  static async connect(url: string, role: Role, sub: string, ttlS?: number, secret?: string) {
+    const token = await tokenFor(role, sub, ttlS, secret);
     const client = TestClient.open(url, { authorization: `Bearer ${token}` });
     await client.next(role === 'operator' || role === 'viewer' ? 'ops:snapshot' : 'feed:snapshot');
     return client;

@@ -57,7 +57,7 @@ export async function copyOf(redis: RedisClient): Promise<() => Promise<void>> {
   );
   return async () => {
     for (const key of await keysOf(redis)) await redis.del(key);
-    for (const { key, value } of entries) if (value) await redis.restore(key, 0, value);
+    for (const { key, value } of entries) if (value) await redis.restore(key, 0, value, 'REPLACE');
   };
 }
 
