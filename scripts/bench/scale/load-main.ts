@@ -31,6 +31,10 @@ export interface Happened {
 const TICK_MS = 20;
 const OPENING = 50;
 const NEAR_DEGREES = 0.01;
+const TRIES = 20;
+const PAUSE_MS = 300;
+/** By then every phone was told. */
+const FIRST_TAP_MS = 2000;
 
 let url = '';
 let listeners: Listener[] = [];
@@ -97,6 +101,7 @@ async function live(n: number, losers: number, here: { lat: number; lng: number 
   const body = { address: '1 Main St', total_price: 120, ...here };
   const posted = await call('/api/jobs', customer, 201, body);
   const { id } = (posted as { job: { id: string } }).job;
+  await sleep(FIRST_TAP_MS);
   await call(`/api/drivers/jobs/${id}/accept`, driver(0), 200);
   await Promise.all(
     Array.from({ length: losers }, (_, i) =>
@@ -106,10 +111,14 @@ async function live(n: number, losers: number, here: { lat: number; lng: number 
   await call(`/api/drivers/jobs/${id}/status`, driver(0), 200, { status: 'completed' });
 }
 
+/** As apps do: a 503 promises nothing, and is asked again. */
 async function call(path: string, token: string, status: number, body?: object): Promise<unknown> {
-  const answer = await callHttp(url, { method: 'POST', path, token, ...(body && { body }) });
-  if (answer.status !== status) {
-    throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+  for (let tries = 1; ; tries++) {
+    const answer = await callHttp(url, { method: 'POST', path, token, ...(body && { body }) });
+    if (answer.status === status) return answer.body;
+    if (answer.status !== 503 || tries === TRIES) {
+      throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);
+    }
+    await sleep(PAUSE_MS);
   }
-  return answer.body;
 }

@@ -24,7 +24,7 @@ import type { Happened, Load, LoadOrder } from './load-main.ts';
 import { type Costs, costsOf, type Measured, predict } from './model.ts';
 import { PARTS, type Part, type PerPart, perPart, type Usage, watchUsage } from './usage.ts';
 
-const DRIVERS = 1000;
+const DRIVERS = 500;
 const FEW = 100;
 const CUSTOMERS = 50;
 const RUN_MS = 20_000;
@@ -34,8 +34,10 @@ const SETTLE_MS = 2000;
 /** What is kept counts the jobs of a warm-up too. */
 const WARMED_UP = (RUN_MS + WARM_UP_MS) / RUN_MS;
 const QUIET: Load = { fixes: 0, jobs: 0, losers: 0 };
+/** Code is compiled and statements are prepared before anything counts. */
+const BUSY: Load = { fixes: 100, jobs: 4, losers: 10 };
 /** The run that nothing was fitted to: other in every number. */
-const OTHER = { drivers: 450, load: { fixes: 130, jobs: 3, losers: 8 } };
+const OTHER = { drivers: 300, load: { fixes: 60, jobs: 3, losers: 8 } };
 
 /** Starts its own Postgres, Redis and simulator; nothing else is needed. */
 export function runScale(): Promise<BenchLine[]> {
@@ -63,10 +65,13 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
   };
 
   const empty = await keptIn(stores, sql);
+  await open(FEW);
+  await say(people, { order: 'run', forMs: 4 * WARM_UP_MS, load: BUSY, here: HERE });
+  await open(0);
   const nobody = await measure(0, QUIET);
   await open(DRIVERS);
   const drivers = await measure(DRIVERS, QUIET);
-  const fixes = await measure(DRIVERS, { ...QUIET, fixes: 200 });
+  const fixes = await measure(DRIVERS, { ...QUIET, fixes: 100 });
   const withDrivers = await keptIn(stores, sql);
   const jobsManyDrivers = await measure(DRIVERS, { ...QUIET, jobs: 4 });
   await open(FEW);
@@ -91,7 +96,6 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
     },
     postgres: {
       bytes_each_job: each(withDrivers, withJobs, 'postgres', WARMED_UP * jobs),
-      wal_bytes_each_job: each(withDrivers, withJobs, 'wal', WARMED_UP * jobs),
     },
   });
 }
@@ -156,11 +160,19 @@ function tokensOf(role: 'driver' | 'customer', prefix: string, count: number) {
 }
 
 async function say(people: ChildProcess, order: LoadOrder): Promise<Happened> {
-  const ended = once(people, 'exit').then(() => Promise.reject(new Error('the people are gone')));
-  ended.catch(() => {});
+  const over = new AbortController();
+  const { signal } = over;
+  const ended = once(people, 'exit', { signal }).then(() => {
+    throw new Error('the people are gone');
+  });
   people.send(order);
-  const [answer] = await Promise.race([once(people, 'message'), ended]);
-  return answer as Happened;
+  try {
+    const [answer] = await Promise.race([once(people, 'message', { signal }), ended]);
+    return answer as Happened;
+  } finally {
+    over.abort();
+    ended.catch(() => {});
+  }
 }
 
 function apnsOf({ url, caFile, keyFile, keyId, teamId }: OwnSimulator): NodeJS.ProcessEnv {
