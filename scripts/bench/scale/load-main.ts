@@ -33,6 +33,8 @@ const OPENING = 50;
 const NEAR_DEGREES = 0.01;
 const TRIES = 20;
 const PAUSE_MS = 300;
+/** On a machine that has other things to do answers come late. */
+const CALL_MS = 60_000;
 /** By then every phone was told. */
 const FIRST_TAP_MS = 2000;
 
@@ -114,7 +116,10 @@ async function live(n: number, losers: number, here: { lat: number; lng: number 
 /** As apps do: a 503 promises nothing, and is asked again. */
 async function call(path: string, token: string, status: number, body?: object): Promise<unknown> {
   for (let tries = 1; ; tries++) {
-    const answer = await callHttp(url, { method: 'POST', path, token, ...(body && { body }) });
+    const answer = await callHttp(url, {
+      ...{ method: 'POST', path, token, timeoutMs: CALL_MS },
+      ...(body && { body }),
+    });
     if (answer.status === status) return answer.body;
     if (answer.status !== 503 || tries === TRIES) {
       throw new Error(`${path} answered ${answer.status}: ${JSON.stringify(answer.body)}`);

@@ -35,9 +35,9 @@ const SETTLE_MS = 2000;
 const WARMED_UP = (RUN_MS + WARM_UP_MS) / RUN_MS;
 const QUIET: Load = { fixes: 0, jobs: 0, losers: 0 };
 /** Code is compiled and statements are prepared before anything counts. */
-const BUSY: Load = { fixes: 100, jobs: 4, losers: 10 };
+const BUSY: Load = { fixes: 50, jobs: 2, losers: 5 };
 /** The run that nothing was fitted to: other in every number. */
-const OTHER = { drivers: 300, load: { fixes: 60, jobs: 3, losers: 8 } };
+const OTHER = { drivers: 300, load: { fixes: 60, jobs: 1.5, losers: 8 } };
 
 /** Starts its own Postgres, Redis and simulator; nothing else is needed. */
 export function runScale(): Promise<BenchLine[]> {
@@ -73,13 +73,13 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
   const drivers = await measure(DRIVERS, QUIET);
   const fixes = await measure(DRIVERS, { ...QUIET, fixes: 100 });
   const withDrivers = await keptIn(stores, sql);
-  const jobsManyDrivers = await measure(DRIVERS, { ...QUIET, jobs: 4 });
+  const jobsManyDrivers = await measure(DRIVERS, { ...QUIET, jobs: 2 });
   await open(FEW);
-  const jobsFewDrivers = await measure(FEW, { ...QUIET, jobs: 4 });
+  const jobsFewDrivers = await measure(FEW, { ...QUIET, jobs: 2 });
   const withJobs = await keptIn(stores, sql);
-  const taps = await measure(FEW, { fixes: 0, jobs: 4, losers: 20 });
+  const taps = await measure(FEW, { fixes: 0, jobs: 2, losers: 20 });
   await addPhones(sql);
-  const pushes = await measure(FEW, { ...QUIET, jobs: 4 });
+  const pushes = await measure(FEW, { ...QUIET, jobs: 2 });
   await open(OTHER.drivers);
   const other = await measure(OTHER.drivers, OTHER.load);
 
