@@ -31,7 +31,7 @@ export interface Happened {
 const TICK_MS = 20;
 const OPENING = 50;
 const NEAR_DEGREES = 0.01;
-const TRIES = 20;
+const TRIES = 100;
 const PAUSE_MS = 300;
 /** On a machine that has other things to do answers come late. */
 const CALL_MS = 60_000;
