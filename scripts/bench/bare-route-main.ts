@@ -1,7 +1,12 @@
-/** A Fastify server that answers every claim with the JSON in its first argument. */
+/** A Fastify server that answers every claim with the JSON that its first argument has for the status. */
 import Fastify from 'fastify';
 
-const answer: unknown = JSON.parse(process.argv[2] ?? '{}');
+const answers = JSON.parse(process.argv[2] ?? '{}') as Record<number, unknown>;
 const app = Fastify();
-app.post('/api/drivers/jobs/:id/accept', () => answer);
+for (const status of [200, 409]) {
+  app.post(`/${status}/api/drivers/jobs/:id/accept`, (_request, reply) => {
+    reply.code(status);
+    return answers[status];
+  });
+}
 process.send?.(await app.listen({ host: '127.0.0.1', port: 0 }));

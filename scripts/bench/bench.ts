@@ -9,9 +9,11 @@ import { runClaims } from './claims.ts';
 import { runFanout } from './fanout/fanout.ts';
 import { runHistory } from './history.ts';
 import { runHttp } from './http.ts';
+import { runIdle } from './idle.ts';
 import { runLanes } from './lanes.ts';
 import { runLocations } from './locations.ts';
 import { runPush } from './push.ts';
+import { runScale } from './scale/scale.ts';
 import { runSoak } from './soak.ts';
 import { runStalled } from './stalled.ts';
 
@@ -21,9 +23,11 @@ const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   fanout: runFanout,
   history: runHistory,
   http: runHttp,
+  idle: runIdle,
   lanes: runLanes,
   locations: runLocations,
   push: runPush,
+  scale: runScale,
   soak: runSoak,
   stalled: runStalled,
 };

@@ -10,6 +10,8 @@ import type { Target } from './push-senders.ts';
 export interface OwnSimulator extends Target {
   pid: number | undefined;
   controlUrl: string;
+  caFile: string;
+  keyFile: string;
 }
 
 /** Runs `work` beside a fresh simulator and stops it. */
@@ -37,6 +39,8 @@ async function firstWords(child: ChildProcess): Promise<OwnSimulator> {
     pid: child.pid,
     url: said.url,
     controlUrl: said.control_url,
+    caFile: said.ca_file,
+    keyFile: said.key_file,
     ca: readFileSync(said.ca_file, 'utf8'),
     key: readFileSync(said.key_file, 'utf8'),
     keyId: said.key_id,

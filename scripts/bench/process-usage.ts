@@ -1,15 +1,14 @@
 /** What another process has used, by Linux's own count. */
-import { readFileSync } from 'node:fs';
+import { readdirSync, readFileSync } from 'node:fs';
 
-/** Clock ticks a second, which Linux fixes for what it tells programs. */
-const TICKS_PER_S = 100;
+const NS_PER_S = 1e9;
 
-/** CPU seconds so far, its own and the kernel's for it; 0 where there is no Linux to ask. */
+/** CPU seconds so far of all its threads, the kernel's for it included; 0 where there is no Linux to ask. */
 export function cpuSecondsOf(pid: number | undefined): number {
   try {
-    const fields = readFileSync(`/proc/${pid}/stat`, 'utf8').split(') ')[1]?.split(' ') ?? [];
-    const [user, system] = [Number(fields[11]), Number(fields[12])];
-    return (user + system) / TICKS_PER_S;
+    const threads = readdirSync(`/proc/${pid}/task`);
+    const ns = threads.map((id) => readFileSync(`/proc/${pid}/task/${id}/schedstat`, 'utf8'));
+    return ns.reduce((sum, stat) => sum + Number(stat.split(' ')[0]), 0) / NS_PER_S;
   } catch {
     return 0;
   }

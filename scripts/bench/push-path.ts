@@ -55,7 +55,7 @@ export async function startPushPath(
     select md5(random()::text) || lpad(to_hex(n), 32, '0'), value->>'driverId', 'driver', 'sandbox'
     from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb) with ordinality c(value, n)`);
 
-  const log = createLog('bench', 'warn');
+  const log = createLog('bench', 'warn', process.stderr);
   const queues = createPushQueues(stores.redisUrl, log);
   const { key, keyId, teamId } = target;
   const routes = createApnsRoutes(

@@ -4,6 +4,7 @@ import { once } from 'node:events';
 import { rmSync } from 'node:fs';
 import path from 'node:path';
 import postgres from 'postgres';
+import type { Position } from '../../engine/domain/distance.ts';
 import { toJobId, zoneOf } from '../../engine/domain/zones.ts';
 import { createEngine, type Engine } from '../../engine/engine.ts';
 import type { NewJob } from '../../engine/pg/jobs.ts';
@@ -23,6 +24,7 @@ export const HERE = { lat: 37.77, lng: -122.41 };
 const RADIUS_KM = 30;
 const SECRET = 's'.repeat(32);
 const TOKEN_TTL_S = 3600;
+const STDERR = 2;
 const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
 /** What a shell says of a command that Ctrl-C ended. */
 const INTERRUPTED = 130;
@@ -30,6 +32,8 @@ const INTERRUPTED = 130;
 export interface Stores {
   databaseUrl: string;
   redisUrl: string;
+  /** The servers' processes. */
+  pids: { postgres: number; redis: number };
 }
 
 /** Runs `work` on a Postgres with `fsync` on and a Redis, both fresh, and stops them. */
@@ -49,7 +53,8 @@ export async function onOwnStores<T>(
   for (const signal of INTERRUPTS) process.once(signal, interrupted);
   try {
     await migrate(pg.url);
-    return await work({ databaseUrl: pg.url, redisUrl: redis.url });
+    const pids = { postgres: pg.pid, redis: redis.pid };
+    return await work({ databaseUrl: pg.url, redisUrl: redis.url, pids });
   } finally {
     for (const signal of INTERRUPTS) process.off(signal, interrupted);
     await stop();
@@ -76,7 +81,7 @@ export async function addDrivers(
 export async function startEngine(
   stores: Stores,
 ): Promise<{ engine: Engine; close(): Promise<void> }> {
-  const log = createLog('bench', 'warn');
+  const log = createLog('bench', 'warn', process.stderr);
   const queues = createPushQueues(stores.redisUrl, log);
   const engine = await createEngine({
     ...stores,
@@ -94,15 +99,34 @@ export async function startEngine(
   };
 }
 
+/** A process of a benchmark's, which tells its results over its channel; stdout is the benchmark's own. */
+export function forkPart(
+  file: string,
+  args: readonly string[] = [],
+  env: NodeJS.ProcessEnv = {},
+): ChildProcess {
+  return fork(path.join(import.meta.dirname, file), args, {
+    env: { ...process.env, ...env },
+    stdio: ['ignore', STDERR, STDERR, 'ipc'],
+  });
+}
+
 /** A real api process. */
 export async function startApi(
   stores: Stores,
 ): Promise<{ child: ChildProcess; url: string; stop(): Promise<void> }> {
-  const child = fork(path.join(import.meta.dirname, '../../api/main.ts'), {
-    env: { ...process.env, ...environment(stores), LOG_LEVEL: 'warn', PORT: '0' },
-  });
+  const env = { ...environment(stores), LOG_LEVEL: 'warn', PORT: '0' };
+  const child = forkPart('../../api/main.ts', [], env);
   const [{ url }] = (await once(child, 'message')) as [{ url: string }];
   return { child, url, stop: () => endOf(child) };
+}
+
+/** A real worker process, whose pushes go nowhere. */
+export async function startWorker(stores: Stores, env: NodeJS.ProcessEnv = {}) {
+  const own = { ...environment(stores), LOG_LEVEL: 'error', ...env };
+  const child = forkPart('../../workers/main.ts', [], own);
+  await once(child, 'message');
+  return { child, stop: () => endOf(child) };
 }
 
 /** Asks a process of ours to stop and waits until it has. */
@@ -117,12 +141,12 @@ export function tokenFor(role: Role, sub: string): Promise<string> {
   return mintToken({ role, sub, ttlS: TOKEN_TTL_S, secret: SECRET });
 }
 
-/** A job at `HERE` that everybody may take. */
-export async function postJob(engine: Engine): Promise<string> {
+/** A job that everybody may take. */
+export async function postJob(engine: Engine, position: Position = HERE): Promise<string> {
   const posted = await engine.jobs.post({
     customerId: 'c1',
     address: '1 Main St',
-    position: HERE,
+    position,
     totalPrice: 120,
     truckType: null,
     notes: null,

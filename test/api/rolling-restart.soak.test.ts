@@ -12,7 +12,7 @@ import { callerOf, mint, SECRET } from './support.ts';
 
 const nginx = findNginx();
 const CALLERS = 6;
-const SOCKETS = 40;
+const SOCKETS = 500;
 /** The default: each connection that the balancer keeps is used once meanwhile, and told that it is the last time. */
 const SHUTDOWN_DELAY_S = '5';
 /** Contract: everybody is back within ten seconds. */

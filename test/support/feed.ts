@@ -12,7 +12,8 @@ import type { Engine } from '../../engine/engine.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { cleanups, startTestEngine, type TestEngine } from './engine.ts';
-import { type DeafProxy, startProxy } from './proxy.ts';
+import type { DeafProxy } from './proxy.ts';
+import { startRedisProxy } from './redis-proxy.ts';
 import { until } from './until.ts';
 
 /** Statuses in which a driver keeps a job in his list. */
@@ -26,12 +27,12 @@ const auth = createAuth({
   audience: undefined,
 });
 
-export function tokenFor(role: string, sub: string, ttlS = 600): Promise<string> {
+export function tokenFor(role: string, sub: string, ttlS = 600, secret = SECRET): Promise<string> {
   return new SignJWT({ role })
     .setProtectedHeader({ alg: 'HS256' })
     .setSubject(sub)
     .setExpirationTime(Math.floor(Date.now() / 1000) + ttlS)
-    .sign(new TextEncoder().encode(SECRET));
+    .sign(new TextEncoder().encode(secret));
 }
 
 export interface TestGateway {
@@ -59,8 +60,8 @@ export async function startTestFeed(
     undefined,
     (index, fixes) => listeners[index]?.(fixes),
     undefined,
-    async (redisUrl) => {
-      channels ??= await startProxy(redisUrl);
+    async (redis) => {
+      channels ??= await startRedisProxy(redis);
       return channels.url;
     },
     options.databaseUrl,
@@ -136,8 +137,8 @@ export class TestClient {
   }
 
   /** Connects and waits for the first snapshot. */
-  static async connect(url: string, role: Role, sub: string, ttlS?: number) {
-    const token = await tokenFor(role, sub, ttlS);
+  static async connect(url: string, role: Role, sub: string, ttlS?: number, secret?: string) {
+    const token = await tokenFor(role, sub, ttlS, secret);
     const client = TestClient.open(url, { authorization: `Bearer ${token}` });
     await client.next(role === 'operator' || role === 'viewer' ? 'ops:snapshot' : 'feed:snapshot');
     return client;

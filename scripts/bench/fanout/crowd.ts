@@ -1,14 +1,14 @@
 /** The crowd process from outside: one order at a time, answered in order. */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
+import { forkPart } from '../stack.ts';
 import type { CrowdAnswer, CrowdOrder } from './crowd-main.ts';
 
 type Delivered = Extract<CrowdAnswer, { answer: 'delivered' }>;
 type Located = Extract<CrowdAnswer, { answer: 'located' }>;
 
 export class Crowd {
-  readonly #child: ChildProcess = fork(path.join(import.meta.dirname, 'crowd-main.ts'));
+  readonly #child: ChildProcess = forkPart('fanout/crowd-main.ts');
   #ended = false;
 
   constructor() {

@@ -18,8 +18,11 @@ const BURSTS = 5;
 
 interface Run {
   perSecond: number;
+  /** CPU time of the server process for each delivery. */
+  cpuUs: number;
   p99Ms: number;
 }
+type Runs = readonly Run[][];
 
 /** Starts its own Postgres and Redis; nothing else is needed. */
 export function runFanout(): Promise<BenchLine[]> {
@@ -56,9 +59,9 @@ async function runAll(stores: Stores, crowd: Crowd): Promise<BenchLine[]> {
 
   const memory = await measureMemory(data, stores, crowd);
   return [
-    line(`fanout: one event, ${SOCKETS} sockets, Socket.IO`, single, bytes),
-    line(`fanout: ${BURST} events at once, ${SOCKETS} sockets, Socket.IO`, burst, bytes),
-    line(`fanout: one event, ${SOCKETS_MANY} sockets, bare ws`, many, bytes),
+    ...lines(`one event, ${SOCKETS} sockets, Socket.IO`, single, bytes),
+    ...lines(`${BURST} events at once, ${SOCKETS} sockets, Socket.IO`, burst, bytes),
+    ...lines(`one event, ${SOCKETS_MANY} sockets, bare ws`, many, bytes),
     compare(memory.ours, memory.peer, {
       bench: `fanout: memory of an idle connection at ${SOCKETS_MANY}, Socket.IO`,
       unit: 'bytes',
@@ -83,16 +86,19 @@ async function inTurns(
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
     for (const [i, side] of sides.entries()) {
-      let seconds = 0;
+      let [seconds, serverSeconds] = [0, 0];
       const p99s: number[] = [];
       for (let n = 0; n < times; n++) {
         const delivery = await side.deliver(events);
         seconds += delivery.seconds;
+        serverSeconds += delivery.serverSeconds;
         p99s.push(delivery.p99Ms);
       }
       if (round < WARM_UP_ROUNDS) continue;
       const p99Ms = p99s.toSorted((a, b) => a - b)[times >> 1] ?? Number.NaN;
-      runs[i]?.push({ perSecond: (events * times * sockets) / seconds, p99Ms });
+      const deliveries = events * times * sockets;
+      const cpuUs = (serverSeconds * 1e6) / deliveries;
+      runs[i]?.push({ perSecond: deliveries / seconds, cpuUs, p99Ms });
     }
   }
   return runs;
@@ -118,14 +124,24 @@ async function measureMemory(
   return memory;
 }
 
-function line(bench: string, [ours = [], peer = []]: readonly Run[][], bytes: number): BenchLine {
-  const rates = (runs: readonly Run[]) => runs.map((run) => run.perSecond);
+/** How fast, and for how much of the server's CPU. */
+function lines(what: string, [ours = [], peer = []]: Runs, bytes: number): BenchLine[] {
   const p99 = (runs: readonly Run[]) =>
     Math.round(runs.map((run) => run.p99Ms).toSorted((a, b) => a - b)[runs.length >> 1] ?? 0);
-  return compare(rates(ours), rates(peer), {
-    bench,
-    unit: 'deliveries/s',
-    bottleneck: 'server process (one core), beside the listeners',
-    notes: { payload_bytes: bytes, p99_ms_ours: p99(ours), p99_ms_peer: p99(peer) },
-  });
+  const notes = { payload_bytes: bytes, p99_ms_ours: p99(ours), p99_ms_peer: p99(peer) };
+  const of = (field: 'perSecond' | 'cpuUs', bench: string, unit: string, bottleneck: string) =>
+    compare(
+      ours.map((run) => run[field]),
+      peer.map((run) => run[field]),
+      { bench, unit, bottleneck, notes },
+    );
+  return [
+    of(
+      'perSecond',
+      `fanout: ${what}`,
+      'deliveries/s',
+      'server process (one core), beside the listeners',
+    ),
+    of('cpuUs', `fanout: CPU of ${what}`, 'µs/delivery', 'none: CPU time of the server process'),
+  ];
 }

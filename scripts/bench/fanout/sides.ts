@@ -2,16 +2,24 @@
  * The sides of the fan-out benchmark: the real gateway in a real api process, and the peers' servers.
  * Each has a process of its own and gets its listeners from the same crowd process.
  */
-import { type ChildProcess, fork } from 'node:child_process';
+import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { JobRow } from '../../../engine/domain/job.ts';
 import { uuidV7 } from '../../../engine/jobs/post.ts';
 import { insertJob } from '../../../engine/pg/jobs.ts';
 import { runIdOf } from '../../../engine/redis/client.ts';
-import { residentBytesOf } from '../process-usage.ts';
-import { endOf, HERE, newJob, type Stores, startApi, startEngine, tokenFor } from '../stack.ts';
+import { cpuSecondsOf, residentBytesOf } from '../process-usage.ts';
+import {
+  endOf,
+  forkPart,
+  HERE,
+  newJob,
+  type Stores,
+  startApi,
+  startEngine,
+  tokenFor,
+} from '../stack.ts';
 import type { Crowd } from './crowd.ts';
 import type { Protocol } from './listener.ts';
 import type { PeerOrder } from './peer-main.ts';
@@ -24,6 +32,8 @@ const SETTLE_MS = 3000;
 
 export interface Delivery {
   seconds: number;
+  /** CPU seconds of the server process meanwhile. */
+  serverSeconds: number;
   p99Ms: number;
   /** A delivered event, as our gateway sends it. */
   sample: string;
@@ -77,11 +87,14 @@ function sideOf(server: Server, crowd: Crowd): Side {
     async deliver(events) {
       const send = await server.prepare(events);
       let startedAt = 0;
+      const usedBefore = cpuSecondsOf(child.pid);
       const { lastAt, p99At, sample } = await crowd.delivery(name, events, () => {
         startedAt = performance.timeOrigin + performance.now();
         send();
       });
-      return { seconds: (lastAt - startedAt) / 1000, p99Ms: p99At - startedAt, sample };
+      const serverSeconds = cpuSecondsOf(child.pid) - usedBefore;
+      const [seconds, p99Ms] = [(lastAt - startedAt) / 1000, p99At - startedAt];
+      return { seconds, serverSeconds, p99Ms, sample };
     },
     locate: (forMs) => crowd.locate(name, forMs, HERE),
     async memoryEach(listeners) {
@@ -137,7 +150,7 @@ export async function peerSide(
   data: object,
   crowd: Crowd,
 ): Promise<Side> {
-  const child = fork(path.join(import.meta.dirname, 'peer-main.ts'), [protocol]);
+  const child = forkPart('fanout/peer-main.ts', [protocol]);
   const [{ port }] = (await once(child, 'message')) as [{ port: number }];
   return sideOf(
     {

@@ -1,9 +1,10 @@
 /** What others' gateways were reported for, tried on ours: docs/field-reports.md says where each comes from. */
-import { Redis } from 'ioredis';
-import { afterAll, beforeAll, expect, it } from 'vitest';
+import { beforeAll, expect, it } from 'vitest';
 import { HERE } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed, tokenFor } from '../../support/feed.ts';
 import { frameOf, RawSocket, upgradeRequest } from '../../support/raw-socket.ts';
+import { configure } from '../../support/redis-keys.ts';
+import { ask } from '../../support/redis-servers.ts';
 import { until } from '../../support/until.ts';
 
 const DAY_S = 86_400;
@@ -11,15 +12,12 @@ const DAY_S = 86_400;
 const LONG_LIVES_S = [40 * DAY_S, 365 * DAY_S];
 
 let t: TestFeed;
-let admin: Redis;
 let url: string;
 beforeAll(async () => {
   t = await startTestFeed();
   url = t.gateways[0].url;
-  admin = new Redis(t.redisUrl);
   await Promise.all(['d1', 'd2'].map((id) => t.driver(id)));
 });
-afterAll(() => admin.disconnect());
 
 it('a frame that comes in one packet with the upgrade is answered', async () => {
   const raw = await RawSocket.connect(Number(new URL(url).port));
@@ -43,7 +41,9 @@ it.each(['pubsub', 'normal'])(
   'jobs are told of after Redis has ended the %s connections',
   async (kind) => {
     const client = await TestClient.connect(url, 'driver', 'd2');
-    expect(await admin.call('CLIENT', 'KILL', 'TYPE', kind, 'SKIPME', 'yes')).toBeGreaterThan(0);
+    const kill = (port: number) => ask({ port }, 'CLIENT', 'KILL', 'TYPE', kind, 'SKIPME', 'yes');
+    const killed = await Promise.all(t.redis.ports.map(kill));
+    expect(killed.reduce<number>((sum, count) => sum + Number(count), 0)).toBeGreaterThan(0);
     const job = await until(() => t.post().catch(() => undefined));
     await until(() => client.feed().has(job.id));
     expect(client.closed).toBeNull();
@@ -53,13 +53,13 @@ it.each(['pubsub', 'normal'])(
 
 it('no job is missed when Redis ends subscribers that owe it a kilobyte', async () => {
   const client = await TestClient.connect(url, 'driver', 'd2');
-  await admin.config('SET', 'client-output-buffer-limit', 'pubsub 1kb 1kb 1');
+  await configure(t.ctx.redis, 'client-output-buffer-limit', 'pubsub 1kb 1kb 1');
   const address = 'x'.repeat(190);
   const jobs = await Promise.all(
     Array.from({ length: 40 }, () => t.post({ address, position: HERE })),
   );
   await until(() => jobs.every(({ id }) => client.feed().has(id)));
-  await admin.config('SET', 'client-output-buffer-limit', 'pubsub 32mb 8mb 60');
+  await configure(t.ctx.redis, 'client-output-buffer-limit', 'pubsub 32mb 8mb 60');
   await client.close();
 });
 

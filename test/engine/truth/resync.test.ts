@@ -15,7 +15,7 @@ import {
   startTestEngine,
   type TestEngine,
 } from '../../support/engine.ts';
-import { startRedisCluster } from '../../support/redis-servers.ts';
+import { startRedisCluster } from '../../support/redis-cluster.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 
@@ -115,7 +115,7 @@ it('a job that Redis lost comes back above all versions that anybody may have se
 describe('on a Cluster', () => {
   it('every node is compared', async () => {
     const cluster = await startRedisCluster();
-    cleanups.push(() => cluster.stop());
+    cleanups.push(() => cluster.kill());
     const engine = await engineOver(cluster.url);
     const { ctx, jobs } = engine;
     const places = Array.from({ length: 12 }, (_, i) => ({ ...HERE, lng: HERE.lng + 20 * i }));

@@ -3,8 +3,8 @@
  * through one queue: that is measured too.
  */
 import { Worker } from 'bullmq';
-import { Redis } from 'ioredis';
 import { describe, expect, it } from 'vitest';
+import { connectConsumer } from '../../../engine/redis/client.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
 import { NEARBY_CONCURRENCY } from '../../../workers/push/start.ts';
@@ -93,7 +93,7 @@ function startOneLane(t: TestPush): void {
   const critical = createCriticalLane(t.engine, t.sender);
   const nearby = createNearbyLane(t.engine, t.sender);
   const { signal } = new AbortController();
-  const connection = new Redis(t.redisUrl, { maxRetriesPerRequest: null });
+  const connection = connectConsumer(t.redisUrl, () => {});
   const worker = new Worker<NotificationTask | WaveTask>(
     queueName('nearby'),
     async ({ data }) => {
