@@ -11,7 +11,9 @@ import { migrate } from '../../engine/pg/migrate.ts';
 import { makeCertificate } from '../../scripts/apns-simulator/certificate.ts';
 import { freePort } from '../../scripts/dev/ports.ts';
 import { emptyDatabase, findPgBouncer, startPgBouncer } from '../support/pgbouncer.ts';
-import { ask, type Server, startRedisCluster, startServer } from '../support/redis-servers.ts';
+import { startRedisCluster } from '../support/redis-cluster.ts';
+import { startSentinels } from '../support/redis-sentinel.ts';
+import { ask, startServer } from '../support/redis-servers.ts';
 import { freshDatabase } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 import { callerOf, mint } from './support.ts';
@@ -127,7 +129,7 @@ async function takeTheMainPath(deployment: Deployment, round: string) {
 describe('the main path', () => {
   it('holds on a Cluster, also after a primary was killed', async () => {
     const cluster = await startRedisCluster({ replicas: true });
-    closers.push(() => cluster.stop());
+    closers.push(() => cluster.kill());
     const deployment = await deploy({
       DATABASE_URL: await freshDatabase(),
       REDIS_URL: cluster.url,
@@ -142,34 +144,15 @@ describe('the main path', () => {
   }, 120_000);
 
   it('holds behind Sentinels, also after the primary was killed', async () => {
-    const primary = await startServer();
-    const replica = await startServer([`replicaof 127.0.0.1 ${primary.port}`]);
-    const sentinels: Server[] = [];
-    for (let i = 0; i < 3; i++) {
-      const watch = [
-        `sentinel monitor main 127.0.0.1 ${primary.port} 2`,
-        'sentinel down-after-milliseconds main 1000',
-        'sentinel failover-timeout main 3000',
-      ];
-      sentinels.push(await startServer(watch, { sentinel: true }));
-    }
-    for (const server of [primary, replica, ...sentinels]) closers.push(() => server.kill());
-    await until(async () =>
-      String(await ask(primary, 'INFO', 'replication')).includes('connected_slaves:1'),
-    );
-    await until(async () =>
-      String(await ask(sentinels[0] as Server, 'INFO', 'sentinel')).includes(
-        'slaves=1,sentinels=3',
-      ),
-    );
-    const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
+    const redis = await startSentinels();
+    closers.push(() => redis.stop());
     const deployment = await deploy({
       DATABASE_URL: await freshDatabase(),
-      REDIS_URL: `redis-sentinel://${hosts}/main?db=1`,
+      REDIS_URL: `${redis.url}?db=1`,
     });
     await takeTheMainPath(deployment, '1');
-    expect(String(await ask(primary, 'INFO', 'keyspace'))).toMatch(/^db1:/m);
-    await primary.kill();
+    expect(String(await ask(redis.primary, 'INFO', 'keyspace'))).toMatch(/^db1:/m);
+    await redis.primary.kill();
     await until(async () => (await fetch(`${deployment.url}/readyz`)).status === 503);
     await until(async () => (await fetch(`${deployment.url}/readyz`)).status === 200, {
       timeoutMs: 30_000,

@@ -7,7 +7,7 @@ import { freePort } from '../../scripts/dev/ports.ts';
 import type { RedisServer } from '../../scripts/dev/redis.ts';
 import { cleanups } from '../support/engine.ts';
 import { type FaultyProxy, startProxy } from '../support/proxy.ts';
-import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { freshDatabase, freshServer } from '../support/servers.ts';
 import { until } from '../support/until.ts';
 
 /** A probe is answered within a second; the rest is for a busy machine. */
@@ -18,7 +18,7 @@ let redis: RedisServer;
 let env: NodeJS.ProcessEnv;
 
 beforeAll(async () => {
-  [databaseUrl, redis] = await Promise.all([freshDatabase(), freshRedis()]);
+  [databaseUrl, redis] = await Promise.all([freshDatabase(), freshServer()]);
   cleanups.push(() => redis.stop());
   env = {
     PATH: process.env.PATH,
@@ -97,7 +97,7 @@ describe('a start', () => {
   );
 
   it('ends at once with one line for what waiting does not mend', async () => {
-    const guarded = await freshRedis();
+    const guarded = await freshServer();
     cleanups.push(() => guarded.stop());
     const admin = new Redis(guarded.url);
     await admin.config('SET', 'requirepass', 'right-secret');

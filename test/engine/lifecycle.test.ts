@@ -8,6 +8,7 @@ import type { UserEvent } from '../../engine/projection/tell.ts';
 import { usersLog } from '../../engine/redis/keys.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 
 let t: TestEngine;
@@ -299,7 +300,7 @@ describe('a Redis that lost everything', () => {
     const taken = await t.post();
     await t.engine.jobs.claim(taken.id, 'near');
     await t.engine.jobs.decline(job.id, 'van', null);
-    await t.ctx.redis.flushall();
+    await emptyRedis(t.ctx.redis);
     await t.driver('near', HERE);
     await t.driver('van', HERE, 'van');
     expect(await sees('near', job.id)).toBe(true);

@@ -21,14 +21,14 @@ beforeAll(async () => {
 describe('a Redis that freezes in the middle of a claim', () => {
   it('promises nothing meanwhile; afterwards the job is free for anybody', async () => {
     const job = await t.post();
-    process.kill(t.redis.pid, 'SIGSTOP');
+    t.redis.freeze();
     try {
       expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({
         ok: false,
         code: 'try_again',
       });
     } finally {
-      process.kill(t.redis.pid, 'SIGCONT');
+      t.redis.thaw();
     }
     const won = await until(async () => {
       const result = await t.engine.jobs.claim(job.id, 'b');
@@ -47,12 +47,12 @@ describe('a Redis that freezes for longer than a lease', () => {
     // From here on Redis knows the script.
     expect(await short.engine.jobs.claim((await short.post()).id, 'a')).toMatchObject({ ok: true });
     const job = await short.post();
-    process.kill(short.redis.pid, 'SIGSTOP');
+    short.redis.freeze();
     try {
       expect(await short.engine.jobs.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
       await sleep(2000);
     } finally {
-      process.kill(short.redis.pid, 'SIGCONT');
+      short.redis.thaw();
     }
     // No maintenance is there to end the lease.
     await until(async () => (await short.engine.jobs.claim(job.id, 'b')).ok);
@@ -66,7 +66,7 @@ describe('a Redis that is gone', () => {
     expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({ code: 'try_again' });
     const repaired = await repairedInOneTick(job.id);
     expect(repaired).not.toContain('wave_dispatched');
-    await t.restartRedis();
+    await t.redis.restart();
     await until(async () => {
       const driver = await t.engine.drivers.know('a');
       return driver !== null && (await t.engine.jobs.claim(job.id, 'a')).ok;
@@ -78,7 +78,7 @@ describe('a Redis that is gone', () => {
     expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({ ok: true });
     await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
     await t.redis.kill();
-    await t.restartRedis();
+    await t.redis.restart();
     await until(() => t.ctx.redis.status === 'ready');
     expect(await offered()).not.toContain(job.id);
     await settleNow(t.ctx, job);
@@ -88,7 +88,7 @@ describe('a Redis that is gone', () => {
   it('has waves dispatched when it is back, and only those are counted as repaired', async () => {
     await t.redis.kill();
     const job = await t.post();
-    await t.restartRedis();
+    await t.redis.restart();
     await until(async () => (await repairedInOneTick(job.id)).includes('wave_dispatched'));
     expect(t.waves).toContainEqual({ jobId: job.id, wave: 1 });
   });
@@ -99,11 +99,11 @@ describe('a job that is given back while Redis is frozen', () => {
     const job = await t.post();
     expect(await t.engine.jobs.claim(job.id, 'a')).toMatchObject({ ok: true });
     await until(async () => (await findJob(t.ctx.db, job.id))?.settledVersion === 2);
-    process.kill(t.redis.pid, 'SIGSTOP');
+    t.redis.freeze();
     try {
       await expect(t.engine.jobs.release(job.id, 'a', null)).rejects.toThrow(TryAgainError);
     } finally {
-      process.kill(t.redis.pid, 'SIGCONT');
+      t.redis.thaw();
     }
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending' });
     await until(async () => (await t.engine.jobs.release(job.id, 'a', null)).ok);
@@ -186,7 +186,7 @@ describe('a decline without Redis', () => {
     await t.redis.kill();
     await expect(t.engine.jobs.decline(job.id, 'a', null)).rejects.toThrow(TryAgainError);
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ status: 'pending', driverId: null });
-    await t.restartRedis();
+    await t.redis.restart();
     await until(async () => (await offered()).includes(job.id));
     const a = await t.engine.drivers.know('a');
     expect(a && (await t.engine.jobs.available(a)).map(({ id }) => id)).not.toContain(job.id);

@@ -16,6 +16,7 @@ import type { RedisClient } from '../../engine/redis/client.ts';
 import { createPushQueues, type PushQueues } from '../../workers/queues.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { silentLog, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { keysOf } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 
 /** Its texts are found nowhere else, and its id is the beginning of another's. */
@@ -58,7 +59,7 @@ async function dump(): Promise<string> {
 /** Every key of Redis with what it holds. */
 async function dumpRedis(redis: RedisClient): Promise<string> {
   const lines: string[] = [];
-  for (const key of await redis.keys('*')) {
+  for (const key of await keysOf(redis)) {
     const held = {
       string: () => redis.get(key),
       hash: () => redis.hgetall(key),

@@ -9,6 +9,7 @@ import { createProjection } from '../../engine/projection/projection.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { startHoldingProxy } from '../race/support/holding-proxy.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { emptyRedis } from '../support/redis-keys.ts';
 
 let t: TestEngine;
 beforeAll(async () => {
@@ -32,7 +33,7 @@ it('a zone of thousands of jobs is read in parts, each of which has its own dead
     insert into jobs (id, zone, customer_id, address, total_price, radius_km, settled_version)
     select id || '-' || n, zone, customer_id, address, total_price, radius_km, 1
     from jobs, generate_series(1, ${COPIES}::int) n where id = ${id}`);
-  await t.ctx.redis.flushall();
+  await emptyRedis(t.ctx.redis);
   let largest = 0;
   const ctx = listening((rows) => {
     const jobs = rows.filter((row) => row.address !== undefined);
@@ -54,7 +55,7 @@ it('a Postgres that owes an answer is waited for no longer than for a page', asy
   await t.engine.jobs.confirm(id, 'operator:o');
   const row = await findJob(pg.db, id);
   if (!row) throw new Error('no such job');
-  await t.ctx.redis.flushall();
+  await emptyRedis(t.ctx.redis);
   proxy.hold('answers');
   const ctx = { ...t.ctx, db: pg.db };
   const projection = createProjection(ctx);

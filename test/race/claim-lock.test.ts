@@ -10,6 +10,7 @@ import type { RedisClient } from '../../engine/redis/client.ts';
 import { claimJob as askGate, unclaimJob } from '../../engine/redis/job-scripts.ts';
 import { cleanups } from '../support/engine.ts';
 import { settleNow, startMaintenance } from '../support/maintenance.ts';
+import { emptyRedis, keysOf } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';
 import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
@@ -168,7 +169,7 @@ describe('claim of an unknown, expired or cancelled job', () => {
     const posted = await claims.post();
     const unknown = `${posted.slice(0, -12)}${'0'.repeat(12)}`;
     found.expect(!(await claims.claim(unknown, 'd1')), 'claimed what does not exist');
-    const left = (await redis.keys('*')).filter((key) => key.includes(unknown));
+    const left = (await keysOf(redis)).filter((key) => key.includes(unknown));
     found.expect(left.length === 0, 'something is kept of what does not exist');
     for (const [ended, end] of [
       ['cancelled', claims.cancel],
@@ -195,7 +196,7 @@ describe('claim of an unknown, expired or cancelled job', () => {
       // Redis does not know of it; the tap finds out.
       expire: (job) => sql`update jobs set expires_at = now() where id = ${job}`,
       forget: async () => {
-        await t.ctx.redis.flushall();
+        await emptyRedis(t.ctx.redis);
       },
     });
     expect(found).toEqual([]);

@@ -10,6 +10,7 @@ import type { RedisClient } from '../../engine/redis/client.ts';
 import { driversLog, keys } from '../../engine/redis/keys.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { HERE, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 import { copyOf, violations } from './support/steps.ts';
 
@@ -115,7 +116,7 @@ describe('late location after offline', () => {
     const before = await other.drivers.know('forgotten');
     if (!before) throw new Error('not known');
     await muster.leave('forgotten');
-    await t.ctx.redis.flushall();
+    await emptyRedis(t.ctx.redis);
     await other.drivers.track(before, { ...SOUTH, at: now(), heading: null });
     expect(await muster.nearest(SOUTH)).not.toContain('forgotten');
   });

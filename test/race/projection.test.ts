@@ -9,6 +9,7 @@ import { keys, zoneLog } from '../../engine/redis/keys.ts';
 import { parseZoneEvent, readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { cleanups } from '../support/engine.ts';
 import { settleNow } from '../support/maintenance.ts';
+import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 import { ROWS_READ, startHoldingProxy } from './support/holding-proxy.ts';
 import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
@@ -120,7 +121,7 @@ describe('settle overtaken by a newer settle', () => {
       (job) => muster.accept(job, 'd2'),
     );
     const [{ id, zone } = { id: '', zone: '' }] = rows;
-    await muster.t.ctx.redis.flushall();
+    await emptyRedis(muster.t.ctx.redis);
     await muster.other.ctx.projection.rebuild(zone);
     const late = rows.filter(({ version }) => version === 3);
     for (const row of late) await musterCopy.put(row);
@@ -214,11 +215,11 @@ describe('rebuild against live traffic', () => {
     const job = await muster.post();
     const { zone } = await muster.row(job);
     const { redis } = muster.t.ctx;
-    await redis.flushall();
+    await emptyRedis(redis);
     proxy.hold('answers', ROWS_READ);
     const rebuilt = slow.ctx.projection.rebuild(zone);
     await until(() => proxy.holding);
-    await redis.flushall();
+    await emptyRedis(redis);
     proxy.release();
     await expect(rebuilt).rejects.toThrow('emptied');
     expect(await readOpenJobs(redis, zone)).toBeNull();
@@ -231,7 +232,7 @@ describe('rebuild against live traffic', () => {
     const { zone } = await muster.row(await muster.post());
     for (let round = 0; round < 5; round++) {
       const jobs = await Promise.all(Array.from({ length: 12 }, () => muster.post()));
-      await muster.t.ctx.redis.flushall();
+      await emptyRedis(muster.t.ctx.redis);
       await Promise.all([
         ...[muster.t.engine, muster.other, third].map((engine) =>
           engine.ctx.projection.rebuild(zone),
@@ -280,7 +281,7 @@ describe('rebuild against live traffic', () => {
       isOpen: (job) => muster.isOpen(job),
       async rebuild(traffic) {
         const { zone } = await muster.row(await muster.post());
-        await muster.t.ctx.redis.flushall();
+        await emptyRedis(muster.t.ctx.redis);
         proxy.hold('answers', ROWS_READ);
         const rebuilt = slow.ctx.projection.rebuild(zone);
         await until(() => proxy.holding);

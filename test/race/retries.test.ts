@@ -9,8 +9,13 @@ import { TryAgainError } from '../../engine/context.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import { keys } from '../../engine/redis/keys.ts';
 import { cleanups, HERE } from '../support/engine.ts';
+import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
-import { type HoldingProxy, startHoldingProxy } from './support/holding-proxy.ts';
+import {
+  type HoldingProxy,
+  startHoldingProxy,
+  startHoldingRedisProxy,
+} from './support/holding-proxy.ts';
 import { answerOf, decided, engineVia, type Races, startRaces } from './support/muster.ts';
 import { violations } from './support/steps.ts';
 
@@ -143,13 +148,13 @@ describe('retry after release', () => {
   });
 
   it('Muster: nor while Redis has not heard of the release, nor after it forgot all', async () => {
-    const proxy = await startHoldingProxy(muster.t.redisUrl);
+    const proxy = await startHoldingRedisProxy(muster.t.redisUrl);
     cleanups.push(() => proxy.close());
     const slow = await engineVia(muster.t, { redisUrl: proxy.url });
     const job = await muster.post();
     expect(await decided(muster.other, job, 'd1')).toBe(true);
     await muster.settled(job);
-    proxy.hold('requests');
+    proxy.holdRequests();
     const released = slow.jobs.release(job, 'd1', null);
     await until(async () => (await muster.row(job)).status === 'pending');
     expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
@@ -158,7 +163,7 @@ describe('retry after release', () => {
     const { zone } = await muster.settled(job);
     await muster.t.ctx.redis.del(keys.declined(zone, job));
     expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
-    await muster.t.ctx.redis.flushall();
+    await emptyRedis(muster.t.ctx.redis);
     expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
     expect(await decided(muster.other, job, 'd2')).toBe(true);
   });
@@ -206,13 +211,13 @@ describe('a call that is repeated', () => {
   });
 
   it('Redis hears of a release that it missed, also from a process that is about to stop', async () => {
-    const proxy = await startHoldingProxy(muster.t.redisUrl);
+    const proxy = await startHoldingRedisProxy(muster.t.redisUrl);
     cleanups.push(() => proxy.close());
     const slow = await engineVia(muster.t, { redisUrl: proxy.url });
     const job = await muster.post();
     expect(await decided(muster.other, job, 'd1')).toBe(true);
     await muster.settled(job);
-    proxy.hold('requests');
+    proxy.holdRequests();
     const released = slow.jobs.release(job, 'd1', null);
     await expect(released).rejects.toThrow(TryAgainError);
     expect(await muster.isOpen(job)).toBe(false);

@@ -7,8 +7,7 @@ import { createEngine, type Engine } from '../../engine/engine.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import { type DispatchConfig, readConfig } from '../../engine/process/config.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
-import type { RedisServer } from '../../scripts/dev/redis.ts';
-import { freshDatabase, freshRedis } from './servers.ts';
+import { freshDatabase, freshRedis, type OwnRedis } from './servers.ts';
 
 export const silentLog: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -22,9 +21,7 @@ export interface TestEngine {
   ctx: EngineContext;
   databaseUrl: string;
   redisUrl: string;
-  redis: RedisServer;
-  /** Starts Redis again, empty, on the same port. */
-  restartRedis(): Promise<void>;
+  redis: OwnRedis;
   /** What was handed to the push lanes. */
   waves: { jobId: string; wave: number }[];
   notifications: string[];
@@ -49,7 +46,7 @@ export async function startTestEngine(
   subscriberUrl?: (redisUrl: string) => Promise<string>,
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
-  let redis = await freshRedis();
+  const redis = await freshRedis();
   const waves: TestEngine['waves'] = [];
   const notifications: string[] = [];
   const engines: Engine[] = [];
@@ -94,12 +91,7 @@ export async function startTestEngine(
     ctx: engine.ctx,
     databaseUrl,
     redisUrl: redis.url,
-    get redis() {
-      return redis;
-    },
-    async restartRedis() {
-      redis = await freshRedis({ port: redis.port });
-    },
+    redis,
     waves,
     notifications,
     another,

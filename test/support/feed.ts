@@ -12,7 +12,8 @@ import type { Engine } from '../../engine/engine.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { cleanups, startTestEngine, type TestEngine } from './engine.ts';
-import { type DeafProxy, startProxy } from './proxy.ts';
+import type { DeafProxy } from './proxy.ts';
+import { startRedisProxy } from './redis-proxy.ts';
 import { until } from './until.ts';
 
 /** Statuses in which a driver keeps a job in his list. */
@@ -60,7 +61,7 @@ export async function startTestFeed(
     (index, fixes) => listeners[index]?.(fixes),
     undefined,
     async (redisUrl) => {
-      channels ??= await startProxy(redisUrl);
+      channels ??= await startRedisProxy(redisUrl);
       return channels.url;
     },
   );

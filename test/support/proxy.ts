@@ -37,7 +37,11 @@ type Fault = 'none' | 'cut' | 'half open' | 'frozen' | 'deaf channels';
 /** How a message on a sharded channel begins, after the number of its parts. */
 const PUBLISHED = '\r\nsmessage\r\n';
 
-export async function startProxy(target: string): Promise<FaultyProxy> {
+/** `translate` is given what the server sends. */
+export async function startProxy(
+  target: string,
+  translate: (data: Buffer) => Buffer = (data) => data,
+): Promise<FaultyProxy> {
   const { hostname, port } = new URL(target);
   const pairs = new Set<Pair>();
   let fault: Fault = 'none';
@@ -47,7 +51,7 @@ export async function startProxy(target: string): Promise<FaultyProxy> {
       const published = from === pair.upstream && data.includes(PUBLISHED);
       if (fault === 'deaf channels' && published) pair.lost = true;
       if (pair.lost || (from === pair.upstream && proxy.deaf)) return;
-      to.write(data);
+      to.write(from === pair.upstream ? translate(data) : data);
     });
     from.on('close', () => {
       pairs.delete(pair);

@@ -131,7 +131,7 @@ describe('a worker process', () => {
     const worker = await readyWorker();
     await t.redis.kill();
     await fetch(`${worker.url}/metrics`).then((response) => expect(response.status).toBe(200));
-    await t.restartRedis();
+    await t.redis.restart();
     await until(() => t.driver('d').then(() => true));
     await until(() => assign('carol'));
     await until(() => pushed('carol').length > 0, { timeoutMs: 25_000 });
@@ -141,7 +141,7 @@ describe('a worker process', () => {
     await t.redis.kill();
     worker.child.kill('SIGTERM');
     expect(await worker.exited).toBe(0);
-    await t.restartRedis();
+    await t.redis.restart();
   }, 90_000);
 
   it('does not fall with Postgres, and stops without it', async () => {

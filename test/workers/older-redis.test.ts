@@ -37,7 +37,7 @@ async function copyOfRedis(): Promise<() => Promise<RedisServer>> {
   return async () => {
     await t.redis.kill();
     copyFileSync(`${dump}.older`, dump);
-    return startRedis({ dir, port: t.redis.port });
+    return startRedis({ dir, port: redis.options.port as number });
   };
 }
 

@@ -2,6 +2,7 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { HERE } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { configure, emptyRedis } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 
 let t: TestFeed;
@@ -44,7 +45,7 @@ describe('Redis', () => {
     await have(before.id);
     const taken = await t.post();
     await have(taken.id);
-    await t.ctx.redis.flushall();
+    await emptyRedis(t.ctx.redis);
     await t.engine.jobs.claim(taken.id, 'd0');
     const after = await t.post();
     await have(after.id);
@@ -60,11 +61,11 @@ describe('Redis', () => {
   it('that freezes is told as degraded, and as live when it answers again', async () => {
     const before = await t.post();
     await have(before.id);
-    process.kill(t.redis.pid, 'SIGSTOP');
+    t.redis.freeze();
     try {
       for (const { client } of drivers) await client.next('feed:degraded');
     } finally {
-      process.kill(t.redis.pid, 'SIGCONT');
+      t.redis.thaw();
     }
     for (const { client } of drivers) await client.next('feed:live');
     const after = await t.post();
@@ -78,7 +79,7 @@ describe('Redis', () => {
     for (const { client } of drivers) await client.next('feed:degraded');
     const meanwhile = await t.post();
     expect(await t.engine.jobs.claim(meanwhile.id, 'd0')).toMatchObject({ code: 'try_again' });
-    await t.restartRedis();
+    await t.redis.restart();
     for (const { client } of drivers) await client.next('feed:live');
     await have(meanwhile.id);
     await exact();
@@ -88,9 +89,9 @@ describe('Redis', () => {
   });
 
   it('that refuses writes is told as degraded, and as live when it takes them again', async () => {
-    await t.ctx.redis.config('SET', 'min-replicas-to-write', '1');
+    await configure(t.ctx.redis, 'min-replicas-to-write', '1');
     for (const { client } of drivers) await client.next('feed:degraded');
-    await t.ctx.redis.config('SET', 'min-replicas-to-write', '0');
+    await configure(t.ctx.redis, 'min-replicas-to-write', '0');
     for (const { client } of drivers) await client.next('feed:live');
     const after = await t.post();
     await have(after.id);

@@ -5,6 +5,7 @@ import { zoneOf } from '../../../engine/domain/zones.ts';
 import { zoneLog } from '../../../engine/redis/keys.ts';
 import { HERE } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
+import { emptyRedis } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 
 const JOBS = 2000;
@@ -25,7 +26,7 @@ beforeAll(async () => {
   ids = rows.map((row) => row.id);
   for (let i = 0; i < DRIVERS; i++) await t.driver(`d${i}`);
   // Nobody has looked at the zone since: the first driver's gateway fills it from Postgres.
-  await t.ctx.redis.flushall();
+  await emptyRedis(t.ctx.redis);
   await until(() => t.gateways.every(({ gateway }) => gateway.ready()));
 });
 

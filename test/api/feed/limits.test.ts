@@ -15,6 +15,7 @@ import {
   type TestFeed,
   tokenFor,
 } from '../../support/feed.ts';
+import { keysOf } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 
 let t: TestFeed;
@@ -369,7 +370,7 @@ describe('drivers whom nobody has approved', () => {
         return TestClient.connect(t.gateways[0].url, 'driver', id);
       }),
     );
-    const zones = async () => (await t.ctx.redis.keys('muster:{8*}:meta')).sort();
+    const zones = async () => (await keysOf(t.ctx.redis, 'muster:{8*}:meta')).sort();
     const before = { zones: await zones(), keys: await t.ctx.redis.dbsize() };
     for (let lng = -170; lng < 180; lng += 10) {
       await Promise.all(clients.map((client) => client.ask('location', { lat: lng / 3, lng })));

@@ -182,12 +182,12 @@ describe('the feed of operators', () => {
     const job = await t.post();
     const open = ({ jobs }: { jobs: Record<string, number> }) => (jobs.pending ?? 0) > 0;
     expect(await client.next('ops:health', open)).toMatchObject({ degraded_since: null });
-    process.kill(t.redis.pid, 'SIGSTOP');
+    t.redis.freeze();
     try {
       await client.next('feed:degraded');
       await client.next('ops:health', (health) => health.degraded_since !== null);
     } finally {
-      process.kill(t.redis.pid, 'SIGCONT');
+      t.redis.thaw();
     }
     await client.next('feed:live');
     await t.engine.jobs.cancel(job.id, 'operator:o1', null);

@@ -8,6 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { countUndone } from '../../../engine/pg/notifications.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addNotifications, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';
+import { emptyRedis } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 import { forkWorker } from '../../support/worker-process.ts';
 
@@ -95,7 +96,7 @@ describe('5 000 pushes', () => {
     const worker = await forkWorker(t);
     const { jobId, since } = await handOver();
     await until(() => arrived(jobId).length >= DRIVERS / 2, { timeoutMs: PATIENCE_MS });
-    await t.ctx.redis.flushall();
+    await emptyRedis(t.ctx.redis);
     await allDone(jobId);
     const missed = await check(jobId, since);
     process.stdout.write(`emptied Redis: ${missed} of ${DRIVERS} drivers not pushed\n`);

@@ -5,6 +5,7 @@ import type { TrackedFix } from '../../../engine/drivers/parts.ts';
 import { findDriver } from '../../../engine/pg/drivers.ts';
 import { DRIVER_KEYS_TTL_S, keys } from '../../../engine/redis/keys.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { keysOf } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 
 let t: TestEngine;
@@ -20,7 +21,7 @@ async function report(id: string, at: { lat: number; lng: number }): Promise<voi
 }
 /** Keys of zones' drivers, and of no single driver. */
 const zoneKeys = async () =>
-  (await t.ctx.redis.keys('muster:{*')).filter((key) =>
+  (await keysOf(t.ctx.redis, 'muster:{*')).filter((key) =>
     /:(roster|fixes|seen|drivers:.*)$/.test(key),
   );
 

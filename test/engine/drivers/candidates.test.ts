@@ -13,6 +13,7 @@ import { chooseCandidates } from '../../../engine/jobs/dispatch.ts';
 import { GEO_ERROR_KM } from '../../../engine/redis/candidates.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { HERE, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { emptyRedis } from '../../support/redis-keys.ts';
 
 const RADIUS_KM = 30;
 const STALE_MS = 120_000;
@@ -159,7 +160,7 @@ async function putDrivers(drivers: readonly Placed[]): Promise<void> {
     select id, id, 'approved', true, type, lat, lng, now(), now() - make_interval(secs => age / 1000)
     from jsonb_to_recordset(${JSON.stringify(rows)}::text::jsonb)
       as r(id text, type text, lat float8, lng float8, age float8)`);
-  await t.ctx.redis.flushall();
+  await emptyRedis(t.ctx.redis);
   await t.engine.drivers.ensure();
 }
 

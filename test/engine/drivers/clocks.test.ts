@@ -13,6 +13,7 @@ import { offsetAfter } from '../../../engine/redis/clock.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { candidatesOf } from '../../support/candidates.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { emptyRedis } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 
 const AHEAD_MS = 300_000;
@@ -89,7 +90,7 @@ describe('what is stored from ahead of now', () => {
       update drivers set position_at = now() + interval '5 minutes',
         seen_at = now() + interval '5 minutes', lat = ${HERE.lat}, lng = ${HERE.lng}
       where id = 'refilled'`);
-    await t.ctx.redis.flushall();
+    await emptyRedis(t.ctx.redis);
     await t.engine.drivers.ensure();
     await move('refilled', 2);
     expect((await known(t.engine, 'refilled')).position).toMatchObject(northOf(2));

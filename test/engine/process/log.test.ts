@@ -7,7 +7,7 @@ import { connectPg } from '../../../engine/pg/client.ts';
 import { createLog } from '../../../engine/process/log.ts';
 import { withoutSecrets } from '../../../engine/process/log-error.ts';
 import { connectRedis, whenReady } from '../../../engine/redis/client.ts';
-import { freshDatabase, freshRedis } from '../../support/servers.ts';
+import { freshDatabase, freshServer } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 
 const closers: (() => unknown)[] = [];
@@ -22,7 +22,7 @@ function recorded() {
 }
 
 async function startRedis(password: string) {
-  const server = await freshRedis();
+  const server = await freshServer();
   closers.push(() => server.kill());
   const admin = new Redis(server.url);
   await admin.config('SET', 'requirepass', password);

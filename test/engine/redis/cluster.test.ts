@@ -13,7 +13,7 @@ import {
 } from '../../../engine/redis/client.ts';
 import { keys, zoneLog } from '../../../engine/redis/keys.ts';
 import { pipelined } from '../../../engine/redis/pipelines.ts';
-import { type RedisCluster, startRedisCluster } from '../../support/redis-servers.ts';
+import { type RedisCluster, startRedisCluster } from '../../support/redis-cluster.ts';
 import { until } from '../../support/until.ts';
 
 let cluster: RedisCluster;
@@ -31,7 +31,7 @@ beforeAll(async () => {
 }, 60_000);
 afterAll(async () => {
   for (const client of clients) client.disconnect();
-  await cluster.stop();
+  await cluster.kill();
 });
 
 const TAGS = Array.from({ length: 30 }, (_, i) => `zone${i}`);

@@ -15,7 +15,7 @@ import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { createWrongServerRule } from '../../../engine/redis/wrong-server.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
 import { startProxy } from '../../support/proxy.ts';
-import { freshRedis } from '../../support/servers.ts';
+import { freshServer } from '../../support/servers.ts';
 import { startSwitch } from '../../support/switch.ts';
 import { until } from '../../support/until.ts';
 
@@ -28,7 +28,7 @@ afterEach(async () => {
 });
 
 async function start(): Promise<RedisServer> {
-  const server = await freshRedis();
+  const server = await freshServer();
   closers.push(() => server.kill());
   return server;
 }

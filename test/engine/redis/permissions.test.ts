@@ -10,7 +10,7 @@ import { warnOfServer } from '../../../engine/redis/server-check.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
 import { BULLMQ_COMMANDS } from '../../../workers/queue-commands.ts';
 import { cleanups } from '../../support/engine.ts';
-import { freshRedis } from '../../support/servers.ts';
+import { freshServer } from '../../support/servers.ts';
 
 const LINE = /^ACL SETUSER muster .*$/m.exec(readFileSync('docs/operations.md', 'utf8'))?.[0] ?? '';
 /** Of connections, not of what goes over them. */
@@ -23,7 +23,7 @@ const CHANNELS = ['spublish', 'ssubscribe', 'sunsubscribe'];
 let server: RedisServer;
 let admin: Redis;
 beforeAll(async () => {
-  server = await freshRedis();
+  server = await freshServer();
   admin = new Redis(server.url);
   cleanups.push(
     () => server.stop(),

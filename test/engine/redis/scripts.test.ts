@@ -26,13 +26,13 @@ import {
 import { driversLog, keys, zoneLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { checkOffer } from '../../../engine/redis/offer-script.ts';
-import type { RedisServer } from '../../../scripts/dev/redis.ts';
-import { freshRedis } from '../../support/servers.ts';
+import { emptyRedis } from '../../support/redis-keys.ts';
+import { freshRedis, type OwnRedis } from '../../support/servers.ts';
 
 const zone = '832830fffffffff';
 const id = `${zone}-01a20896-d00c-7e62-8ecc-8ab597901a80`;
 const log = zoneLog(zone);
-let server: RedisServer;
+let server: OwnRedis;
 let redis: RedisClient;
 
 beforeAll(async () => {
@@ -45,7 +45,7 @@ afterAll(async () => {
   await server.stop();
 });
 beforeEach(async () => {
-  await redis.flushall();
+  await emptyRedis(redis);
   await redis.hset(log.meta, 'ready', runIdOf(redis));
 });
 

@@ -3,6 +3,7 @@
  * on their way. What is held is passed on later, or lost with its connections.
  */
 import net from 'node:net';
+import { proxiesBefore } from '../../support/redis-proxy.ts';
 
 export interface HoldingProxy {
   /** The target's URL with the proxy's port. */
@@ -21,7 +22,11 @@ export interface HoldingProxy {
 /** What Postgres sends with the last row: until then a statement may still be being prepared. */
 export const ROWS_READ = 'SELECT ';
 
-export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
+/** `translate` is given what the server sends. */
+export async function startHoldingProxy(
+  target: string,
+  translate: (data: Buffer) => Buffer = (data) => data,
+): Promise<HoldingProxy> {
   const to = new URL(target);
   const sockets = new Set<net.Socket>();
   let held: { socket: net.Socket; data: Buffer }[] = [];
@@ -31,7 +36,8 @@ export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
     const upstream = net.connect(Number(to.port), to.hostname);
     const link = (from: net.Socket, dest: net.Socket, kind: 'requests' | 'answers') => {
       sockets.add(from);
-      from.on('data', (data) => {
+      from.on('data', (sent) => {
+        const data = kind === 'answers' ? translate(sent) : sent;
         const begins = held.length > 0 || data.includes(starts);
         if (what === kind && begins) held.push({ socket: dest, data });
         else dest.write(data);
@@ -71,5 +77,21 @@ export async function startHoldingProxy(target: string): Promise<HoldingProxy> {
       server.close();
       cut();
     },
+  };
+}
+
+/** Holds requests on the way to Redis, to every node of a Cluster. */
+export async function startHoldingRedisProxy(
+  redisUrl: string,
+): Promise<Pick<HoldingProxy, 'url' | 'release' | 'close'> & { holdRequests(): void }> {
+  const { url, proxies } = await proxiesBefore(redisUrl, startHoldingProxy);
+  const each = (act: (proxy: HoldingProxy) => void) => () => {
+    for (const proxy of proxies) act(proxy);
+  };
+  return {
+    url,
+    holdRequests: each((proxy) => proxy.hold('requests')),
+    release: each((proxy) => proxy.release()),
+    close: each((proxy) => proxy.close()),
   };
 }

@@ -4,6 +4,7 @@
  */
 import type postgres from 'postgres';
 import type { RedisClient } from '../../../engine/redis/client.ts';
+import { keysOf } from '../../support/redis-keys.ts';
 import { until } from '../../support/until.ts';
 
 export type Verb = () => Promise<boolean>;
@@ -52,10 +53,10 @@ export async function waiting(sql: postgres.Sql, count: number): Promise<void> {
 /** All that Redis holds now; called later it puts Redis back to that, as a restored dump would. */
 export async function copyOf(redis: RedisClient): Promise<() => Promise<void>> {
   const entries = await Promise.all(
-    (await redis.keys('*')).map(async (key) => ({ key, value: await redis.dumpBuffer(key) })),
+    (await keysOf(redis)).map(async (key) => ({ key, value: await redis.dumpBuffer(key) })),
   );
   return async () => {
-    for (const key of await redis.keys('*')) await redis.del(key);
+    for (const key of await keysOf(redis)) await redis.del(key);
     for (const { key, value } of entries) if (value) await redis.restore(key, 0, value);
   };
 }

@@ -6,7 +6,7 @@ import { freePort, whyNotFree } from '../../../scripts/dev/ports.ts';
 import { commandLine, isAlive } from '../../../scripts/dev/process-table.ts';
 import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
 import { abandon } from '../../support/abandoned.ts';
-import { freshRedis } from '../../support/servers.ts';
+import { freshServer } from '../../support/servers.ts';
 
 const servers: RedisServer[] = [];
 
@@ -32,7 +32,7 @@ async function ask<T>(url: string, question: (redis: Redis) => Promise<T>): Prom
 const dirOf = (name: string) => path.join(inject('suiteDir'), `dev-${name}`);
 
 test('answers on a free port of the loopback and ends when told', async () => {
-  const server = await freshRedis();
+  const server = await freshServer();
   expect(server.port).not.toBe(6379);
   expect(await ask(server.url, (redis) => redis.config('GET', 'bind'))).toEqual([
     'bind',

@@ -6,8 +6,8 @@
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect } from 'vitest';
 import { connectRedis, type RedisClient, whenReady } from '../../../../engine/redis/client.ts';
-import type { RedisServer } from '../../../../scripts/dev/redis.ts';
-import { freshRedis } from '../../../support/servers.ts';
+import { emptyRedis } from '../../../support/redis-keys.ts';
+import { freshRedis, type OwnRedis } from '../../../support/servers.ts';
 import { apply, type Call, DRIVERS, emptyModel, JOBS, type Model, type Step } from './model.ts';
 import { call, expected, look } from './redis-side.ts';
 
@@ -18,7 +18,7 @@ const LEASE_MS = 3_600_000;
 const LONG_AGO = 1000;
 export const MODEL_LIMIT_MS = 240_000;
 
-let server: RedisServer;
+let server: OwnRedis;
 let redis: RedisClient;
 beforeAll(async () => {
   server = await freshRedis();
@@ -103,7 +103,7 @@ export const history = fc.array(step, { minLength: STEPS_MIN, maxLength: STEPS_M
 
 /** Plays one history against both; throws at the first difference. */
 export async function play(steps: readonly Step[]): Promise<void> {
-  await redis.flushall();
+  await emptyRedis(redis);
   await call(redis, { do: 'restart', ready: true });
   const model = emptyModel();
   const calls: Call[] = [];

@@ -9,6 +9,7 @@ import {
 } from '../../../../engine/redis/job-scripts.ts';
 import { keys, zoneLog } from '../../../../engine/redis/keys.ts';
 import { checkOffer } from '../../../../engine/redis/offer-script.ts';
+import { emptyRedis } from '../../../support/redis-keys.ts';
 import {
   type Call,
   JOBS,
@@ -72,7 +73,7 @@ export async function call(redis: RedisClient, c: Call): Promise<unknown> {
       await redis.hset(log.meta, 'ready', c.ready ? runIdOf(redis) : 'another server');
       return undefined;
     case 'forget':
-      await redis.flushall();
+      await emptyRedis(redis);
       return undefined;
   }
 }
