@@ -5,7 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { HealthState } from '../../engine/health.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { createScrape } from '../../engine/process/scrape.ts';
-import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { cleanups } from '../support/cleanups.ts';
+import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
 /** Contract section 5, and some for a busy machine. */

@@ -8,7 +8,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { TryAgainError } from '../../engine/context.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import { keys } from '../../engine/redis/keys.ts';
-import { cleanups, HERE } from '../support/engine.ts';
+import { cleanups } from '../support/cleanups.ts';
+import { HERE } from '../support/engine.ts';
 import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 import {

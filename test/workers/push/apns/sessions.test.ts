@@ -16,7 +16,8 @@ import {
   type ApnsPush,
   createApnsClient,
 } from '../../../../workers/push/apns/client.ts';
-import { cleanups, silentLog } from '../../../support/engine.ts';
+import { cleanups } from '../../../support/cleanups.ts';
+import { silentLog } from '../../../support/engine.ts';
 import { apnsConfig, testSimulator } from '../../../support/push.ts';
 import { until } from '../../../support/until.ts';
 
