@@ -151,8 +151,8 @@ describe('the main path', () => {
       REDIS_URL: `${redis.url}?db=1`,
     });
     await takeTheMainPath(deployment, '1');
-    expect(String(await ask(redis.primary, 'INFO', 'keyspace'))).toMatch(/^db1:/m);
-    await redis.primary.kill();
+    expect(String(await ask(await redis.primary(), 'INFO', 'keyspace'))).toMatch(/^db1:/m);
+    await (await redis.primary()).kill();
     await until(async () => (await fetch(`${deployment.url}/readyz`)).status === 503);
     await until(async () => (await fetch(`${deployment.url}/readyz`)).status === 200, {
       timeoutMs: 30_000,

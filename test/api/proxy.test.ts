@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { withoutBase } from '../../api/base-path.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { findNginx, startNginx } from '../support/nginx.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { callerOf, mint, SECRET } from './support.ts';

@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { findNginx, freePort, startNginx } from '../support/nginx.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
 import { until } from '../support/until.ts';

@@ -5,7 +5,7 @@ import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../scripts/dev/ports.ts';
 import type { RedisServer } from '../../scripts/dev/redis.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { type FaultyProxy, startProxy } from '../support/proxy.ts';
 import { freshDatabase, freshServer } from '../support/servers.ts';
 import { until } from '../support/until.ts';

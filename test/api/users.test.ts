@@ -2,7 +2,7 @@
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { createEngine } from '../../engine/engine.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 import { type Api, enrol, mint, refused, startApi } from './support.ts';
 

@@ -11,8 +11,7 @@ import {
 import { createClaims } from '../../engine/jobs/claim/gate.ts';
 import { isServerError } from '../../engine/pg/client.ts';
 import { holdRow } from '../race/support/steps.ts';
-import { cleanups } from '../support/cleanups.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
 
 /** What the queue holds besides the two batches in flight. */
 const QUEUE_MAX = 1024;

@@ -5,8 +5,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { HealthState } from '../../engine/health.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { createScrape } from '../../engine/process/scrape.ts';
-import { cleanups } from '../support/cleanups.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { configure } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 
 /** Contract section 5, and some for a busy machine. */
@@ -30,11 +30,11 @@ describe('a Redis that refuses writes', () => {
     const heard: HealthState[] = [];
     const stop = health().onChange((state) => heard.push(state));
     expect(health().ok()).toBe(true);
-    await redis.config('SET', ...worse);
+    await configure(redis, worse[0], worse[1]);
     await soon('known', () => health().state().scripts === 'failed');
     expect(await redis.ping()).toBe('PONG');
     expect(health().state()).toMatchObject({ redis: 'failed', postgres: 'ok' });
-    await redis.config('SET', ...well);
+    await configure(redis, well[0], well[1]);
     await soon('well again', () => health().ok());
     expect(heard.at(-1)).toEqual({ redis: 'ok', postgres: 'ok', scripts: 'ok' });
     stop();

@@ -8,8 +8,7 @@ import { findJob } from '../../engine/pg/jobs.ts';
 import { createProjection } from '../../engine/projection/projection.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';
 import { startHoldingProxy } from '../race/support/holding-proxy.ts';
-import { cleanups } from '../support/cleanups.ts';
-import { startTestEngine, type TestEngine } from '../support/engine.ts';
+import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { emptyRedis } from '../support/redis-keys.ts';
 
 let t: TestEngine;

@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims } from '../../engine/jobs/claim/commit.ts';
 import type { RedisClient } from '../../engine/redis/client.ts';
 import { claimJob as askGate, unclaimJob } from '../../engine/redis/job-scripts.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { settleNow, startMaintenance } from '../support/maintenance.ts';
 import { emptyRedis, keysOf } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';

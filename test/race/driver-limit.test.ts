@@ -7,7 +7,7 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { withDeadline } from '../../engine/context.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { startMaintenance } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';
 import { startHoldingProxy } from './support/holding-proxy.ts';

@@ -4,7 +4,7 @@
  * a system that reads, checks and writes, where it must find the bug.
  */
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 import { ROWS_READ, startHoldingProxy } from './support/holding-proxy.ts';
 import { engineVia, type JobSystem, type Races, startRaces } from './support/muster.ts';

@@ -7,7 +7,7 @@ import { isClaimable, type JobRow } from '../../engine/domain/job.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { keys, zoneLog } from '../../engine/redis/keys.ts';
 import { parseZoneEvent, readOpenJobs } from '../../engine/redis/open-jobs.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { settleNow } from '../support/maintenance.ts';
 import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';

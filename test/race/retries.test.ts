@@ -8,8 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { TryAgainError } from '../../engine/context.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import { keys } from '../../engine/redis/keys.ts';
-import { cleanups } from '../support/cleanups.ts';
-import { HERE } from '../support/engine.ts';
+import { cleanups, HERE } from '../support/engine.ts';
 import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 import {
@@ -149,7 +148,7 @@ describe('retry after release', () => {
   });
 
   it('Muster: nor while Redis has not heard of the release, nor after it forgot all', async () => {
-    const proxy = await startHoldingRedisProxy(muster.t.redisUrl);
+    const proxy = await startHoldingRedisProxy(muster.t.redis);
     cleanups.push(() => proxy.close());
     const slow = await engineVia(muster.t, { redisUrl: proxy.url });
     const job = await muster.post();
@@ -212,7 +211,7 @@ describe('a call that is repeated', () => {
   });
 
   it('Redis hears of a release that it missed, also from a process that is about to stop', async () => {
-    const proxy = await startHoldingRedisProxy(muster.t.redisUrl);
+    const proxy = await startHoldingRedisProxy(muster.t.redis);
     cleanups.push(() => proxy.close());
     const slow = await engineVia(muster.t, { redisUrl: proxy.url });
     const job = await muster.post();

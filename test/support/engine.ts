@@ -9,6 +9,9 @@ import { createEngineMetrics, createRegistry } from '../../engine/process/metric
 import { cleanups } from './cleanups.ts';
 import { freshDatabase, freshRedis, type OwnRedis } from './servers.ts';
 
+/** Undone at the end of the file. */
+export { cleanups };
+
 export const silentLog: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
 /** San Francisco; everything in tests happens around it. */
@@ -37,7 +40,7 @@ export async function startTestEngine(
   elapsed?: () => number,
   onTracked: (engine: number, fixes: readonly TrackedFix[]) => void = () => {},
   pushTasks?: (redisUrl: string) => PushTasks,
-  subscriberUrl?: (redisUrl: string) => Promise<string>,
+  subscriberUrl?: (redis: OwnRedis) => Promise<string>,
 ): Promise<TestEngine> {
   const databaseUrl = await freshDatabase();
   const redis = await freshRedis();
@@ -64,7 +67,7 @@ export async function startTestEngine(
     const engine = await createEngine({
       databaseUrl,
       redisUrl: redis.url,
-      subscriberUrl: (await subscriberUrl?.(redis.url)) ?? redis.url,
+      subscriberUrl: (await subscriberUrl?.(redis)) ?? redis.url,
       settings: { ...config.dispatch, ...settings },
       push: pushTasks?.(redis.url) ?? recorded,
       metrics: createEngineMetrics(createRegistry()),

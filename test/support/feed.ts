@@ -11,8 +11,7 @@ import type { TrackedFix } from '../../engine/drivers/parts.ts';
 import type { Engine } from '../../engine/engine.ts';
 import type { DispatchConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
-import { cleanups } from './cleanups.ts';
-import { startTestEngine, type TestEngine } from './engine.ts';
+import { cleanups, startTestEngine, type TestEngine } from './engine.ts';
 import type { DeafProxy } from './proxy.ts';
 import { startRedisProxy } from './redis-proxy.ts';
 import { until } from './until.ts';
@@ -61,8 +60,8 @@ export async function startTestFeed(
     undefined,
     (index, fixes) => listeners[index]?.(fixes),
     undefined,
-    async (redisUrl) => {
-      channels ??= await startRedisProxy(redisUrl);
+    async (redis) => {
+      channels ??= await startRedisProxy(redis);
       return channels.url;
     },
   );

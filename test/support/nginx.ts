@@ -4,7 +4,7 @@ import { accessSync, constants, mkdirSync, mkdtempSync, rmSync, writeFileSync } 
 import { createServer } from 'node:net';
 import os from 'node:os';
 import path from 'node:path';
-import { cleanups } from './cleanups.ts';
+import { cleanups } from './engine.ts';
 import { until } from './until.ts';
 
 /** The nginx of this machine, if there is one; Debian keeps it where only root's PATH leads. */

@@ -8,7 +8,7 @@ import type { Lane } from '../../engine/domain/push.ts';
 import { readConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { queueName } from '../../workers/queues.ts';
-import { cleanups } from './cleanups.ts';
+import { cleanups } from './engine.ts';
 import type { TestPush } from './push.ts';
 
 const SECRET = 'a secret of more than thirty-two bytes';

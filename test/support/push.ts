@@ -10,8 +10,7 @@ import { createPushMetrics } from '../../workers/push/metrics.ts';
 import { createSender, type Sender } from '../../workers/push/sender.ts';
 import { startPushWorkers } from '../../workers/push/start.ts';
 import { createPushQueues, type PushQueues } from '../../workers/queues.ts';
-import { cleanups } from './cleanups.ts';
-import { silentLog, startTestEngine, type TestEngine } from './engine.ts';
+import { cleanups, silentLog, startTestEngine, type TestEngine } from './engine.ts';
 
 export async function testSimulator(): Promise<Simulator> {
   const dir = mkdtempSync(path.join(os.tmpdir(), 'muster-apns-'));

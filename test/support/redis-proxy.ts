@@ -1,19 +1,24 @@
 /**
- * The way of one process to Redis, with the faults of a network: to one server, or to every node of a
- * Cluster. A Cluster names its nodes to clients; on this way it names the proxies before them.
+ * The way of one process to Redis, with the faults of a network. A Cluster names its nodes to clients, and
+ * Sentinels the primary; on this way they name the proxies before them.
  */
 import { type FaultyProxy, startProxy } from './proxy.ts';
 
 type Translate = (data: Buffer) => Buffer;
 
-/** `url`: of one server, or the comma-separated list of all nodes that may be named. */
-export async function startRedisProxy(url: string): Promise<FaultyProxy> {
-  const { proxies, ...way } = await proxiesBefore(url, startProxy);
+/** Where Redis is, and the port of every server that a client may be sent to. */
+export interface RedisPlace {
+  url: string;
+  ports: readonly number[];
+}
+
+export async function startRedisProxy(place: RedisPlace): Promise<FaultyProxy> {
+  const { url, proxies } = await proxiesBefore(place, startProxy);
   const each = (fault: (proxy: FaultyProxy) => void) => () => {
     for (const proxy of proxies) fault(proxy);
   };
   return {
-    url: way.url,
+    url,
     get deaf() {
       return proxies.every(({ deaf }) => deaf);
     },
@@ -29,28 +34,36 @@ export async function startRedisProxy(url: string): Promise<FaultyProxy> {
   };
 }
 
-/** One proxy before each node, and the URL of the way through them. */
+/** One proxy before each server, and the URL of the way through them. */
 export async function proxiesBefore<P extends { url: string }>(
-  url: string,
-  start: (node: string, translate: Translate) => Promise<P>,
+  { url, ports }: RedisPlace,
+  start: (server: string, translate: Translate) => Promise<P>,
 ): Promise<{ url: string; proxies: P[] }> {
   const names = new Map<string, string>();
-  const translate: Translate = (data) => {
-    const told = [...names].filter(([own]) => data.includes(own));
-    if (told.length === 0) return data;
-    let text = data.toString('latin1');
-    for (const [own, other] of told) text = text.replaceAll(own, other);
-    return Buffer.from(text, 'latin1');
-  };
-  const nodes = url.split(',');
   const proxies: P[] = [];
-  for (const node of nodes) {
-    const proxy = await start(node, translate);
+  let own = url;
+  for (const port of ports) {
+    const proxy = await start(`redis://127.0.0.1:${port}`, (data) => translated(data, names));
     proxies.push(proxy);
-    if (nodes.length > 1) names.set(nameOf(node), nameOf(proxy.url));
+    const other = new URL(proxy.url).port;
+    own = own.replaceAll(`127.0.0.1:${port}`, `127.0.0.1:${other}`);
+    if (ports.length === 1) continue;
+    for (const name of NAMES) names.set(name(String(port)), name(other));
   }
-  return { url: proxies.map((proxy) => proxy.url).join(','), proxies };
+  return { url: own, proxies };
 }
 
-/** How a port ends in `CLUSTER SLOTS` and in `MOVED`. An answer cut in the middle of one lets it pass. */
-const nameOf = (url: string) => `:${new URL(url).port}\r\n`;
+/** How a port is written in `CLUSTER SLOTS` and `MOVED`, and by Sentinels. */
+const NAMES = [
+  (port: string) => `:${port}\r\n`,
+  (port: string) => `\r\n$${port.length}\r\n${port}\r\n`,
+];
+
+/** An answer that is cut in the middle of a name lets it pass. */
+function translated(data: Buffer, names: ReadonlyMap<string, string>): Buffer {
+  const told = [...names].filter(([name]) => data.includes(name));
+  if (told.length === 0) return data;
+  let text = data.toString('latin1');
+  for (const [name, other] of told) text = text.replaceAll(name, other);
+  return Buffer.from(text, 'latin1');
+}

@@ -5,7 +5,11 @@ import { until } from './until.ts';
 export interface WatchedRedis {
   /** Where the Sentinels are, and what they call the primary; without a database. */
   url: string;
-  primary: Server;
+  sentinels: Server[];
+  /** The primary that it began with, then its replica. */
+  servers: [Server, Server];
+  /** Who is the primary now, as the Sentinels say. */
+  primary(): Promise<Server>;
   stop(): Promise<void>;
 }
 
@@ -30,11 +34,19 @@ export async function startSentinels(): Promise<WatchedRedis> {
     );
   }
   const hosts = sentinels.map(({ port }) => `127.0.0.1:${port}`).join(',');
+  const servers: [Server, Server] = [primary, replica];
   return {
     url: `redis-sentinel://${hosts}/main`,
-    primary,
+    sentinels,
+    servers,
+    async primary() {
+      const at = await ask(sentinels[0] as Server, 'SENTINEL', 'GET-MASTER-ADDR-BY-NAME', 'main');
+      const found = servers.find(({ port }) => String(port) === (at as string[])[1]);
+      if (!found) throw new Error(`the Sentinels name ${at}`);
+      return found;
+    },
     async stop() {
-      await Promise.all([...sentinels, replica, primary].map((server) => server.kill()));
+      await Promise.all([...sentinels, ...servers].map((server) => server.kill()));
     },
   };
 }

@@ -7,7 +7,7 @@ import { WebSocket, WebSocketServer } from 'ws';
 import { Connection } from '../../api/feed/connection.ts';
 import { createFeedMetrics } from '../../api/feed/metrics.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
-import { cleanups } from './cleanups.ts';
+import { cleanups } from './engine.ts';
 
 export interface SocketPair {
   client: WebSocket;

@@ -1,7 +1,7 @@
 /** A worker as a process of its own, over the stores and the simulator of a test. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { cleanups } from './cleanups.ts';
+import { cleanups } from './engine.ts';
 import type { TestPush } from './push.ts';
 
 /** Resolves when it works; killed at the end of the file, if not before. */

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { countUndone } from '../../engine/pg/notifications.ts';
 import { listAttempts } from '../../engine/pg/push-attempts.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { startProxy } from '../support/proxy.ts';
 import { startTestPush, type TestPush } from '../support/push.ts';
 import { until } from '../support/until.ts';

@@ -8,7 +8,7 @@ import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
 import { type RedisServer, startRedis } from '../../scripts/dev/redis.ts';
-import { cleanups } from '../support/cleanups.ts';
+import { cleanups } from '../support/engine.ts';
 import { startMaintenance } from '../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../support/push.ts';
 import { tokenOf } from '../support/push-crowd.ts';

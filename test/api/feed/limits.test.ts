@@ -6,7 +6,7 @@ import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../../api/auth.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import {
   type Frame,
   serveGateway,

@@ -2,10 +2,9 @@
  * A deployment to be broken: Redis and Postgres of its own, two api and two worker processes, and an
  * APNs simulator. Whatever is killed is started again where it was, as an operator's supervisor does.
  */
-import { copyFileSync, mkdirSync, readFileSync, rmSync } from 'node:fs';
+import { mkdirSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Redis } from 'ioredis';
 import postgres from 'postgres';
 import { inject } from 'vitest';
 import { migrate } from '../../../engine/pg/migrate.ts';
@@ -16,11 +15,13 @@ import { logFileOf, startOwnProcess } from '../../../scripts/dev/own-process.ts'
 import { freePort } from '../../../scripts/dev/ports.ts';
 import { type PostgresServer, startPostgres } from '../../../scripts/dev/postgres.ts';
 import { childrenOf, isStopped, signal } from '../../../scripts/dev/process-table.ts';
-import { type RedisServer, startRedis } from '../../../scripts/dev/redis.ts';
-import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
+import type { FaultyProxy } from '../../support/proxy.ts';
+import { startRedisProxy } from '../../support/redis-proxy.ts';
+import type { RedisKind } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 import { type CommitProxy, startCommitProxy } from './commit-proxy.ts';
 import { LEASE_MS } from './plan.ts';
+import { type ChaosRedis, startChaosRedis } from './redis.ts';
 
 export const SECRET = 's'.repeat(32);
 const APIS = 2;
@@ -37,13 +38,14 @@ export class Deployment {
   readonly deaths: string[] = [];
   readonly proxies: CommitProxy[] = [];
   readonly #dir: string;
+  readonly #kind: RedisKind;
   readonly #apis: (ManagedProcess | undefined)[] = [];
   readonly #workers: (ManagedProcess | undefined)[] = [];
   readonly #ended = new Set<ManagedProcess>();
   readonly #closers: (() => Promise<void> | void)[] = [];
   /** Processes being started again. */
   readonly #starting = new Set<Promise<void>>();
-  #redis!: RedisServer;
+  #redis!: ChaosRedis;
   #postgres!: PostgresServer;
   #simulator!: Simulator;
   /** Between Redis and each api, and the workers. */
@@ -53,15 +55,20 @@ export class Deployment {
   readonly #ports: number[] = [];
   #closing = false;
 
-  static async start(seed: number): Promise<Deployment> {
-    const deployment = new Deployment(seed);
+  static async start(seed: number, kind: RedisKind): Promise<Deployment> {
+    const deployment = new Deployment(seed, kind);
     await deployment.#start();
     return deployment;
   }
 
-  private constructor(seed: number) {
+  private constructor(seed: number, kind: RedisKind) {
+    this.#kind = kind;
     this.#dir = path.join(inject('suiteDir'), `chaos-${seed}-${process.pid}`);
     mkdirSync(this.#dir, { recursive: true });
+  }
+
+  get redis(): ChaosRedis {
+    return this.#redis;
   }
 
   get databaseUrl(): string {
@@ -104,31 +111,6 @@ export class Deployment {
       },
       { timeoutMs: 60_000, what: 'both apis are ready' },
     );
-  }
-
-  async restartRedisEmpty(): Promise<void> {
-    await this.#redis.kill();
-    await this.#startRedis();
-  }
-
-  /** What Redis holds now comes back after `ms` of further life. */
-  async restartRedisWithOlderCopy(ms: number): Promise<void> {
-    const client = new Redis(this.#redis.url);
-    await client.save();
-    client.disconnect();
-    const dump = this.#dump();
-    copyFileSync(dump, `${dump}.older`);
-    await sleep(ms);
-    await this.#redis.kill();
-    copyFileSync(`${dump}.older`, dump);
-    await this.#startRedis();
-    rmSync(dump, { force: true });
-  }
-
-  async freezeRedis(ms: number): Promise<void> {
-    signal(this.#redis.pid, 'SIGSTOP');
-    await sleep(ms);
-    signal(this.#redis.pid, 'SIGCONT');
   }
 
   async cutRedis(ms: number): Promise<void> {
@@ -174,25 +156,14 @@ export class Deployment {
     return [this.#postgres.pid, ...childrenOf(this.#postgres.pid)];
   }
 
-  #dump(): string {
-    return path.join(this.#dir, 'redis', 'dump.rdb');
-  }
-
-  async #startRedis(): Promise<void> {
-    this.#redis = await until(
-      () => startRedis({ dir: path.join(this.#dir, 'redis'), port: this.#redis.port }),
-      { timeoutMs: START_LIMIT_MS, what: 'Redis starts again' },
-    );
-  }
-
   async #start(): Promise<void> {
     this.#postgres = await startPostgres({ dir: path.join(this.#dir, 'postgres') });
-    this.#redis = await startRedis({ dir: path.join(this.#dir, 'redis') });
+    this.#redis = await startChaosRedis(this.#kind, path.join(this.#dir, 'redis'));
     await migrate(this.#postgres.url);
     this.#simulator = await startSimulator({ dir: path.join(this.#dir) });
     const simulator = this.#simulator;
     this.#closers.push(() => simulator.close());
-    for (let i = 0; i <= APIS; i++) this.#redisProxies.push(await startProxy(this.#redis.url));
+    for (let i = 0; i <= APIS; i++) this.#redisProxies.push(await startRedisProxy(this.#redis));
     this.#closers.push(() => {
       for (const proxy of this.#redisProxies) proxy.close();
     });

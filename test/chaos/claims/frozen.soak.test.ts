@@ -22,7 +22,7 @@ const DIRECTORY = 0;
 let deployment: Deployment;
 let load: Load;
 beforeAll(async () => {
-  deployment = await Deployment.start(DIRECTORY);
+  deployment = await Deployment.start(DIRECTORY, 'single');
   load = new Load(deployment.urls);
   await load.prepare();
 });
@@ -53,7 +53,7 @@ async function tapUntilDecided(job: string, driver: string, n: number): Promise<
 
 describe.each([
   ['Postgres', (ms: number) => deployment.freezePostgres(ms)],
-  ['Redis', (ms: number) => deployment.freezeRedis(ms)],
+  ['Redis', (ms: number) => deployment.redis.freeze(ms)],
 ] as const)('%s frozen for 10 s', (store, freeze) => {
   it('promises nothing meanwhile, loses nothing, and is used again when it is back', async () => {
     const before = await load.held(`before-${store}`, 'd1');

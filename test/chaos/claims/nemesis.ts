@@ -67,13 +67,17 @@ async function inflict(deployment: Deployment, fault: PlannedFault): Promise<voi
     case 'worker killed':
       return deployment.killWorker(fault.process);
     case 'Redis killed, empty':
-      return deployment.restartRedisEmpty();
+      return deployment.redis.restartEmpty();
     case 'Redis killed, older copy':
-      return deployment.restartRedisWithOlderCopy(fault.forMs);
+      return deployment.redis.restartWithOlderCopy(fault.forMs);
     case 'Redis frozen':
-      return deployment.freezeRedis(fault.forMs);
+      return deployment.redis.freeze(fault.forMs);
     case 'Redis cut':
       return deployment.cutRedis(fault.forMs);
+    case 'primary killed':
+      return deployment.redis.killPrimary();
+    case 'slots moved':
+      return deployment.redis.moveSlots();
     case 'Postgres killed':
       return deployment.restartPostgres();
     case 'Postgres frozen':

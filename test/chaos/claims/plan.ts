@@ -66,6 +66,8 @@ export const FAULT_KINDS = [
   'Redis killed, older copy',
   'Redis frozen',
   'Redis cut',
+  'primary killed',
+  'slots moved',
   'Postgres killed',
   'Postgres frozen',
 ] as const;
@@ -103,7 +105,8 @@ export interface Plan {
   interruptions: PlannedInterruption[];
 }
 
-export function planOf(seed: number, scale = FULL): Plan {
+/** `kinds`: of faults, each of which strikes once. */
+export function planOf(seed: number, scale: Scale, kinds: readonly FaultKind[]): Plan {
   const random = seededRandom(seed);
   const phones = seededRandom(seed + 1_000_000);
   return {
@@ -111,7 +114,7 @@ export function planOf(seed: number, scale = FULL): Plan {
     jobs: Array.from({ length: scale.jobs }, () => planJob(random, phones, scale)).sort(
       (a, b) => a.atMs - b.atMs,
     ),
-    faults: planFaults(random, scale),
+    faults: planFaults(random, scale, kinds),
     interruptions: Array.from({ length: scale.interruptions }, (_, i) => ({
       atMs: ((i + random()) * scale.loadMs) / scale.interruptions,
       // Kills are dear, cuts are cheap: one in eight is a kill.
@@ -143,8 +146,12 @@ function planJob(random: Random, phones: Random, { loadMs }: Scale): PlannedJob 
 }
 
 /** Every kind once, in random order; one of the stores freezes for longer than a lease. */
-function planFaults(random: Random, { loadMs }: Scale): PlannedFault[] {
-  const kinds = sample(FAULT_KINDS, FAULT_KINDS.length, random);
+function planFaults(
+  random: Random,
+  { loadMs }: Scale,
+  among: readonly FaultKind[],
+): PlannedFault[] {
+  const kinds = sample(among, among.length, random);
   const longest: FaultKind = random() < 0.5 ? 'Redis frozen' : 'Postgres frozen';
   return kinds.map((kind, i) => ({
     atMs: ((i + 0.3 + 0.4 * random()) * loadMs) / kinds.length,

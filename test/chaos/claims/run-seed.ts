@@ -3,13 +3,14 @@
  * a checker over what the clients were told and what Postgres says. The same seed gives the same schedule.
  */
 import { expect } from 'vitest';
+import type { RedisKind } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 import { Watcher } from '../feed/watcher.ts';
 import { check } from './checker.ts';
 import { Deployment, look } from './deployment.ts';
 import { Load, type TapRecord } from './load.ts';
 import { strike } from './nemesis.ts';
-import { FAULT_KINDS, INTERRUPTION_KINDS, LEASE_MS, planOf, type Scale } from './plan.ts';
+import { INTERRUPTION_KINDS, LEASE_MS, planOf, type Scale } from './plan.ts';
 
 const WATCHERS = 4;
 /** Those of the two scenes at the end. */
@@ -24,9 +25,14 @@ const TOLD_LIMIT_MS = 4 * REPAIR_MS;
 export const SEED_LIMIT_MS = 240_000;
 
 /** Plays one seed against a deployment of its own; throws at whatever is not as promised. */
-export async function runSeed(seed: number, scale: Scale): Promise<void> {
-  const plan = planOf(seed, scale);
-  const deployment = await Deployment.start(seed);
+export async function runSeed(
+  seed: number,
+  scale: Scale,
+  kind: RedisKind = 'single',
+): Promise<void> {
+  const deployment = await Deployment.start(seed, kind);
+  const { faults } = deployment.redis;
+  const plan = planOf(seed, scale, faults);
   const load = new Load(deployment.urls);
   const watchers: Watcher[] = [];
   try {
@@ -61,7 +67,7 @@ export async function runSeed(seed: number, scale: Scale): Promise<void> {
       deaths: [],
       wrong: [],
     });
-    for (const kind of FAULT_KINDS) expect(struck.counts.get(kind), kind).toBeGreaterThan(0);
+    for (const fault of faults) expect(struck.counts.get(fault), fault).toBeGreaterThan(0);
     for (const kind of INTERRUPTION_KINDS) {
       expect(struck.counts.get(kind), kind).toBeGreaterThan(0);
     }

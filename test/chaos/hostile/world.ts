@@ -12,7 +12,7 @@ import { readConfig } from '../../../engine/process/config.ts';
 import { createLog } from '../../../engine/process/log.ts';
 import { createRegistry } from '../../../engine/process/metrics.ts';
 import { type Call, callerOf } from '../../api/support.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import { startTestFeed, type TestFeed, tokenFor } from '../../support/feed.ts';
 import { startMaintenance } from '../../support/maintenance.ts';
 

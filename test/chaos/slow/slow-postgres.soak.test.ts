@@ -7,8 +7,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import type { Engine } from '../../../engine/engine.ts';
 import { findJobs, listEvents } from '../../../engine/pg/jobs.ts';
 import { engineVia } from '../../race/support/muster.ts';
-import { cleanups } from '../../support/cleanups.ts';
-import { startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { cleanups, startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { type SlowProxy, startSlowProxy } from '../../support/slow-proxy.ts';
 
 const JOBS = 30;

@@ -16,7 +16,7 @@ import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { appendToLedger, fillLedger, openLedger } from '../../../engine/pg/push-ledger.ts';
 import { markDispatched, openPushes, readWindow, takeUnpushed } from '../../../engine/pg/waves.ts';
 import { markSettled } from '../../../engine/pg/work-lists.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import { pushResult } from '../../support/pushed.ts';
 import { freshDatabase } from '../../support/servers.ts';
 

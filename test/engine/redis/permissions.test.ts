@@ -9,7 +9,7 @@ import { scripts } from '../../../engine/redis/scripts.ts';
 import { warnOfServer } from '../../../engine/redis/server-check.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
 import { BULLMQ_COMMANDS } from '../../../workers/queue-commands.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import { freshServer } from '../../support/servers.ts';
 
 const LINE = /^ACL SETUSER muster .*$/m.exec(readFileSync('docs/operations.md', 'utf8'))?.[0] ?? '';

@@ -4,6 +4,7 @@ import { WORLD } from '../../../engine/domain/zones.ts';
 import { findCandidates, listCandidates, readPositions } from '../../../engine/redis/candidates.ts';
 import {
   connectRedis,
+  connectSubscriber,
   type RedisClient,
   runIdOf,
   whenReady,
@@ -475,7 +476,7 @@ describe('check-offer', () => {
 
 describe('append-log', () => {
   it('chains its entries and tells the channel the same', async () => {
-    const listener = redis.duplicate();
+    const listener = connectSubscriber(server.url, () => {});
     await whenReady(listener, 10_000);
     const heard: string[] = [];
     listener.on('smessage', (_channel: string, message: string) => heard.push(message));

@@ -3,7 +3,7 @@
  * on their way. What is held is passed on later, or lost with its connections.
  */
 import net from 'node:net';
-import { proxiesBefore } from '../../support/redis-proxy.ts';
+import { proxiesBefore, type RedisPlace } from '../../support/redis-proxy.ts';
 
 export interface HoldingProxy {
   /** The target's URL with the proxy's port. */
@@ -82,9 +82,9 @@ export async function startHoldingProxy(
 
 /** Holds requests on the way to Redis, to every node of a Cluster. */
 export async function startHoldingRedisProxy(
-  redisUrl: string,
-): Promise<Pick<HoldingProxy, 'url' | 'release' | 'close'> & { holdRequests(): void }> {
-  const { url, proxies } = await proxiesBefore(redisUrl, startHoldingProxy);
+  redis: RedisPlace,
+): Promise<Pick<HoldingProxy, 'url' | 'release' | 'cut' | 'close'> & { holdRequests(): void }> {
+  const { url, proxies } = await proxiesBefore(redis, startHoldingProxy);
   const each = (act: (proxy: HoldingProxy) => void) => () => {
     for (const proxy of proxies) act(proxy);
   };
@@ -92,6 +92,7 @@ export async function startHoldingRedisProxy(
     url,
     holdRequests: each((proxy) => proxy.hold('requests')),
     release: each((proxy) => proxy.release()),
+    cut: each((proxy) => proxy.cut()),
     close: each((proxy) => proxy.close()),
   };
 }

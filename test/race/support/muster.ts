@@ -12,8 +12,7 @@ import { listExpired } from '../../../engine/pg/work-lists.ts';
 import type { DispatchConfig } from '../../../engine/process/config.ts';
 import { createEngineMetrics, createRegistry } from '../../../engine/process/metrics.ts';
 import { readOpenJobs } from '../../../engine/redis/open-jobs.ts';
-import { cleanups } from '../../support/cleanups.ts';
-import { silentLog, startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { cleanups, silentLog, startTestEngine, type TestEngine } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';
 import { contend, type Verb } from './steps.ts';
 

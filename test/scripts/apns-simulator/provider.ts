@@ -4,7 +4,7 @@ import { readFileSync } from 'node:fs';
 import { connect, type IncomingHttpHeaders, sensitiveHeaders } from 'node:http2';
 import { importPKCS8, SignJWT } from 'jose';
 import type { Simulator } from '../../../scripts/apns-simulator/simulator.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import { until } from '../../support/until.ts';
 
 export const TOPIC = 'app.muster.driver';

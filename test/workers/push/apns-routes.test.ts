@@ -4,8 +4,7 @@ import { randomUUID } from 'node:crypto';
 import dns from 'node:dns';
 import { afterEach, expect, it, vi } from 'vitest';
 import { createApnsRoutes } from '../../../workers/push/apns-routes.ts';
-import { cleanups } from '../../support/cleanups.ts';
-import { silentLog } from '../../support/engine.ts';
+import { cleanups, silentLog } from '../../support/engine.ts';
 import { apnsConfig, testSimulator } from '../../support/push.ts';
 
 afterEach(() => void vi.restoreAllMocks());

@@ -14,7 +14,7 @@ import {
   queuePrefix,
   type WaveTask,
 } from '../../../workers/queues.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addNotifications, addPhones, postTo, tokenOf } from '../../support/push-crowd.ts';
 import { until } from '../../support/until.ts';

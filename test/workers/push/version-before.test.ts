@@ -8,7 +8,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { connectPg, type Db } from '../../../engine/pg/client.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
-import { cleanups } from '../../support/cleanups.ts';
+import { cleanups } from '../../support/engine.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addNotifications, addPhones, postTo, tokenOf } from '../../support/push-crowd.ts';
 import { addPhone, phoneOf } from '../../support/push-people.ts';

@@ -9,8 +9,7 @@ import {
   createApnsClient,
 } from '../../../../workers/push/apns/client.ts';
 import { alertPayload } from '../../../../workers/push/apns/payload.ts';
-import { cleanups } from '../../../support/cleanups.ts';
-import { silentLog } from '../../../support/engine.ts';
+import { cleanups, silentLog } from '../../../support/engine.ts';
 import { apnsConfig, testSimulator } from '../../../support/push.ts';
 
 let simulator: Simulator;

@@ -15,7 +15,7 @@ import {
   type Receiver,
   type Sender,
 } from '../../../../workers/push/sender.ts';
-import { cleanups } from '../../../support/cleanups.ts';
+import { cleanups } from '../../../support/engine.ts';
 import { apnsConfig, startTestPush, type TestPush } from '../../../support/push.ts';
 
 interface Row {

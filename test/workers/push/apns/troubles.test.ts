@@ -10,8 +10,7 @@ import {
   createApnsClient,
 } from '../../../../workers/push/apns/client.ts';
 import { ApnsConnection } from '../../../../workers/push/apns/connection.ts';
-import { cleanups } from '../../../support/cleanups.ts';
-import { silentLog } from '../../../support/engine.ts';
+import { cleanups, silentLog } from '../../../support/engine.ts';
 import { startProxy } from '../../../support/proxy.ts';
 import { apnsConfig, testSimulator } from '../../../support/push.ts';
 import { until } from '../../../support/until.ts';
