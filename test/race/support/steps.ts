@@ -50,14 +50,17 @@ export async function waiting(sql: postgres.Sql, count: number): Promise<void> {
   });
 }
 
-/** All that Redis holds now; called later it puts Redis back to that, as a restored dump would. */
+/**
+ * All that Redis holds now; called later it puts Redis back to that, as a restored dump would, whatever is
+ * written meanwhile.
+ */
 export async function copyOf(redis: RedisClient): Promise<() => Promise<void>> {
   const entries = await Promise.all(
     (await keysOf(redis)).map(async (key) => ({ key, value: await redis.dumpBuffer(key) })),
   );
   return async () => {
     for (const key of await keysOf(redis)) await redis.del(key);
-    for (const { key, value } of entries) if (value) await redis.restore(key, 0, value);
+    for (const { key, value } of entries) if (value) await redis.restore(key, 0, value, 'REPLACE');
   };
 }
 
