@@ -23,6 +23,10 @@ export interface ApnsClientOptions extends ProviderKey {
   now?: () => number;
   /** How long to wait for TLS and SETTINGS. */
   connectDeadlineMs?: number;
+  /** How long to wait for the answer to a push. */
+  answerDeadlineMs?: number;
+  /** How long a push may wait for a stream. */
+  waitMaxMs?: number;
 }
 
 export interface ApnsClient {
@@ -51,7 +55,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
     { length: CONNECTIONS },
     () => new ApnsConnection({ ...options, key: options, log, now }),
   );
-  const waiting = createWaitingPushes(now);
+  const waiting = createWaitingPushes(now, options.waitMaxMs);
   const pauses = createPauses(now, log);
   const judge = createBadTokenBreaker(log);
   let closed = false;

@@ -35,7 +35,7 @@ export interface WaitingPushes {
   handBackOutdated(): void;
 }
 
-export function createWaitingPushes(now: () => number): WaitingPushes {
+export function createWaitingPushes(now: () => number, waitMaxMs = WAIT_MAX_MS): WaitingPushes {
   const lines: Record<Lane, Waiting[]> = { critical: [], nearby: [] };
 
   return {
@@ -68,7 +68,7 @@ export function createWaitingPushes(now: () => number): WaitingPushes {
       }
     },
     handBackOutdated() {
-      const outdated = now() - WAIT_MAX_MS;
+      const outdated = now() - waitMaxMs;
       for (const line of Object.values(lines)) {
         while (line[0] && line[0].since < outdated) line.shift()?.resolve(unsent('no_connection'));
       }
