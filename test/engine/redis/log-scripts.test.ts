@@ -4,7 +4,7 @@ import { connectSubscriber, whenReady } from '../../../engine/redis/client.ts';
 import { driversLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { checkOffer } from '../../../engine/redis/offer-script.ts';
-import { claim, closed, id, log, put, redis, useReadyZone, zone } from './support/zone.ts';
+import { claim, closed, id, log, put, redis, server, useReadyZone, zone } from './support/zone.ts';
 
 useReadyZone();
 

@@ -14,7 +14,7 @@ import { freshRedis, type OwnRedis } from '../../../support/servers.ts';
 export const zone = '832830fffffffff';
 export const id = `${zone}-01a20896-d00c-7e62-8ecc-8ab597901a80`;
 export const log = zoneLog(zone);
-let server: OwnRedis;
+export let server: OwnRedis;
 export let redis: RedisClient;
 
 /** A Redis for the test file, whose zone is empty and ready before each test. */

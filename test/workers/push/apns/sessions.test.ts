@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noExcessiveLinesPerFile: what several pushes in flight need is used by both parts.
 /** Sessions that end with pushes in flight, come late or freeze: what becomes of each push. */
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
