@@ -6,7 +6,10 @@ const SOAK = 'test/**/*.soak.test.ts';
 export default defineConfig({
   test: {
     globalSetup: ['test/support/global-setup.ts'],
+    setupFiles: ['test/support/each-file.ts'],
     pool: 'forks',
+    // Files share their process: loading the engine anew for each takes as long as most of them do.
+    isolate: false,
     testTimeout: 30_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,

@@ -4,7 +4,6 @@
  */
 import { createBackground } from './background.ts';
 import type { EngineContext, EngineMetrics, Logger, PushTasks, Resources } from './context.ts';
-
 import { createDevices, type Devices } from './devices/devices.ts';
 import { createDrivers, type Drivers } from './drivers/drivers.ts';
 import type { TrackedFix } from './drivers/parts.ts';
@@ -30,7 +29,7 @@ import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
 import { reachPg, reachRedis, requirePermissions } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
-import { createRedisClock } from './redis/clock.ts';
+import { createRedisClock, type RedisClock } from './redis/clock.ts';
 import { ENGINE_COMMANDS } from './redis/permissions.ts';
 import { warnOfServer } from './redis/server-check.ts';
 import { type Resynced, resync } from './truth/resync.ts';
@@ -135,23 +134,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
-  let users: Users;
-  let health: Health;
-  let cursorKey: Buffer;
-  try {
-    await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
-    for (const warning of await warnOfServer(redis)) log.warn({}, warning);
-    await clock.measure();
-    await drivers.ensure();
-    users = await createUsers(ctx);
-    health = await startHealth({ db: pg.db, redis, log });
-    cursorKey = await readSecret(pg.db, 'cursors');
-  } catch (error) {
+  const { users, health, cursorKey } = await prepare(ctx, clock).catch(async (error) => {
     clock.close();
     redis.disconnect();
     await pg.close();
     throw error;
-  }
+  });
   const cursors = createCursors(cursorKey);
   const counters = createCounters(ctx);
   const alarms = createHealth(ctx);
@@ -205,4 +193,16 @@ async function connectStores({ databaseUrl, databasePoolSize, redisUrl, log }: E
     redis.disconnect();
     throw error;
   }
+}
+
+/** What the stores must allow and answer before the first call. */
+async function prepare(ctx: EngineContext, clock: RedisClock) {
+  const { db, redis, log, drivers } = ctx;
+  await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
+  for (const warning of await warnOfServer(redis)) log.warn({}, warning);
+  await clock.measure();
+  await drivers.ensure();
+  const users = await createUsers(ctx);
+  const cursorKey = await readSecret(db, 'cursors');
+  return { users, cursorKey, health: await startHealth({ db, redis, log }) };
 }

@@ -90,11 +90,11 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
 
   async function run(session: Session, { event, data }: Frame): Promise<Answer> {
     if (event === 'heartbeat') return { ok: true };
-    if (event === 'auth') return refresh(session, (data as Static<typeof AuthBody>).token);
+    if (event === 'auth') return refresh(auth, session, (data as Static<typeof AuthBody>).token);
     if (session.role === 'operator') return look(session, data as Static<typeof ViewBody>);
     if (session.role !== 'driver') return { ok: false };
     const driverId = session.connection.identity.sub;
-    if (event === 'location') return locate(session, data as Static<typeof LocationBody>);
+    if (event === 'location') return locate(engine, session, data as Static<typeof LocationBody>);
     if (event === 'availability') {
       const { online } = data as Static<typeof AvailabilityBody>;
       const result = await engine.drivers.setAvailability(driverId, online);
@@ -111,29 +111,30 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     if (!declined.ok) throw new ApiError(declined.code);
     return { ok: true };
   }
+}
 
-  async function locate(
-    session: DriverSession,
-    body: Static<typeof LocationBody>,
-  ): Promise<Answer> {
-    const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
-    if (!driver) throw new ApiError('driver_not_found');
-    // His positions go to nobody.
-    if (driver.suspended) return { ok: true };
-    await engine.drivers.track(driver, toFix(body, engine.now()));
-    return { ok: true };
-  }
+async function locate(
+  engine: Engine,
+  session: DriverSession,
+  body: Static<typeof LocationBody>,
+): Promise<Answer> {
+  const driver = session.driver ?? (await engine.drivers.know(session.connection.identity.sub));
+  if (!driver) throw new ApiError('driver_not_found');
+  // His positions go to nobody.
+  if (driver.suspended) return { ok: true };
+  await engine.drivers.track(driver, toFix(body, engine.now()));
+  return { ok: true };
+}
 
-  /** A fresh token of the same user for the same connection. */
-  async function refresh(session: Session, token: string): Promise<Answer> {
-    const { connection } = session;
-    const identity = await auth.verify(token);
-    if (identity.sub !== connection.identity.sub || identity.role !== connection.identity.role) {
-      throw new UnauthorizedError('The token is of another user');
-    }
-    connection.renew(identity);
-    return { ok: true };
+/** A fresh token of the same user for the same connection. */
+async function refresh(auth: Auth, session: Session, token: string): Promise<Answer> {
+  const { connection } = session;
+  const identity = await auth.verify(token);
+  if (identity.sub !== connection.identity.sub || identity.role !== connection.identity.role) {
+    throw new UnauthorizedError('The token is of another user');
   }
+  connection.renew(identity);
+  return { ok: true };
 }
 
 /** Positions within this box are sent from now on. */

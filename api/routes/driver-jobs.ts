@@ -12,12 +12,13 @@ const tag = 'drivers';
 const config = { roles: ['driver'] } as const;
 
 export function driverJobRoutes(app: HttpApp, deps: RouteDeps): void {
-  takingRoutes(app, deps);
+  offeredRoutes(app, deps);
+  acceptRoute(app, deps);
   holdingRoutes(app, deps);
 }
 
 /** Jobs that are on offer. */
-function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
+function offeredRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/jobs/available',
@@ -34,6 +35,31 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       return { jobs };
     },
   });
+  app.route({
+    method: 'POST',
+    url: '/api/drivers/jobs/:id/decline',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'Decline a job',
+      description: 'It leaves your feed for good; you may still accept it.',
+      params: IdParams,
+      body: DeclineBody,
+      optionalBody: true,
+      answers: { 204: null },
+      errors: ['not_approved', 'job_not_found'],
+    }),
+    handler: async (request, reply) => {
+      const { id } = request.params;
+      const { reason } = request.body;
+      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
+      if (!declined.ok) throw new ApiError(declined.code);
+      return reply.code(204).send();
+    },
+  });
+}
+
+function acceptRoute(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'POST',
     url: '/api/drivers/jobs/:id/accept',
@@ -64,28 +90,6 @@ function takingRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const { id } = request.params;
       const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
       return reply.code(status).send(body);
-    },
-  });
-  app.route({
-    method: 'POST',
-    url: '/api/drivers/jobs/:id/decline',
-    config,
-    schema: describeRoute({
-      tag,
-      summary: 'Decline a job',
-      description: 'It leaves your feed for good; you may still accept it.',
-      params: IdParams,
-      body: DeclineBody,
-      optionalBody: true,
-      answers: { 204: null },
-      errors: ['not_approved', 'job_not_found'],
-    }),
-    handler: async (request, reply) => {
-      const { id } = request.params;
-      const { reason } = request.body;
-      const declined = await engine.jobs.decline(id, identityOf(request).sub, reason || null);
-      if (!declined.ok) throw new ApiError(declined.code);
-      return reply.code(204).send();
     },
   });
 }

@@ -6,18 +6,11 @@
  */
 import { type EngineContext, withDeadline } from '../context.ts';
 import type { TrackedFix } from '../drivers/parts.ts';
-import { onceEachOutage } from '../outage-log.ts';
-import {
-  channelOn,
-  connectSubscriber,
-  onLost,
-  type RedisClient,
-  type RedisTarget,
-  runIdOf,
-} from '../redis/client.ts';
+import { onLost, type RedisTarget, runIdOf } from '../redis/client.ts';
 import { canaryLog, type LogKeys } from '../redis/keys.ts';
 import { markRebuild } from '../redis/log-scripts.ts';
 import { pipelined } from '../redis/pipelines.ts';
+import { LiveChannels } from './live-channels.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
 /** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
@@ -42,25 +35,17 @@ export class FollowedLogs {
   degradedSince: number | null = null;
   readonly #ctx: EngineContext;
   readonly #listener: StateListener;
-  readonly #subscriber: RedisClient;
+  readonly #channels: LiveChannels;
   readonly #byChannel = new Map<string, LogFollower>();
-  /** Channel → how many want it: followers of its log, and those who only want positions. */
-  readonly #heard = new Map<string, number>();
   #timer: NodeJS.Timeout | undefined;
-  /** The subscriber is being replaced by ourselves: nothing is lost that it would have brought. */
-  #renewing = false;
   #closed = false;
 
   constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
-    this.#subscriber = connectSubscriber(subscriberUrl, onceEachOutage(ctx.log));
-    this.#subscriber.on('smessage', (channel: string, message: string) => {
-      this.#onMessage(channel, message);
-    });
-    this.#subscriber.on('ready', () => this.#subscribeAll());
-    this.#subscriber.on('close', () => {
-      if (!this.#renewing) this.degrade();
+    this.#channels = new LiveChannels(subscriberUrl, ctx.log, {
+      onMessage: (channel, message) => this.#onMessage(channel, message),
+      onLost: () => this.degrade(),
     });
     onLost(ctx.redis, () => this.degrade());
     this.#schedule(0);
@@ -73,44 +58,29 @@ export class FollowedLogs {
       (keys, after) => this.#read(keys, after),
       (id) => this.#listener.onApplied(Number(id.split('-')[0])),
     );
-    this.#byChannel.set(this.#channelOf(source.keys.live), follower);
+    this.#byChannel.set(this.#channels.channelOf(source.keys.live), follower);
     this.hear(source.keys.live);
     follower.catchUp().catch(() => this.degrade());
   }
 
   unfollow(source: LogSource): void {
-    this.#byChannel.delete(this.#channelOf(source.keys.live));
+    this.#byChannel.delete(this.#channels.channelOf(source.keys.live));
     this.unhear(source.keys.live);
   }
 
   /** Listens to a live channel; each call is matched by one `unhear`. */
   hear(live: string): void {
-    const channel = this.#channelOf(live);
-    const users = this.#heard.get(channel) ?? 0;
-    this.#heard.set(channel, users + 1);
-    // Not awaited: without the channel we are slower, not wrong.
-    if (users === 0) this.#subscriber.ssubscribe(channel).catch(() => {});
+    this.#channels.hear(live);
   }
 
   unhear(live: string): void {
-    const channel = this.#channelOf(live);
-    const users = this.#heard.get(channel) ?? 0;
-    if (users > 1) this.#heard.set(channel, users - 1);
-    else {
-      this.#heard.delete(channel);
-      this.#subscriber.sunsubscribe(channel).catch(() => {});
-    }
+    this.#channels.unhear(live);
   }
 
   close(): void {
     this.#closed = true;
     clearTimeout(this.#timer);
-    this.#subscriber.disconnect();
-  }
-
-  /** A log's live channel as this database of Redis has it. */
-  #channelOf(live: string): string {
-    return channelOn(this.#subscriber, live);
+    this.#channels.close();
   }
 
   #onMessage(channel: string, message: string): void {
@@ -182,22 +152,13 @@ export class FollowedLogs {
     );
   }
 
-  /** A subscription that failed, or was made on a connection that is gone, is made again. */
-  #subscribeAll(): void {
-    this.#renewing = false;
-    for (const channel of this.#heard.keys()) {
-      this.#subscriber.ssubscribe(channel).catch(() => {});
-    }
-  }
-
   /** Where the connection stands and brings nothing: another one. Meanwhile comparing serves. */
-  #renewDeafSubscriber(): void {
+  #renewDeafChannels(): void {
     const followers = [...this.#byChannel.values()];
     if (followers.every(({ unheard }) => unheard < DEAF_ROUNDS)) return;
     for (const follower of followers) follower.unheard = 0;
     this.#ctx.log.warn({}, 'the live channels are deaf, subscribing anew');
-    this.#renewing = true;
-    this.#subscriber.disconnect(true);
+    this.#channels.renew();
   }
 
   #schedule(ms: number): void {
@@ -215,7 +176,7 @@ export class FollowedLogs {
         await this.#complete();
         await this.#compare(recovering);
       } else {
-        this.#renewDeafSubscriber();
+        this.#renewDeafChannels();
       }
       if (recovering && this.#ctx.redis.status === 'ready' && !this.#closed) {
         this.degradedSince = null;

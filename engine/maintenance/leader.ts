@@ -3,12 +3,11 @@
  * heartbeat of its own, on a connection of its own, so that no duty, however slow, costs it the lease. When
  * it cannot renew, it stops its duties before another may begin. Every duty is safe to run twice.
  */
-import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Logger, withDeadline } from '../context.ts';
+import type { Logger } from '../context.ts';
 import type { Db } from '../pg/client.ts';
-import { dropLease, MAINTENANCE_LEASE, takeLease } from '../pg/leases.ts';
 import type { Duty } from './duty.ts';
+import { createLease } from './held-lease.ts';
 
 /** Tests shorten them. */
 export interface LeaderTimes {
@@ -28,54 +27,48 @@ export interface Leader {
   close(): Promise<void>;
 }
 
-/** Starts to contend for the lease. `db` is a connection of the leader's own, which it closes. */
-export function startLeader(parts: {
+interface LeaderParts {
   db: Db;
   duties: readonly Duty[];
   log: Logger;
   count: (duty: string, done: number) => void;
   times?: LeaderTimes;
-}): Leader {
-  const { db, duties, log, count, times = TIMES } = parts;
-  const holder = randomUUID();
+}
+
+/** Starts to contend for the lease. `db` is a connection of the leader's own. */
+export function startLeader(parts: LeaderParts): Leader {
+  const { db, duties, log, times = TIMES } = parts;
+  const lease = createLease(db, times.leaseMs);
   const stopping = new AbortController();
   let term: AbortController | null = null;
   /** Terms of which a turn is under way still; a lost one may outlast the beginning of the next. */
   const underWay = new Set<Promise<unknown>>();
-  /** Until when the lease is surely ours, by the monotonic clock. */
-  let heldUntil = 0;
   /** Postgres did not answer the last time: said once in an outage. */
   let away = false;
 
   async function beat(): Promise<void> {
-    const asked = performance.now();
-    const late = () => new Error('Postgres does not answer');
-    const left = term ? Math.max(1, heldUntil - asked) : times.leaseMs;
     try {
-      const held = await withDeadline(
-        takeLease(db, MAINTENANCE_LEASE, holder, times.leaseMs),
-        left,
-        late,
-      );
+      await lease.renew();
       away = false;
-      // From before the question: Postgres began to count later.
-      if (held) heldUntil = asked + times.leaseMs;
-      if (held && !term && !stopping.signal.aborted) beginTerm();
-      if (!held) endTerm('another process holds the lease');
     } catch (error) {
-      if (performance.now() >= heldUntil) endTerm('the lease could not be renewed');
       if (!away) log.warn({ err: error }, 'maintenance: the lease cannot be asked for');
       away = true;
     }
+    if (stopping.signal.aborted) return;
+    if (!lease.isHeld())
+      endTerm(away ? 'the lease could not be renewed' : 'another process holds the lease');
+    else if (!term) beginTerm();
   }
 
   function beginTerm(): void {
     const begun = new AbortController();
     term = begun;
     log.info({ duties: duties.length }, 'maintenance: this process leads');
-    const turns = Promise.all(duties.map((duty) => repeat(duty, begun.signal))).finally(() => {
-      underWay.delete(turns);
-    });
+    const turns = Promise.all(duties.map((duty) => repeat(parts, duty, begun.signal))).finally(
+      () => {
+        underWay.delete(turns);
+      },
+    );
     underWay.add(turns);
   }
 
@@ -86,32 +79,11 @@ export function startLeader(parts: {
     log.info({ why }, 'maintenance: this process no longer leads');
   }
 
-  async function repeat(duty: Duty, signal: AbortSignal): Promise<void> {
-    while (!signal.aborted) {
-      await turn(duty, signal);
-      await sleep(duty.everyMs, undefined, { signal, ref: false }).catch(() => {});
-    }
-  }
-
-  async function turn(duty: Duty, signal: AbortSignal): Promise<void> {
-    const { name, repairs = true } = duty;
-    try {
-      const done = await duty.run(signal);
-      if (done === 0) return;
-      count(name, done);
-      if (repairs) log.info({ duty: name, done }, 'repaired');
-    } catch (error) {
-      log.warn({ err: error, duty: name }, 'a turn failed, the next one repeats it');
-    }
-  }
-
   async function contend(): Promise<void> {
-    while (!stopping.signal.aborted) {
+    const { signal } = stopping;
+    while (!signal.aborted) {
       await beat();
-      const pause = Math.min(times.heartbeatMs, term ? heldUntil - performance.now() : Infinity);
-      await sleep(Math.max(0, pause), undefined, { signal: stopping.signal, ref: false }).catch(
-        () => {},
-      );
+      await pause(term ? Math.min(times.heartbeatMs, lease.leftMs()) : times.heartbeatMs, signal);
     }
   }
   const contending = contend();
@@ -119,8 +91,7 @@ export function startLeader(parts: {
   return {
     leads: () => term !== null,
     async runAll() {
-      const { signal } = stopping;
-      for (const duty of duties) await turn(duty, signal);
+      for (const duty of duties) await turn(parts, duty, stopping.signal);
     },
     async close() {
       stopping.abort();
@@ -129,9 +100,32 @@ export function startLeader(parts: {
         Promise.all([contending, ...underWay]),
         sleep(STOP_MS, undefined, { ref: false }),
       ]);
-      if (performance.now() >= heldUntil) return;
-      const late = () => new Error('Postgres does not answer');
-      await withDeadline(dropLease(db, MAINTENANCE_LEASE, holder), STOP_MS, late).catch(() => {});
+      await lease.drop(STOP_MS);
     },
   };
+}
+
+/** Turn after turn, until the term ends. */
+async function repeat(parts: LeaderParts, duty: Duty, signal: AbortSignal): Promise<void> {
+  while (!signal.aborted) {
+    await turn(parts, duty, signal);
+    await pause(duty.everyMs, signal);
+  }
+}
+
+async function turn({ count, log }: LeaderParts, duty: Duty, signal: AbortSignal): Promise<void> {
+  const { name, repairs = true } = duty;
+  try {
+    const done = await duty.run(signal);
+    if (done === 0) return;
+    count(name, done);
+    if (repairs) log.info({ duty: name, done }, 'repaired');
+  } catch (error) {
+    log.warn({ err: error, duty: name }, 'a turn failed, the next one repeats it');
+  }
+}
+
+/** Keeps no process alive; ends at once with the signal. */
+async function pause(ms: number, signal: AbortSignal): Promise<void> {
+  await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
 }

@@ -8,6 +8,7 @@ import type { EngineContext } from '../context.ts';
 import type { Job } from '../domain/job.ts';
 import type { Drivers } from '../drivers/drivers.ts';
 import type { Jobs } from '../jobs/jobs.ts';
+import type { Db } from '../pg/client.ts';
 import {
   erasePersonalRows,
   isAllTold,
@@ -64,23 +65,8 @@ export function createPersonalData(
   async function endAll(id: string): Promise<number> {
     if ((await drivers.find(id))?.online) await drivers.setAvailability(id, false);
     const cancelled = await cancelAll(await jobs.active(id));
-    await Promise.all([sleep(SHUT_OUT_MS), waitUntilTold(id)]);
+    await Promise.all([sleep(SHUT_OUT_MS), waitUntilTold(db, id)]);
     return cancelled;
-  }
-
-  async function waitUntilTold(id: string): Promise<void> {
-    const deadline = performance.now() + TOLD_MS;
-    while (performance.now() < deadline && !(await isAllTold(db, id))) await sleep(POLL_MS);
-  }
-
-  async function eraseKeys(id: string, jobIds: ReadonlySet<string>): Promise<number> {
-    let total = 0;
-    for (let pass = 0; pass < PASSES_MAX; pass++) {
-      const removed = await eraseFromKeys(redis, { userId: id, jobIds });
-      total += removed;
-      if (removed === 0) break;
-    }
-    return total;
   }
 
   return {
@@ -112,8 +98,28 @@ export function createPersonalData(
       const jobIds = new Set(await listIdsOfCustomer(db, id));
       const pseudonym = `erased-${randomBytes(9).toString('hex')}`;
       const rows = await erasePersonalRows(db, id, pseudonym);
-      const keys = await eraseKeys(id, jobIds);
+      const keys = await eraseKeys(redis, id, jobIds);
       return { ok: true, cancelled, rows, keys };
     },
   };
+}
+
+async function waitUntilTold(db: Db, id: string): Promise<void> {
+  const deadline = performance.now() + TOLD_MS;
+  while (performance.now() < deadline && !(await isAllTold(db, id))) await sleep(POLL_MS);
+}
+
+/** Pass after pass, until one finds nothing; returns how many keys and entries went. */
+async function eraseKeys(
+  redis: EngineContext['redis'],
+  userId: string,
+  jobIds: ReadonlySet<string>,
+): Promise<number> {
+  let total = 0;
+  for (let pass = 0; pass < PASSES_MAX; pass++) {
+    const removed = await eraseFromKeys(redis, { userId, jobIds });
+    total += removed;
+    if (removed === 0) break;
+  }
+  return total;
 }

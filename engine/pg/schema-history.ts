@@ -8,10 +8,8 @@ import {
   pgTable,
   primaryKey,
   text,
-  timestamp,
 } from 'drizzle-orm/pg-core';
-
-const time = (name: string) => timestamp(name, { withTimezone: true });
+import { time } from './schema-columns.ts';
 
 /** How a driver answered his offers: the jobs that were over on one day (UTC), added up. */
 export const driverDays = pgTable(

@@ -13,14 +13,10 @@ import {
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
   uuid,
 } from 'drizzle-orm/pg-core';
-
-/** The counters of its drivers hold it. */
-const folded = () => boolean('folded').notNull().default(false);
-const time = (name: string) => timestamp(name, { withTimezone: true });
+import { folded, time } from './schema-columns.ts';
 
 export const pushOutcome = pgEnum('push_outcome', [
   'unknown',

@@ -9,7 +9,6 @@ import {
   bigint,
   bigserial,
   boolean,
-  customType,
   doublePrecision,
   index,
   integer,
@@ -19,16 +18,9 @@ import {
   primaryKey,
   smallint,
   text,
-  timestamp,
   uniqueIndex,
 } from 'drizzle-orm/pg-core';
-
-const time = (name: string) => timestamp(name, { withTimezone: true });
-const createdAt = () => time('created_at').notNull().defaultNow();
-/** False until the counters of its drivers hold it: false for what is alive, and a moment longer. */
-const folded = () => boolean('folded').notNull().default(false);
-
-const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });
+import { createdAt, folded, time } from './schema-columns.ts';
 
 export const drivers = pgTable(
   'drivers',
@@ -224,34 +216,3 @@ export const notifications = pgTable(
     index('notifications_undone').on(t.enqueuedAt).where(sql`${t.doneAt} is null`),
   ],
 );
-
-export const idempotencyKeys = pgTable(
-  'idempotency_keys',
-  {
-    sub: text('sub').notNull(),
-    key: text('key').notNull(),
-    bodyHash: text('body_hash').notNull(),
-    jobId: text('job_id').notNull(),
-    createdAt: createdAt(),
-  },
-  (t) => [primaryKey({ columns: [t.sub, t.key] }), index('idempotency_keys_age').on(t.createdAt)],
-);
-
-/** Whom an operator has shut out: users of any role, by the `sub` of their tokens. */
-export const usersBlocked = pgTable('users_blocked', {
-  id: text('id').primaryKey(),
-  blockedBy: text('blocked_by').notNull(),
-  blockedAt: time('blocked_at').notNull().defaultNow(),
-});
-
-/** Random keys that every process of a deployment shares. */
-export const secrets = pgTable('secrets', {
-  name: text('name').primaryKey(),
-  value: bytea('value').notNull(),
-});
-
-export const leases = pgTable('leases', {
-  name: text('name').primaryKey(),
-  holder: text('holder').notNull(),
-  expiresAt: time('expires_at').notNull(),
-});

@@ -46,19 +46,8 @@ export function createPhones(logFile: string): Phones {
   /** Of each phone that is offline: the last push by topic. */
   const stored = new Map<string, Map<string, PushRecord>>();
   const answers = new Map<string, number>();
+  const log = openLog(logFile);
   let pushes = 0;
-  let unwritten: string[] = [];
-  let timer: NodeJS.Timeout | null = null;
-
-  function write(): void {
-    if (timer) clearTimeout(timer);
-    timer = null;
-    if (unwritten.length === 0) return;
-    // Device tokens and texts are in it: for its user only.
-    appendFileSync(logFile, `${unwritten.join('\n')}\n`, { mode: 0o600 });
-    unwritten = [];
-    if (statSync(logFile).size > LOG_MAX_BYTES) renameSync(logFile, `${logFile}.1`);
-  }
 
   function deliver(record: PushRecord): void {
     const store = stored.get(record.token);
@@ -84,8 +73,7 @@ export function createPhones(logFile: string): Phones {
       records.push(record);
       if (records.length > RECORDS_MAX) records.splice(0, RECORDS_MAX / 10);
       if (record.status === 200) deliver(record);
-      unwritten.push(JSON.stringify(record));
-      timer ??= setTimeout(write, WRITE_MS);
+      log.add(JSON.stringify(record));
     },
     records: (jobId) =>
       jobId === undefined
@@ -110,10 +98,34 @@ export function createPhones(logFile: string): Phones {
       return { pushes, by_status: byStatus };
     },
     answers: () => answers,
-    close: write,
+    close: log.write,
   };
 }
 
 /** Without an expiration Apple keeps it for long. */
 const isExpired = ({ expiration }: PushRecord) =>
   expiration !== '' && Number(expiration) * 1000 <= Date.now();
+
+/** Lines are written together, a moment later or by `write`. */
+function openLog(file: string): { add(line: string): void; write(): void } {
+  let unwritten: string[] = [];
+  let timer: NodeJS.Timeout | null = null;
+
+  function write(): void {
+    if (timer) clearTimeout(timer);
+    timer = null;
+    if (unwritten.length === 0) return;
+    // Device tokens and texts are in it: for its user only.
+    appendFileSync(file, `${unwritten.join('\n')}\n`, { mode: 0o600 });
+    unwritten = [];
+    if (statSync(file).size > LOG_MAX_BYTES) renameSync(file, `${file}.1`);
+  }
+
+  return {
+    add(line) {
+      unwritten.push(line);
+      timer ??= setTimeout(write, WRITE_MS);
+    },
+    write,
+  };
+}

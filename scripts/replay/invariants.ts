@@ -45,79 +45,114 @@ const NO_CREDENTIALS = 'the workers have no APNs credentials';
 
 /** All of them, in the order of the report. */
 export function checkInvariants(evidence: Evidence): Invariant[] {
-  const each = (judge: (life: JobLife) => string[]): Violation[] =>
-    evidence.lives.flatMap((life) =>
-      judge(life).map((text) => ({ job_id: life.id ?? life.name, text })),
-    );
-  const name: Name = (index) => evidence.driverId(index);
-  const { withDatabase, lives } = evidence;
-  const { unread } = evidence;
-  const withoutApns = lives.some(({ truth }) => truth?.pushes.withoutCredentials);
-  const pushed = unread ?? (withoutApns ? NO_CREDENTIALS : null);
-  const rule = (
-    concern: Concern,
-    id: string,
-    title: string,
-    find: () => Violation[],
-    unchecked: string | null = null,
-  ): Invariant => {
-    return { id, title, concern, unchecked, violations: unchecked === null ? find() : [] };
+  const withoutApns = evidence.lives.some(({ truth }) => truth?.pushes.withoutCredentials);
+  const basis: Basis = {
+    evidence,
+    each: (judge) =>
+      evidence.lives.flatMap((life) =>
+        judge(life).map((text) => ({ job_id: life.id ?? life.name, text })),
+      ),
+    name: (index) => evidence.driverId(index),
+    pushed: evidence.unread ?? (withoutApns ? NO_CREDENTIALS : null),
   };
-  const store = `every winner is recorded (API${withDatabase ? ' and Postgres' : ' alone: no DATABASE_URL'})`;
   return [
-    rule('safety', 'one_winner', 'at most one winner per job', () =>
-      each((life) => manyWinners(life, name)),
-    ),
-    rule('safety', 'winner_recorded', store, () => each((life) => wrongRecord(life, name)), unread),
-    rule(
-      'safety',
-      'feed_available',
-      'every feed equals the list of the API',
-      () => feeds(evidence, 'available'),
-      unread,
-    ),
-    rule(
-      'safety',
-      'feed_postgres',
-      'every feed equals the truth in Postgres',
-      () => feeds(evidence, 'postgres'),
-      unread ?? (withDatabase ? null : NO_DATABASE),
-    ),
-    rule(
-      'safety',
-      'push_once',
-      'nobody was pushed twice for the same',
-      () => each(pushedTwice),
-      pushed,
-    ),
-    rule('liveness', 'all_posted', 'every job that was due was posted', () => each(notPosted)),
-    rule('liveness', 'losers_told', 'every tap was answered, so every loser was told', () =>
-      each((life) => untold(life, name)),
-    ),
-    rule('liveness', 'offered_taken', 'every job that reached a socket was taken', () =>
-      each((life) => notTaken(life, evidence.endedEarly)),
-    ),
-    rule(
-      'liveness',
-      'read_back',
-      'everything could be read back',
-      () =>
-        unread === GONE
-          ? [{ job_id: null, text: GONE }]
-          : each(notRead).concat(feedErrors(evidence)),
-      unread === STOPPED ? STOPPED : null,
-    ),
-    rule(
-      'liveness',
-      'customer_pushed',
-      "every customer was pushed 'Driver Assigned'",
-      () => each(notPushed),
-      pushed,
-    ),
+    ...safetyRules(basis).map((rule) => judged('safety', rule)),
+    ...livenessRules(basis).map((rule) => judged('liveness', rule)),
   ];
 }
 
+interface Rule {
+  id: string;
+  title: string;
+  find: () => Violation[];
+  /** Why it cannot be judged. */
+  unchecked?: string | null;
+}
+
+interface Basis {
+  evidence: Evidence;
+  each(judge: (life: JobLife) => string[]): Violation[];
+  name: Name;
+  /** Why nothing can be said of pushes; null when something can. */
+  pushed: string | null;
+}
+
 type Name = (index: number) => string;
+
+function judged(concern: Concern, { id, title, find, unchecked = null }: Rule): Invariant {
+  return { id, title, concern, unchecked, violations: unchecked === null ? find() : [] };
+}
+
+function safetyRules({ evidence, each, name, pushed }: Basis): Rule[] {
+  const { unread, withDatabase } = evidence;
+  return [
+    {
+      id: 'one_winner',
+      title: 'at most one winner per job',
+      find: () => each((life) => manyWinners(life, name)),
+    },
+    {
+      id: 'winner_recorded',
+      title: `every winner is recorded (API${withDatabase ? ' and Postgres' : ' alone: no DATABASE_URL'})`,
+      find: () => each((life) => wrongRecord(life, name)),
+      unchecked: unread,
+    },
+    {
+      id: 'feed_available',
+      title: 'every feed equals the list of the API',
+      find: () => feeds(evidence, 'available'),
+      unchecked: unread,
+    },
+    {
+      id: 'feed_postgres',
+      title: 'every feed equals the truth in Postgres',
+      find: () => feeds(evidence, 'postgres'),
+      unchecked: unread ?? (withDatabase ? null : NO_DATABASE),
+    },
+    {
+      id: 'push_once',
+      title: 'nobody was pushed twice for the same',
+      find: () => each(pushedTwice),
+      unchecked: pushed,
+    },
+  ];
+}
+
+function livenessRules({ evidence, each, name, pushed }: Basis): Rule[] {
+  const { unread, endedEarly } = evidence;
+  return [
+    {
+      id: 'all_posted',
+      title: 'every job that was due was posted',
+      find: () => each(notPosted),
+    },
+    {
+      id: 'losers_told',
+      title: 'every tap was answered, so every loser was told',
+      find: () => each((life) => untold(life, name)),
+    },
+    {
+      id: 'offered_taken',
+      title: 'every job that reached a socket was taken',
+      find: () => each((life) => notTaken(life, endedEarly)),
+    },
+    {
+      id: 'read_back',
+      title: 'everything could be read back',
+      find: () =>
+        unread === GONE
+          ? [{ job_id: null, text: GONE }]
+          : each(notRead).concat(feedErrors(evidence)),
+      unchecked: unread === STOPPED ? STOPPED : null,
+    },
+    {
+      id: 'customer_pushed',
+      title: "every customer was pushed 'Driver Assigned'",
+      find: () => each(notPushed),
+      unchecked: pushed,
+    },
+  ];
+}
 
 function notPosted(life: JobLife): string[] {
   return life.id === null && life.postCode !== null ? [`not posted: ${life.postCode}`] : [];

@@ -19,7 +19,7 @@ let maintenance: TestMaintenance;
 beforeAll(async () => {
   t = await startTestEngine({
     waves: [
-      { radiusKm: 5, waitS: 1 },
+      { radiusKm: 5, waitS: 3600 },
       { radiusKm: 30, waitS: undefined },
     ],
     claimLeaseMs: 200,
@@ -36,11 +36,17 @@ const sees = async (id: string, jobId: string) => {
   return jobs.some((job) => job.id === jobId);
 };
 
+/** As if the wait for its next wave were over. */
+const makeDue = (jobId: string) =>
+  t.ctx.db.execute(sql`
+    update jobs set next_wave_at = now() where id = ${jobId} and next_wave_at is not null`);
+
 describe('the reconciler', () => {
   it('opens the next wave when it is due: a wider radius under a higher version', async () => {
     const job = await t.post();
     expect(await sees('near', job.id)).toBe(true);
     expect(await sees('far', job.id)).toBe(false);
+    await makeDue(job.id);
     await until(() => sees('far', job.id));
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({ wave: 2, version: 2, radiusKm: 30 });
     await until(() => t.waves.some((w) => w.jobId === job.id && w.wave === 2));
@@ -53,6 +59,7 @@ describe('the reconciler', () => {
     });
     expect(await sees('far', reserved.id)).toBe(true);
     const later = await t.post();
+    for (const { id } of [reserved, later]) await makeDue(id);
     await until(async () => (await findJob(t.ctx.db, later.id))?.wave === 2);
     expect(await findJob(t.ctx.db, reserved.id)).toMatchObject({ wave: 1, status: 'assigned' });
   });

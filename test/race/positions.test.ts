@@ -3,86 +3,42 @@
  * who is there now. Each scenario runs on Muster and on an index as others keep it.
  */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { distanceKm, type Position } from '../../engine/domain/distance.ts';
-import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
+import type { Position } from '../../engine/domain/distance.ts';
+import { zoneOf } from '../../engine/domain/zones.ts';
 import { findDriver, saveLastSeen } from '../../engine/pg/drivers.ts';
-import type { RedisClient } from '../../engine/redis/client.ts';
-import { driversLog, keys } from '../../engine/redis/keys.ts';
-import { candidatesOf } from '../support/candidates.ts';
-import { HERE, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { driversLog } from '../../engine/redis/keys.ts';
+import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { emptyRedis } from '../support/redis-keys.ts';
-import { until } from '../support/until.ts';
+import {
+  chosenOf,
+  globalIndex,
+  INDEX_SETTINGS,
+  type Index,
+  kmNorth,
+  LIMIT,
+  musterIndex,
+  NORTH,
+  SOUTH,
+  STALE_MS,
+  zonedIndex,
+} from './support/indexes.ts';
 import { copyOf, violations } from './support/steps.ts';
 
-/** An index of drivers, as dispatch asks it. */
-interface Index {
-  /** A driver goes online where he is. */
-  enter(driver: string, at: Position, when: number): Promise<void>;
-  /** Takes a fix as the gateway does: it may wait for others; resolves when it is written. */
-  fix(driver: string, at: Position, when: number): Promise<void>;
-  leave(driver: string): Promise<void>;
-  /** Nothing was heard of them for so long. */
-  silence(drivers: readonly string[], ms: number): Promise<void>;
-  /** At most five drivers for a job there, nearest first. */
-  nearest(at: Position): Promise<string[]>;
-}
-
-const LIMIT = 5;
-const RADIUS_KM = 5;
-const STALE_MS = 120_000;
-const kmNorth = (from: Position, km: number) => ({ lat: from.lat + km / 111.226, lng: from.lng });
-/** Two places in neighbouring zones, out of each other's reach. */
-const { south: SOUTH, north: NORTH } = besideTheBorder();
-const ZONES = [SOUTH, NORTH].map(zoneOf);
-
 let t: TestEngine;
-const now = Date.now;
 beforeAll(async () => {
-  const waves = [{ radiusKm: RADIUS_KM, waitS: undefined }];
-  t = await startTestEngine({
-    radiusKm: RADIUS_KM,
-    waves,
-    pushMaxCandidates: LIMIT,
-    driverStaleMs: STALE_MS,
-  });
+  t = await startTestEngine(INDEX_SETTINGS);
 });
 
-const muster: Index = {
-  async enter(driver, at, when) {
-    await t.engine.drivers.change(driver, { approvalStatus: 'approved' });
-    await t.engine.drivers.setAvailability(driver, true);
-    await muster.fix(driver, at, when);
-  },
-  async fix(driver, at, when) {
-    const known = await t.engine.drivers.know(driver);
-    if (!known) throw new Error(`driver ${driver} is not known`);
-    await t.engine.drivers.track(known, { ...at, at: when, heading: null });
-  },
-  async leave(driver) {
-    await t.engine.drivers.setAvailability(driver, false);
-  },
-  async silence(drivers, ms) {
-    for (const zone of [WORLD, ...ZONES]) {
-      const heardAt = drivers.flatMap((id) => [now() - ms, id]);
-      await t.ctx.redis.zadd(keys.seen(zone), 'XX', ...heardAt);
-    }
-  },
-  nearest: (at) => chosenFor(at, null),
-};
+const muster = musterIndex(() => t);
 
-/** The candidates that dispatch chooses for a job. */
-async function chosenFor(at: Position, truckType: string | null): Promise<string[]> {
-  const job = await t.post({ position: at, truckType });
-  await until(() => t.waves.some((wave) => wave.jobId === job.id));
-  return candidatesOf(t.ctx.db, job.id);
-}
+const chosenFor = (at: Position, truckType: string | null) => chosenOf(t, at, truckType);
 
 // ride-hailing (richxcame): a buffered write that is flushed after "offline" puts the driver back
 // into the index. Truxify #1517, #1518: pings after the work is over.
 describe('late location after offline', () => {
   async function scenario(index: Index): Promise<string[]> {
     const found = violations();
-    const start = now();
+    const start = Date.now();
     await index.enter('late', SOUTH, start);
     found.expect((await index.nearest(SOUTH)).includes('late'), 'online, yet not found');
     const buffered = index.fix('late', kmNorth(SOUTH, 1), start + 1);
@@ -100,24 +56,24 @@ describe('late location after offline', () => {
 
   it('Muster: nor does it with what another process knew of him before', async () => {
     const other = await t.another();
-    await muster.enter('known', SOUTH, now());
+    await muster.enter('known', SOUTH, Date.now());
     const before = await other.drivers.know('known');
     if (!before) throw new Error('not known');
     await muster.leave('known');
     for (const at of [SOUTH, NORTH]) {
-      await other.drivers.track(before, { ...at, at: now(), heading: null });
+      await other.drivers.track(before, { ...at, at: Date.now(), heading: null });
       expect(await muster.nearest(at)).not.toContain('known');
     }
   });
 
   it('Muster: nor when Redis has forgotten him', async () => {
     const other = await t.another();
-    await muster.enter('forgotten', SOUTH, now());
+    await muster.enter('forgotten', SOUTH, Date.now());
     const before = await other.drivers.know('forgotten');
     if (!before) throw new Error('not known');
     await muster.leave('forgotten');
     await emptyRedis(t.ctx.redis);
-    await other.drivers.track(before, { ...SOUTH, at: now(), heading: null });
+    await other.drivers.track(before, { ...SOUTH, at: Date.now(), heading: null });
     expect(await muster.nearest(SOUTH)).not.toContain('forgotten');
   });
 
@@ -126,7 +82,11 @@ describe('late location after offline', () => {
     const before = await t.engine.drivers.know('trucker');
     if (!before) throw new Error('not known');
     await t.engine.drivers.change('trucker', { truckType: 'flatbed' });
-    await t.engine.drivers.track(before, { ...kmNorth(SOUTH, 1), at: now() + 1, heading: null });
+    await t.engine.drivers.track(before, {
+      ...kmNorth(SOUTH, 1),
+      at: Date.now() + 1,
+      heading: null,
+    });
     expect(await chosenFor(SOUTH, 'van')).toEqual([]);
     expect(await chosenFor(SOUTH, 'flatbed')).toEqual(['trucker']);
     await muster.leave('trucker');
@@ -136,7 +96,7 @@ describe('late location after offline', () => {
 
   it('Muster: also when two processes change his truck at once', async () => {
     const other = await t.another();
-    await muster.enter('changer', SOUTH, now());
+    await muster.enter('changer', SOUTH, Date.now());
     for (let round = 0; round < 20; round++) {
       await Promise.all([
         t.engine.drivers.change('changer', { truckType: 'van' }),
@@ -151,10 +111,10 @@ describe('late location after offline', () => {
 
   it('Muster: nor does Postgres keep a fix that came late', async () => {
     const other = await t.another();
-    await muster.enter('saved', SOUTH, now());
+    await muster.enter('saved', SOUTH, Date.now());
     const known = await other.drivers.know('saved');
     if (!known) throw new Error('not known');
-    const at = now();
+    const at = Date.now();
     await other.drivers.track(known, { ...kmNorth(SOUTH, 1), at, heading: null });
     await other.drivers.track(known, { ...SOUTH, at: at - 1, heading: null });
     // Its last positions go to Postgres with the end of a process.
@@ -175,10 +135,10 @@ describe('an older copy of the index', () => {
   it('Muster: each driver counts where Postgres saw him last, in his zone or another', async () => {
     const farSouth = kmNorth(SOUTH, -20);
     for (const driver of ['stayer', 'walker', 'traveller']) {
-      await muster.enter(driver, farSouth, now());
+      await muster.enter(driver, farSouth, Date.now());
     }
     const putBack = await copyOf(t.ctx.redis);
-    const at = now();
+    const at = Date.now();
     await saveLastSeen(
       t.ctx.db,
       [
@@ -206,9 +166,10 @@ describe('dead members eating a COUNT', () => {
   async function scenario(index: Index): Promise<string[]> {
     const found = violations();
     const dead = Array.from({ length: 40 }, (_, i) => `dead${i}`);
-    for (const id of dead) await index.enter(id, place, now());
+    for (const id of dead) await index.enter(id, place, Date.now());
     await index.silence(dead, 2 * STALE_MS);
-    for (let i = 0; i < LIMIT; i++) await index.enter(`live${i}`, kmNorth(place, 1 + i / 2), now());
+    for (let i = 0; i < LIMIT; i++)
+      await index.enter(`live${i}`, kmNorth(place, 1 + i / 2), Date.now());
     const chosen = await index.nearest(place);
     found.expect(!chosen.some((id) => id.startsWith('dead')), 'the dead were chosen');
     const live = chosen.filter((id) => id.startsWith('live')).length;
@@ -235,7 +196,7 @@ describe('driver moved zones', () => {
       found.expect((await index.nearest(here)).includes('mover'), `${when}: not found where he is`);
       found.expect(!(await index.nearest(there)).includes('mover'), `${when}: found where he was`);
     };
-    const start = now();
+    const start = Date.now();
     await index.enter('mover', SOUTH, start);
     await index.fix('mover', NORTH, start + 100);
     await isAt(NORTH, SOUTH, 'after the move');
@@ -257,7 +218,7 @@ describe('driver moved zones', () => {
 
   it('Muster: also when two processes hear of him in another order', async () => {
     const other = await t.another();
-    const start = now();
+    const start = Date.now();
     await muster.enter('hopper', SOUTH, start);
     const known = await t.engine.drivers.know('hopper');
     if (!known) throw new Error('not known');
@@ -286,65 +247,3 @@ describe('driver moved zones', () => {
     ]);
   });
 });
-
-/** One GEO set; writes are buffered, the dead are filtered out of the nearest. */
-function globalIndex(redis: RedisClient, key: string): Index {
-  const seen = new Map<string, number>();
-  const write = (driver: string, at: Position) => redis.geoadd(key, at.lng, at.lat, driver);
-  return {
-    async enter(driver, at, when) {
-      seen.set(driver, when);
-      await write(driver, at);
-    },
-    async fix(driver, at, when) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-      seen.set(driver, when);
-      await write(driver, at);
-    },
-    async leave(driver) {
-      await redis.zrem(key, driver);
-    },
-    async silence(drivers, ms) {
-      for (const id of drivers) seen.set(id, now() - ms);
-    },
-    async nearest(at) {
-      const ids = await searchNearest(redis, key, at);
-      return ids.filter((id) => now() - (seen.get(id) ?? 0) <= STALE_MS).slice(0, LIMIT);
-    },
-  };
-}
-
-/** A GEO set a zone, written by whichever fix comes. */
-function zonedIndex(redis: RedisClient): Index {
-  const keyOf = (at: Position) => `naive:zone:${zoneOf(at)}`;
-  return {
-    async enter(driver, at, when) {
-      await this.fix(driver, at, when);
-    },
-    async fix(driver, at) {
-      await redis.geoadd(keyOf(at), at.lng, at.lat, driver);
-    },
-    async leave(driver) {
-      for (const at of [SOUTH, NORTH]) await redis.zrem(keyOf(at), driver);
-    },
-    async silence() {},
-    nearest: (at) => searchNearest(redis, keyOf(at), at),
-  };
-}
-
-async function searchNearest(redis: RedisClient, key: string, at: Position): Promise<string[]> {
-  const reply = await redis.call(
-    'GEOSEARCH',
-    ...[key, 'FROMLONLAT', at.lng, at.lat, 'BYRADIUS', RADIUS_KM, 'km', 'ASC', 'COUNT', 20],
-  );
-  return reply as string[];
-}
-
-/** Walks north until the zone changes, then a little apart from the border on both sides. */
-function besideTheBorder(): { south: Position; north: Position } {
-  let border = HERE;
-  while (zoneOf(border) === zoneOf(HERE)) border = kmNorth(border, 1);
-  const pair = { south: kmNorth(border, -4), north: kmNorth(border, 4) };
-  if (distanceKm(pair.south, pair.north) < RADIUS_KM) throw new Error('too close to each other');
-  return pair;
-}

@@ -1,5 +1,4 @@
 /** A real engine on the test file's own database and Redis; only the push lanes are written down. */
-import { afterAll } from 'vitest';
 import type { EngineContext, Logger, PushTasks } from '../../engine/context.ts';
 import type { JobRow } from '../../engine/domain/job.ts';
 import type { TrackedFix } from '../../engine/drivers/parts.ts';
@@ -7,7 +6,11 @@ import { createEngine, type Engine } from '../../engine/engine.ts';
 import type { PostInput } from '../../engine/jobs/post.ts';
 import { type DispatchConfig, readConfig } from '../../engine/process/config.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
+import { cleanups } from './cleanups.ts';
 import { freshDatabase, freshRedis, type OwnRedis } from './servers.ts';
+
+/** Undone at the end of the file. */
+export { cleanups };
 
 export const silentLog: Logger = { info: () => {}, warn: () => {}, error: () => {} };
 
@@ -31,12 +34,6 @@ export interface TestEngine {
   /** Another engine over the same stores, as another process would have. */
   another(): Promise<Engine>;
 }
-
-/** Undone in reverse at the end of the file, wherever in it they were started. */
-export const cleanups: (() => Promise<void> | void)[] = [];
-afterAll(async () => {
-  for (const cleanup of cleanups.splice(0).reverse()) await cleanup();
-});
 
 export async function startTestEngine(
   settings: Partial<DispatchConfig> = {},

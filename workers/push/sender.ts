@@ -14,9 +14,11 @@ import {
 } from '../../engine/domain/push.ts';
 import type { Devices, Logger, PushRecord } from '../../engine/engine.ts';
 import type { ApnsPush } from './apns/client.ts';
-import { labelOf, reactionTo } from './apns/reactions.ts';
+import { labelOf } from './apns/reactions.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
+import { heldBack, notTried } from './held-back.ts';
 import type { PushMetrics } from './metrics.ts';
+import { createOurFaults } from './our-faults.ts';
 
 /** What is pushed, the same to every phone. */
 export interface Push {
@@ -68,12 +70,9 @@ export interface Sender {
   close(): Promise<void>;
 }
 
-const NEVER_ACCEPTED = 'APNs never accepts what we sent';
 /** A lock on the table (an index is being made) or a Postgres that starts again takes seconds. */
 const RECORD_TRIES = 4;
 const RECORD_PAUSE_MS = 500;
-/** Apple knows a few dozen reasons. */
-const TOLD_MAX = 100;
 
 export function createSender(parts: {
   devices: Devices;
@@ -81,8 +80,8 @@ export function createSender(parts: {
   metrics: PushMetrics;
   log: Logger;
 }): Sender {
-  const { devices, routes, metrics, log } = parts;
-  const told = new Set<string>();
+  const { routes, metrics } = parts;
+  const tellOurFault = createOurFaults(parts.log);
 
   async function sendOne(
     push: Push,
@@ -96,7 +95,7 @@ export function createSender(parts: {
     const label = outcome === 'rejected' ? labelOf(reason ?? '') : (reason ?? '');
     metrics.pushed(push.lane, outcome, label, took / 1000);
     if (status !== null) tellOurFault(status, reason ?? '', push.kind);
-    if (verdict.goneAt !== undefined) await forget(device, verdict.goneAt, reason);
+    if (verdict.goneAt !== undefined) await forget(parts, device, verdict.goneAt, reason);
     return {
       device,
       outcome,
@@ -109,68 +108,9 @@ export function createSender(parts: {
     };
   }
 
-  /** Once a process: each push of this kind would say the same. */
-  function tellOurFault(status: number, reason: string, kind: string): void {
-    const tokens = reason === 'TooManyProviderTokenUpdates';
-    if (!tokens && reactionTo(status, reason).kind !== 'our_fault') return;
-    if (told.has(reason)) return;
-    if (told.size < TOLD_MAX) told.add(reason);
-    const message = tokens ? 'a connection to APNs changed its token too soon' : NEVER_ACCEPTED;
-    log.error({ status, reason, kind }, message);
-  }
-
-  /** Never throws: the next push to a token that stays gets the same answer. */
-  async function forget(device: DeviceToken, goneAt: number, reason: string | null) {
-    const details = { user: device.userId, suffix: suffixOf(device.token), reason };
-    try {
-      const gone = await devices.forgetGone(device, goneAt);
-      log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
-    } catch (error) {
-      log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
-    }
-  }
-
-  /**
-   * Those that a pause holds back, with its reason. All phones of a user go or none, for they are
-   * recorded together; when a pause is over one user's go first, and what they meet decides.
-   */
-  function heldBack(app: App, receivers: readonly Receiver[]): Map<Receiver, string> {
-    const held = new Map<Receiver, string>();
-    const tried = new Set<string>();
-    for (const own of Map.groupBy(receivers, ({ device }) => device.userId).values()) {
-      const reasons = own.map(({ device: { environment } }) => {
-        const state = routes.stateOf(environment, app);
-        if (!state) return null;
-        if (!state.over || tried.has(environment)) return state.reason;
-        tried.add(environment);
-        return null;
-      });
-      own.forEach((receiver, i) => {
-        const reason = reasons[i];
-        if (reason && !reasons.includes(null)) held.set(receiver, reason);
-      });
-    }
-    return held;
-  }
-
-  /** What is not on record nobody knows: it would not be sent again, or a second time. */
-  async function settle(
-    record: PushRecord,
-    results: readonly ({ number: number } & PushResult)[],
-  ): Promise<void> {
-    for (let tries = 1; ; tries++) {
-      try {
-        return await record.settle(results);
-      } catch (error) {
-        if (tries >= RECORD_TRIES) throw error;
-        await sleep(RECORD_PAUSE_MS * 2 ** (tries - 1));
-      }
-    }
-  }
-
   return {
     async send(push, record, receivers, meanwhile) {
-      const held = heldBack(push.app, receivers);
+      const held = heldBack(routes, push.app, receivers);
       const notSent = [...held].map(([{ device }, reason]) => notTried(device, reason));
       const due = receivers.filter((receiver) => !held.has(receiver));
       if (due.length === 0) return notSent;
@@ -201,11 +141,33 @@ export function createSender(parts: {
   };
 }
 
-const notTried = (device: DeviceToken, reason: string): Sent => ({
-  device,
-  outcome: 'never_processed',
-  status: null,
-  reason,
-  latencyMs: null,
-  retry: true,
-});
+/** Never throws: the next push to a token that stays gets the same answer. */
+async function forget(
+  { devices, log }: { devices: Devices; log: Logger },
+  device: DeviceToken,
+  goneAt: number,
+  reason: string | null,
+): Promise<void> {
+  const details = { user: device.userId, suffix: suffixOf(device.token), reason };
+  try {
+    const gone = await devices.forgetGone(device, goneAt);
+    log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
+  } catch (error) {
+    log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');
+  }
+}
+
+/** What is not on record nobody knows: it would not be sent again, or a second time. */
+async function settle(
+  record: PushRecord,
+  results: readonly ({ number: number } & PushResult)[],
+): Promise<void> {
+  for (let tries = 1; ; tries++) {
+    try {
+      return await record.settle(results);
+    } catch (error) {
+      if (tries >= RECORD_TRIES) throw error;
+      await sleep(RECORD_PAUSE_MS * 2 ** (tries - 1));
+    }
+  }
+}

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noExcessiveLinesPerFile: one deployment with all that may be done to it.
 /**
  * A deployment to be broken: Redis and Postgres of its own, two api and two worker processes, and an
  * APNs simulator. Whatever is killed is started again where it was, as an operator's supervisor does.

@@ -15,6 +15,7 @@ interface NaiveRow {
 }
 
 /** The naive system over tables and keys of its own. */
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: a naive system is read as a whole, beside Muster's.
 export async function createReadCheckWrite(
   sql: postgres.Sql,
   redis: RedisClient,

@@ -40,6 +40,28 @@ export async function contend(
   return Promise.all([one, two]);
 }
 
+/** Runs both verbs, each ahead of the other in every second round; `outcomes` are pairs of answers. */
+export async function eitherFirst(
+  where: {
+    system: { contend(job: string, first: Verb, second: Verb): Promise<[boolean, boolean]> };
+    job: string;
+    round: number;
+    outcomes: Set<string>;
+  },
+  one: Verb,
+  two: Verb,
+): Promise<[boolean, boolean]> {
+  const { system, job, round, outcomes } = where;
+  const even = round % 2 === 0;
+  const answers = await system.contend(
+    job,
+    ...(even ? ([one, two] as const) : ([two, one] as const)),
+  );
+  const [first, second] = even ? answers : answers.toReversed();
+  outcomes.add(`${first} ${second}`);
+  return [first ?? false, second ?? false];
+}
+
 /** Waits until so many statements wait for a lock. */
 export async function waiting(sql: postgres.Sql, count: number): Promise<void> {
   await until(async () => {
@@ -50,7 +72,10 @@ export async function waiting(sql: postgres.Sql, count: number): Promise<void> {
   });
 }
 
-/** All that Redis holds now; called later it puts Redis back to that, as a restored dump would. */
+/**
+ * All that Redis holds now; called later it puts Redis back to that, as a restored dump would, whatever is
+ * written meanwhile.
+ */
 export async function copyOf(redis: RedisClient): Promise<() => Promise<void>> {
   const entries = await Promise.all(
     (await keysOf(redis)).map(async (key) => ({ key, value: await redis.dumpBuffer(key) })),

@@ -1,7 +1,6 @@
 /** The nearby lane when something goes wrong in the middle: who is pushed then, and how often. */
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
-import { deviceTokensOf } from '../../../engine/pg/device-tokens.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import type { PushAgain } from '../../../workers/push/push-again.ts';
@@ -118,35 +117,4 @@ describe('an offer', () => {
     const times = (id: string) => pushedIn(job.id).filter((token) => token === phoneOf(id)).length;
     expect([times(throttled), times(busy)]).toEqual([1, 2]);
   });
-});
-
-describe('a mix-up of sandbox and production', () => {
-  it('does not erase the token table', async () => {
-    t = await startTestPush();
-    const ids = await addDrivers(t, 40);
-    for (const id of ids) {
-      t.simulator.faults.setAnswer(phoneOf(id), { status: 400, reason: 'BadDeviceToken' });
-    }
-    const job = await t.post();
-    await t.startWorker();
-    await until(async () => {
-      const attempts = await listAttempts(t.ctx.db, { jobId: job.id });
-      return attempts.length === 40 && attempts.every((a) => a.outcome !== 'unknown');
-    });
-    const kept = await deviceTokensOf(t.ctx.db, 'driver', ids);
-    expect(kept).toHaveLength(35);
-    const { nearby } = t.queues.byLane;
-    const task = await until(async () => (await nearby.getDelayed())[0]);
-    expect(task.failedReason).toMatch(/mix_up/);
-    // What is held back is sent when it is mended, to everybody once.
-    t.simulator.faults.clear();
-    const taken = () => pushes(job.id).filter((push) => push.status === 200);
-    await until(() => taken().length >= kept.length, { timeoutMs: 90_000 });
-    await until(async () => (await nearby.getActiveCount()) === 0);
-    expect(
-      taken()
-        .map((push) => push.token)
-        .sort(),
-    ).toEqual(kept.map(({ token }) => token).sort());
-  }, 120_000);
 });

@@ -1,8 +1,8 @@
 /**
- * Pushes to one APNs endpoint over a few connections. What does not fit on a stream now waits here,
- * where it can be counted, outdated and overtaken by the critical lane; streams of each connection
- * are kept free for that lane.
+ * Pushes to one APNs endpoint over a few connections. What does not fit on a stream now waits; the critical
+ * lane goes first, and streams of each connection are kept free for it.
  */
+import { LANES, type Lane } from '../../../engine/domain/push.ts';
 import type { Logger } from '../../../engine/engine.ts';
 import { createBadTokenBreaker } from './bad-token-breaker.ts';
 import { ApnsConnection } from './connection.ts';
@@ -10,6 +10,7 @@ import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { createPauses, type Paused, type Pauses } from './pauses.ts';
 import type { ProviderKey } from './provider-token.ts';
 import { reactionTo } from './reactions.ts';
+import { createWaitingPushes, unsent, type Waiting, withdrawn } from './waiting.ts';
 
 export type { ApnsOutcome, ApnsPush } from './messages.ts';
 
@@ -22,6 +23,10 @@ export interface ApnsClientOptions extends ProviderKey {
   now?: () => number;
   /** How long to wait for TLS and SETTINGS. */
   connectDeadlineMs?: number;
+  /** How long to wait for the answer to a push. */
+  answerDeadlineMs?: number;
+  /** How long a push may wait for a stream. */
+  waitMaxMs?: number;
 }
 
 export interface ApnsClient {
@@ -36,10 +41,6 @@ export interface ApnsClient {
 
 /** One is busy or broken, the other is not; a worker process needs no more. */
 const CONNECTIONS = 2;
-/** Beyond it a push is handed back at once: the queue in Redis is the place to wait. */
-const WAITING_MAX = 10_000;
-/** Handed back after this: whoever sent it decides anew. */
-const WAIT_MAX_MS = 10_000;
 /** Streams of a connection that only the critical lane may use. */
 const RESERVED = 20;
 /** A push that a connection surely did not look at is sent again; a storm ends before this. */
@@ -48,132 +49,87 @@ const RESENDS_MAX = 20;
 const MOVES_MAX = 1;
 const PUMP_MS = 250;
 
-interface Waiting {
-  push: ApnsPush;
-  since: number;
-  resends: number;
-  moves: number;
-  resolve(outcome: ApnsOutcome): void;
-}
-
 export function createApnsClient(options: ApnsClientOptions): ApnsClient {
   const { log, now = Date.now } = options;
   const connections = Array.from(
     { length: CONNECTIONS },
     () => new ApnsConnection({ ...options, key: options, log, now }),
   );
-  const lanes: Record<ApnsPush['lane'], Waiting[]> = { critical: [], nearby: [] };
+  const waiting = createWaitingPushes(now, options.waitMaxMs);
   const pauses = createPauses(now, log);
   const judge = createBadTokenBreaker(log);
   let closed = false;
   // Connections become free without an event when their back-off ends.
   const timer = setInterval(() => {
-    dropWithdrawn();
+    // Also while no stream becomes free.
+    waiting.handBack(withdrawn);
     pump();
   }, PUMP_MS);
   timer.unref();
 
   function pump(): void {
-    const outdated = now() - WAIT_MAX_MS;
-    for (const lane of Object.values(lanes)) {
-      while (lane[0] && lane[0].since < outdated) {
-        lane.shift()?.resolve({ outcome: 'never_processed', reason: 'no_connection' });
-      }
-    }
-    for (const lane of ['critical', 'nearby'] as const) {
-      for (let next = lanes[lane][0]; next; next = lanes[lane][0]) {
-        const connection = pick(lane);
-        if (!connection) break;
-        lanes[lane].shift();
-        // Unix seconds: nobody would show it any more.
-        const expired = next.push.expiration * 1000 <= now();
-        const withdrawn = next.push.withdrawn?.aborted ?? false;
-        if (!expired && !withdrawn) void transmit(connection, next);
-        else
-          next.resolve({ outcome: 'never_processed', reason: expired ? 'expired' : 'withdrawn' });
+    waiting.handBackOutdated();
+    // The critical lane is the first of them.
+    for (const lane of LANES) {
+      for (;;) {
+        const connection = pick(connections, lane);
+        const next = connection && waiting.take(lane);
+        if (!next) break;
+        void transmit(connection, next);
       }
     }
   }
 
-  /** Also while no stream becomes free. */
-  function dropWithdrawn(): void {
-    for (const lane of Object.values(lanes)) {
-      for (const waiting of lane.splice(0)) {
-        if (!waiting.push.withdrawn?.aborted) lane.push(waiting);
-        else waiting.resolve({ outcome: 'never_processed', reason: 'withdrawn' });
-      }
-    }
-  }
-
-  /** The least busy connection that has a stream for this lane; for a notification one that is well, if any. */
-  function pick(lane: ApnsPush['lane']): ApnsConnection | undefined {
-    const ill = (one: ApnsConnection) => lane === 'critical' && one.ill;
-    let best: ApnsConnection | undefined;
-    for (const one of connections) {
-      const reserved = lane === 'critical' || one.inFlight === 0 ? 0 : RESERVED;
-      if (one.free <= reserved) continue;
-      const better = !best || (ill(one) === ill(best) ? one.inFlight < best.inFlight : ill(best));
-      if (better) best = one;
-    }
-    return best;
-  }
-
-  async function transmit(connection: ApnsConnection, waiting: Waiting): Promise<void> {
-    const { push } = waiting;
+  async function transmit(connection: ApnsConnection, one: Waiting): Promise<void> {
+    const { push } = one;
     const outcome = judge(push.topic, await connection.send(push));
     const held = pauses.answered(push, outcome);
-    if (held) handBack();
-    if (held || closed) waiting.resolve(outcome);
-    else if (belongsElsewhere(outcome, waiting)) lanes[push.lane].unshift(waiting);
-    else waiting.resolve(outcome);
+    if (held) waiting.handBack(pauses.reasonAgainst);
+    if (!held && !closed && belongsElsewhere(outcome, one)) waiting.putBack(one);
+    else one.resolve(outcome);
     pump();
-  }
-
-  function belongsElsewhere(outcome: ApnsOutcome, waiting: Waiting): boolean {
-    if (outcome.outcome === 'never_processed') {
-      return outcome.reason === 'connection_closing' && waiting.resends++ < RESENDS_MAX;
-    }
-    if (outcome.outcome !== 'rejected') return false;
-    const { kind } = reactionTo(outcome.status, outcome.reason);
-    return kind === 'move' && waiting.moves++ < MOVES_MAX;
-  }
-
-  /** What waits for a stream, but is not to be sent now. */
-  function handBack(): void {
-    for (const lane of Object.values(lanes)) {
-      for (const waiting of lane.splice(0)) {
-        const reason = pauses.reasonAgainst(waiting.push);
-        if (reason === null) lane.push(waiting);
-        else waiting.resolve({ outcome: 'never_processed', reason });
-      }
-    }
   }
 
   return {
     send(push) {
-      const lane = lanes[push.lane];
-      if (closed || lane.length >= WAITING_MAX) {
-        const reason = closed ? 'cancelled' : 'overloaded';
-        return Promise.resolve({ outcome: 'never_processed', reason });
-      }
+      if (closed) return Promise.resolve(unsent('cancelled'));
+      if (waiting.isFull(push.lane)) return Promise.resolve(unsent('overloaded'));
       const paused = pauses.reasonAgainst(push);
-      if (paused !== null) return Promise.resolve({ outcome: 'never_processed', reason: paused });
-      const { promise, resolve } = Promise.withResolvers<ApnsOutcome>();
-      lane.push({ push, since: now(), resends: 0, moves: 0, resolve });
+      if (paused !== null) return Promise.resolve(unsent(paused));
+      const outcome = waiting.add(push);
       pump();
-      return promise;
+      return outcome;
     },
     stateOf: pauses.stateOf,
     paused: pauses.list,
     async close() {
       closed = true;
       clearInterval(timer);
-      for (const lane of Object.values(lanes)) {
-        for (const waiting of lane.splice(0)) {
-          waiting.resolve({ outcome: 'never_processed', reason: 'cancelled' });
-        }
-      }
+      waiting.handBack(() => 'cancelled');
       for (const connection of connections) connection.close();
     },
   };
+}
+
+/** The least busy connection that has a stream for this lane; for a notification one that is well, if any. */
+function pick(connections: readonly ApnsConnection[], lane: Lane): ApnsConnection | undefined {
+  const ill = (one: ApnsConnection) => lane === 'critical' && one.ill;
+  let best: ApnsConnection | undefined;
+  for (const one of connections) {
+    const reserved = lane === 'critical' || one.inFlight === 0 ? 0 : RESERVED;
+    if (one.free <= reserved) continue;
+    const better = !best || (ill(one) === ill(best) ? one.inFlight < best.inFlight : ill(best));
+    if (better) best = one;
+  }
+  return best;
+}
+
+/** Is the push to be sent again, over a connection that is free next? */
+function belongsElsewhere(outcome: ApnsOutcome, waiting: Waiting): boolean {
+  if (outcome.outcome === 'never_processed') {
+    return outcome.reason === 'connection_closing' && waiting.resends++ < RESENDS_MAX;
+  }
+  if (outcome.outcome !== 'rejected') return false;
+  const { kind } = reactionTo(outcome.status, outcome.reason);
+  return kind === 'move' && waiting.moves++ < MOVES_MAX;
 }

@@ -28,6 +28,8 @@ export interface ConnectionParts {
   now: () => number;
   /** How long to wait for TLS and SETTINGS. */
   connectDeadlineMs?: number;
+  /** How long to wait for the answer to a push. */
+  answerDeadlineMs?: number;
 }
 
 export class ApnsConnection {
@@ -108,6 +110,7 @@ export class ApnsConnection {
 
   async #open(): Promise<ApnsSession> {
     const { url, key, log, now, connectDeadlineMs = CONNECT_DEADLINE_MS } = this.#parts;
+    const { answerDeadlineMs } = this.#parts;
     if (this.#session) this.#replace(this.#session);
     this.#session = null;
     this.#connecting = true;
@@ -118,7 +121,13 @@ export class ApnsConnection {
       const socket = this.#socket;
       if (!socket || this.#closed) throw new Error('closed while connecting');
       // A token of its own: Apple refuses a second one on a connection within twenty minutes.
-      const opened = new ApnsSession(session, socket, new ProviderToken(key, now), log);
+      const opened = new ApnsSession(
+        session,
+        socket,
+        new ProviderToken(key, now),
+        log,
+        answerDeadlineMs,
+      );
       this.#session = opened;
       return opened;
     } catch (error) {

@@ -1,5 +1,6 @@
 /** A push as APNs takes it, and what an answer says: the headers of both. */
 import http2 from 'http2-wrapper';
+import type { Lane } from '../../../engine/domain/push.ts';
 import { ANSWER_CUT, OTHER } from './reactions.ts';
 
 /** One push, as APNs takes it. */
@@ -15,7 +16,7 @@ export interface ApnsPush {
   expiration: number;
   /** A UUID in lower case. */
   apnsId: string;
-  lane: 'critical' | 'nearby';
+  lane: Lane;
   /** When aborted while the push still waits for a stream, it is not sent any more. */
   withdrawn?: AbortSignal | undefined;
 }

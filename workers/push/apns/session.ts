@@ -24,8 +24,8 @@ const CANCEL_DEADLINE_MS = 2000;
 const MISSED_MAX = 3;
 const PING_EVERY_MS = 30_000;
 const PING_DEADLINE_MS = 5000;
-/** In flight on a retired session: each has its own deadline, and then it is over. */
-const RETIRED_MAX_MS = ANSWER_DEADLINE_MS + CANCEL_DEADLINE_MS + 1000;
+/** In flight on a retired session: each has its own deadline, and this much later it is over. */
+const RETIRED_LONGER_MS = CANCEL_DEADLINE_MS + 1000;
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
 
@@ -35,6 +35,7 @@ export class ApnsSession {
   readonly #socket: Socket;
   readonly #token: ProviderToken;
   readonly #log: Logger;
+  readonly #answerDeadlineMs: number;
   readonly #pinger: NodeJS.Timeout;
   #limit: number;
   /** The first push goes alone: until its success Apple allows one stream. */
@@ -48,11 +49,18 @@ export class ApnsSession {
   #lastProcessed = Number.POSITIVE_INFINITY;
 
   /** `session` has received its SETTINGS; nobody else uses it. */
-  constructor(session: Session, socket: Socket, token: ProviderToken, log: Logger) {
+  constructor(
+    session: Session,
+    socket: Socket,
+    token: ProviderToken,
+    log: Logger,
+    answerDeadlineMs = ANSWER_DEADLINE_MS,
+  ) {
     this.#session = session;
     this.#socket = socket;
     this.#token = token;
     this.#log = log;
+    this.#answerDeadlineMs = answerDeadlineMs;
     this.#limit = session.remoteSettings.maxConcurrentStreams ?? 1;
     this.#pinger = setInterval(() => this.#ping(), PING_EVERY_MS);
     this.#pinger.unref();
@@ -114,7 +122,7 @@ export class ApnsSession {
     this.#retired = true;
     markClosing(this.#session);
     if (!this.#session.destroyed) this.#session.close();
-    setTimeout(() => this.destroy(), RETIRED_MAX_MS).unref();
+    setTimeout(() => this.destroy(), this.#answerDeadlineMs + RETIRED_LONGER_MS).unref();
   }
 
   /** At once; what is in flight is settled. */
@@ -141,7 +149,7 @@ export class ApnsSession {
       }, CANCEL_DEADLINE_MS);
       stream.close(NGHTTP2_CANCEL);
       if (++this.#missed >= MISSED_MAX) this.retire();
-    }, ANSWER_DEADLINE_MS);
+    }, this.#answerDeadlineMs);
     stream.setEncoding('utf8');
     stream.on('response', (headers) => {
       answer = headers;

@@ -19,6 +19,7 @@ export function samplesLike(ms: (job: number) => number, jobs = JOBS): Samples {
   return eachTime((name) => (name === 'tap_to_answer_lost' ? [] : samples));
 }
 
+// biome-ignore lint/complexity/noExcessiveLinesPerFunction: one record with all its fields.
 export function aReport(change: Partial<Report> = {}, samples = samplesLike((i) => 1 + (i % 100))) {
   const times = spreadsOf(samples);
   const good = { ok: true, text: 'Safe: 5 safety rules hold.' };

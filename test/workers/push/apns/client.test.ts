@@ -4,6 +4,7 @@ import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Simulator } from '../../../../scripts/apns-simulator/simulator.ts';
 import {
   type ApnsClient,
+  type ApnsClientOptions,
   type ApnsOutcome,
   type ApnsPush,
   createApnsClient,
@@ -15,7 +16,7 @@ import { apnsConfig, testSimulator } from '../../../support/push.ts';
 let simulator: Simulator;
 let client: ApnsClient;
 
-function connect(change: { keyId?: string; url?: string } = {}): ApnsClient {
+function connect(change: Partial<ApnsClientOptions> = {}): ApnsClient {
   const { credentials, ca } = apnsConfig(simulator);
   if (!credentials || ca === undefined) throw new Error('no key');
   const made = createApnsClient({
@@ -136,9 +137,10 @@ describe('the client', () => {
   });
 
   it('gives up on an answer that never comes', async () => {
-    await client.send(push());
+    const impatient = connect({ answerDeadlineMs: 1000 });
+    await impatient.send(push());
     simulator.faults.add({ kind: 'freeze', count: 1 });
-    expect(await client.send(push())).toEqual({ outcome: 'unknown', reason: 'no_answer' });
+    expect(await impatient.send(push())).toEqual({ outcome: 'unknown', reason: 'no_answer' });
   });
 
   it('settles everything when it is closed', async () => {

@@ -1,3 +1,4 @@
+// biome-ignore-all lint/style/noExcessiveLinesPerFile: what several pushes in flight need is used by both parts.
 /** Sessions that end with pushes in flight, come late or freeze: what becomes of each push. */
 import { fork } from 'node:child_process';
 import { randomUUID } from 'node:crypto';
@@ -69,7 +70,8 @@ describe('with many pushes in flight', () => {
     ['goodbye', {}],
     ['announced goodbye', { twice: true }],
   ])('a %s: those it names are answered, the others sent again, none twice', async (_what, how) => {
-    const client = connect();
+    // A busy machine may take longer than a push waits for a stream.
+    const client = connect({ waitMaxMs: 60_000 });
     await warm(client);
     const opened = simulator.connections();
     meet('goaway', { count: 8, every: 50, ...how });
@@ -86,7 +88,7 @@ describe('with many pushes in flight', () => {
   it.each([2, 7, 11])(
     'a goodbye with error code %i: only what it names is in doubt',
     async (code) => {
-      const client = connect();
+      const client = connect({ waitMaxMs: 60_000 });
       await warm(client);
       meet('goaway', { count: 3, every: 100, code });
       const pushes = many(600);
@@ -171,21 +173,21 @@ describe('a connection', () => {
   });
 
   it('that never works is opened less and less often', async () => {
-    const client = connect();
+    const client = connect({ waitMaxMs: 6000 });
     meet('status', { status: 503, reason: 'Shutdown' });
     const opened = simulator.connections();
     await sendAll(client, many(50));
-    expect(simulator.connections() - opened).toBeLessThanOrEqual(14);
+    expect(simulator.connections() - opened).toBeLessThanOrEqual(12);
   }, 30_000);
 
   it('that missed three answers takes no more pushes and finishes those that it has', async () => {
-    const client = connect();
+    const client = connect({ answerDeadlineMs: 4000 });
     await warm(client);
     meet('freeze', { count: 10 });
     const frozen = sendAll(client, many(10));
     await until(() => simulator.faults.met() >= 210);
-    meet('delay', { ms: 7500 });
-    await sleep(4000);
+    meet('delay', { ms: 3000 });
+    await sleep(1600);
     const slow = sendAll(client, many(10));
     expect(new Set(await frozen)).toEqual(new Set(['unknown']));
     expect(new Set(await slow)).toEqual(new Set(['sent']));
@@ -239,6 +241,7 @@ describe('a connection', () => {
       url,
       ca: readFileSync(ca_file, 'utf8'),
       key: readFileSync(key_file, 'utf8'),
+      answerDeadlineMs: 2000,
     });
     await warm(client);
     child.kill('SIGSTOP');

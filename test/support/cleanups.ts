@@ -1,0 +1,2 @@
+/** What a test file has started. Undone in reverse at its end, wherever in it that was. */
+export const cleanups: (() => Promise<void> | void)[] = [];
