@@ -13,12 +13,17 @@ import type { Refuse } from '../refuse.ts';
 import { IdParams, LoginQuery } from '../schemas.ts';
 import { DASHBOARD_PATH, type Dashboard } from './dashboard.ts';
 import type { Entry } from './entry.ts';
+import { createLand } from './map/land.ts';
+import { readTileAddress } from './map/land-tile.ts';
 import { asksForHtml, homePage, signInPage } from './page.ts';
 import { createShell, policyOf } from './shell.ts';
 import { staticRoutes } from './static-files.ts';
 
 const PATH = '/ops';
 const HTML = 'text/html; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
+/** Coasts change with the version of Muster alone. */
+const LAND_CACHING = 'private, max-age=86400';
 
 /** The pages' addresses as the browser's router knows them. People and proxies add a slash at times. */
 const PAGES = ['/jobs/:id', '/drivers', '/drivers/', '/drivers/:id', '/health'];
@@ -102,6 +107,13 @@ function pageRoutes(app: HttpApp, options: ConsoleOptions): void {
       }
     });
   }
+  const land = createLand();
+  app.get(`${PATH}/map/land/:zoom/:x/:y`, shared, async (request, reply) => {
+    const address = readTileAddress(request.params);
+    if (!address) return reply.callNotFound();
+    reply.header('cache-control', LAND_CACHING).type(JSON_TYPE);
+    return reply.send(await land.tile(address));
+  });
   const notification = { ...shared, schema: { hide: true, params: IdParams } };
   app.get(`${PATH}/notifications/:id`, notification, async (request, reply) => {
     const found = await engine.notifications.find(request.params.id);

@@ -160,3 +160,38 @@ describe('a call under /ops/api', () => {
     );
   });
 });
+
+describe('the land under the map', () => {
+  const tile = async (address: string, cookie = {}) =>
+    api.anyone<{ rings: number[][] }>('GET', `/ops/map/land/${address}`, undefined, cookie);
+
+  it('is a coast where there is one, and nothing in the middle of an ocean', async () => {
+    const cookie = await cookieOf();
+    const [world, california, ocean] = await Promise.all(
+      ['0/0/0', '6/10/24', '6/5/32'].map((address) => tile(address, cookie)),
+    );
+    expect(world?.body.rings.length).toBeGreaterThan(100);
+    expect(california?.body.rings.length).toBeGreaterThan(0);
+    for (const ring of california?.body.rings ?? []) {
+      for (const [i, value] of ring.entries()) {
+        // The tile is from 123.75 to 118.125 degrees west and from 36.6 to 41 north, with its margin.
+        const [low, high] = i % 2 === 0 ? [-123.9, -118] : [36.5, 41.1];
+        expect(value).toBeGreaterThan(low as number);
+        expect(value).toBeLessThan(high as number);
+      }
+    }
+    expect(ocean?.body.rings).toEqual([]);
+    expect(world?.headers.get('cache-control')).toBe('private, max-age=86400');
+  });
+
+  it.each(['1/0/0', '6/64/0', '6/0/64', '3/-1/0', '3/1.5/0', 'x/0/0', '0/0'])(
+    'is not there at %s',
+    async (address) => {
+      expect((await tile(address, await cookieOf())).status).toBe(404);
+    },
+  );
+
+  it('is for who was let in', async () => {
+    expect((await tile('0/0/0')).status).toBe(401);
+  });
+});
