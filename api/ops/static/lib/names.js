@@ -41,6 +41,7 @@ export const REASONS = {
   busy: 'At his job limit',
   declined: 'Declined it',
   released: 'Gave it back',
+  reserved: 'Reserved for another',
   truck_type: 'Other truck type',
   no_position: 'No position',
   out_of_range: 'Out of range',

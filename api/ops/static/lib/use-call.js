@@ -25,9 +25,12 @@ const NOTHING = { answer: null, refusal: null, at: null, isLoading: true };
 export function useCall(path, params = {}, { everyMs = null } = {}) {
   const key = JSON.stringify([path, params]);
   const [reading, setReading] = useState({ key, ...NOTHING });
+  const asked = useRef({ key, path, params });
+  asked.current = { key, path, params };
   const running = useRef(/** @type {AbortController | null} */ (null));
   const reload = useCallback(async () => {
     running.current?.abort();
+    const { key, path, params } = asked.current;
     if (path === null) return;
     const own = new AbortController();
     running.current = own;
@@ -42,17 +45,28 @@ export function useCall(path, params = {}, { everyMs = null } = {}) {
     } catch (refusal) {
       so({ refusal, isLoading: false });
     }
-  }, [key]);
+  }, []);
   useEffect(() => {
     void reload();
     return () => running.current?.abort();
-  }, [reload]);
+  }, [key]);
+  usePoll(everyMs, reload);
+  return { ...(reading.key === key ? reading : NOTHING), reload };
+}
+
+/**
+ * Does something again and again while somebody looks.
+ * @param {number | null} everyMs null: not now
+ * @param {() => unknown} work
+ */
+export function usePoll(everyMs, work) {
+  const latest = useRef(work);
+  latest.current = work;
   useEffect(() => {
     if (everyMs === null) return;
     const timer = setInterval(() => {
-      if (document.visibilityState === 'visible') void reload();
+      if (document.visibilityState === 'visible') latest.current();
     }, everyMs);
     return () => clearInterval(timer);
-  }, [reload, everyMs]);
-  return { ...(reading.key === key ? reading : NOTHING), reload };
+  }, [everyMs]);
 }

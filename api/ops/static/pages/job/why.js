@@ -1,0 +1,143 @@
+/** Why drivers got a job or did not: by reason, those who are online first, and about any one of them. */
+import { html, useEffect } from '../../lib/html.js';
+import { isOpen, REASONS } from '../../lib/names.js';
+import { against, distance } from '../../lib/reasons.js';
+import { Link, setParams, useRoute } from '../../lib/route.js';
+import { clock } from '../../lib/time.js';
+import { Empty, Loading, Refused, Trouble } from '../../lib/ui.js';
+import { useCall } from '../../lib/use-call.js';
+import { answer } from './answer.js';
+import { AskDriver } from './ask-driver.js';
+import { count, outcomeOf } from './words.js';
+
+/** @param {{id: string, when: 'wave' | 'now', reading: ReturnType<typeof useCall>}} props */
+export function Why({ id, when, reading }) {
+  const { answer: explanation, refusal, at, reload } = reading;
+  return html`<section class="panel why" aria-label="Why" tabindex="-1" id="why">
+    <header>
+      <h2>Why</h2>
+      <div class="buttons" role="group" aria-label="As of">
+        <${When} when=${when} is="wave" text="Latest wave" />
+        <${When} when=${when} is="now" text="Now" />
+        <button type="button" onClick=${reload}>Look again</button>
+      </div>
+    </header>
+    ${
+      refusal &&
+      (explanation
+        ? html`<${Trouble} quiet>As of ${clock(at ?? 0)}. <${Refused} refusal=${refusal} /><//>`
+        : html`<${Trouble} onRetry=${reload}><${Refused} refusal=${refusal} /><//>`)
+    }
+    <${AskDriver} onAsk=${(/** @type {string} */ driver) => setParams({ driver })} />
+    <${About} id=${id} when=${when} asOf=${at} />
+    ${explanation ? html`<${Groups} explanation=${explanation} when=${when} />` : !refusal && html`<${Loading} what="Asking why" />`}
+  </section>`;
+}
+
+/** @param {{when: string, is: 'wave' | 'now', text: string}} props */
+const When = ({ when, is, text }) => html`<button
+  type="button" aria-pressed=${when === is}
+  onClick=${() => setParams({ when: is === 'wave' ? null : is })}
+>${text}</button>`;
+
+/**
+ * The answer about one driver, who is named by the address. It is asked for anew when the other one is.
+ * @param {{id: string, when: 'wave' | 'now', asOf: number | null}} props
+ */
+function About({ id, when, asOf }) {
+  const driver = useRoute().params.get('driver');
+  const path = driver === null ? null : `/api/ops/jobs/${encodeURIComponent(id)}/explain`;
+  const one = useCall(path, { driver_id: driver, at: when });
+  const profile = useCall(
+    driver === null ? null : `/api/ops/drivers/${encodeURIComponent(driver)}`,
+  );
+  useEffect(() => {
+    if (one.answer) void one.reload();
+  }, [asOf]);
+  if (driver === null) return null;
+  const name = profile.answer?.name ? `${profile.answer.name} (${driver})` : driver;
+  return html`<div class="about" aria-live="polite">
+    ${one.answer && html`<p class="sentence">${answer(one.answer, name, when)}</p>`}
+    ${one.refusal && html`<${Refused} refusal=${one.refusal} />`}
+    ${!one.answer && !one.refusal && html`<${Loading} what=${`Asking about ${driver}`} />`}
+    <p class="buttons">
+      <${Link} to=${`/drivers/${encodeURIComponent(driver)}`} class="button">Open ${driver}<//>
+      <button type="button" onClick=${() => setParams({ driver: null })}>Close</button>
+    </p>
+  </div>`;
+}
+
+/** @param {{explanation: any, when: 'wave' | 'now'}} props */
+function Groups({ explanation, when }) {
+  const { considered, others, counts, waves, at, job, complete } = explanation;
+  const last = waves.at(-1);
+  // In the order of the answer: the first group is the one with online drivers nearest to the job.
+  const groups = [...Map.groupBy(others, (/** @type {any} */ one) => one.reason)];
+  const shown = new Set(groups.map(([reason]) => reason));
+  const unseen = Object.keys(counts).filter((reason) => !shown.has(reason));
+  if (considered.length + others.length === 0) {
+    return html`<${Empty}>There are no drivers yet.<//>`;
+  }
+  return html`<p class="quiet">${
+    when === 'wave' && last
+      ? `As it was when wave ${last.wave} opened at ${clock(last.opened_at)}.`
+      : `As of ${clock(at)}${isOpen(job.status) ? '' : ', as if it were still on offer'}.`
+  }${complete ? '' : ' Too many drivers to show all of them: ask about a driver to be sure.'}</p>
+  <${Met} considered=${considered} />
+  ${groups.map(
+    ([reason, drivers]) => html`<${Kept} key=${reason} reason=${reason}
+    total=${counts[reason] ?? drivers.length} drivers=${drivers} />`,
+  )}
+  ${unseen.map((reason) => html`<${Kept} key=${reason} reason=${reason} total=${counts[reason]} drivers=${[]} />`)}`;
+}
+
+/** Whom it reached. @param {{considered: any[]}} props */
+function Met({ considered }) {
+  const of = (/** @type {string} */ name) => considered.filter((one) => one[name]).length;
+  return html`<details class="reason" open=${considered.length <= OPEN_MAX}>
+    <summary><strong>Offered</strong> ${count(of('offered'), 'driver')}
+      <span class="quiet">${of('delivered')} delivered · ${of('pushed')} pushed</span></summary>
+    <div class="scroll"><table>
+      <thead><tr><th>Driver</th><th class="number">Away</th><th>Waves</th><th>Phone</th><th>Push</th><th>Answer</th></tr></thead>
+      <tbody>${considered.map(
+        (one) => html`<tr>
+        <td><${Ask} id=${one.driver_id} /></td>
+        <td class="number">${distance(one.distance_km)}</td>
+        <td>${one.waves.map((/** @type {any} */ { wave }) => wave).join(', ') || '–'}</td>
+        <td>${one.delivered_at ? clock(one.delivered_at) : '–'}</td>
+        <td>${one.pushes.length > 0 ? outcomeOf(one.pushes.at(-1)) : '–'}</td>
+        <td>${
+          one.refused
+            ? html`${REASONS[one.refused.kind]} ${clock(one.refused.at)} <span class="quiet">${one.refused.reason}</span>`
+            : '–'
+        }</td>
+      </tr>`,
+      )}</tbody>
+    </table></div>
+  </details>`;
+}
+
+/** Longer groups are folded. */
+const OPEN_MAX = 12;
+
+/** Whom one reason kept out. @param {{reason: string, total: number, drivers: any[]}} props */
+function Kept({ reason, total, drivers }) {
+  return html`<details class="reason" open=${drivers.length > 0 && drivers.length <= OPEN_MAX}>
+    <summary><strong>${REASONS[reason] ?? reason}</strong> ${count(total, 'driver')}
+      ${drivers.length < total && html`<span class="quiet">the first ${drivers.length} are listed</span>`}</summary>
+    <div class="scroll"><table>
+      <thead><tr><th>Driver</th><th class="number">Away</th><th>Seen</th></tr></thead>
+      <tbody>${drivers.map(
+        (one) => html`<tr>
+        <td><${Ask} id=${one.driver_id} /></td>
+        <td class="number">${distance(one.distance_km)}</td>
+        <td>${against(one) || '–'}</td>
+      </tr>`,
+      )}</tbody>
+    </table></div>
+  </details>`;
+}
+
+/** @param {{id: string}} props */
+const Ask = ({ id }) => html`<button type="button" class="link id" aria-label=${`Ask about ${id}`}
+  onClick=${() => setParams({ driver: id })}>${id}</button>`;
