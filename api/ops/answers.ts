@@ -63,6 +63,7 @@ export const OpsDriversAnswer = Type.Object(
 export const OpsDriverAnswer = Type.Object(
   {
     ...fleetFields,
+    blocked: Type.Boolean({ description: 'Shut out by an operator, whatever his token says' }),
     counters: CountersAnswer,
     offers: Type.Array(
       Type.Object(
@@ -106,6 +107,34 @@ export const AlarmAnswer = Type.Object(
     limit: Type.Number(),
     ok: Type.Boolean(),
     what_to_do: Type.String(),
+  },
+  closed,
+);
+export const OpsHealthHistoryAnswer = Type.Object(
+  {
+    step_s: Type.Integer({ description: 'Seconds from one point to the next' }),
+    times: Type.Array(time, { description: 'Oldest first; where nobody led there are none' }),
+    charts: Type.Array(
+      Type.Object(
+        {
+          name: Type.String(),
+          unit: Type.String(),
+          limit: maybe(Type.Number({ description: 'Beyond it an alarm rings' })),
+          lines: Type.Array(
+            Type.Object(
+              {
+                name: Type.String(),
+                values: Type.Array(maybe(Type.Number()), {
+                  description: 'One for each time; null while nobody measured it',
+                }),
+              },
+              closed,
+            ),
+          ),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 );
