@@ -24,6 +24,7 @@ const FLEET_MAX = 20_000;
 
 export interface ExplainedDriver extends Because {
   driver_id: string;
+  name: string | null;
   limit: string | number | null;
   /** Of his position from the job. */
   distance_km: number | null;
@@ -207,6 +208,7 @@ function explainDriver(row: JobRow, records: OfferRecords, judged: Judged): Expl
   const deliveredAt = records.deliveries.get(id) ?? null;
   return {
     driver_id: id,
+    name: judged.then.name,
     distance_km: distanceFrom(row, judged.state),
     ...judged.because,
     limit: judged.because.limit ?? null,

@@ -18,7 +18,7 @@ export const STATUSES = {
   started: { text: 'Started', tone: 'held', sign: '◆' },
   completed: { text: 'Completed', tone: 'good', sign: '✓' },
   cancelled: { text: 'Cancelled', tone: 'quiet', sign: '✕' },
-  expired: { text: 'Expired', tone: 'warn', sign: '⧖' },
+  expired: { text: 'Expired', tone: 'warn', sign: '◔' },
 };
 
 /** States of drivers; the map draws the same shapes. @type {Readonly<Record<string, Word>>} */

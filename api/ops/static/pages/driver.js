@@ -67,8 +67,7 @@ const Profile = ({ driver }) =>
       <dt>Position</dt><dd>${
         driver.lat === null
           ? 'none'
-          : html`${driver.lat.toFixed(5)}, ${driver.lng.toFixed(5)} ·
-            <${Link} to="/" params=${{ driver: driver.id }}>on the map<//>`
+          : html`${driver.lat.toFixed(5)}, ${driver.lng.toFixed(5)} · <${Link} to="/" params=${{ driver: driver.id }}>on the map<//>`
       }</dd>
     </dl>
   </section>`;

@@ -108,7 +108,7 @@ function List({ drivers, near }) {
     </tr></thead>
     <tbody>${drivers.map(
       (driver) => html`<tr key=${driver.id}>
-      <td><${Link} data-row to=${`/drivers/${encodeURIComponent(driver.id)}`}>${driver.name ?? driver.id}<//>
+      <td><${Link} data-row to=${`/drivers/${encodeURIComponent(driver.id)}`}>${driver.name ?? driver.id}<//>${' '}
         <span class="id quiet">${driver.id}</span></td>
       <td><${Pill} state=${driver.state} /></td>
       ${near && html`<td class="number">${distance(kmBetween({ lat, lng }, driver))}</td>`}

@@ -105,8 +105,7 @@ function Head({ job, reach }) {
       <dd>${
         job.lat === null
           ? 'none: offered to every driver, wherever he is'
-          : html`${job.lat}, ${job.lng} · <${Link} to="/" params=${{ job: job.id }}>on the map<//>
-          · <${Link} to="/drivers" params=${{ near: `${job.lat},${job.lng}` }}>drivers near it<//>`
+          : html`${job.lat}, ${job.lng} · <${Link} to="/" params=${{ job: job.id }}>on the map<//> · <${Link} to="/drivers" params=${{ near: `${job.lat},${job.lng}` }}>drivers near it<//>`
       }</dd>
     </dl>
   </header>`;

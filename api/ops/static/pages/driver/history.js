@@ -10,7 +10,7 @@ const OUTCOMES = {
   accepted: { text: 'Taken by him', sign: '✓', tone: 'good' },
   released: { text: 'Given back', sign: '↩', tone: 'warn' },
   declined: { text: 'Declined', sign: '✕', tone: 'warn' },
-  ignored: { text: 'Expired untaken', sign: '⧖', tone: 'quiet' },
+  ignored: { text: 'Expired untaken', sign: '◔', tone: 'quiet' },
   withdrawn: { text: 'Another had it, or cancelled', sign: '–', tone: 'quiet' },
 };
 
@@ -49,10 +49,7 @@ function reached({ offered_at, delivered_at }) {
 /** @type {Readonly<Record<string, string>>} */
 const WHAT = {
   approval_status: 'Approval',
-  is_operator: 'Operator’s account',
-  online: 'Online',
   truck_type: 'Truck type',
-  heard: 'Silence',
 };
 
 /** @param {{changes: any[]}} props */
@@ -64,7 +61,7 @@ export const Changes = ({ changes }) =>
         ? html`<${Empty}>Nothing is on record.<//>`
         : html`<div class="scroll" tabindex="0" role="group" aria-label="Changes, newest first"><table>
           <thead><tr><th>When</th><th>What</th><th>By</th></tr></thead>
-          <tbody>${changes.map(
+          <tbody>${changes.filter(isNews).map(
             (change) => html`<tr>
             <td>${clock(change.at)}</td>
             <td>${saidOf(change)}${change.reason && html` <span class="quiet">${change.reason}</span>`}</td>
@@ -75,11 +72,16 @@ export const Changes = ({ changes }) =>
     }
   </section>`;
 
+/** That a new driver is no operator goes without saying. @param {any} change */
+const isNews = ({ what, from, to }) => what !== 'is_operator' || from !== null || to === 'true';
+
 /** @param {any} change */
 function saidOf({ what, from, to }) {
-  if (what === 'online') return to === 'true' ? 'Came online' : 'Went offline';
+  if (what === 'online') return to === 'online' ? 'Came online' : 'Went offline';
+  if (what === 'is_operator') return to === 'true' ? 'Is an operator now' : 'Is no operator';
   if (what === 'heard' && from && to) {
     return `Heard of again after ${duration(Date.parse(to) - Date.parse(from))}`;
   }
-  return `${WHAT[what] ?? what}: ${from ?? 'none'} → ${to ?? 'none'}`;
+  const named = WHAT[what] ?? what;
+  return from === null ? `${named}: ${to}` : `${named}: ${from} → ${to ?? 'none'}`;
 }

@@ -6,14 +6,15 @@ import { outcomeOf } from './words.js';
 /**
  * In one sentence.
  * @param {any} explanation about this driver alone
- * @param {string} name
  * @param {'wave' | 'now'} when
  */
-export function answer(explanation, name, when) {
+export function answer(explanation, when) {
   const { job, waves, at } = explanation;
   const driver = explanation.considered[0] ?? explanation.others[0];
+  const id = driver.driver_id;
+  const name = driver.name === null ? id : `${driver.name} (${id})`;
   const parts = driver.offered ? [offerOf(driver, name), ...pushesOf(driver)] : [];
-  const isHis = job.driver_id === driver.driver_id;
+  const isHis = job.driver_id === id;
   if (isHis && job.accepted_at !== null) parts.push(`he took it at ${clock(job.accepted_at)}`);
   else if (driver.reason !== 'sees_it' || when === 'now' || parts.length === 0) {
     const last = waves.at(-1);

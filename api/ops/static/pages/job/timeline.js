@@ -92,19 +92,17 @@ const percent = (part) => `${(part * 100).toFixed(3)}%`;
 function Record({ records }) {
   const list = happenings(records);
   const first = list[0]?.at ?? 0;
-  return html`<div class="scroll" tabindex="0" role="group" aria-label="What happened, in order">
-    <table class="record">
-      <thead><tr><th>When</th><th>What</th><th>Who</th></tr></thead>
-      <tbody>${list.map(
-        (line) => html`<tr>
-        <td><time dateTime=${new Date(line.at).toISOString()}>${clock(line.at)}</time>
-          <span class="quiet">${since(line.at - first)}</span></td>
-        <td>${line.rows.length > 1 ? html`<${Group} line=${line} />` : html`<${Line} line=${line} />`}</td>
-        <td class="id">${line.rows.length > 1 ? count(line.rows.length, 'driver') : line.who}</td>
-      </tr>`,
-      )}</tbody>
-    </table>
-  </div>`;
+  return html`<table class="record cards" aria-label="What happened, in order">
+    <thead><tr><th>When</th><th>What</th><th>Who</th></tr></thead>
+    <tbody>${list.map(
+      (line) => html`<tr>
+      <td><time dateTime=${new Date(line.at).toISOString()}>${clock(line.at)}</time>${' '}
+        <span class="quiet">${line.at > first && since(line.at - first)}</span></td>
+      <td>${line.rows.length > 1 ? html`<${Group} line=${line} />` : html`<${Line} line=${line} />`}</td>
+      <td class="id">${line.rows.length > 1 ? count(line.rows.length, 'driver') : line.who}</td>
+    </tr>`,
+    )}</tbody>
+  </table>`;
 }
 
 /** @param {{line: import('./moments.js').Happening}} props */
@@ -116,7 +114,7 @@ const Group = ({ line }) => html`<details>
   <summary>${line.what}</summary>
   <ul>${line.rows.map(
     ({ at, who, more }) => html`<li>
-    <span class="id">${who}</span> ${clock(at)} <span class="quiet">${more}</span>
+    <span class="id">${who}</span> ${clock(at)}${' '}<span class="quiet">${more}</span>
   </li>`,
   )}</ul>
 </details>`;

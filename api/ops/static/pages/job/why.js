@@ -48,16 +48,12 @@ function About({ id, when, asOf }) {
   const driver = useRoute().params.get('driver');
   const path = driver === null ? null : `/api/ops/jobs/${encodeURIComponent(id)}/explain`;
   const one = useCall(path, { driver_id: driver, at: when });
-  const profile = useCall(
-    driver === null ? null : `/api/ops/drivers/${encodeURIComponent(driver)}`,
-  );
   useEffect(() => {
     if (one.answer) void one.reload();
   }, [asOf]);
   if (driver === null) return null;
-  const name = profile.answer?.name ? `${profile.answer.name} (${driver})` : driver;
   return html`<div class="about" aria-live="polite">
-    ${one.answer && html`<p class="sentence">${answer(one.answer, name, when)}</p>`}
+    ${one.answer && html`<p class="sentence">${answer(one.answer, when)}</p>`}
     ${one.refusal && html`<${Refused} refusal=${one.refusal} />`}
     ${!one.answer && !one.refusal && html`<${Loading} what=${`Asking about ${driver}`} />`}
     <p class="buttons">
@@ -95,25 +91,29 @@ function Groups({ explanation, when }) {
 function Met({ considered }) {
   const of = (/** @type {string} */ name) => considered.filter((one) => one[name]).length;
   return html`<details class="reason" open=${considered.length <= OPEN_MAX}>
-    <summary><strong>Offered</strong> ${count(of('offered'), 'driver')}
+    <summary><strong>Offered</strong> ${count(of('offered'), 'driver')}${' '}
       <span class="quiet">${of('delivered')} delivered · ${of('pushed')} pushed</span></summary>
-    <div class="scroll"><table>
+    ${
+      considered.length > 0 &&
+      html`<table class="cards">
       <thead><tr><th>Driver</th><th class="number">Away</th><th>Waves</th><th>Phone</th><th>Push</th><th>Answer</th></tr></thead>
       <tbody>${considered.map(
-        (one) => html`<tr>
-        <td><${Ask} id=${one.driver_id} /></td>
-        <td class="number">${distance(one.distance_km)}</td>
-        <td>${one.waves.map((/** @type {any} */ { wave }) => wave).join(', ') || '–'}</td>
-        <td>${one.delivered_at ? clock(one.delivered_at) : '–'}</td>
-        <td>${one.pushes.length > 0 ? outcomeOf(one.pushes.at(-1)) : '–'}</td>
-        <td>${
+        (one) => html`<tr key=${one.driver_id}>
+        <td><${Ask} driver=${one} /></td>
+        <td class="number" data-of="Away">${distance(one.distance_km)}</td>
+        <td data-of="Waves">${one.waves.map((/** @type {any} */ { wave }) => wave).join(', ') || '–'}</td>
+        <td data-of="Phone">${one.delivered_at ? clock(one.delivered_at) : '–'}</td>
+        <td data-of="Push">${one.pushes.length > 0 ? outcomeOf(one.pushes.at(-1)) : '–'}</td>
+        <td data-of="Answer">${
           one.refused
-            ? html`${REASONS[one.refused.kind]} ${clock(one.refused.at)} <span class="quiet">${one.refused.reason}</span>`
+            ? html`${REASONS[one.refused.kind]} ${clock(one.refused.at)}${' '}
+              <span class="quiet">${one.refused.reason}</span>`
             : '–'
         }</td>
       </tr>`,
       )}</tbody>
-    </table></div>
+    </table>`
+    }
   </details>`;
 }
 
@@ -123,21 +123,19 @@ const OPEN_MAX = 12;
 /** Whom one reason kept out. @param {{reason: string, total: number, drivers: any[]}} props */
 function Kept({ reason, total, drivers }) {
   return html`<details class="reason" open=${drivers.length > 0 && drivers.length <= OPEN_MAX}>
-    <summary><strong>${REASONS[reason] ?? reason}</strong> ${count(total, 'driver')}
+    <summary><strong>${REASONS[reason] ?? reason}</strong> ${count(total, 'driver')}${' '}
       ${drivers.length < total && html`<span class="quiet">the first ${drivers.length} are listed</span>`}</summary>
-    <div class="scroll"><table>
-      <thead><tr><th>Driver</th><th class="number">Away</th><th>Seen</th></tr></thead>
-      <tbody>${drivers.map(
-        (one) => html`<tr>
-        <td><${Ask} id=${one.driver_id} /></td>
-        <td class="number">${distance(one.distance_km)}</td>
-        <td>${against(one) || '–'}</td>
-      </tr>`,
-      )}</tbody>
-    </table></div>
+    <ul class="kept">${drivers.map(
+      (one) => html`<li key=${one.driver_id}>
+      <${Ask} driver=${one} />
+      <span class="number">${one.distance_km === null ? 'no position' : `${distance(one.distance_km)} away`}</span>
+      <span>${against(one)}</span>
+    </li>`,
+    )}</ul>
   </details>`;
 }
 
-/** @param {{id: string}} props */
-const Ask = ({ id }) => html`<button type="button" class="link id" aria-label=${`Ask about ${id}`}
-  onClick=${() => setParams({ driver: id })}>${id}</button>`;
+/** @param {{driver: any}} props */
+const Ask = ({ driver: { driver_id: id, name } }) => html`<button type="button" class="link"
+  aria-label=${`Ask about ${id}`} onClick=${() => setParams({ driver: id })}
+>${name ?? id}</button>${name && html` <span class="id quiet">${id}</span>`}`;
