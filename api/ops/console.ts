@@ -13,6 +13,7 @@ import type { Refuse } from '../refuse.ts';
 import { IdParams, LoginQuery } from '../schemas.ts';
 import { DASHBOARD_PATH, type Dashboard } from './dashboard.ts';
 import type { Entry } from './entry.ts';
+import { CellsQuery, outlinesOf } from './map/cells.ts';
 import { createLand } from './map/land.ts';
 import { readTileAddress } from './map/land-tile.ts';
 import { asksForHtml, homePage, signInPage } from './page.ts';
@@ -22,8 +23,8 @@ import { staticRoutes } from './static-files.ts';
 const PATH = '/ops';
 const HTML = 'text/html; charset=utf-8';
 const JSON_TYPE = 'application/json; charset=utf-8';
-/** Coasts change with the version of Muster alone. */
-const LAND_CACHING = 'private, max-age=86400';
+/** Coasts and cells change with the version of Muster alone. */
+const MAP_CACHING = 'private, max-age=86400';
 
 /** The pages' addresses as the browser's router knows them. People and proxies add a slash at times. */
 const PAGES = ['/jobs/:id', '/drivers', '/drivers/', '/drivers/:id', '/health'];
@@ -111,8 +112,13 @@ function pageRoutes(app: HttpApp, options: ConsoleOptions): void {
   app.get(`${PATH}/map/land/:zoom/:x/:y`, shared, async (request, reply) => {
     const address = readTileAddress(request.params);
     if (!address) return reply.callNotFound();
-    reply.header('cache-control', LAND_CACHING).type(JSON_TYPE);
+    reply.header('cache-control', MAP_CACHING).type(JSON_TYPE);
     return reply.send(await land.tile(address));
+  });
+  const cells = { ...shared, schema: { hide: true, querystring: CellsQuery } };
+  app.get(`${PATH}/map/cells`, cells, async (request, reply) => {
+    reply.header('cache-control', MAP_CACHING);
+    return { cells: outlinesOf(request.query.ids) };
   });
   const notification = { ...shared, schema: { hide: true, params: IdParams } };
   app.get(`${PATH}/notifications/:id`, notification, async (request, reply) => {

@@ -92,7 +92,8 @@ export function connect(host) {
   function sendView() {
     viewIsDue = false;
     if (!bbox || socket?.readyState !== WebSocket.OPEN) return;
-    socket.send(JSON.stringify({ event: 'view', data: { bbox } }));
+    // The answer says from when on fixes are of this view.
+    socket.send(JSON.stringify({ event: 'view', data: { bbox }, ref: 'view' }));
   }
 
   open();

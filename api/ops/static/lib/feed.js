@@ -45,6 +45,7 @@ import { serverNow, setServerTime } from './time.js';
  * @typedef {object} Health
  * @property {string} at
  * @property {string | null} degraded_since
+ * @property {Record<string, 'ok' | 'failed'>} checks
  * @property {Record<string, number>} jobs
  * @property {string | null} oldest_open_at
  * @property {Record<string, number>} drivers
@@ -81,7 +82,7 @@ const feed = createStore(
   }),
 );
 
-/** @typedef {'snapshot' | 'driver' | 'fixes' | 'cells'} FleetEvent */
+/** @typedef {'snapshot' | 'driver' | 'fixes' | 'everybody' | 'cells'} FleetEvent */
 /** @typedef {(event: FleetEvent, data: any) => void} FleetListener */
 
 /** @type {Set<FleetListener>} */
@@ -91,6 +92,8 @@ const byHandle = new Map();
 /** @type {Partial<FeedState>} */
 let unpublished = {};
 let isPublishing = false;
+/** The next fixes are of everybody within the view: those who are not among them are elsewhere. */
+let isEverybodyNext = false;
 
 /**
  * Follows a part of what the feed knows; renders again when that part is another one.
@@ -104,7 +107,8 @@ export const feedNow = () => feed.get();
 
 /**
  * Hears of each frame about drivers, at once: `snapshot` (all of them are new), `driver` (the Driver),
- * `fixes` (`[handle, lat, lng, …]`), `cells` (counts by H3 cell).
+ * `fixes` (`[handle, lat, lng, …]`), `everybody` (the same, of all within the view), `cells` (counts by
+ * H3 cell).
  * @param {FleetListener} listener
  */
 export function onFleet(listener) {
@@ -132,7 +136,8 @@ function onFrame(event, data) {
   if (event === 'hello') setServerTime(data.server_time);
   else if (event === 'ops:snapshot') takeSnapshot(data);
   else if (event === 'ops:fixes') takeFixes(data);
-  else if (event === 'ops:cells') tellFleet('cells', data);
+  else if (event === 'ops:cells') takeCells(data);
+  else if (event === 'ack') isEverybodyNext = true;
   else if (event === 'ops:driver') takeDriver(data);
   else if (event === 'ops:job') takeJob(data);
   else if (event === 'ops:health') publish({ health: data });
@@ -170,7 +175,14 @@ function takeFixes(fixes) {
     driver.lng = /** @type {number} */ (fixes[i + 2]);
     driver.at = now;
   }
-  tellFleet('fixes', fixes);
+  tellFleet(isEverybodyNext ? 'everybody' : 'fixes', fixes);
+  isEverybodyNext = false;
+}
+
+/** @param {Record<string, number>} counts */
+function takeCells(counts) {
+  isEverybodyNext = true;
+  tellFleet('cells', counts);
 }
 
 /** @param {Omit<Driver, 'at'> & {at: string | null}} data */

@@ -1,0 +1,305 @@
+/**
+ * The live map: two canvases over each other, of which the lower one (the ground) is drawn only when the
+ * camera moves, and the upper one (jobs and drivers) as long as somebody moves.
+ */
+import { feedNow, onFleet, view } from '../lib/feed.js';
+import { onTheme } from '../lib/theme.js';
+import { boundsOf } from './bounds.js';
+import { Camera } from './camera.js';
+import { readColours } from './colours.js';
+import { FleetLayer } from './fleet-layer.js';
+import { Ground } from './ground.js';
+import { JobsLayer } from './jobs-layer.js';
+import { createLoop } from './loop.js';
+import { Marks } from './marks.js';
+import { toX, toY } from './mercator.js';
+import { listenToPointers } from './pointer.js';
+import { driverSprites } from './sprites.js';
+import { ViewRequest } from './view-request.js';
+
+/** Of a side: how far an arrow key moves the map. */
+const ARROW = 0.2;
+
+/**
+ * @typedef {object} Picked
+ * @property {'job' | 'driver'} kind
+ * @property {string} id
+ *
+ * @typedef {object} Host
+ * @property {HTMLCanvasElement} ground
+ * @property {HTMLCanvasElement} live
+ * @property {(picked: Picked | null) => void} onPick
+ * @property {() => void} onCamera what is in sight has changed
+ * @property {() => void} onPan somebody moved the map by hand
+ */
+
+export class LiveMap {
+  camera = new Camera();
+  #host;
+  #fleet = new FleetLayer();
+  #jobs = new JobsLayer();
+  #marks = new Marks(this.#fleet, this.#jobs);
+  #ground = new Ground(() => this.#drawGround());
+  #view = new ViewRequest(view);
+  #colours;
+  #ratio = 1;
+  /** @type {HTMLCanvasElement[]} */
+  #sprites = [];
+  #isGroundOld = true;
+  #isFrozen = false;
+  /** Whom the camera stays with. @type {string | null} */
+  #followed = null;
+  #ask = createLoop((now) => this.#draw(now));
+  #gone = new AbortController();
+
+  /** @param {Host} host */
+  constructor(host) {
+    this.#host = host;
+    this.#colours = readColours(host.live);
+    const { signal } = this.#gone;
+    const stillness = matchMedia('(prefers-reduced-motion: reduce)');
+    const beStill = () => {
+      this.#fleet.isStill = stillness.matches;
+    };
+    beStill();
+    stillness.addEventListener('change', beStill, { signal });
+    const resizing = new ResizeObserver(() => this.#resize());
+    resizing.observe(host.live);
+    const ends = [
+      onFleet((event, data) => this.#onFleet(event, data)),
+      onTheme(() => this.#recolour()),
+      () => resizing.disconnect(),
+    ];
+    signal.addEventListener('abort', () => {
+      for (const end of ends) end();
+    });
+    this.#listen();
+    this.#resize();
+    this.#fleet.reset(feedNow().drivers.values());
+  }
+
+  close() {
+    this.#gone.abort();
+  }
+
+  /** Shows all drivers of these states; without any, the open jobs. @param {ReadonlySet<string>} states */
+  fit(states) {
+    const { drivers, jobs } = feedNow();
+    const shown = [...drivers.values()].filter(({ state }) => states.has(state));
+    const bounds =
+      boundsOf(shown.filter(isPlaced)) ??
+      boundsOf([...jobs.values()].filter(isPlaced)) ??
+      boundsOf([...drivers.values()].filter(isPlaced));
+    if (bounds) this.camera.fit(bounds);
+    this.cameraMoved();
+  }
+
+  /** Brings a place into sight unless it is. @param {{lat: number | null, lng: number | null}} place */
+  show({ lat, lng }) {
+    if (lat === null || lng === null) return;
+    const x = this.camera.screenX(toX(lng));
+    const y = this.camera.screenY(toY(lat));
+    const { width, height } = this.camera;
+    if (x > 0.1 * width && x < 0.9 * width && y > 0.1 * height && y < 0.9 * height) return;
+    this.camera.lookAt(lat, lng);
+    this.cameraMoved();
+  }
+
+  /** @param {Iterable<import('../lib/feed.js').Job>} jobs */
+  setJobs(jobs) {
+    const all = [...jobs];
+    this.#jobs.setJobs(all);
+    const zones = new Set(all.map(({ id }) => id.slice(0, id.indexOf('-'))));
+    zones.delete('world');
+    this.#ground.setZones([...zones]);
+    const { drivers } = feedNow();
+    const holders = all.map(({ status, driver_id }) =>
+      status === 'assigned' ? undefined : drivers.get(driver_id ?? '')?.handle,
+    );
+    this.#fleet.setHolders(holders.filter((handle) => handle !== undefined));
+    this.#drawGround();
+  }
+
+  /**
+   * What is marked: a job with those who were asked, a driver.
+   * @param {import('../lib/feed.js').Job | null} job
+   * @param {import('./jobs-layer.js').Reach | null} reach
+   * @param {string | null} driverId
+   */
+  mark(job, reach, driverId) {
+    this.#jobs.select(job, reach);
+    this.#marks.set(reach?.candidates ?? new Set(), driverId);
+    this.#ask();
+  }
+
+  /** @param {number} hidden one bit for each of DRAWN_STATES */
+  setHidden(hidden) {
+    this.#fleet.hidden = hidden;
+    this.#ask();
+  }
+
+  /** The camera stays with this driver; null: with nobody. @param {string | null} driverId */
+  follow(driverId) {
+    this.#followed = driverId;
+    this.#ask();
+  }
+
+  /** Nobody moves until it ends; then all are where they are. @param {boolean} isFrozen */
+  freeze(isFrozen) {
+    if (isFrozen === this.#isFrozen) return;
+    this.#isFrozen = isFrozen;
+    if (isFrozen) return;
+    this.#fleet.reset(feedNow().drivers.values());
+    this.#view.askAgain();
+    this.#ask();
+  }
+
+  /** @param {number} by */
+  zoom(by) {
+    this.camera.zoomBy(by);
+    this.cameraMoved();
+  }
+
+  cameraMoved() {
+    this.#view.follow(this.camera);
+    this.#host.onCamera();
+    this.#drawGround();
+  }
+
+  #drawGround() {
+    this.#isGroundOld = true;
+    this.#ask();
+  }
+
+  #listen() {
+    const { live, onPick, onPan } = this.#host;
+    const { signal } = this.#gone;
+    const hands = {
+      onPan: (/** @type {number} */ dx, /** @type {number} */ dy) => {
+        this.camera.pan(dx, dy);
+        onPan();
+        this.cameraMoved();
+      },
+      onZoom: (/** @type {number} */ by, /** @type {number} */ x, /** @type {number} */ y) => {
+        this.camera.zoomBy(by, x, y);
+        this.cameraMoved();
+      },
+      onPick: (/** @type {number} */ x, /** @type {number} */ y) => onPick(this.#at(x, y)),
+      onHover: (/** @type {{x: number, y: number} | null} */ at) => {
+        const over = at && this.#at(at.x, at.y);
+        live.classList.toggle('pointing', over !== null);
+        if (this.#marks.hover(over)) this.#ask();
+      },
+    };
+    listenToPointers(live, hands, signal);
+    live.addEventListener('keydown', (event) => this.#onKey(event, hands.onPan), { signal });
+  }
+
+  /** @param {KeyboardEvent} event @param {(dx: number, dy: number) => void} pan */
+  #onKey(event, pan) {
+    const { width, height } = this.camera;
+    /** @type {Record<string, [number, number]>} */
+    const ways = {
+      ArrowLeft: [width * ARROW, 0],
+      ArrowRight: [-width * ARROW, 0],
+      ArrowUp: [0, height * ARROW],
+      ArrowDown: [0, -height * ARROW],
+    };
+    const way = ways[event.key];
+    if (!way) return;
+    event.preventDefault();
+    pan(...way);
+  }
+
+  /** @param {number} x @param {number} y @returns {Picked | null} */
+  #at(x, y) {
+    const job = this.#jobs.at(this.camera, x, y);
+    if (job !== null) return { kind: 'job', id: job };
+    const driver = this.#ground.counts ? null : this.#fleet.at(x, y);
+    return driver && { kind: 'driver', id: driver.id };
+  }
+
+  /** @param {import('../lib/feed.js').FleetEvent} event @param {any} data */
+  #onFleet(event, data) {
+    if (this.#isFrozen) return;
+    const now = performance.now();
+    if (event === 'snapshot') this.#fleet.reset(feedNow().drivers.values());
+    else if (event === 'driver') this.#fleet.put(data);
+    else if (event === 'cells') this.#setCounts(data);
+    else {
+      this.#fleet.move(data, now);
+      if (event === 'everybody') this.#fleet.keepOnly(data);
+      if (this.#ground.counts) this.#setCounts(null);
+    }
+    this.#ask();
+  }
+
+  /** @param {Record<string, number> | null} counts */
+  #setCounts(counts) {
+    this.#ground.setCounts(counts);
+    this.#drawGround();
+  }
+
+  #resize() {
+    const { ground, live } = this.#host;
+    const { width, height } = live.getBoundingClientRect();
+    this.#ratio = devicePixelRatio;
+    for (const canvas of [ground, live]) {
+      canvas.width = Math.round(width * this.#ratio);
+      canvas.height = Math.round(height * this.#ratio);
+    }
+    this.camera.resize(width, height);
+    this.#recolour();
+    this.#view.follow(this.camera);
+  }
+
+  #recolour() {
+    this.#colours = readColours(this.#host.live);
+    this.#sprites = driverSprites(this.#colours, this.#ratio);
+    this.#drawGround();
+  }
+
+  /** @param {number} now */
+  #draw(now) {
+    if (this.#gone.signal.aborted) return false;
+    const isFollowing = this.#followed !== null && this.#goAlong(this.#followed, now);
+    if (this.#isGroundOld || isFollowing) {
+      this.#isGroundOld = false;
+      this.#ground.draw(this.#begin(this.#host.ground), this.camera, this.#colours);
+    }
+    const ctx = this.#begin(this.#host.live);
+    ctx.clearRect(0, 0, this.camera.width, this.camera.height);
+    this.#jobs.drawRings(ctx, this.camera, this.#colours);
+    this.#marks.drawBelow(ctx, this.camera, this.#colours, now);
+    if (!this.#ground.counts) this.#fleet.draw(ctx, this.camera, this.#sprites, now);
+    this.#jobs.drawPins(ctx, this.camera, this.#colours);
+    this.#marks.drawAbove(ctx, this.camera, this.#colours, now);
+    return !this.#isFrozen && now < this.#fleet.movingUntil && !this.#ground.counts;
+  }
+
+  /** The camera goes where he is; false when that is where it was. @param {string} driverId @param {number} now */
+  #goAlong(driverId, now) {
+    const driver = feedNow().drivers.get(driverId);
+    const place = driver && this.#fleet.placeOf(driver.handle, now);
+    if (!place || (place.x === this.camera.x && place.y === this.camera.y)) return false;
+    this.camera.x = place.x;
+    this.camera.y = place.y;
+    this.#view.follow(this.camera);
+    this.#host.onCamera();
+    return true;
+  }
+
+  /** @param {HTMLCanvasElement} canvas */
+  #begin(canvas) {
+    const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
+    ctx.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
+    return ctx;
+  }
+}
+
+/**
+ * @template {{lat: number | null, lng: number | null}} Thing
+ * @param {Thing} thing
+ * @returns {thing is Thing & {lat: number, lng: number}}
+ */
+const isPlaced = (thing) => thing.lat !== null && thing.lng !== null;
