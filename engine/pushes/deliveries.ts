@@ -4,7 +4,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
-import { saveDeliveries } from '../pg/deliveries.ts';
+import { type Delivered, saveDeliveries } from '../pg/deliveries.ts';
 
 const SAVE_MS = 1000;
 /** Offers kept while Postgres is away; beyond it offers go uncounted. */
@@ -21,7 +21,8 @@ export interface Deliveries {
 export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>): Deliveries {
   /** Two processes that drew the same share a row, which does no harm. */
   const gateway = randomBytes(GATEWAY_BYTES).toString('hex');
-  let pending = new Map<string, Set<string>>();
+  /** Job → driver → when, by the monotonic clock. */
+  let pending = new Map<string, Map<string, number>>();
   let count = 0;
   let saving: Promise<void> = Promise.resolve();
   let timer: NodeJS.Timeout | undefined;
@@ -33,30 +34,38 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
     const batch = pending;
     pending = new Map();
     count = 0;
-    const rows = [...batch].map(([jobId, drivers]) => ({ jobId, driverIds: [...drivers] }));
     saving = saving
-      .then(() => saveDeliveries(db, gateway, rows))
+      .then(() => saveDeliveries(db, gateway, rowsOf(batch)))
       .catch((error: unknown) => {
-        for (const { jobId, driverIds } of rows) for (const id of driverIds) add(jobId, id);
-        log.warn({ err: error, jobs: rows.length }, 'deliveries not yet in Postgres');
+        for (const [jobId, drivers] of batch) for (const [id, at] of drivers) keep(jobId, id, at);
+        log.warn({ err: error, jobs: batch.size }, 'deliveries not yet in Postgres');
       });
     return saving;
   }
 
-  function add(jobId: string, driverId: string): void {
+  function keep(jobId: string, driverId: string, at: number): void {
     if (count >= PENDING_MAX) return;
     count++;
     timer ??= setTimeout(() => void save(), SAVE_MS).unref();
     const drivers = pending.get(jobId);
-    if (drivers) drivers.add(driverId);
-    else pending.set(jobId, new Set([driverId]));
+    if (!drivers) pending.set(jobId, new Map([[driverId, at]]));
+    else if (!drivers.has(driverId)) drivers.set(driverId, at);
   }
 
   return {
-    add,
+    add: (jobId, driverId) => keep(jobId, driverId, performance.now()),
     async close() {
       await save();
       clearTimeout(timer);
     },
   };
+}
+
+function rowsOf(batch: ReadonlyMap<string, ReadonlyMap<string, number>>): Delivered[] {
+  const now = performance.now();
+  return [...batch].map(([jobId, drivers]) => ({
+    jobId,
+    driverIds: [...drivers.keys()],
+    agoMs: [...drivers.values()].map((at) => now - at),
+  }));
 }

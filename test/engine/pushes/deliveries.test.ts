@@ -28,3 +28,25 @@ it('are appended to the row of their gateway, and counted once', async () => {
   const waited = Date.parse(first.get('cid') ?? '') - Date.parse(first.get('bob') ?? '');
   expect(waited).toBeGreaterThanOrEqual(10_000);
 });
+
+it('have the time at which they were made, however late they are written', async () => {
+  const { ctx } = await startTestEngine();
+  const { db } = ctx;
+  const times = async () => {
+    const first = await firstDeliveries(db, 'j1');
+    const of = (id: string) => Date.parse(first.get(id) ?? '');
+    return { ann: of('ann'), bob: of('bob'), cid: of('cid') };
+  };
+  await saveDeliveries(db, 'g1', [
+    { jobId: 'j1', driverIds: ['ann', 'bob'], agoMs: [900, 60_000] },
+  ]);
+  const before = await times();
+  expect(before.ann - before.bob).toBe(59_100);
+  // Whom the row names keeps his time; the others are put before and after it.
+  await db.execute(sql`update deliveries set at = at - interval '10 minutes'`);
+  await saveDeliveries(db, 'g1', [{ jobId: 'j1', driverIds: ['cid', 'ann'], agoMs: [30_000, 0] }]);
+  const after = await times();
+  expect(after.ann - before.ann).toBe(-600_000);
+  expect(after.cid - after.bob).toBeGreaterThanOrEqual(600_000 + 30_000);
+  expect(after.cid - after.ann).toBeGreaterThanOrEqual(600_000 - 59_100 + 30_000);
+});
