@@ -3,7 +3,7 @@ import { get } from './lib/calls.js';
 import { html, useEffect, useRef, useState } from './lib/html.js';
 import { useKeys } from './lib/keys.js';
 import { Link, setParams, useRoute } from './lib/route.js';
-import { Ago, Pill, Refused } from './lib/ui.js';
+import { Ago, Pill, Price, Refused } from './lib/ui.js';
 
 /** Typing is over when nothing was typed for so long. */
 const TYPED_MS = 200;
@@ -119,7 +119,7 @@ const Group = ({ name, rows, row, onOpen }) =>
 /** @param {{one: any}} props */
 const JobRow = ({ one }) => html`<${Link} to=${`/jobs/${encodeURIComponent(one.id)}`}>
   ${one.address} <${Pill} status=${one.status} />
-  <span class="quiet">$${one.total_price} · <${Ago} at=${one.created_at} suffix=" ago" /></span>
+  <span class="quiet"><${Price} value=${one.total_price} /> · <${Ago} at=${one.created_at} suffix=" ago" /></span>
 <//>`;
 
 /** @param {{one: any}} props */

@@ -87,7 +87,7 @@ export function against({ reason, value, limit }) {
     return value === null ? 'never heard of' : `${seconds(value)}, limit ${seconds(limit)}`;
   }
   if (reason === 'busy') return `${count(value)}, limit ${limit}`;
-  if (reason === 'out_of_range') return `${distance(value)}, radius ${distance(limit)}`;
+  if (reason === 'out_of_range') return `radius ${distance(limit)}`;
   if (reason === 'truck_type') return `${value ?? 'none'}, wanted ${limit}`;
   if (reason === 'push_cap') return `${value} in range, ${limit} pushed`;
   if (reason === 'not_approved') return value === null ? 'not registered yet' : String(value);

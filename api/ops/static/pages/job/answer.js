@@ -24,7 +24,7 @@ export function answer(explanation, when) {
         : `when wave ${last.wave} opened at ${clock(at)}`;
     const why = driver.refused?.kind === driver.reason ? driver.refused.reason : null;
     const subject = parts.length > 0 ? 'he' : name;
-    parts.push(`${moment} ${subject} ${said(driver, when)}${why ? ` (“${why}”)` : ''}`);
+    parts.push(`${moment}, ${subject} ${said(driver, when)}${why ? ` (“${why}”)` : ''}`);
   }
   const text = `${parts.join('; ')}.`;
   return text.charAt(0).toUpperCase() + text.slice(1);

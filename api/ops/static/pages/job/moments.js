@@ -133,6 +133,7 @@ const markOfPush = (push) =>
 function sentOf(pushes) {
   const sent = pushes.filter(({ outcome }) => outcome === 'sent').length;
   const failed = pushes.length - sent;
+  if (pushes.length === 0) return '–';
   return failed === 0 ? `${sent} sent` : `${sent} sent, ${failed} not`;
 }
 

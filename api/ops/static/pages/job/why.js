@@ -1,5 +1,5 @@
 /** Why drivers got a job or did not: by reason, those who are online first, and about any one of them. */
-import { html, useEffect } from '../../lib/html.js';
+import { html, useEffect, useRef } from '../../lib/html.js';
 import { isOpen, REASONS } from '../../lib/names.js';
 import { against, distance } from '../../lib/reasons.js';
 import { Link, setParams, useRoute } from '../../lib/route.js';
@@ -13,7 +13,13 @@ import { count, outcomeOf } from './words.js';
 /** @param {{id: string, when: 'wave' | 'now', reading: ReturnType<typeof useCall>}} props */
 export function Why({ id, when, reading }) {
   const { answer: explanation, refusal, at, reload } = reading;
-  return html`<section class="panel why" aria-label="Why" tabindex="-1" id="why">
+  const section = useRef(/** @type {HTMLElement | null} */ (null));
+  // Whoever comes with this question is led to its answer.
+  const isAsked = useRoute().params.get('see') === 'why';
+  useEffect(() => {
+    if (isAsked) section.current?.focus();
+  }, [isAsked]);
+  return html`<section ref=${section} class="panel why" aria-label="Why" tabindex="-1" id="why">
     <header>
       <h2>Why</h2>
       <div class="buttons" role="group" aria-label="As of">
@@ -118,7 +124,7 @@ function Met({ considered }) {
 }
 
 /** Longer groups are folded. */
-const OPEN_MAX = 12;
+const OPEN_MAX = 25;
 
 /** Whom one reason kept out. @param {{reason: string, total: number, drivers: any[]}} props */
 function Kept({ reason, total, drivers }) {
