@@ -4,20 +4,21 @@
 const ASIDE = 0.01;
 
 /**
- * The smallest box around nearly all places, also over the antimeridian; null when there are none.
- * @param {readonly {lat: number, lng: number}[]} places
+ * The smallest box around nearly all things, also over the antimeridian; null when none has a place.
+ * @param {readonly {lat: number | null, lng: number | null}[]} things
  * @returns {import('./camera.js').Bounds | null}
  */
-export function boundsOf(places) {
-  if (places.length === 0) return null;
-  const lats = places.map(({ lat }) => lat).sort((a, b) => a - b);
-  const lngs = eastwards(places.map(({ lng }) => lng).sort((a, b) => a - b));
-  const aside = Math.floor(places.length * ASIDE);
+export function boundsOf(things) {
+  const lats = things.flatMap(({ lat }) => lat ?? []).sort((a, b) => a - b);
+  const lngs = things.flatMap(({ lng }) => lng ?? []).sort((a, b) => a - b);
+  if (lats.length === 0) return null;
+  const along = eastwards(lngs);
+  const aside = Math.floor(lats.length * ASIDE);
   const at = (/** @type {number[]} */ sorted, /** @type {number} */ i) =>
     /** @type {number} */ (sorted.at(i));
   return {
-    west: at(lngs, aside),
-    east: at(lngs, -1 - aside),
+    west: at(along, aside),
+    east: at(along, -1 - aside),
     south: at(lats, aside),
     north: at(lats, -1 - aside),
   };

@@ -36,6 +36,13 @@ export class Camera {
     return (y - this.y) * this.scale + this.height / 2;
   }
 
+  /** Is a place in sight, and not just at the edge? @param {number} lat @param {number} lng */
+  sees(lat, lng) {
+    const x = this.screenX(toX(lng)) / this.width;
+    const y = this.screenY(toY(lat)) / this.height;
+    return Math.min(x, y, 1 - x, 1 - y) > FIT_MARGIN;
+  }
+
   /** How many kilometres a pixel in the middle is. */
   get kmPerPx() {
     return worldWidthKm(toLat(this.y)) / this.scale;

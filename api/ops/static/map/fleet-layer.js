@@ -1,13 +1,17 @@
 /**
  * Drivers on the map: where each was told to be and where he was shown before, in typed arrays by his
- * handle, so that a frame makes nothing anew. Between two fixes, which come once a second, he moves
- * evenly from the one to the other.
+ * handle, so that a frame makes nothing anew. Between two fixes he moves evenly from the one to the
+ * other.
  */
+import { isHeld } from '../lib/names.js';
 import { toX, toY } from './mercator.js';
 import { DRAWN_STATES, SPRITE_PX } from './sprites.js';
 
-/** As long as fixes are apart, and a little for those that come late: nobody stops in between. */
-const MOVE_MS = 1150;
+/** Fixes come once a second at most; a phone that sends fewer moves as long as its fixes are apart. */
+const MOVE_MIN_MS = 1000;
+const MOVE_MAX_MS = 5000;
+/** A little longer, for the next one that comes late: nobody stops in between. */
+const LATE = 1.15;
 const FIRST_CAPACITY = 1024;
 /** Not known where. */
 const NOWHERE = Number.NaN;
@@ -28,6 +32,8 @@ export class FleetLayer {
   #toX = new Float64Array(FIRST_CAPACITY);
   #toY = new Float64Array(FIRST_CAPACITY);
   #since = new Float64Array(FIRST_CAPACITY);
+  /** How long his move lasts, ms. */
+  #span = new Float64Array(FIRST_CAPACITY);
   #state = new Uint8Array(FIRST_CAPACITY);
   #holds = new Uint8Array(FIRST_CAPACITY);
   /** Where he is on the screen, for the pointer. */
@@ -51,7 +57,8 @@ export class FleetLayer {
     this.#drivers[handle] = driver;
     this.#state[handle] = DRAWN_STATES.indexOf(/** @type {'offline'} */ (state));
     if (lat === null || lng === null) this.#toX[handle] = NOWHERE;
-    else if (isNew || Number.isNaN(this.#toX[handle])) this.#place(handle, lat, lng, 0, true);
+    else if (isNew || Number.isNaN(this.#toX[handle]))
+      this.#place(handle, lat, lng, performance.now(), true);
   }
 
   /** @param {readonly number[]} fixes `[handle, lat, lng, …]` @param {number} now */
@@ -65,7 +72,6 @@ export class FleetLayer {
       ];
       this.#place(handle, lat, lng, now, this.isStill || Number.isNaN(this.#toX[handle]));
     }
-    if (!this.isStill) this.movingUntil = now + MOVE_MS;
   }
 
   /** Where nobody told of these was, nobody is. @param {readonly number[]} fixes of all in view */
@@ -77,10 +83,17 @@ export class FleetLayer {
     }
   }
 
-  /** Who holds a job. @param {Iterable<number>} handles */
-  setHolders(handles) {
+  /**
+   * Who holds a job has a ring; for whom one is reserved does not hold it yet.
+   * @param {readonly import('../lib/feed.js').Job[]} jobs
+   * @param {ReadonlyMap<string, import('../lib/feed.js').Driver>} drivers
+   */
+  setHolders(jobs, drivers) {
     this.#holds.fill(0);
-    for (const handle of handles) this.#holds[handle] = 1;
+    for (const { status, driver_id } of jobs) {
+      const driver = isHeld(status) && drivers.get(driver_id ?? '');
+      if (driver) this.#holds[driver.handle] = 1;
+    }
   }
 
   /**
@@ -151,12 +164,19 @@ export class FleetLayer {
 
   /** @param {number} handle @param {number} now */
   #xAt(handle, now) {
-    return between(this.#fromX[handle], this.#toX[handle], this.#since[handle], now);
+    return between(this.#fromX[handle], this.#toX[handle], this.#shareAt(handle, now));
   }
 
   /** @param {number} handle @param {number} now */
   #yAt(handle, now) {
-    return between(this.#fromY[handle], this.#toY[handle], this.#since[handle], now);
+    return between(this.#fromY[handle], this.#toY[handle], this.#shareAt(handle, now));
+  }
+
+  /** How much of his move is behind him. @param {number} handle @param {number} now */
+  #shareAt(handle, now) {
+    const since = /** @type {number} */ (this.#since[handle]);
+    const span = /** @type {number} */ (this.#span[handle]);
+    return now - since >= span ? 1 : (now - since) / span;
   }
 
   /** @param {number} handle @param {number} lat @param {number} lng @param {number} now @param {boolean} atOnce */
@@ -169,7 +189,11 @@ export class FleetLayer {
     this.#fromX[handle] = fromX + Math.round(x - fromX);
     this.#toX[handle] = x;
     this.#toY[handle] = y;
-    this.#since[handle] = atOnce ? 0 : now;
+    const apart = now - /** @type {number} */ (this.#since[handle]);
+    const span = LATE * Math.min(MOVE_MAX_MS, Math.max(MOVE_MIN_MS, apart));
+    this.#span[handle] = atOnce ? 0 : span;
+    this.#since[handle] = now;
+    if (!atOnce) this.movingUntil = Math.max(this.movingUntil, now + span);
   }
 
   /** @param {number} handle */
@@ -186,6 +210,7 @@ export class FleetLayer {
     this.#toX = larger(this.#toX);
     this.#toY = larger(this.#toY);
     this.#since = larger(this.#since);
+    this.#span = larger(this.#span);
     this.#state = widened(this.#state, capacity);
     this.#holds = widened(this.#holds, capacity);
     this.#screenX = new Float32Array(capacity).fill(NOWHERE);
@@ -200,13 +225,5 @@ function widened(old, capacity) {
   return array;
 }
 
-/**
- * @param {number | undefined} from
- * @param {number | undefined} to
- * @param {number | undefined} since
- * @param {number} now
- */
-function between(from = 0, to = 0, since = 0, now) {
-  const share = (now - since) / MOVE_MS;
-  return share >= 1 ? to : from + (to - from) * Math.max(0, share);
-}
+/** @param {number | undefined} from @param {number | undefined} to @param {number} share */
+const between = (from = 0, to = 0, share) => (share === 1 ? to : from + (to - from) * share);

@@ -27,9 +27,12 @@ export class Ground {
     this.#cells = new Cells(onChange);
   }
 
-  /** @param {string[]} zones */
-  setZones(zones) {
-    this.#zones = zones;
+  /** The zones are those of these jobs, whose ids carry them. @param {readonly {id: string}[]} jobs */
+  setJobs(jobs) {
+    const zones = new Set(jobs.map(({ id }) => id.slice(0, id.indexOf('-'))));
+    // Of jobs without a place.
+    zones.delete('world');
+    this.#zones = [...zones];
     this.#cells.ask(zones);
   }
 

@@ -83,7 +83,8 @@ export function eachTile(camera, zoom, visit) {
 function trace(ctx, camera, ring, middle) {
   const turn = Math.round(camera.x - middle);
   for (let i = 0; i < ring.length; i += 2) {
-    const x = /** @type {number} */ ((ring[i]) + turn - camera.x) * camera.scale + camera.width / 2;
+    const there = /** @type {number} */ (ring[i]) + turn;
+    const x = (there - camera.x) * camera.scale + camera.width / 2;
     const y = camera.screenY(/** @type {number} */ (ring[i + 1]));
     if (i === 0) ctx.moveTo(x, y);
     else ctx.lineTo(x, y);

@@ -6,19 +6,14 @@ import { feedNow, onFleet, view } from '../lib/feed.js';
 import { onTheme } from '../lib/theme.js';
 import { boundsOf } from './bounds.js';
 import { Camera } from './camera.js';
-import { readColours } from './colours.js';
 import { FleetLayer } from './fleet-layer.js';
 import { Ground } from './ground.js';
 import { JobsLayer } from './jobs-layer.js';
 import { createLoop } from './loop.js';
 import { Marks } from './marks.js';
-import { toX, toY } from './mercator.js';
-import { listenToPointers } from './pointer.js';
-import { driverSprites } from './sprites.js';
+import { listenToArrows, listenToPointers } from './pointer.js';
+import { Screen } from './screen.js';
 import { ViewRequest } from './view-request.js';
-
-/** Of a side: how far an arrow key moves the map. */
-const ARROW = 0.2;
 
 /**
  * @typedef {object} Picked
@@ -41,10 +36,7 @@ export class LiveMap {
   #marks = new Marks(this.#fleet, this.#jobs);
   #ground = new Ground(() => this.#drawGround());
   #view = new ViewRequest(view);
-  #colours;
-  #ratio = 1;
-  /** @type {HTMLCanvasElement[]} */
-  #sprites = [];
+  #screen;
   #isGroundOld = true;
   #isFrozen = false;
   /** Whom the camera stays with. @type {string | null} */
@@ -55,7 +47,7 @@ export class LiveMap {
   /** @param {Host} host */
   constructor(host) {
     this.#host = host;
-    this.#colours = readColours(host.live);
+    this.#screen = new Screen(host.ground, host.live);
     const { signal } = this.#gone;
     const stillness = matchMedia('(prefers-reduced-motion: reduce)');
     const beStill = () => {
@@ -67,7 +59,10 @@ export class LiveMap {
     resizing.observe(host.live);
     const ends = [
       onFleet((event, data) => this.#onFleet(event, data)),
-      onTheme(() => this.#recolour()),
+      onTheme(() => {
+        this.#screen.recolour();
+        this.#drawGround();
+      }),
       () => resizing.disconnect(),
     ];
     signal.addEventListener('abort', () => {
@@ -87,9 +82,7 @@ export class LiveMap {
     const { drivers, jobs } = feedNow();
     const shown = [...drivers.values()].filter(({ state }) => states.has(state));
     const bounds =
-      boundsOf(shown.filter(isPlaced)) ??
-      boundsOf([...jobs.values()].filter(isPlaced)) ??
-      boundsOf([...drivers.values()].filter(isPlaced));
+      boundsOf(shown) ?? boundsOf([...jobs.values()]) ?? boundsOf([...drivers.values()]);
     if (bounds) this.camera.fit(bounds);
     this.cameraMoved();
   }
@@ -97,10 +90,7 @@ export class LiveMap {
   /** Brings a place into sight unless it is. @param {{lat: number | null, lng: number | null}} place */
   show({ lat, lng }) {
     if (lat === null || lng === null) return;
-    const x = this.camera.screenX(toX(lng));
-    const y = this.camera.screenY(toY(lat));
-    const { width, height } = this.camera;
-    if (x > 0.1 * width && x < 0.9 * width && y > 0.1 * height && y < 0.9 * height) return;
+    if (this.camera.sees(lat, lng)) return;
     this.camera.lookAt(lat, lng);
     this.cameraMoved();
   }
@@ -109,14 +99,8 @@ export class LiveMap {
   setJobs(jobs) {
     const all = [...jobs];
     this.#jobs.setJobs(all);
-    const zones = new Set(all.map(({ id }) => id.slice(0, id.indexOf('-'))));
-    zones.delete('world');
-    this.#ground.setZones([...zones]);
-    const { drivers } = feedNow();
-    const holders = all.map(({ status, driver_id }) =>
-      status === 'assigned' ? undefined : drivers.get(driver_id ?? '')?.handle,
-    );
-    this.#fleet.setHolders(holders.filter((handle) => handle !== undefined));
+    this.#ground.setJobs(all);
+    this.#fleet.setHolders(all, feedNow().drivers);
     this.#drawGround();
   }
 
@@ -192,23 +176,7 @@ export class LiveMap {
       },
     };
     listenToPointers(live, hands, signal);
-    live.addEventListener('keydown', (event) => this.#onKey(event, hands.onPan), { signal });
-  }
-
-  /** @param {KeyboardEvent} event @param {(dx: number, dy: number) => void} pan */
-  #onKey(event, pan) {
-    const { width, height } = this.camera;
-    /** @type {Record<string, [number, number]>} */
-    const ways = {
-      ArrowLeft: [width * ARROW, 0],
-      ArrowRight: [-width * ARROW, 0],
-      ArrowUp: [0, height * ARROW],
-      ArrowDown: [0, -height * ARROW],
-    };
-    const way = ways[event.key];
-    if (!way) return;
-    event.preventDefault();
-    pan(...way);
+    listenToArrows(live, hands.onPan, signal);
   }
 
   /** @param {number} x @param {number} y @returns {Picked | null} */
@@ -241,39 +209,28 @@ export class LiveMap {
   }
 
   #resize() {
-    const { ground, live } = this.#host;
-    const { width, height } = live.getBoundingClientRect();
-    this.#ratio = devicePixelRatio;
-    for (const canvas of [ground, live]) {
-      canvas.width = Math.round(width * this.#ratio);
-      canvas.height = Math.round(height * this.#ratio);
-    }
+    const { width, height } = this.#screen.resize();
     this.camera.resize(width, height);
-    this.#recolour();
     this.#view.follow(this.camera);
-  }
-
-  #recolour() {
-    this.#colours = readColours(this.#host.live);
-    this.#sprites = driverSprites(this.#colours, this.#ratio);
     this.#drawGround();
   }
 
   /** @param {number} now */
   #draw(now) {
     if (this.#gone.signal.aborted) return false;
+    const { camera } = this;
+    const { colours, sprites } = this.#screen;
     const isFollowing = this.#followed !== null && this.#goAlong(this.#followed, now);
     if (this.#isGroundOld || isFollowing) {
       this.#isGroundOld = false;
-      this.#ground.draw(this.#begin(this.#host.ground), this.camera, this.#colours);
+      this.#ground.draw(this.#screen.ground(), camera, colours);
     }
-    const ctx = this.#begin(this.#host.live);
-    ctx.clearRect(0, 0, this.camera.width, this.camera.height);
-    this.#jobs.drawRings(ctx, this.camera, this.#colours);
-    this.#marks.drawBelow(ctx, this.camera, this.#colours, now);
-    if (!this.#ground.counts) this.#fleet.draw(ctx, this.camera, this.#sprites, now);
-    this.#jobs.drawPins(ctx, this.camera, this.#colours);
-    this.#marks.drawAbove(ctx, this.camera, this.#colours, now);
+    const ctx = this.#screen.live();
+    this.#jobs.drawRings(ctx, camera, colours);
+    this.#marks.drawBelow(ctx, camera, colours, now);
+    if (!this.#ground.counts) this.#fleet.draw(ctx, camera, sprites, now);
+    this.#jobs.drawPins(ctx, camera, colours);
+    this.#marks.drawAbove(ctx, camera, colours, now);
     return !this.#isFrozen && now < this.#fleet.movingUntil && !this.#ground.counts;
   }
 
@@ -288,18 +245,4 @@ export class LiveMap {
     this.#host.onCamera();
     return true;
   }
-
-  /** @param {HTMLCanvasElement} canvas */
-  #begin(canvas) {
-    const ctx = /** @type {CanvasRenderingContext2D} */ (canvas.getContext('2d'));
-    ctx.setTransform(this.#ratio, 0, 0, this.#ratio, 0, 0);
-    return ctx;
-  }
 }
-
-/**
- * @template {{lat: number | null, lng: number | null}} Thing
- * @param {Thing} thing
- * @returns {thing is Thing & {lat: number, lng: number}}
- */
-const isPlaced = (thing) => thing.lat !== null && thing.lng !== null;

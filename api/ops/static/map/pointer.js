@@ -1,9 +1,11 @@
-/** Pan, zoom and pick on the map by mouse, touch and pen: drag, wheel, pinch, click. */
+/** Pan, zoom and pick on the map: drag, wheel, pinch and click by mouse, touch and pen; arrow keys. */
 
 /** A finger that moves less has tapped. */
 const DRAG_PX = 5;
 /** A notch of a wheel is about 100: two of them double what is seen. */
 const ZOOM_PER_WHEEL_PX = 1 / 200;
+/** Of a side: how far an arrow key moves the map. */
+const ARROW = 0.2;
 /** `WheelEvent.deltaMode` 1 counts lines. */
 const LINE_PX = 16;
 
@@ -72,4 +74,27 @@ function middleOf(down) {
   const y = places.reduce((sum, place) => sum + place.y, 0) / places.length;
   const spread = places.reduce((sum, place) => sum + Math.hypot(place.x - x, place.y - y), 0);
   return { x, y, spread: Math.max(1, spread) };
+}
+
+/**
+ * @param {HTMLElement} element takes them while it has the focus
+ * @param {Hands['onPan']} onPan
+ * @param {AbortSignal} signal ends it
+ */
+export function listenToArrows(element, onPan, signal) {
+  /** @type {Readonly<Record<string, readonly [x: number, y: number]>>} */
+  const ways = {
+    ArrowLeft: [1, 0],
+    ArrowRight: [-1, 0],
+    ArrowUp: [0, 1],
+    ArrowDown: [0, -1],
+  };
+  const onKey = (/** @type {KeyboardEvent} */ event) => {
+    const way = ways[event.key];
+    if (!way) return;
+    event.preventDefault();
+    const { width, height } = element.getBoundingClientRect();
+    onPan(way[0] * width * ARROW, way[1] * height * ARROW);
+  };
+  element.addEventListener('keydown', onKey, { signal });
 }

@@ -31,28 +31,29 @@ export function Page() {
   const tab = params.get('tab') === 'map' ? 'map' : 'jobs';
   return html`
     <h1 class="hidden-text">Live</h1>
-    <${Strip} />
-    ${
-      frozen &&
-      html`<div class="bar frozen" role="status">
-        <span aria-hidden="true">❚❚</span> Frozen at ${clock(frozen.at)}: list and map stand still, actions work.
-        <button type="button" onClick=${freeze}>Go on <kbd>Space</kbd></button>
-      </div>`
-    }
+    <${Strip}><${Freeze} at=${frozen?.at ?? null} onToggle=${freeze} /><//>
     <div class="live-tabs" role="group" aria-label="What is shown">
       ${['jobs', 'map'].map(
         (name) => html`<button type="button" aria-pressed=${tab === name}
           onClick=${() => setParams({ tab: name === 'map' ? 'map' : null })}
         >${name === 'jobs' ? `Jobs (${queue.length})` : 'Map'}</button>`,
       )}
+      <${Freeze} at=${frozen?.at ?? null} onToggle=${freeze} />
     </div>
     <div class=${`live-parts show-${tab} ${selection.jobId || selection.driverId ? 'has-drawer' : ''}`}>
       <${Queue} jobs=${queue} reach=${reach} selectedId=${selection.jobId} q=${q} status=${status} />
       <${MapView} jobs=${jobs} selection=${selection} isFollowing=${isFollowing} isFrozen=${frozen !== null} />
-      <${Drawer} selection=${selection} isFollowing=${isFollowing} />
+      <${Drawer} selection=${selection} isFollowing=${isFollowing} reach=${reach} />
     </div>
   `;
 }
+
+/** @param {{at: number | null, onToggle: () => void}} props */
+const Freeze = ({ at, onToggle }) =>
+  html`<button type="button" class="freeze" aria-pressed=${at !== null} onClick=${onToggle}
+    aria-label="Freeze" title="Freeze, go on (Space)">
+    <span aria-hidden="true">❚❚</span><span role="status">${at !== null && ` Frozen at ${clock(at)}`}</span>
+  </button>`;
 
 /** What stood on the page when it was frozen, null while it goes on; and how to change that. */
 function useFrozen() {
@@ -89,7 +90,7 @@ function useLiveKeys({ queue, selection: { jobId, driverId }, isFollowing, freez
     { key: 'k', what: 'Previous job', run: () => step(-1) },
     { key: 'Enter', what: 'Open the page of what is selected', run: open },
     ...(jobId
-      ? [{ key: 'e', what: 'Explain: why', run: () => go(`/jobs/${jobId}`, { why: 1 }) }]
+      ? [{ key: 'e', what: 'Explain: why', run: () => go(`/jobs/${jobId}`, { see: 'why' }) }]
       : []),
     ...(driverId
       ? [

@@ -7,6 +7,7 @@ import { Ago, Loading, Pill, Price, Refused, Trouble } from '../../lib/ui.js';
 import { useCall } from '../../lib/use-call.js';
 import { Actions as DriverActions } from '../driver/actions.js';
 import { Actions as JobActions } from '../job/actions.js';
+import { sentenceOf } from './reach.js';
 
 /** What the feed does not tell of a driver is asked again this often. */
 const EVERY_MS = 5000;
@@ -14,16 +15,17 @@ const EVERY_MS = 5000;
 const close = () => setParams({ job: null, driver: null, follow: null });
 
 /**
- * @param {{selection: {jobId: string | null, driverId: string | null}, isFollowing: boolean}} props
+ * @param {{selection: {jobId: string | null, driverId: string | null}, isFollowing: boolean,
+ *   reach: ReadonlyMap<string, import('./reach.js').Reach>}} props
  */
-export function Drawer({ selection: { jobId, driverId }, isFollowing }) {
+export function Drawer({ selection: { jobId, driverId }, isFollowing, reach }) {
   if (driverId) {
     return html`<${Frame} name="Selected driver">
       <${DriverSummary} key=${driverId} id=${driverId} isFollowing=${isFollowing} />
     <//>`;
   }
   if (!jobId) return null;
-  return html`<${Frame} name="Selected job"><${JobSummary} key=${jobId} id=${jobId} /><//>`;
+  return html`<${Frame} name="Selected job"><${JobSummary} key=${jobId} id=${jobId} reach=${reach.get(jobId)} /><//>`;
 }
 
 /** @param {{name: string, children?: unknown}} props */
@@ -33,8 +35,8 @@ const Frame = ({ name, children }) =>
     ${children}
   </aside>`;
 
-/** @param {{id: string}} props */
-function JobSummary({ id }) {
+/** @param {{id: string, reach: import('./reach.js').Reach | undefined}} props */
+function JobSummary({ id, reach }) {
   const told = useFeed((feed) => feed.jobs.get(id));
   // One that is over has left the feed.
   const read = useCall(told ? null : `/api/jobs/${encodeURIComponent(id)}`);
@@ -50,6 +52,7 @@ function JobSummary({ id }) {
     <${JobActions} job=${job} onDone=${read.reload} />
     <dl class="facts">
       <${Fact} name="Posted"><${Ago} at=${job.created_at} suffix=" ago" /><//>
+      ${reach && html`<${Fact} name="Reached">${sentenceOf(reach)}<//>`}
       ${isHeld(job.status) && html`<${Fact} name="Taken"><${Ago} at=${job.accepted_at} suffix=" ago" /><//>`}
       ${
         driver &&
@@ -65,7 +68,7 @@ function JobSummary({ id }) {
     </dl>
     <p class="ways">
       <${Link} to=${`/jobs/${id}`}>Open the job<//>
-      <${Link} to=${`/jobs/${id}`} params=${{ why: 1 }}>Why<//>
+      <${Link} to=${`/jobs/${id}`} params=${{ see: 'why' }}>Why<//>
     </p>
     <p class="id quiet">${id}</p>
   `;

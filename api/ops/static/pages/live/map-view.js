@@ -95,11 +95,13 @@ function useMap(states) {
 
 /** The waves of the selected job and who was offered it; null until that is known. @param {import('../../lib/feed.js').Job | null} job */
 function useSelectedReach(job) {
-  const path = job && `/api/ops/jobs/${encodeURIComponent(job.id)}/explain`;
-  const { answer, reload } = useCall(path);
+  const { answer, reload } = useCall(job && `/api/ops/jobs/${encodeURIComponent(job.id)}/explain`);
+  const read = useRef({ id: job?.id, version: job?.version });
   useEffect(() => {
-    if (path) void reload();
-  }, [job?.version]);
+    const isChanged = read.current.id === job?.id && read.current.version !== job?.version;
+    read.current = { id: job?.id, version: job?.version };
+    if (isChanged) void reload();
+  }, [job?.id, job?.version]);
   return useMemo(() => {
     if (!answer) return null;
     const offered = answer.considered.filter((/** @type {any} */ { offered }) => offered);

@@ -3,6 +3,7 @@ import { html, useEffect, useRef } from '../../lib/html.js';
 import { STATUSES } from '../../lib/names.js';
 import { setParams } from '../../lib/route.js';
 import { Ago, Empty, Pill, Price } from '../../lib/ui.js';
+import { sentenceOf } from './reach.js';
 
 /** @typedef {import('../../lib/feed.js').Job} Job */
 /** @typedef {import('./reach.js').Reach} Reach */
@@ -40,7 +41,7 @@ export function Queue({ jobs, reach, selectedId, q, status }) {
 
 /** @param {{q: string, status: string}} props */
 const Filters = ({ q, status }) =>
-  html`<div class="filters">
+  html`<div class="queue-filters">
     <input type="search" aria-label="Filter by address or id" placeholder="Filter by address or id" value=${q}
       onInput=${(/** @type {any} */ { target }) => setParams({ q: target.value })} />
     <select aria-label="Filter by status" value=${status}
@@ -60,20 +61,10 @@ function Row({ job, reach, isSelected }) {
   return html`<li>
     <button type="button" ref=${row} class="job-row" aria-current=${isSelected ? 'true' : undefined} onClick=${select}>
       <span class="address">${job.address}</span>
-      <span class="waits"><${Ago} at=${job.created_at} /></span>
+      <span class="waits"><span class="hidden-text">waits </span><${Ago} at=${job.created_at} /></span>
       <span class="job-line"><${Pill} status=${job.status} /> <${Price} value=${job.total_price} />
         ${job.truck_type && html` <span class="quiet">${job.truck_type}</span>`}</span>
-      <${ReachLine} reach=${reach} />
+      <span class=${`reach ${reach?.offered === 0 ? 'none' : ''}`}>${reach ? sentenceOf(reach) : '…'}</span>
     </button>
   </li>`;
 }
-
-/** @param {{reach: Reach | undefined}} props */
-const ReachLine = ({ reach }) =>
-  html`<span class=${`reach ${reach?.offered === 0 ? 'none' : ''}`}>${
-    reach
-      ? reach.offered === 0
-        ? '▲ offered to nobody'
-        : `${reach.offered} offered · ${reach.delivered} delivered · ${reach.pushed} pushed`
-      : '…'
-  }</span>`;

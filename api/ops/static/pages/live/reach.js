@@ -28,3 +28,9 @@ export function useReach(isFrozen) {
   }
   return shown.current.reach;
 }
+
+/** To how many drivers it went, and how far. @param {Reach} reach */
+export const sentenceOf = ({ offered, delivered, pushed }) =>
+  offered === 0
+    ? '▲ offered to nobody'
+    : `${offered} offered · ${delivered} delivered · ${pushed} pushed`;

@@ -7,20 +7,23 @@ import { duration, useNow } from '../../lib/time.js';
 
 /** @typedef {import('../../lib/feed.js').Health} Health */
 
-export function Strip() {
+/** @param {{children?: unknown}} props what else there is room for */
+export function Strip({ children }) {
   const health = useFeed((feed) => feed.health);
   const now = useNow();
   if (!health) return null;
   const open = sum(health.jobs, isOpen);
   const oldest = health.oldest_open_at;
-  return html`<dl class="strip" aria-label="Health">
+  return html`<div class="strip"><dl aria-label="Health">
     <${Readiness} health=${health} />
     <${Figure} name="Open jobs" value=${open} />
     <${Figure} name="Oldest open" value=${oldest ? duration(now - Date.parse(oldest)) : '–'} />
     <${Figure} name="Drivers online" value=${sum(health.drivers, isOnline)} />
     <${AlarmFigure} health=${health} alarm="claims fail" name="Try again" unit="/s" digits=${1} />
     <${AlarmFigure} health=${health} alarm="pushes wait" name="Push wait" unit=" s" digits=${0} />
-  </dl>`;
+    </dl>
+    ${children}
+  </div>`;
 }
 
 /** @param {{health: Health}} props */
