@@ -119,11 +119,11 @@ export const OpsHealthHistoryAnswer = Type.Object(
         {
           name: Type.String(),
           unit: Type.String(),
-          limit: maybe(Type.Number({ description: 'Beyond it an alarm rings' })),
           lines: Type.Array(
             Type.Object(
               {
                 name: Type.String(),
+                limit: maybe(Type.Number({ description: 'Beyond it an alarm rings' })),
                 values: Type.Array(maybe(Type.Number()), {
                   description: 'One for each time; null while nobody measured it',
                 }),

@@ -66,9 +66,9 @@ function healthRoutes(app: HttpApp, { engine }: RouteDeps): void {
         charts: CHARTS.map((chart) => ({
           name: chart.name,
           unit: chart.unit,
-          limit: chart.limit,
           lines: chart.lines.map((line) => ({
             name: line.name,
+            limit: line.limit ?? null,
             values: points.map(({ values }) => values[chartKey(chart, line)] ?? null),
           })),
         })),

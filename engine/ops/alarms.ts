@@ -62,7 +62,8 @@ export const ALARMS: readonly Alarm[] = [
     name: 'pushes fail',
     expression:
       '`sum by (lane) (rate(muster_push_total{outcome!="sent"}[5m])) > 0.1 * sum by (lane) (rate(muster_push_total[5m]))`',
-    whatToDo: 'by `reason`: see the table below',
+    whatToDo:
+      'by `reason` in `/metrics`: docs/operations.md, "When pushes fail", says what to do about each',
     limit: FAILING_MAX,
     metric: 'muster_push_total',
     measure(window) {
@@ -91,7 +92,7 @@ export const ALARMS: readonly Alarm[] = [
     name: 'pushes held back',
     expression: '`max by (scope, reason) (muster_push_paused) > 0`',
     whatToDo:
-      '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason below',
+      '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason in `/metrics` and docs/operations.md, "When pushes fail"',
     limit: 0,
     metric: 'muster_push_paused',
     measure: (window) => reading(window.lowest('muster_push_paused', 60)),

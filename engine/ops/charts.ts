@@ -9,12 +9,12 @@ export type Counted = 'openJobs' | 'driversHeard' | 'driversSilent';
 export interface Line {
   name: string;
   source: Source;
+  /** Beyond it an alarm rings that goes by the same. */
+  limit?: number;
 }
 export interface Chart {
   name: string;
   unit: string;
-  /** Where an alarm rings, as far as one goes by the same measure. */
-  limit: number | null;
   lines: readonly Line[];
 }
 
@@ -30,37 +30,49 @@ const claims = (of: (outcome: string | undefined) => boolean) =>
 
 export const CHARTS: readonly Chart[] = [
   {
-    ...{ name: 'open jobs', unit: 'jobs', limit: null },
+    name: 'open jobs',
+    unit: 'jobs',
     lines: [{ name: 'open', source: { counted: 'openJobs' } }],
   },
   {
-    ...{ name: 'claims', unit: 'a second', limit: 1 },
+    name: 'claims',
+    unit: 'a second',
     lines: [
       { name: 'won', source: claims((outcome) => outcome === 'won') },
-      { name: 'try again', source: claims((outcome) => outcome === 'try_again') },
+      { name: 'try again', source: claims((outcome) => outcome === 'try_again'), limit: 1 },
     ],
   },
   {
-    ...{ name: 'candidates found, p99', unit: 's', limit: null },
+    name: 'candidates found, p99',
+    unit: 's',
     lines: [{ name: 'at most', source: quantileOf(0.99, 'muster_dispatch_seconds', QUANTILE_S) }],
   },
   {
-    ...{ name: 'oldest push waiting', unit: 's', limit: 60 },
+    name: 'oldest push waiting',
+    unit: 's',
     lines: [
-      { name: 'critical', source: pushWait('critical') },
+      { name: 'critical', source: pushWait('critical'), limit: 60 },
       { name: 'nearby', source: pushWait('nearby') },
     ],
   },
   {
-    ...{ name: 'drivers online', unit: 'drivers', limit: null },
+    name: 'drivers online',
+    unit: 'drivers',
     lines: [
       { name: 'heard of', source: { counted: 'driversHeard' } },
       { name: 'silent', source: { counted: 'driversSilent' } },
     ],
   },
   {
-    ...{ name: 'feed lag, p99', unit: 's', limit: 1 },
-    lines: [{ name: 'at most', source: quantileOf(0.99, 'muster_feed_lag_seconds', QUANTILE_S) }],
+    name: 'feed lag, p99',
+    unit: 's',
+    lines: [
+      {
+        name: 'at most',
+        source: quantileOf(0.99, 'muster_feed_lag_seconds', QUANTILE_S),
+        limit: 1,
+      },
+    ],
   },
 ];
 

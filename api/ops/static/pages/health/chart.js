@@ -1,5 +1,5 @@
 /** One chart: drawn for the eye, and told in words and numbers for everybody. */
-import { html, useEffect, useLayoutEffect, useRef, useState } from '../../lib/html.js';
+import { html, useLayoutEffect, useRef, useState } from '../../lib/html.js';
 import { onTheme } from '../../lib/theme.js';
 import { clock } from '../../lib/time.js';
 import { amount } from './amount.js';
@@ -9,8 +9,7 @@ import { draw } from './plot.js';
  * @typedef {object} ChartData
  * @property {string} name
  * @property {string} unit
- * @property {number | null} limit
- * @property {{name: string, values: (number | null)[]}[]} lines
+ * @property {{name: string, limit: number | null, values: (number | null)[]}[]} lines
  */
 
 /** @param {{chart: ChartData, times: string[], stepS: number}} props */
@@ -18,7 +17,7 @@ export function Chart({ chart, times, stepS }) {
   const place = useRef(/** @type {HTMLElement | null} */ (null));
   const plot = useRef(/** @type {ReturnType<typeof draw> | null} */ (null));
   const [pointed, setPointed] = useState(/** @type {string | null} */ (null));
-  useEffect(() => {
+  useLayoutEffect(() => {
     if (!place.current) return;
     const drawn = draw(place.current, chart, setPointed);
     plot.current = drawn;
@@ -28,17 +27,16 @@ export function Chart({ chart, times, stepS }) {
       drawn.end();
     };
   }, [chart.name]);
-  useLayoutEffect(() => plot.current?.show(times, chart, stepS));
+  useLayoutEffect(() => plot.current?.show(times, chart, stepS), [times, chart]);
   const at = pointed === null ? -1 : times.indexOf(pointed);
   return html`<figure class="panel chart">
     <figcaption>
-      <h3>${chart.name} <small class="quiet">${chart.unit}${
-        chart.limit !== null && `, alarm above ${amount(chart.limit)}`
-      }</small></h3>
+      <h3>${chart.name} <small class="quiet">${chart.unit}</small></h3>
       <ul>${chart.lines.map(
-        ({ name, values }, i) => html`<li key=${name}>
+        ({ name, values, limit }, i) => html`<li key=${name}>
         <span class=${`key line-${i}`} aria-hidden="true"></span>
         ${chart.lines.length > 1 && `${name}: `}${at < 0 ? summaryOf(values, times) : `${told(values[at])} at ${clock(times[at] ?? '')}`}
+        ${limit !== null && html`<span class="quiet"> (alarm above ${amount(limit)})</span>`}
       </li>`,
       )}</ul>
     </figcaption>

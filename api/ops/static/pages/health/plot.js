@@ -1,10 +1,11 @@
 /** Draws a chart with uPlot, in the colours of the page. */
+import { readColours } from '../../map/colours.js';
 import UPlot from '../../vendor/uplot.js';
 
 const HEIGHT = 130;
 const SHOWN_S = 900;
 /** Of lines, in their order; the limit's is the last. The key beside the words has the same. */
-const COLOURS = ['--accent', '--warn', '--bad'];
+const COLOURS = /** @type {const} */ (['accent', 'warn', 'bad']);
 /** Dashed as well, so that colour is not the only sign. */
 const DASHES = [[], [6, 4], [2, 4]];
 /** Points further apart than so many steps are not joined: nobody noted any between. */
@@ -18,17 +19,15 @@ const GAP_STEPS = 2;
  * @param {(time: string | null) => void} onPoint the time that is pointed at
  */
 export function draw(place, chart, onPoint) {
-  const colour = (/** @type {string} */ name) => getComputedStyle(place).getPropertyValue(name);
+  let colours = readColours(place);
   const axis = {
-    stroke: () => colour('--quiet'),
-    grid: { stroke: () => colour('--line'), width: 1 },
-    ticks: { stroke: () => colour('--line'), width: 1, size: 4 },
+    stroke: () => colours.quiet,
+    grid: { stroke: () => colours.line, width: 1 },
+    ticks: { stroke: () => colours.line, width: 1, size: 4 },
     font: '11px system-ui',
   };
-  const names = [
-    ...chart.lines.map(({ name }) => name),
-    ...(chart.limit === null ? [] : ['limit']),
-  ];
+  const names = chart.lines.map(({ name }) => name);
+  if (limitOf(chart) !== null) names.push('limit');
   let shown = /** @type {string[]} */ ([]);
   const plot = new UPlot(
     {
@@ -45,11 +44,11 @@ export function draw(place, chart, onPoint) {
       series: [
         {},
         ...names.map((label, i) => {
-          const place = label === 'limit' ? COLOURS.length - 1 : i;
+          const look = label === 'limit' ? COLOURS.length - 1 : i;
           return {
             label,
-            stroke: () => colour(COLOURS[place] ?? ''),
-            dash: DASHES[place],
+            stroke: () => colours[COLOURS[look] ?? 'text'],
+            dash: DASHES[look],
             width: 1.5,
             spanGaps: false,
             points: { show: false },
@@ -73,13 +72,19 @@ export function draw(place, chart, onPoint) {
       shown = table.times;
       plot.setData(table.data);
     },
-    recolour: () => plot.redraw(false, true),
+    recolour() {
+      colours = readColours(place);
+      plot.redraw(false, true);
+    },
     end() {
       resized.disconnect();
       plot.destroy();
     },
   };
 }
+
+/** @param {ChartData} chart */
+const limitOf = ({ lines }) => lines.find(({ limit }) => limit !== null)?.limit ?? null;
 
 /** @param {HTMLElement} place */
 const widthOf = (place) => Math.max(200, place.clientWidth);
@@ -92,7 +97,8 @@ const minuteOf = (seconds) => {
 };
 
 /** @param {string[]} times @param {ChartData} chart @param {number} stepS */
-function withGaps(times, { lines, limit }, stepS) {
+function withGaps(times, chart, stepS) {
+  const { lines } = chart;
   /** @type {string[]} */
   const all = [];
   const rows = lines.map(() => /** @type {(number | null)[]} */ ([]));
@@ -107,6 +113,7 @@ function withGaps(times, { lines, limit }, stepS) {
     for (const [n, row] of rows.entries()) row.push(lines[n]?.values[i] ?? null);
     before = at;
   }
+  const limit = limitOf(chart);
   const highest = Math.max(...rows.flat().map((value) => value ?? 0));
   // Far below its limit a line would lie flat on the ground, were the limit drawn as well.
   const isNear = limit !== null && highest > limit / 2;
