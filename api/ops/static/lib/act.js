@@ -44,9 +44,19 @@ export function Confirm({ title, verb, danger = true, children, onConfirm, onClo
  * each other number presses it once.
  * @param {{call: () => Promise<unknown>, children: unknown, label?: string, kind?: 'main' | 'danger' | '',
  *   confirm?: {title: string, text: unknown, verb: string}, disabled?: boolean, pressed?: number,
- *   onDone?: (answer: any) => void}} props
+ *   onDone?: (answer: any) => void, onRefused?: () => void}} props
  */
-export function Act({ call, children, label, kind = '', confirm, disabled, pressed = 0, onDone }) {
+export function Act({
+  call,
+  children,
+  label,
+  kind = '',
+  confirm,
+  disabled,
+  pressed = 0,
+  onDone,
+  onRefused,
+}) {
   const [isAsking, ask] = useState(false);
   const [isRunning, setRunning] = useState(false);
   const [refusal, setRefusal] = useState(/** @type {unknown} */ (null));
@@ -59,6 +69,7 @@ export function Act({ call, children, label, kind = '', confirm, disabled, press
       onDone?.(answer);
     } catch (error) {
       setRefusal(error);
+      onRefused?.();
     } finally {
       setRunning(false);
     }

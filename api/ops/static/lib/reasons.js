@@ -47,7 +47,9 @@ const SAID = {
   busy: ({ value, limit }, was) =>
     `${was ? 'held' : 'holds'} ${count(value)}, the limit is ${limit}`,
   declined: ({ value }, was) => `${have(was)} declined it${at(value)}`,
-  released: ({ value }, was) => `${have(was)} given it back${at(value)}`,
+  // By him, or by an operator in his place.
+  released: ({ value }, was) =>
+    `${was ? 'could' : 'can'} not have it again, it was given back${at(value)}`,
   reserved: ({ value }, was) =>
     `${was ? 'could' : 'can'} not take it, it ${be(was)} reserved for ${value}`,
   truck_type({ value, limit }, was) {

@@ -62,9 +62,13 @@ const VERBS = [
 export function Actions({ job, onDone }) {
   const [isAssigning, assign] = useState(false);
   const [pressed, press] = useState(/** @type {Record<string, number>} */ ({}));
+  // What was refused stays, with the sentence, also where the job has moved on meanwhile.
+  const [refused, setRefused] = useState('');
   const reason = useRef('');
   const canAssign = session.mayAct && isOpen(job.status);
-  const verbs = session.mayAct ? VERBS.filter(({ fits }) => fits(job.status)) : [];
+  const verbs = session.mayAct
+    ? VERBS.filter(({ fits, key }) => fits(job.status) || key === refused)
+    : [];
   useKeys([
     ...(canAssign ? [{ key: 'a', what: 'Assign a driver', run: () => assign(true) }] : []),
     ...verbs.map(({ key, what }) => ({
@@ -76,8 +80,9 @@ export function Actions({ job, onDone }) {
   return html`<div class="buttons actions" role="group" aria-label="Actions">
     ${canAssign && html`<button type="button" class="main" onClick=${() => assign(true)}>Assign</button>`}
     ${verbs.map(
-      ({ text, key, path, kind, confirm }) => html`<${Act}
-      key=${key} kind=${kind ?? ''} pressed=${pressed[key] ?? 0} onDone=${onDone}
+      ({ text, key, path, kind, confirm, fits }) => html`<${Act}
+      key=${key} kind=${kind ?? ''} pressed=${pressed[key] ?? 0} disabled=${!fits(job.status)}
+      onDone=${onDone} onRefused=${() => setRefused(key)}
       call=${() => act('POST', path.replace('ID', encodeURIComponent(job.id)), bodyOf(confirm, reason))}
       confirm=${confirm && { title: confirm.title, verb: text, text: html`<p>${confirm.text}</p><${Reason} reason=${reason} />` }}
     >${text}<//>`,

@@ -46,6 +46,6 @@ function offerOf({ waves, delivered_at }, name) {
 function pushesOf({ waves, pushes }) {
   const last = pushes.at(-1);
   if (!last) return waves.length > 0 ? ['no push was sent to him'] : [];
-  const outcome = outcomeOf(last);
-  return [`the push of ${clock(last.at)}: ${outcome}`];
+  if (last.outcome === 'sent') return [`Apple took a push for him at ${clock(last.at)}`];
+  return [`no push reached him, the last at ${clock(last.at)}: ${outcomeOf(last)}`];
 }
