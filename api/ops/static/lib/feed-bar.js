@@ -1,7 +1,8 @@
 /** Says when what is shown may be old: the feed is degraded, or the connection is lost. */
 import { reconnectNow, useFeed } from './feed.js';
 import { html } from './html.js';
-import { clock, useNow } from './time.js';
+import { clock } from './time.js';
+import { useNow } from './use-now.js';
 
 export function FeedBar() {
   const status = useFeed((feed) => feed.status);

@@ -1,5 +1,4 @@
 /** Times as people read them, by the server's clock: that of a laptop may be off. */
-import { useEffect, useReducer } from './html.js';
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;
@@ -15,23 +14,6 @@ export function setServerTime(serverTime) {
 
 /** Epoch ms by the server's clock. */
 export const serverNow = () => Date.now() + aheadMs;
-
-/** @type {Set<() => void>} */
-const watchers = new Set();
-setInterval(() => {
-  for (const watcher of watchers) watcher();
-}, SECOND);
-
-/** Renders the component again each second; returns the server's time, epoch ms. */
-export function useNow() {
-  const [, renderAgain] = useReducer((/** @type {number} */ n) => n + 1, 0);
-  useEffect(() => {
-    const watcher = () => renderAgain(0);
-    watchers.add(watcher);
-    return () => watchers.delete(watcher);
-  }, []);
-  return serverNow();
-}
 
 /**
  * How long: `7 s`, `3 min 05 s`, `2 h 10 min`, `3 d 4 h`.

@@ -1,7 +1,8 @@
 /** Parts that all pages are made of. */
 import { html } from './html.js';
 import { STATES, STATUSES } from './names.js';
-import { clock, duration, useNow } from './time.js';
+import { clock, duration } from './time.js';
+import { useNow } from './use-now.js';
 
 export { Act, Confirm, Refused } from './act.js';
 

@@ -3,7 +3,8 @@ import { useFeed } from '../../lib/feed.js';
 import { html } from '../../lib/html.js';
 import { isOnline, isOpen } from '../../lib/names.js';
 import { Link } from '../../lib/route.js';
-import { duration, useNow } from '../../lib/time.js';
+import { duration } from '../../lib/time.js';
+import { useNow } from '../../lib/use-now.js';
 
 /** @typedef {import('../../lib/feed.js').Health} Health */
 
