@@ -49,9 +49,9 @@ const SAID = {
   declined: ({ value }, was) => `${have(was)} declined it${at(value)}`,
   // By him, or by an operator in his place.
   released: ({ value }, was) =>
-    `${was ? 'could' : 'can'} not have it again, it was given back${at(value)}`,
+    `${was ? 'could not' : 'cannot'} have it again, it was given back${at(value)}`,
   reserved: ({ value }, was) =>
-    `${was ? 'could' : 'can'} not take it, it ${be(was)} reserved for ${value}`,
+    `${was ? 'could not' : 'cannot'} take it, it ${be(was)} reserved for ${value}`,
   truck_type({ value, limit }, was) {
     const own = value === null ? 'no truck type' : `truck type “${value}”`;
     return `${have(was)} ${own}, the job asks for “${limit}”`;
