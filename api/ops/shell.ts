@@ -51,7 +51,7 @@ ${head}
 }
 
 /** Of other pages, or named already. */
-const NOT_HERE = ['style.css', 'plain.css', 'queues.js'];
+const NOT_HERE = ['style.css', 'plain.css', 'queues.css', 'queues.js'];
 const namesOf = (pattern: string) => {
   return globSync(pattern, { cwd: FOLDER, exclude: NOT_HERE }).sort();
 };
