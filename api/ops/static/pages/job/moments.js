@@ -138,8 +138,10 @@ function sentOf(pushes) {
 }
 
 /** @param {any} wave */
-const opened = (wave) =>
-  `Wave ${wave.wave} opened: ${count(wave.candidate_count, 'driver')} within ${wave.radius_km} km`;
+function opened({ wave, radius_km, chosen_at, candidate_count }) {
+  const found = chosen_at === null ? 'everybody' : count(candidate_count, 'driver');
+  return `Wave ${wave} opened: ${found} within ${radius_km} km`;
+}
 
 /**
  * Everything that is on record, oldest first.

@@ -85,7 +85,7 @@ function Groups({ explanation, when }) {
       ? `As it was when wave ${last.wave} opened at ${clock(last.opened_at)}.`
       : `As of ${clock(at)}${isOpen(job.status) ? '' : ', as if it were still on offer'}.`
   }${complete ? '' : ' Too many drivers to show all of them: ask about a driver to be sure.'}</p>
-  <${Met} considered=${considered} />
+  <${Met} considered=${considered} job=${job} />
   ${groups.map(
     ([reason, drivers]) => html`<${Kept} key=${reason} reason=${reason}
     total=${counts[reason] ?? drivers.length} drivers=${drivers} />`,
@@ -93,11 +93,11 @@ function Groups({ explanation, when }) {
   ${unseen.map((reason) => html`<${Kept} key=${reason} reason=${reason} total=${counts[reason]} drivers=${[]} />`)}`;
 }
 
-/** Whom it reached. @param {{considered: any[]}} props */
-function Met({ considered }) {
+/** Whom it reached. @param {{considered: any[], job: any}} props */
+function Met({ considered, job }) {
   const of = (/** @type {string} */ name) => considered.filter((one) => one[name]).length;
   return html`<details class="reason" open=${considered.length <= OPEN_MAX}>
-    <summary><strong>Offered</strong> ${count(of('offered'), 'driver')}${' '}
+    <summary><strong>Offered</strong> ${of('offered') === 0 ? 'to nobody' : count(of('offered'), 'driver')}${' '}
       <span class="quiet">${of('delivered')} delivered · ${of('pushed')} pushed</span></summary>
     ${
       considered.length > 0 &&
@@ -106,21 +106,28 @@ function Met({ considered }) {
       <tbody>${considered.map(
         (one) => html`<tr key=${one.driver_id}>
         <td><${Ask} driver=${one} /></td>
-        <td class="number" data-of="Away">${distance(one.distance_km)}</td>
-        <td data-of="Waves">${one.waves.map((/** @type {any} */ { wave }) => wave).join(', ') || '–'}</td>
-        <td data-of="Phone">${one.delivered_at ? clock(one.delivered_at) : '–'}</td>
-        <td data-of="Push">${one.pushes.length > 0 ? outcomeOf(one.pushes.at(-1)) : '–'}</td>
-        <td data-of="Answer">${
-          one.refused
-            ? html`${REASONS[one.refused.kind]} ${clock(one.refused.at)}${' '}
-              <span class="quiet">${one.refused.reason}</span>`
-            : '–'
-        }</td>
+        <${Value} of="Away" is="number">${distance(one.distance_km)}<//>
+        <${Value} of="Waves">${one.waves.map((/** @type {any} */ { wave }) => wave).join(', ')}<//>
+        <${Value} of="Phone">${one.delivered_at && clock(one.delivered_at)}<//>
+        <${Value} of="Push">${one.pushes.length > 0 && outcomeOf(one.pushes.at(-1))}<//>
+        <${Value} of="Answer">${answerOf(one, job)}<//>
       </tr>`,
       )}</tbody>
     </table>`
     }
   </details>`;
+}
+
+/** One without a value is left out where the table is made of cards. @param {any} props */
+const Value = ({ of, is, children }) =>
+  html`<td class=${children ? is : `${is} none`} data-of=${of}>${children || '–'}</td>`;
+
+/** @param {any} driver @param {any} job */
+function answerOf({ driver_id, refused }, job) {
+  if (driver_id === job.driver_id && job.accepted_at) return `Took it ${clock(job.accepted_at)}`;
+  if (!refused) return null;
+  return html`${REASONS[refused.kind]} ${clock(refused.at)}${' '}
+    <span class="quiet">${refused.reason}</span>`;
 }
 
 /** Longer groups are folded. */
