@@ -1,64 +1,59 @@
 /**
- * Drivers on the map: where each was told to be and where he was shown before, in typed arrays by his
- * handle, so that a frame makes nothing anew. Between two fixes he moves evenly from the one to the
- * other.
+ * Drivers on the map: who is in which state, and the picture that is made of all of them, pixel by pixel.
+ * All by handle in typed arrays, so that a frame makes nothing anew.
  */
 import { isHeld } from '../lib/names.js';
-import { toX, toY } from './mercator.js';
-import { DRAWN_STATES, SPRITE_PX } from './sprites.js';
+import { Movement } from './movement.js';
+import { DRAWN_STATES, halfOf } from './sprites.js';
 
-/** Fixes come once a second at most; a phone that sends fewer moves as long as its fixes are apart. */
-const MOVE_MIN_MS = 1000;
-const MOVE_MAX_MS = 5000;
-/** A little longer, for the next one that comes late: nobody stops in between. */
-const LATE = 1.15;
+/** Handles count upwards from 1: there is room for many before it must grow. */
 const FIRST_CAPACITY = 1024;
-/** Not known where. */
-const NOWHERE = Number.NaN;
 const HIT_PX = 14;
+const OUT_OF_SIGHT = -1;
+/** Of a pixel through which nothing is seen. */
+const OPAQUE = 255;
 
 export class FleetLayer {
-  /** Until when somebody moves, by the frames' clock. */
-  movingUntil = 0;
-  /** Nobody jumps for who asked for less motion; he is simply there. */
-  isStill = false;
+  movement = new Movement();
+  /** They are counted by cell, and not drawn one by one. */
+  isCounted = false;
+  /** The picture must be made anew, whoever moves. */
+  isOld = true;
   /** One bit for each of DRAWN_STATES that is not shown. */
-  hidden = 0;
+  #hidden = 0;
   /** @type {(import('../lib/feed.js').Driver | undefined)[]} */
   #drivers = [];
   #count = 0;
-  #fromX = new Float64Array(FIRST_CAPACITY);
-  #fromY = new Float64Array(FIRST_CAPACITY);
-  #toX = new Float64Array(FIRST_CAPACITY);
-  #toY = new Float64Array(FIRST_CAPACITY);
-  #since = new Float64Array(FIRST_CAPACITY);
-  /** How long his move lasts, ms. */
-  #span = new Float64Array(FIRST_CAPACITY);
-  #state = new Uint8Array(FIRST_CAPACITY);
-  #holds = new Uint8Array(FIRST_CAPACITY);
+  #state = new Uint8Array(0);
+  #holds = new Uint8Array(0);
   /** Where he is on the screen, for the pointer. */
-  #screenX = new Float32Array(FIRST_CAPACITY);
-  #screenY = new Float32Array(FIRST_CAPACITY);
+  #screenX = new Float32Array(0);
+  #screenY = new Float32Array(0);
+  /** The same as a place in the picture. */
+  #pixel = new Int32Array(0);
 
   /** All of them anew, where they are. @param {Iterable<import('../lib/feed.js').Driver>} drivers */
   reset(drivers) {
+    this.isOld = true;
     this.#drivers = [];
     this.#count = 0;
-    this.#toX.fill(NOWHERE);
+    this.movement.forgetAll();
     for (const driver of drivers) this.put(driver);
   }
 
   /** He is new, or in another state. @param {import('../lib/feed.js').Driver} driver */
   put(driver) {
+    this.isOld = true;
     const { handle, state, lat, lng } = driver;
     this.#grow(handle);
     if (handle >= this.#count) this.#count = handle + 1;
     const isNew = this.#drivers[handle] === undefined;
     this.#drivers[handle] = driver;
     this.#state[handle] = DRAWN_STATES.indexOf(/** @type {'offline'} */ (state));
-    if (lat === null || lng === null) this.#toX[handle] = NOWHERE;
-    else if (isNew || Number.isNaN(this.#toX[handle]))
-      this.#place(handle, lat, lng, performance.now(), true);
+    if (lat === null || lng === null) this.movement.forget(handle);
+    else if (isNew || !this.movement.knows(handle)) {
+      this.movement.put(handle, lat, lng, performance.now());
+    }
   }
 
   /** @param {readonly number[]} fixes `[handle, lat, lng, …]` @param {number} now */
@@ -66,11 +61,9 @@ export class FleetLayer {
     for (let i = 0; i < fixes.length; i += 3) {
       const handle = /** @type {number} */ (fixes[i]);
       if (this.#drivers[handle] === undefined) continue;
-      const [lat, lng] = [
-        /** @type {number} */ (fixes[i + 1]),
-        /** @type {number} */ (fixes[i + 2]),
-      ];
-      this.#place(handle, lat, lng, now, this.isStill || Number.isNaN(this.#toX[handle]));
+      const lat = /** @type {number} */ (fixes[i + 1]);
+      const lng = /** @type {number} */ (fixes[i + 2]);
+      this.movement.move(handle, lat, lng, now);
     }
   }
 
@@ -79,8 +72,22 @@ export class FleetLayer {
     const told = new Set();
     for (let i = 0; i < fixes.length; i += 3) told.add(fixes[i]);
     for (let handle = 1; handle < this.#count; handle++) {
-      if (!told.has(handle)) this.#toX[handle] = NOWHERE;
+      if (!told.has(handle)) this.movement.forget(handle);
     }
+  }
+
+  /** @param {boolean} isCounted */
+  setCounted(isCounted) {
+    if (isCounted === this.isCounted) return;
+    this.isCounted = isCounted;
+    this.isOld = true;
+    this.movement.until = 0;
+  }
+
+  /** @param {number} hidden one bit for each of DRAWN_STATES */
+  setHidden(hidden) {
+    this.isOld = true;
+    this.#hidden = hidden;
   }
 
   /**
@@ -89,6 +96,7 @@ export class FleetLayer {
    * @param {ReadonlyMap<string, import('../lib/feed.js').Driver>} drivers
    */
   setHolders(jobs, drivers) {
+    this.isOld = true;
     this.#holds.fill(0);
     for (const { status, driver_id } of jobs) {
       const driver = isHeld(status) && drivers.get(driver_id ?? '');
@@ -97,45 +105,42 @@ export class FleetLayer {
   }
 
   /**
-   * @param {CanvasRenderingContext2D} ctx
+   * Makes the picture of the fleet; false when it is the same as before.
+   * @param {import('./screen.js').Screen} screen
    * @param {import('./camera.js').Camera} camera
-   * @param {readonly HTMLCanvasElement[]} sprites
    * @param {number} now
    */
-  draw(ctx, camera, sprites, now) {
-    this.#toScreen(camera, now);
-    const half = SPRITE_PX / 2;
+  draw(screen, camera, now) {
+    const isSame = this.isCounted || !this.#toScreen(screen, camera, now);
+    if (isSame && !this.isOld) return false;
+    this.isOld = false;
+    const { pixels, sprites } = screen;
+    pixels.fill(0);
     for (let state = 0; state < DRAWN_STATES.length; state++) {
-      if (this.hidden & (1 << state)) continue;
+      if (this.isCounted || this.#hidden & (1 << state)) continue;
       for (let handle = 1; handle < this.#count; handle++) {
-        if (this.#state[handle] !== state) continue;
-        const x = /** @type {number} */ (this.#screenX[handle]);
-        if (Number.isNaN(x)) continue;
-        const picture = sprites[2 * state + /** @type {number} */ (this.#holds[handle])];
-        const y = /** @type {number} */ (this.#screenY[handle]);
-        ctx.drawImage(
-          /** @type {HTMLCanvasElement} */ (picture),
-          x - half,
-          y - half,
-          SPRITE_PX,
-          SPRITE_PX,
-        );
+        const pixel = /** @type {number} */ (this.#pixel[handle]);
+        if (this.#state[handle] !== state || pixel === OUT_OF_SIGHT) continue;
+        const sprite = sprites[2 * state + /** @type {number} */ (this.#holds[handle])];
+        if (sprite) stamp(pixels, pixel, sprite);
       }
     }
+    return true;
   }
 
   /** Where he is shown now, in the world's square; null when that is not known. @param {number} handle @param {number} now */
   placeOf(handle, now) {
-    if (this.#drivers[handle] === undefined || Number.isNaN(this.#toX[handle])) return null;
-    return { x: this.#xAt(handle, now), y: this.#yAt(handle, now) };
+    if (this.#drivers[handle] === undefined || !this.movement.knows(handle)) return null;
+    return { x: this.movement.xAt(handle, now), y: this.movement.yAt(handle, now) };
   }
 
   /** The driver at this pixel, as of the last frame. @param {number} px @param {number} py */
   at(px, py) {
+    if (this.isCounted) return null;
     let nearest = HIT_PX * HIT_PX;
     let found = null;
     for (let handle = 1; handle < this.#count; handle++) {
-      if (this.hidden & (1 << /** @type {number} */ (this.#state[handle]))) continue;
+      if (this.#hidden & (1 << /** @type {number} */ (this.#state[handle]))) continue;
       const dx = /** @type {number} */ (this.#screenX[handle]) - px;
       const dy = /** @type {number} */ (this.#screenY[handle]) - py;
       const distance = dx * dx + dy * dy;
@@ -146,75 +151,54 @@ export class FleetLayer {
     return found;
   }
 
-  /** Who is in sight is put on the screen, nobody else. @param {import('./camera.js').Camera} camera @param {number} now */
-  #toScreen(camera, now) {
+  /**
+   * Puts everybody on the screen who is in sight; false when all are where they were.
+   * @param {import('./screen.js').Screen} screen
+   * @param {import('./camera.js').Camera} camera
+   * @param {number} now
+   */
+  #toScreen({ ratio, stride, margin }, camera, now) {
     const { x: middle, y: level, scale, width, height } = camera;
+    const edge = halfOf(ratio) / ratio;
+    let hasChanged = false;
     for (let handle = 1; handle < this.#count; handle++) {
-      this.#screenX[handle] = NOWHERE;
-      if (Number.isNaN(this.#toX[handle])) continue;
-      const off = this.#xAt(handle, now) - middle;
+      let pixel = OUT_OF_SIGHT;
+      const off = this.movement.xAt(handle, now) - middle;
       const x = (off - Math.round(off)) * scale + width / 2;
-      const y = (this.#yAt(handle, now) - level) * scale + height / 2;
-      if (x < -SPRITE_PX || y < -SPRITE_PX || x > width + SPRITE_PX || y > height + SPRITE_PX)
-        continue;
+      const y = (this.movement.yAt(handle, now) - level) * scale + height / 2;
       this.#screenX[handle] = x;
       this.#screenY[handle] = y;
+      // Of who is nowhere no comparison is true.
+      if (x > -edge && y > -edge && x < width + edge && y < height + edge) {
+        pixel = (Math.round(y * ratio) + margin) * stride + Math.round(x * ratio) + margin;
+      }
+      if (this.#pixel[handle] === pixel) continue;
+      this.#pixel[handle] = pixel;
+      hasChanged = true;
     }
-  }
-
-  /** @param {number} handle @param {number} now */
-  #xAt(handle, now) {
-    return between(this.#fromX[handle], this.#toX[handle], this.#shareAt(handle, now));
-  }
-
-  /** @param {number} handle @param {number} now */
-  #yAt(handle, now) {
-    return between(this.#fromY[handle], this.#toY[handle], this.#shareAt(handle, now));
-  }
-
-  /** How much of his move is behind him. @param {number} handle @param {number} now */
-  #shareAt(handle, now) {
-    const since = /** @type {number} */ (this.#since[handle]);
-    const span = /** @type {number} */ (this.#span[handle]);
-    return now - since >= span ? 1 : (now - since) / span;
-  }
-
-  /** @param {number} handle @param {number} lat @param {number} lng @param {number} now @param {boolean} atOnce */
-  #place(handle, lat, lng, now, atOnce) {
-    const [x, y] = [toX(lng), toY(lat)];
-    // He is seen to go on from where he is seen.
-    const fromX = atOnce ? x : this.#xAt(handle, now);
-    this.#fromY[handle] = atOnce ? y : this.#yAt(handle, now);
-    // Over the antimeridian it is the short way.
-    this.#fromX[handle] = fromX + Math.round(x - fromX);
-    this.#toX[handle] = x;
-    this.#toY[handle] = y;
-    const apart = now - /** @type {number} */ (this.#since[handle]);
-    const span = LATE * Math.min(MOVE_MAX_MS, Math.max(MOVE_MIN_MS, apart));
-    this.#span[handle] = atOnce ? 0 : span;
-    this.#since[handle] = now;
-    if (!atOnce) this.movingUntil = Math.max(this.movingUntil, now + span);
+    return hasChanged;
   }
 
   /** @param {number} handle */
   #grow(handle) {
-    if (handle < this.#toX.length) return;
-    const capacity = 2 ** Math.ceil(Math.log2(handle + 1));
-    const larger = (/** @type {Float64Array} */ old) => {
-      const array = new Float64Array(capacity).fill(NOWHERE);
-      array.set(old);
-      return array;
-    };
-    this.#fromX = larger(this.#fromX);
-    this.#fromY = larger(this.#fromY);
-    this.#toX = larger(this.#toX);
-    this.#toY = larger(this.#toY);
-    this.#since = larger(this.#since);
-    this.#span = larger(this.#span);
+    if (handle < this.#state.length) return;
+    const capacity = Math.max(FIRST_CAPACITY, 2 ** Math.ceil(Math.log2(handle + 1)));
+    this.movement.grow(capacity);
     this.#state = widened(this.#state, capacity);
     this.#holds = widened(this.#holds, capacity);
-    this.#screenX = new Float32Array(capacity).fill(NOWHERE);
-    this.#screenY = new Float32Array(capacity).fill(NOWHERE);
+    this.#screenX = new Float32Array(capacity);
+    this.#screenY = new Float32Array(capacity);
+    this.#pixel = new Int32Array(capacity);
+  }
+}
+
+/** @param {Uint32Array} pixels @param {number} at @param {import('./sprites.js').Sprite} sprite */
+function stamp(pixels, at, { offsets, pixels: own }) {
+  for (let i = 0; i < offsets.length; i++) {
+    const there = at + /** @type {number} */ (offsets[i]);
+    const pixel = /** @type {number} */ (own[i]);
+    // An edge that is half seen through does not wipe out whom it lies on.
+    if (pixel >>> 24 === OPAQUE || pixels[there] === 0) pixels[there] = pixel;
   }
 }
 
@@ -224,6 +208,3 @@ function widened(old, capacity) {
   array.set(old);
   return array;
 }
-
-/** @param {number | undefined} from @param {number | undefined} to @param {number} share */
-const between = (from = 0, to = 0, share) => (share === 1 ? to : from + (to - from) * share);

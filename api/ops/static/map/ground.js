@@ -15,7 +15,7 @@ export class Ground {
   /** H3 cells of the open jobs' zones. @type {string[]} */
   #zones = [];
   /** Counts by H3 cell; null: drivers are drawn one by one. @type {[string, number][] | null} */
-  counts = null;
+  #counts = null;
   #land;
   #tiles;
   #cells;
@@ -38,7 +38,7 @@ export class Ground {
 
   /** @param {Record<string, number> | null} counts */
   setCounts(counts) {
-    this.counts = counts && Object.entries(counts);
+    this.#counts = counts && Object.entries(counts);
     if (counts) this.#cells.ask(Object.keys(counts));
   }
 
@@ -55,7 +55,7 @@ export class Ground {
     this.#tiles.draw(ctx, camera);
     drawGraticule(ctx, camera, colours);
     this.#drawZones(ctx, camera, colours);
-    if (this.counts) this.#drawCounts(ctx, camera, colours, this.counts);
+    if (this.#counts) this.#drawCounts(ctx, camera, colours, this.#counts);
   }
 
   /** @param {CanvasRenderingContext2D} ctx @param {import('./camera.js').Camera} camera @param {import('./colours.js').Colours} colours */

@@ -1,6 +1,6 @@
 /**
- * The live map: two canvases over each other, of which the lower one (the ground) is drawn only when the
- * camera moves, and the upper one (jobs and drivers) as long as somebody moves.
+ * The live map: the ground, drawn only when the camera moves; above it the drivers, as long as somebody
+ * moves; above them jobs and what is marked.
  */
 import { feedNow, onFleet, view } from '../lib/feed.js';
 import { onTheme } from '../lib/theme.js';
@@ -21,8 +21,7 @@ import { ViewRequest } from './view-request.js';
  * @property {string} id
  *
  * @typedef {object} Host
- * @property {HTMLCanvasElement} ground
- * @property {HTMLCanvasElement} live
+ * @property {import('./screen.js').Canvases} canvases
  * @property {(picked: Picked | null) => void} onPick
  * @property {() => void} onCamera what is in sight has changed
  * @property {() => void} onPan somebody moved the map by hand
@@ -38,6 +37,7 @@ export class LiveMap {
   #view = new ViewRequest(view);
   #screen;
   #isGroundOld = true;
+  #areMarksOld = true;
   #isFrozen = false;
   /** Whom the camera stays with. @type {string | null} */
   #followed = null;
@@ -47,16 +47,16 @@ export class LiveMap {
   /** @param {Host} host */
   constructor(host) {
     this.#host = host;
-    this.#screen = new Screen(host.ground, host.live);
+    this.#screen = new Screen(host.canvases);
     const { signal } = this.#gone;
     const stillness = matchMedia('(prefers-reduced-motion: reduce)');
     const beStill = () => {
-      this.#fleet.isStill = stillness.matches;
+      this.#fleet.movement.isStill = stillness.matches;
     };
     beStill();
     stillness.addEventListener('change', beStill, { signal });
     const resizing = new ResizeObserver(() => this.#resize());
-    resizing.observe(host.live);
+    resizing.observe(host.canvases.marks);
     const ends = [
       onFleet((event, data) => this.#onFleet(event, data)),
       onTheme(() => {
@@ -113,12 +113,12 @@ export class LiveMap {
   mark(job, reach, driverId) {
     this.#jobs.select(job, reach);
     this.#marks.set(reach?.candidates ?? new Set(), driverId);
-    this.#ask();
+    this.#drawGround();
   }
 
   /** @param {number} hidden one bit for each of DRAWN_STATES */
   setHidden(hidden) {
-    this.#fleet.hidden = hidden;
+    this.#fleet.setHidden(hidden);
     this.#ask();
   }
 
@@ -138,12 +138,6 @@ export class LiveMap {
     this.#ask();
   }
 
-  /** @param {number} by */
-  zoom(by) {
-    this.camera.zoomBy(by);
-    this.cameraMoved();
-  }
-
   cameraMoved() {
     this.#view.follow(this.camera);
     this.#host.onCamera();
@@ -156,7 +150,8 @@ export class LiveMap {
   }
 
   #listen() {
-    const { live, onPick, onPan } = this.#host;
+    const { onPick, onPan } = this.#host;
+    const element = this.#host.canvases.marks;
     const { signal } = this.#gone;
     const hands = {
       onPan: (/** @type {number} */ dx, /** @type {number} */ dy) => {
@@ -171,19 +166,21 @@ export class LiveMap {
       onPick: (/** @type {number} */ x, /** @type {number} */ y) => onPick(this.#at(x, y)),
       onHover: (/** @type {{x: number, y: number} | null} */ at) => {
         const over = at && this.#at(at.x, at.y);
-        live.classList.toggle('pointing', over !== null);
-        if (this.#marks.hover(over)) this.#ask();
+        element.classList.toggle('pointing', over !== null);
+        if (!this.#marks.hover(over)) return;
+        this.#areMarksOld = true;
+        this.#ask();
       },
     };
-    listenToPointers(live, hands, signal);
-    listenToArrows(live, hands.onPan, signal);
+    listenToPointers(element, hands, signal);
+    listenToArrows(element, hands.onPan, signal);
   }
 
   /** @param {number} x @param {number} y @returns {Picked | null} */
   #at(x, y) {
     const job = this.#jobs.at(this.camera, x, y);
     if (job !== null) return { kind: 'job', id: job };
-    const driver = this.#ground.counts ? null : this.#fleet.at(x, y);
+    const driver = this.#fleet.at(x, y);
     return driver && { kind: 'driver', id: driver.id };
   }
 
@@ -197,7 +194,7 @@ export class LiveMap {
     else {
       this.#fleet.move(data, now);
       if (event === 'everybody') this.#fleet.keepOnly(data);
-      if (this.#ground.counts) this.#setCounts(null);
+      if (this.#fleet.isCounted) this.#setCounts(null);
     }
     this.#ask();
   }
@@ -205,6 +202,7 @@ export class LiveMap {
   /** @param {Record<string, number> | null} counts */
   #setCounts(counts) {
     this.#ground.setCounts(counts);
+    this.#fleet.setCounted(counts !== null);
     this.#drawGround();
   }
 
@@ -219,19 +217,21 @@ export class LiveMap {
   #draw(now) {
     if (this.#gone.signal.aborted) return false;
     const { camera } = this;
-    const { colours, sprites } = this.#screen;
+    const screen = this.#screen;
     const isFollowing = this.#followed !== null && this.#goAlong(this.#followed, now);
-    if (this.#isGroundOld || isFollowing) {
-      this.#isGroundOld = false;
-      this.#ground.draw(this.#screen.ground(), camera, colours);
+    const isGroundOld = this.#isGroundOld || isFollowing;
+    if (isGroundOld) {
+      this.#ground.draw(screen.ground(), camera, screen.colours);
+      this.#jobs.drawRings(screen.ground(), camera, screen.colours);
     }
-    const ctx = this.#screen.live();
-    this.#jobs.drawRings(ctx, camera, colours);
-    this.#marks.drawBelow(ctx, camera, colours, now);
-    if (!this.#ground.counts) this.#fleet.draw(ctx, camera, sprites, now);
-    this.#jobs.drawPins(ctx, camera, colours);
-    this.#marks.drawAbove(ctx, camera, colours, now);
-    return !this.#isFrozen && now < this.#fleet.movingUntil && !this.#ground.counts;
+    if (this.#fleet.draw(screen, camera, now)) screen.showFleet();
+    if (isGroundOld || this.#areMarksOld || this.#marks.areMoving) {
+      const ctx = screen.marks();
+      this.#jobs.drawPins(ctx, camera, screen.colours);
+      this.#marks.draw(ctx, camera, screen.colours, now);
+    }
+    this.#isGroundOld = this.#areMarksOld = false;
+    return !this.#isFrozen && now < this.#fleet.movement.until;
   }
 
   /** The camera goes where he is; false when that is where it was. @param {string} driverId @param {number} now */

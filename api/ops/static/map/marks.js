@@ -37,8 +37,25 @@ export class Marks {
     return isOther;
   }
 
+  /** Is somebody marked, who moves? */
+  get areMoving() {
+    return (
+      this.#candidates.length > 0 ||
+      this.#driverId !== null ||
+      this.#hovered?.kind === 'driver' ||
+      this.#jobs.selected?.driverId != null
+    );
+  }
+
   /** @param {CanvasRenderingContext2D} ctx @param {import('./camera.js').Camera} camera @param {import('./colours.js').Colours} colours @param {number} now */
-  drawBelow(ctx, camera, colours, now) {
+  draw(ctx, camera, colours, now) {
+    this.#drawCandidates(ctx, camera, colours, now);
+    this.#drawWinner(ctx, camera, colours, now);
+    this.#drawNames(ctx, camera, colours, now);
+  }
+
+  /** @param {CanvasRenderingContext2D} ctx @param {import('./camera.js').Camera} camera @param {import('./colours.js').Colours} colours @param {number} now */
+  #drawCandidates(ctx, camera, colours, now) {
     ctx.beginPath();
     for (const handle of this.#candidates) {
       const place = this.#fleet.placeOf(handle, now);
@@ -47,6 +64,10 @@ export class Marks {
     ctx.lineWidth = 2;
     ctx.strokeStyle = colours.open;
     ctx.stroke();
+  }
+
+  /** @param {CanvasRenderingContext2D} ctx @param {import('./camera.js').Camera} camera @param {import('./colours.js').Colours} colours @param {number} now */
+  #drawWinner(ctx, camera, colours, now) {
     const job = this.#jobs.selected;
     const winner = job?.driverId && this.#placeOf(job.driverId, now);
     if (!job || !winner) return;
@@ -65,7 +86,7 @@ export class Marks {
   }
 
   /** @param {CanvasRenderingContext2D} ctx @param {import('./camera.js').Camera} camera @param {import('./colours.js').Colours} colours @param {number} now */
-  drawAbove(ctx, camera, colours, now) {
+  #drawNames(ctx, camera, colours, now) {
     const hovered = this.#hovered?.kind === 'driver' ? this.#hovered.id : null;
     for (const id of new Set([this.#driverId, hovered])) {
       const place = id && this.#placeOf(id, now);

@@ -35,7 +35,10 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
     const place = job ?? feedNow().drivers.get(driverId ?? '');
     if (map && place) map.show(place);
   }, [map, jobId, driverId]);
-  const zoom = (/** @type {number} */ by) => () => map?.zoom(by);
+  const zoom = (/** @type {number} */ by) => () => {
+    map?.camera.zoomBy(by);
+    map?.cameraMoved();
+  };
   const keys = [
     { key: '+', what: 'Nearer', run: zoom(ZOOM_STEP) },
     { key: '-', what: 'Farther', run: zoom(-ZOOM_STEP) },
@@ -43,8 +46,9 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
   ];
   useKeys(keys);
   return html`<section class="map" aria-label="Map">
-    <canvas ref=${canvases.ground} class="ground" aria-hidden="true"></canvas>
-    <${LiveCanvas} canvas=${canvases.live} />
+    <canvas ref=${canvases.ground} aria-hidden="true"></canvas>
+    <canvas ref=${canvases.fleet} aria-hidden="true"></canvas>
+    <${MarksCanvas} canvas=${canvases.marks} />
     <div class="map-buttons">
       <button type="button" aria-label="Nearer" onClick=${keys[0]?.run}>+</button>
       <button type="button" aria-label="Farther" onClick=${keys[1]?.run}>−</button>
@@ -59,16 +63,16 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
 /** The map, once its canvases are on the page; `camera` is another one whenever it has moved. @param {ReadonlySet<string>} states */
 function useMap(states) {
   const ground = useRef(/** @type {HTMLCanvasElement | null} */ (null));
-  const live = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const fleet = useRef(/** @type {HTMLCanvasElement | null} */ (null));
+  const marks = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const [map, setMap] = useState(/** @type {LiveMap | null} */ (null));
   const [camera, setCamera] = useState(/** @type {{kmPerPx: number} | null} */ (null));
   useEffect(() => {
-    if (!ground.current || !live.current) return;
+    if (!ground.current || !fleet.current || !marks.current) return;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
     let writing;
     const made = new LiveMap({
-      ground: ground.current,
-      live: live.current,
+      canvases: { ground: ground.current, fleet: fleet.current, marks: marks.current },
       onPick: (picked) =>
         setParams({
           job: picked?.kind === 'job' ? picked.id : null,
@@ -90,7 +94,7 @@ function useMap(states) {
       made.close();
     };
   }, []);
-  return { canvases: { ground, live }, map, camera };
+  return { canvases: { ground, fleet, marks }, map, camera };
 }
 
 /** The waves of the selected job and who was offered it; null until that is known. @param {import('../../lib/feed.js').Job | null} job */
@@ -111,11 +115,11 @@ function useSelectedReach(job) {
 }
 
 /** @param {{canvas: {current: HTMLCanvasElement | null}}} props */
-function LiveCanvas({ canvas }) {
+function MarksCanvas({ canvas }) {
   const health = useFeed((feed) => feed.health);
   const count = (/** @type {Record<string, number> | undefined} */ of) =>
     Object.values(of ?? {}).reduce((all, n) => all + n, 0);
-  return html`<canvas ref=${canvas} class="live-layer" role="img" tabindex="0"
+  return html`<canvas ref=${canvas} class="marks" role="img" tabindex="0"
     aria-label=${`Map of ${count(health?.drivers)} drivers and ${count(health?.jobs)} jobs; arrow keys move it`}></canvas>`;
 }
 
