@@ -9,6 +9,8 @@ import { Ago, Pill, Price, Refused } from './lib/ui.js';
 const TYPED_MS = 200;
 /** Of each kind; who needs more opens the list. */
 const SHOWN = 6;
+/** Whoever has this very id is among so many; they come in the order of their ids. */
+const FOUND_MAX = 100;
 const USER_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
 /** @typedef {{q: string, jobs: any[], drivers: any[], customers: any[]}} Found */
@@ -90,10 +92,18 @@ async function look(q, signal) {
     get(path, { limit: SHOWN, ...params }, signal);
   const [jobs, drivers, customers] = await Promise.all([
     ask('/api/ops/jobs', { q }),
-    ask('/api/ops/drivers', { q }),
+    ask('/api/ops/drivers', { q, limit: FOUND_MAX }),
     USER_ID.test(q) ? ask('/api/ops/jobs', { customer_id: q }) : { jobs: [] },
   ]);
-  return { q, jobs: jobs.jobs, drivers: drivers.drivers, customers: customers.jobs };
+  const [exact, others] = [true, false].map((is) => {
+    return drivers.drivers.filter((/** @type {any} */ { id }) => (id === q) === is);
+  });
+  return {
+    q,
+    jobs: jobs.jobs,
+    drivers: [...exact, ...others].slice(0, SHOWN),
+    customers: customers.jobs,
+  };
 }
 
 /** @param {{found: Found, onOpen: () => void}} props */

@@ -91,7 +91,7 @@ function Head({ job, reach }) {
     </p>
     <dl class="facts">
       <dt>Job</dt><dd class="id">${job.id}</dd>
-      <dt>Customer</dt><dd><${Link} to="/" params=${{ find: job.customer_id }}>${job.customer_id}<//></dd>
+      <dt>Customer</dt><dd><${Link} to=${`/jobs/${job.id}`} params=${{ find: job.customer_id }}>${job.customer_id}<//></dd>
       ${
         job.driver_id &&
         html`<dt>${job.status === 'assigned' ? 'Reserved for' : 'Driver'}</dt>

@@ -22,7 +22,7 @@ export const Offers = ({ driver }) =>
       driver.offers.length === 0
         ? html`<${Empty}>None in the last 30 days. A job's page says why he did not get it.<//>`
         : html`<div class="scroll" tabindex="0" role="group" aria-label="Offers, newest first"><table>
-          <thead><tr><th>Offered</th><th class="number">Wave</th><th>Phone</th><th>Became</th><th></th></tr></thead>
+          <thead><tr><th>Offered</th><th class="number">Wave</th><th>Phone</th><th>Became</th><th>Explained</th></tr></thead>
           <tbody>${driver.offers.map(
             (/** @type {any} */ offer) => html`<tr>
             <td>${clock(offer.offered_at)}</td>

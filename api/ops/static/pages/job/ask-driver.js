@@ -4,8 +4,10 @@ import { html, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
 import { Pill, Refused } from '../../lib/ui.js';
 
+/** Whoever has this very id is among so many; they come in the order of their ids. */
+const FOUND_MAX = 100;
 /** More than fit beside each other say that the name is too short. */
-const FOUND_MAX = 8;
+const SHOWN = 8;
 
 /** @param {{onAsk: (driverId: string) => void}} props */
 export function AskDriver({ onAsk }) {
@@ -27,7 +29,7 @@ export function AskDriver({ onAsk }) {
       const { drivers } = await get('/api/ops/drivers', { q, limit: FOUND_MAX });
       const one = drivers.find((/** @type {any} */ { id }) => id === q) ?? drivers[0];
       const isClear = one && (one.id === q || drivers.length === 1);
-      setFound(isClear ? null : drivers);
+      setFound(isClear ? null : drivers.slice(0, SHOWN));
       if (isClear) onAsk(one.id);
     } catch (refused) {
       setRefusal(refused);

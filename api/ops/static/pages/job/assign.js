@@ -67,8 +67,9 @@ export function Assign({ job, onDone, onClose }) {
       }
       <ul>${drivers.map(
         (/** @type {any} */ driver) => html`<li key=${driver.id}>
-        <button type="button" aria-label=${`Assign ${driver.id}`} disabled=${running !== ''}
+        <button type="button" disabled=${running !== ''}
           class=${driver === first ? 'first' : ''} onClick=${() => assign(driver.id)}>
+          <span class="hidden-text">Assign ${driver.id}: </span>
           <strong>${driver.name ?? driver.id}</strong> <span class="id">${driver.id}</span>
           <${Pill} state=${driver.state} />
           <span class="quiet">${[

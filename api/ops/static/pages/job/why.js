@@ -150,5 +150,5 @@ function Kept({ reason, total, drivers }) {
 
 /** @param {{driver: any}} props */
 const Ask = ({ driver: { driver_id: id, name } }) => html`<button type="button" class="link"
-  aria-label=${`Ask about ${id}`} onClick=${() => setParams({ driver: id })}
->${name ?? id}</button>${name && html` <span class="id quiet">${id}</span>`}`;
+  onClick=${() => setParams({ driver: id })}
+><span class="hidden-text">Ask about </span>${name ?? id}</button>${name && html` <span class="id quiet">${id}</span>`}`;
