@@ -85,6 +85,9 @@ export class Ground {
       ctx.fillStyle = colours.good;
       ctx.fill();
       ctx.globalAlpha = 1;
+      ctx.lineWidth = 1;
+      ctx.strokeStyle = colours.grid;
+      ctx.stroke();
       const roomPx = Math.abs(cell.y - /** @type {number} */ (cell.outline[1])) * 2 * camera.scale;
       if (roomPx < LABEL_MIN_PX) continue;
       label(ctx, String(count), camera.screenX(cell.x), camera.screenY(cell.y) + 4, colours);

@@ -24,6 +24,7 @@ import { ViewRequest } from './view-request.js';
  * @property {import('./screen.js').Canvases} canvases
  * @property {(picked: Picked | null) => void} onPick
  * @property {() => void} onCamera what is in sight has changed
+ * @property {(isCounted: boolean) => void} onCounted drivers are counted by cell, or drawn one by one
  * @property {() => void} onPan somebody moved the map by hand
  */
 
@@ -202,7 +203,9 @@ export class LiveMap {
   /** @param {Record<string, number> | null} counts */
   #setCounts(counts) {
     this.#ground.setCounts(counts);
-    this.#fleet.setCounted(counts !== null);
+    const isCounted = counts !== null;
+    if (isCounted !== this.#fleet.isCounted) this.#host.onCounted(isCounted);
+    this.#fleet.setCounted(isCounted);
     this.#drawGround();
   }
 

@@ -31,6 +31,9 @@ export function Page() {
   const tab = params.get('tab') === 'map' ? 'map' : 'jobs';
   return html`
     <h1 class="hidden-text">Live</h1>
+    <p class="hidden-text" role="status">
+      ${frozen && `Frozen at ${clock(frozen.at)}: list and map stand still, actions work.`}
+    </p>
     <${Strip}><${Freeze} at=${frozen?.at ?? null} onToggle=${freeze} /><//>
     <div class="live-tabs" role="group" aria-label="What is shown">
       ${['jobs', 'map'].map(
@@ -50,9 +53,10 @@ export function Page() {
 
 /** @param {{at: number | null, onToggle: () => void}} props */
 const Freeze = ({ at, onToggle }) =>
-  html`<button type="button" class="freeze" aria-pressed=${at !== null} onClick=${onToggle}
-    aria-label="Freeze" title="Freeze, go on (Space)">
-    <span aria-hidden="true">❚❚</span><span role="status">${at !== null && ` Frozen at ${clock(at)}`}</span>
+  html`<button type="button" class="freeze" aria-label="Freeze" aria-pressed=${at !== null}
+    title="Freeze, go on (Space)" onClick=${onToggle}>
+    <span aria-hidden="true">❚❚</span>
+    ${at === null ? html` <span class="verb">Freeze</span>` : ` Frozen at ${clock(at)}`}
   </button>`;
 
 /** What stood on the page when it was frozen, null while it goes on; and how to change that. */

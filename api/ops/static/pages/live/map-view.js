@@ -12,6 +12,8 @@ import { Scale } from './scale.js';
 /** Those who work, unless the address says another thing. */
 const SHOWN_FIRST = 'available,busy,stale';
 const ZOOM_STEP = 0.5;
+/** Who is offered a job changes as drivers come and go. */
+const REACH_EVERY_MS = 10_000;
 /** The address is written when the map has stood still for so long. */
 const STILL_MS = 300;
 
@@ -22,7 +24,7 @@ const STILL_MS = 300;
 export function MapView({ jobs, selection, isFollowing, isFrozen }) {
   const shown = useRoute().params.get('states') ?? SHOWN_FIRST;
   const states = useMemo(() => new Set(shown.split(',')), [shown]);
-  const { canvases, map, camera } = useMap(states);
+  const { canvases, map, camera, isCounted } = useMap(states);
   const { jobId, driverId } = selection;
   const job = jobs.get(jobId ?? '') ?? null;
   const reach = useSelectedReach(job);
@@ -56,6 +58,7 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
     </div>
     <${Legend} states=${states} />
     ${camera && html`<${Scale} kmPerPx=${camera.kmPerPx} />`}
+    ${isCounted && html`<p class="counted" role="status">Too many to draw one by one: counted by area. Come nearer to see them.</p>`}
     ${isFrozen && html`<div class="frozen-mark" aria-hidden="true">❚❚ Frozen</div>`}
   </section>`;
 }
@@ -66,6 +69,7 @@ function useMap(states) {
   const fleet = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const marks = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const [map, setMap] = useState(/** @type {LiveMap | null} */ (null));
+  const [isCounted, setCounted] = useState(false);
   const [camera, setCamera] = useState(/** @type {{kmPerPx: number} | null} */ (null));
   useEffect(() => {
     if (!ground.current || !fleet.current || !marks.current) return;
@@ -79,6 +83,7 @@ function useMap(states) {
           driver: picked?.kind === 'driver' ? picked.id : null,
           follow: null,
         }),
+      onCounted: setCounted,
       onPan: () => setParams({ follow: null }),
       onCamera: () => {
         setCamera({ kmPerPx: made.camera.kmPerPx });
@@ -94,12 +99,16 @@ function useMap(states) {
       made.close();
     };
   }, []);
-  return { canvases: { ground, fleet, marks }, map, camera };
+  return { canvases: { ground, fleet, marks }, map, camera, isCounted };
 }
 
 /** The waves of the selected job and who was offered it; null until that is known. @param {import('../../lib/feed.js').Job | null} job */
 function useSelectedReach(job) {
-  const { answer, reload } = useCall(job && `/api/ops/jobs/${encodeURIComponent(job.id)}/explain`);
+  const { answer, reload } = useCall(
+    job && `/api/ops/jobs/${encodeURIComponent(job.id)}/explain`,
+    { at: 'now' },
+    { everyMs: job && REACH_EVERY_MS },
+  );
   const read = useRef({ id: job?.id, version: job?.version });
   useEffect(() => {
     const isChanged = read.current.id === job?.id && read.current.version !== job?.version;
