@@ -79,7 +79,7 @@ function addOurs(app: FastifyInstance, base: string): void {
 function frameOf(base: string): { head: string; header: string } {
   const file = (name: string) => `${base}/ops/static/${name}`;
   return {
-    head: `<link rel="stylesheet" href="${file('queues.css')}"><script src="${file('queues.js')}"></script>`,
+    head: `<link rel="stylesheet" href="${file('tokens.css')}"><link rel="stylesheet" href="${file('queues.css')}"><script src="${file('queues.js')}"></script>`,
     header: `<header class="frame"><a class="brand" href="${base}/ops" aria-label="Muster, live"><img
 src="${file('icon.svg')}" width="22" height="22" alt="">Muster</a><nav aria-label="Pages"><a
 href="${base}/ops">Live</a><a href="${base}/ops/drivers">Drivers</a><a href="${base}/ops/health">Health</a><a
@@ -87,19 +87,13 @@ href="${base}/ops/queues" aria-current="page">Queues</a></nav></header><p id="tr
   };
 }
 
-/** The console's colours (`static/style.css`) under the board's names. */
-const FONTS = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' };
-const LIGHT = {
-  ...FONTS,
-  ...{ background: '#f4f6f8', card: '#ffffff', popover: '#ffffff', sidebar: '#ffffff' },
-  ...{ border: '#d8dde5', foreground: '#18202c', 'muted-foreground': '#566072' },
-  ...{ primary: '#1a5bc9', 'primary-foreground': '#ffffff' },
-};
-const DARK = {
-  ...FONTS,
-  ...{ background: '#0e1218', card: '#161b23', popover: '#1d2430', sidebar: '#161b23' },
-  ...{ border: '#2b3442', foreground: '#e5e9f0', 'muted-foreground': '#9aa5b6' },
-  ...{ primary: '#77aaff', 'primary-foreground': '#0b1526' },
+/** The console's colours (`static/tokens.css`) under the board's names. */
+const THEME = {
+  ...{ 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' },
+  ...{ background: 'var(--bg)', card: 'var(--surface)', sidebar: 'var(--surface)' },
+  ...{ popover: 'var(--raised)', accent: 'var(--raised)', border: 'var(--line)' },
+  ...{ foreground: 'var(--text)', 'muted-foreground': 'var(--quiet)' },
+  ...{ primary: 'light-dark(#1a5bc9, #77aaff)', 'primary-foreground': 'var(--on-accent)' },
 };
 
 function uiConfig(base: string) {
@@ -109,7 +103,7 @@ function uiConfig(base: string) {
     boardLogo: { path: icon, width: 24, height: 24 },
     favIcon: { default: icon, alternative: icon },
     hideDocsLink: true,
-    theme: { light: LIGHT, dark: DARK },
+    theme: { light: THEME, dark: THEME },
   };
 }
 

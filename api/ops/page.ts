@@ -23,9 +23,11 @@ export function htmlPage(base: string, title: string, body: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
 <link rel="icon" href="${base}/ops/static/icon.svg">
+<link rel="stylesheet" href="${base}/ops/static/tokens.css">
 <link rel="stylesheet" href="${base}/ops/static/plain.css">
 </head>
 <body>
+<header><a href="${base}/"><img src="${base}/ops/static/icon.svg" width="22" height="22" alt="">Muster</a></header>
 <main>
 <h1>${escapeHtml(title)}</h1>
 ${body}
