@@ -33,8 +33,8 @@ export class Refusal extends Error {
   }
 }
 
-/** Is the cookie no longer good? The shell then says how to get in. */
-export const expiry = createStore({ expired: false });
+/** Is the cookie no longer good, and why? The shell then says how to get in. */
+export const expiry = createStore({ expired: false, why: '' });
 
 /**
  * Reads something.
@@ -87,6 +87,8 @@ async function call(method, path, body, signal) {
   }
   const answer = await response.json().catch(() => ({}));
   if (response.ok) return answer;
-  if (response.status === 401) expiry.set({ expired: true });
+  if (response.status === 401 || answer.code === 'blocked') {
+    expiry.set({ expired: true, why: answer.error ?? '' });
+  }
   throw new Refusal(response.status, answer);
 }

@@ -4,7 +4,7 @@
  */
 
 import { url } from './base.js';
-import { get } from './calls.js';
+import { expiry, get } from './calls.js';
 
 /** The first wait is at most this, each next one at most twice as long. */
 const WAIT_FIRST_MS = 1000;
@@ -44,6 +44,7 @@ export function connect(host) {
 
   function open() {
     clearTimeout(retry);
+    if (expiry.get().expired) return;
     why = '';
     host.onLoss(null);
     const own = new WebSocket(location.origin.replace(/^http/, 'ws') + url('/ops/feed'));

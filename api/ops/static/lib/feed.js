@@ -122,7 +122,7 @@ const connection = connect({
     if (loss && feed.get().status !== 'disconnected') say('disconnected', serverNow());
     publish({ retryAt: loss?.retryAt ?? null, opening: loss === null, why: loss?.why ?? '' });
   },
-  onExpired: () => expiry.set({ expired: true }),
+  onExpired: () => expiry.set({ expired: true, why: 'The token has expired' }),
 });
 
 /** Positions are sent for this box: west, south, east, north. @param {readonly number[]} bbox */

@@ -50,6 +50,7 @@ addEventListener('keydown', (event) => {
 function isTyping({ target, key }) {
   if (!(target instanceof HTMLElement)) return false;
   if (target.matches('input, textarea, select, [contenteditable]')) return key !== 'Escape';
-  // These keys press what has the focus.
-  return (key === 'Enter' || key === ' ') && target.matches('a, button, summary, [role=button]');
+  // These keys press what has the focus; a row that is selected already passes them on to the page.
+  const isPressable = target.matches('a, button:not([aria-current]), summary, [role=button]');
+  return (key === 'Enter' || key === ' ') && isPressable;
 }

@@ -58,17 +58,15 @@ export class LiveMap {
     stillness.addEventListener('change', beStill, { signal });
     const resizing = new ResizeObserver(() => this.#resize());
     resizing.observe(host.canvases.marks);
-    const ends = [
+    signal.addEventListener('abort', () => resizing.disconnect());
+    signal.addEventListener(
+      'abort',
       onFleet((event, data) => this.#onFleet(event, data)),
-      onTheme(() => {
-        this.#screen.recolour();
-        this.#drawGround();
-      }),
-      () => resizing.disconnect(),
-    ];
-    signal.addEventListener('abort', () => {
-      for (const end of ends) end();
-    });
+    );
+    signal.addEventListener(
+      'abort',
+      onTheme(() => this.#recolour()),
+    );
     this.#listen();
     this.#resize();
     this.#fleet.reset(feedNow().drivers.values());
@@ -90,8 +88,7 @@ export class LiveMap {
 
   /** Brings a place into sight unless it is. @param {{lat: number | null, lng: number | null}} place */
   show({ lat, lng }) {
-    if (lat === null || lng === null) return;
-    if (this.camera.sees(lat, lng)) return;
+    if (lat === null || lng === null || this.camera.sees(lat, lng)) return;
     this.camera.lookAt(lat, lng);
     this.cameraMoved();
   }
@@ -203,7 +200,7 @@ export class LiveMap {
   /** @param {Record<string, number> | null} counts */
   #setCounts(counts) {
     this.#ground.setCounts(counts);
-    const isCounted = counts !== null;
+    const isCounted = !!counts;
     if (isCounted !== this.#fleet.isCounted) this.#host.onCounted(isCounted);
     this.#fleet.setCounted(isCounted);
     this.#drawGround();
@@ -213,6 +210,16 @@ export class LiveMap {
     const { width, height } = this.#screen.resize();
     this.camera.resize(width, height);
     this.#view.follow(this.camera);
+    this.#drawAll();
+  }
+
+  #recolour() {
+    this.#screen.recolour();
+    this.#drawAll();
+  }
+
+  #drawAll() {
+    this.#fleet.isOld = true;
     this.#drawGround();
   }
 

@@ -57,7 +57,7 @@ function Row({ job, reach, isSelected }) {
   useEffect(() => {
     if (isSelected) row.current?.scrollIntoView({ block: 'nearest' });
   }, [isSelected]);
-  const select = () => setParams({ job: isSelected ? null : job.id, driver: null, follow: null });
+  const select = () => setParams({ job: job.id, driver: null, follow: null });
   return html`<li>
     <button type="button" ref=${row} class="job-row" aria-current=${isSelected ? 'true' : undefined} onClick=${select}>
       <span class="address">${job.address}</span>
