@@ -46,6 +46,11 @@ interface Link {
 const LINKS: readonly Link[] = [
   { path: '/ops', title: 'Console', text: 'For operators: jobs, drivers, alarms and queues.' },
   { path: '/docs', title: 'API', text: 'Every call, what it answers and how it refuses.' },
+  {
+    path: '/asyncapi',
+    title: 'Live feed',
+    text: 'Every frame of the WebSocket, and how it closes.',
+  },
   { path: '/readyz', title: 'Readiness', text: 'Redis, Postgres, scripts and feed, right now.' },
   { path: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
 ];

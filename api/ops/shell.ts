@@ -51,7 +51,9 @@ ${head}
 }
 
 /** Of other pages, or named already. */
-const NOT_HERE = ['tokens.css', 'style.css', 'plain.css', 'queues.css', 'queues.js'];
+const NOT_HERE = [
+  ...['tokens.css', 'style.css', 'plain.css', 'docs.css', 'docs.js', 'queues.css', 'queues.js'],
+];
 const namesOf = (pattern: string) => {
   return globSync(pattern, { cwd: FOLDER, exclude: NOT_HERE }).sort();
 };
