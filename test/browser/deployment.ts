@@ -15,18 +15,21 @@ import { startMaintenance } from '../support/maintenance.ts';
 import { startTestPush, type TestPush } from '../support/push.ts';
 import { until } from '../support/until.ts';
 
+/** Drivers here have no phones that speak: they stay as they were put. */
+const STALE_MS = 3_600_000;
+
 export interface Deployment extends TestPush {
   /** With its base path. */
   url: string;
-  /** The console link of an operator or a viewer; his token is good for so many seconds. */
-  link(role?: 'operator' | 'viewer', ttlS?: number): Promise<string>;
+  /** The console link of an operator or a viewer. */
+  link(role?: 'operator' | 'viewer'): Promise<string>;
   as(role: 'driver' | 'customer' | 'operator', sub: string): Call;
 }
 
 export async function startDeployment(env: Env = {}): Promise<Deployment> {
   let gateway: Gateway | undefined;
   const onTracked = (fixes: readonly TrackedFix[]) => gateway?.onTracked(fixes);
-  const t = await startTestPush({ onTracked });
+  const t = await startTestPush({ settings: { driverStaleMs: STALE_MS }, onTracked });
   await t.startWorker();
   const leader = startMaintenance(t);
   cleanups.push(() => leader.close());
@@ -51,13 +54,24 @@ export async function startDeployment(env: Env = {}): Promise<Deployment> {
     await app.close();
   });
   await until(() => feed.ready(), { what: 'the gateway is ready' });
+  await warmUp(url);
   return Object.assign(t, {
     url,
-    async link(role: 'operator' | 'viewer' = 'operator', ttlS = 3600) {
-      const exp = Math.floor(Date.now() / 1000) + ttlS;
-      return `${url}/ops?token=${await mint({ role, sub: `${role}-1`, exp })}`;
+    async link(role: 'operator' | 'viewer' = 'operator') {
+      return `${url}/ops?token=${await mint({ role, sub: `${role}-1` })}`;
     },
     as: (role: 'driver' | 'customer' | 'operator', sub: string) =>
       callerOf(url, () => mint({ role, sub })),
   });
+}
+
+/** The first tiles of the land need the whole world to be read: too long for a busy machine's page. */
+async function warmUp(url: string): Promise<void> {
+  const cookie = `muster_ops=${await mint({ role: 'viewer', sub: 'v' })}`;
+  for (const tile of ['0/0/0', '3/1/3', '6/10/24']) {
+    await until(
+      async () => (await fetch(`${url}/ops/map/land/${tile}`, { headers: { cookie } })).ok,
+      { timeoutMs: 60_000, what: `the land of tile ${tile}` },
+    );
+  }
 }
