@@ -1,18 +1,14 @@
 /**
- * The live map: the ground, drawn only when the camera moves; above it the drivers, as long as somebody
- * moves; above them jobs and what is marked.
+ * The live map: a camera over its layers, moved by hands and keys, by a driver who is followed, and fed
+ * with where drivers are.
  */
 import { feedNow, onFleet, view } from '../lib/feed.js';
 import { onTheme } from '../lib/theme.js';
 import { boundsOf } from './bounds.js';
 import { Camera } from './camera.js';
-import { FleetLayer } from './fleet-layer.js';
-import { Ground } from './ground.js';
-import { JobsLayer } from './jobs-layer.js';
+import { Layers } from './layers.js';
 import { createLoop } from './loop.js';
-import { Marks } from './marks.js';
 import { listenToArrows, listenToPointers } from './pointer.js';
-import { Screen } from './screen.js';
 import { ViewRequest } from './view-request.js';
 
 /**
@@ -31,15 +27,10 @@ import { ViewRequest } from './view-request.js';
 export class LiveMap {
   camera = new Camera();
   #host;
-  #fleet = new FleetLayer();
-  #jobs = new JobsLayer();
-  #marks = new Marks(this.#fleet, this.#jobs);
-  #ground = new Ground(() => this.#drawGround());
+  #layers;
   #view = new ViewRequest(view);
-  #screen;
-  #isGroundOld = true;
-  #areMarksOld = true;
-  #isFrozen = false;
+  /** By the frames' clock; null: it goes on. @type {number | null} */
+  #frozenAt = null;
   /** Whom the camera stays with. @type {string | null} */
   #followed = null;
   #ask = createLoop((now) => this.#draw(now));
@@ -48,11 +39,11 @@ export class LiveMap {
   /** @param {Host} host */
   constructor(host) {
     this.#host = host;
-    this.#screen = new Screen(host.canvases);
+    this.#layers = new Layers(host.canvases, this.#ask);
     const { signal } = this.#gone;
     const stillness = matchMedia('(prefers-reduced-motion: reduce)');
     const beStill = () => {
-      this.#fleet.movement.isStill = stillness.matches;
+      this.#layers.fleet.movement.isStill = stillness.matches;
     };
     beStill();
     stillness.addEventListener('change', beStill, { signal });
@@ -65,11 +56,11 @@ export class LiveMap {
     );
     signal.addEventListener(
       'abort',
-      onTheme(() => this.#recolour()),
+      onTheme(() => this.#change((layers) => layers.recolour())),
     );
     this.#listen();
     this.#resize();
-    this.#fleet.reset(feedNow().drivers.values());
+    this.#layers.fleet.reset(feedNow().drivers.values());
   }
 
   close() {
@@ -95,29 +86,17 @@ export class LiveMap {
 
   /** @param {Iterable<import('../lib/feed.js').Job>} jobs */
   setJobs(jobs) {
-    const all = [...jobs];
-    this.#jobs.setJobs(all);
-    this.#ground.setJobs(all);
-    this.#fleet.setHolders(all, feedNow().drivers);
-    this.#drawGround();
+    this.#change((layers) => layers.setJobs(jobs));
   }
 
-  /**
-   * What is marked: a job with those who were asked, a driver.
-   * @param {import('../lib/feed.js').Job | null} job
-   * @param {import('./jobs-layer.js').Reach | null} reach
-   * @param {string | null} driverId
-   */
+  /** @type {Layers['mark']} */
   mark(job, reach, driverId) {
-    this.#jobs.select(job, reach);
-    this.#marks.set(reach?.candidates ?? new Set(), driverId);
-    this.#drawGround();
+    this.#change((layers) => layers.mark(job, reach, driverId));
   }
 
   /** @param {number} hidden one bit for each of DRAWN_STATES */
   setHidden(hidden) {
-    this.#fleet.setHidden(hidden);
-    this.#ask();
+    this.#change(({ fleet }) => fleet.setHidden(hidden));
   }
 
   /** The camera stays with this driver; null: with nobody. @param {string | null} driverId */
@@ -128,22 +107,22 @@ export class LiveMap {
 
   /** Nobody moves until it ends; then all are where they are. @param {boolean} isFrozen */
   freeze(isFrozen) {
-    if (isFrozen === this.#isFrozen) return;
-    this.#isFrozen = isFrozen;
+    if (isFrozen === (this.#frozenAt !== null)) return;
+    this.#frozenAt = isFrozen ? performance.now() : null;
     if (isFrozen) return;
-    this.#fleet.reset(feedNow().drivers.values());
+    this.#change(({ fleet }) => fleet.reset(feedNow().drivers.values()));
     this.#view.askAgain();
-    this.#ask();
   }
 
   cameraMoved() {
     this.#view.follow(this.camera);
     this.#host.onCamera();
-    this.#drawGround();
+    this.#change((layers) => layers.drawGround());
   }
 
-  #drawGround() {
-    this.#isGroundOld = true;
+  /** @param {(layers: Layers) => void} change */
+  #change(change) {
+    change(this.#layers);
     this.#ask();
   }
 
@@ -161,98 +140,68 @@ export class LiveMap {
         this.camera.zoomBy(by, x, y);
         this.cameraMoved();
       },
-      onPick: (/** @type {number} */ x, /** @type {number} */ y) => onPick(this.#at(x, y)),
+      onPick: (/** @type {number} */ x, /** @type {number} */ y) =>
+        onPick(this.#layers.at(this.camera, x, y)),
       onHover: (/** @type {{x: number, y: number} | null} */ at) => {
-        const over = at && this.#at(at.x, at.y);
+        const over = at && this.#layers.at(this.camera, at.x, at.y);
         element.classList.toggle('pointing', over !== null);
-        if (!this.#marks.hover(over)) return;
-        this.#areMarksOld = true;
-        this.#ask();
+        if (this.#layers.hover(over)) this.#ask();
       },
     };
     listenToPointers(element, hands, signal);
     listenToArrows(element, hands.onPan, signal);
   }
 
-  /** @param {number} x @param {number} y @returns {Picked | null} */
-  #at(x, y) {
-    const job = this.#jobs.at(this.camera, x, y);
-    if (job !== null) return { kind: 'job', id: job };
-    const driver = this.#fleet.at(x, y);
-    return driver && { kind: 'driver', id: driver.id };
-  }
-
   /** @param {import('../lib/feed.js').FleetEvent} event @param {any} data */
   #onFleet(event, data) {
-    if (this.#isFrozen) return;
-    const now = performance.now();
-    if (event === 'snapshot') this.#fleet.reset(feedNow().drivers.values());
-    else if (event === 'driver') this.#fleet.put(data);
+    if (this.#frozenAt !== null) return;
+    const { fleet } = this.#layers;
+    if (event === 'snapshot') fleet.reset(feedNow().drivers.values());
+    else if (event === 'driver') fleet.put(data);
     else if (event === 'cells') this.#setCounts(data);
     else {
-      this.#fleet.move(data, now);
-      if (event === 'everybody') this.#fleet.keepOnly(data);
-      if (this.#fleet.isCounted) this.#setCounts(null);
+      fleet.move(data, performance.now());
+      if (event === 'everybody') fleet.keepOnly(data);
+      if (fleet.isCounted) this.#setCounts(null);
     }
     this.#ask();
   }
 
   /** @param {Record<string, number> | null} counts */
   #setCounts(counts) {
-    this.#ground.setCounts(counts);
-    const isCounted = !!counts;
-    if (isCounted !== this.#fleet.isCounted) this.#host.onCounted(isCounted);
-    this.#fleet.setCounted(isCounted);
-    this.#drawGround();
+    const { fleet, ground } = this.#layers;
+    const isCounted = counts !== null;
+    if (isCounted !== fleet.isCounted) this.#host.onCounted(isCounted);
+    fleet.setCounted(isCounted);
+    ground.setCounts(counts);
+    this.#change((layers) => layers.drawGround());
   }
 
   #resize() {
-    const { width, height } = this.#screen.resize();
+    const { width, height } = this.#layers.resize();
     this.camera.resize(width, height);
     this.#view.follow(this.camera);
-    this.#drawAll();
+    this.#ask();
   }
 
-  #recolour() {
-    this.#screen.recolour();
-    this.#drawAll();
-  }
-
-  #drawAll() {
-    this.#fleet.isOld = true;
-    this.#drawGround();
-  }
-
-  /** @param {number} now */
-  #draw(now) {
+  /** @param {number} time */
+  #draw(time) {
     if (this.#gone.signal.aborted) return false;
-    const { camera } = this;
-    const screen = this.#screen;
-    const isFollowing = this.#followed !== null && this.#goAlong(this.#followed, now);
-    const isGroundOld = this.#isGroundOld || isFollowing;
-    if (isGroundOld) {
-      this.#ground.draw(screen.ground(), camera, screen.colours);
-      this.#jobs.drawRings(screen.ground(), camera, screen.colours);
-    }
-    if (this.#fleet.draw(screen, camera, now)) screen.showFleet();
-    if (isGroundOld || this.#areMarksOld || this.#marks.areMoving) {
-      const ctx = screen.marks();
-      this.#jobs.drawPins(ctx, camera, screen.colours);
-      this.#marks.draw(ctx, camera, screen.colours, now);
-    }
-    this.#isGroundOld = this.#areMarksOld = false;
-    return !this.#isFrozen && now < this.#fleet.movement.until;
+    const now = this.#frozenAt ?? time;
+    if (this.#followed !== null) this.#goAlong(this.#followed, now);
+    this.#layers.draw(this.camera, now);
+    return this.#frozenAt === null && now < this.#layers.fleet.movement.until;
   }
 
-  /** The camera goes where he is; false when that is where it was. @param {string} driverId @param {number} now */
+  /** The camera goes where he is. @param {string} driverId @param {number} now */
   #goAlong(driverId, now) {
     const driver = feedNow().drivers.get(driverId);
-    const place = driver && this.#fleet.placeOf(driver.handle, now);
-    if (!place || (place.x === this.camera.x && place.y === this.camera.y)) return false;
+    const place = driver && this.#layers.fleet.placeOf(driver.handle, now);
+    if (!place || (place.x === this.camera.x && place.y === this.camera.y)) return;
     this.camera.x = place.x;
     this.camera.y = place.y;
     this.#view.follow(this.camera);
     this.#host.onCamera();
-    return true;
+    this.#layers.drawGround();
   }
 }

@@ -24,7 +24,7 @@ const STILL_MS = 300;
 export function MapView({ jobs, selection, isFollowing, isFrozen }) {
   const shown = useRoute().params.get('states') ?? SHOWN_FIRST;
   const states = useMemo(() => new Set(shown.split(',')), [shown]);
-  const { canvases, map, camera, isCounted } = useMap(states);
+  const { canvases, map, kmPerPx, isCounted } = useMap(states);
   const { jobId, driverId } = selection;
   const job = jobs.get(jobId ?? '') ?? null;
   const reach = useSelectedReach(job);
@@ -57,20 +57,20 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
       <button type="button" aria-label="Whole fleet" title="Whole fleet (0)" onClick=${keys[2]?.run}>⤢</button>
     </div>
     <${Legend} states=${states} />
-    ${camera && html`<${Scale} kmPerPx=${camera.kmPerPx} />`}
+    ${kmPerPx !== null && html`<${Scale} kmPerPx=${kmPerPx} />`}
     ${isCounted && html`<p class="counted" role="status">Too many to draw one by one: counted by area. Come nearer to see them.</p>`}
     ${isFrozen && html`<div class="frozen-mark" aria-hidden="true">❚❚ Frozen</div>`}
   </section>`;
 }
 
-/** The map, once its canvases are on the page; `camera` is another one whenever it has moved. @param {ReadonlySet<string>} states */
+/** The map, once its canvases are on the page. @param {ReadonlySet<string>} states */
 function useMap(states) {
   const ground = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const fleet = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const marks = useRef(/** @type {HTMLCanvasElement | null} */ (null));
   const [map, setMap] = useState(/** @type {LiveMap | null} */ (null));
   const [isCounted, setCounted] = useState(false);
-  const [camera, setCamera] = useState(/** @type {{kmPerPx: number} | null} */ (null));
+  const [kmPerPx, setKmPerPx] = useState(/** @type {number | null} */ (null));
   useEffect(() => {
     if (!ground.current || !fleet.current || !marks.current) return;
     /** @type {ReturnType<typeof setTimeout> | undefined} */
@@ -86,7 +86,8 @@ function useMap(states) {
       onCounted: setCounted,
       onPan: () => setParams({ follow: null }),
       onCamera: () => {
-        setCamera({ kmPerPx: made.camera.kmPerPx });
+        // Rounded: a pan, or a driver who is followed, renders nothing anew.
+        setKmPerPx(Number(made.camera.kmPerPx.toPrecision(3)));
         clearTimeout(writing);
         writing = setTimeout(() => setParams({ at: String(made.camera) }), STILL_MS);
       },
@@ -99,7 +100,7 @@ function useMap(states) {
       made.close();
     };
   }, []);
-  return { canvases: { ground, fleet, marks }, map, camera, isCounted };
+  return { canvases: { ground, fleet, marks }, map, kmPerPx, isCounted };
 }
 
 /** The waves of the selected job and who was offered it; null until that is known. @param {import('../../lib/feed.js').Job | null} job */
