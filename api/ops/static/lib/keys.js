@@ -2,7 +2,7 @@
  * The keyboard. Whoever is on the page says which keys he takes; the newest goes first, and the help
  * dialog lists what counts now. Nothing is taken while somebody types or a dialog is open.
  */
-import { useEffect, useRef } from './html.js';
+import { useLayoutEffect, useRef } from './html.js';
 
 /**
  * @typedef {object} Binding
@@ -29,7 +29,8 @@ export function bindings() {
 export function useKeys(own) {
   const layer = useRef(own);
   layer.current = own;
-  useEffect(() => {
+  // At once with what is shown: a quick second key finds what the first one opened.
+  useLayoutEffect(() => {
     layers.push(layer);
     return () => {
       layers.splice(layers.indexOf(layer), 1);
