@@ -30,7 +30,7 @@ const PER_TICK = DRIVERS / (1000 / TICK_MS);
 /** About 15 m/s. */
 const STEP_DEGREES = 0.00014;
 /** How long frames are watched in each round. */
-const WATCH_MS = 20_000;
+const WATCH_MS = 10_000;
 /** The page is settled: land is drawn, everybody was told. */
 const SETTLE_MS = 10_000;
 const VIEWPORT = { width: 1440, height: 900 };
