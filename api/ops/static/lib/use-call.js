@@ -50,7 +50,8 @@ export function useCall(path, params = {}, { everyMs = null } = {}) {
     void reload();
     return () => running.current?.abort();
   }, [key]);
-  usePoll(everyMs, reload);
+  // A slow answer is waited for, else there would never be one.
+  usePoll(everyMs, () => !reading.isLoading && reload());
   return { ...(reading.key === key ? reading : NOTHING), reload };
 }
 

@@ -1,6 +1,6 @@
 /** A job: what it is, what happened to it, who was offered it and why, and what can be done. */
 import { useFeed } from '../lib/feed.js';
-import { html, useEffect } from '../lib/html.js';
+import { html, useEffect, useRef } from '../lib/html.js';
 import { isHeld, isOpen } from '../lib/names.js';
 import { Link, useRoute } from '../lib/route.js';
 import { serverNow } from '../lib/time.js';
@@ -10,11 +10,13 @@ import { Actions } from './job/actions.js';
 import { Timeline } from './job/timeline.js';
 import { Why } from './job/why.js';
 
-/** Deliveries and pushes come into the record within seconds of a change: until then it is read again. */
-const FRESH_MS = 12_000;
-const FRESH_EVERY_MS = 2000;
-/** Of a job that is still open now and then a phone comes into range. */
-const OPEN_EVERY_MS = 15_000;
+/** Deliveries and pushes come into the record within seconds of a change: it is read again after these. */
+const AFTER_MS = [2000, 8000];
+/** Of a job that goes on now and then a phone comes into range, or a push comes late. */
+const ALIVE_EVERY_MS = 15_000;
+
+/** @param {{status: string}} job */
+const isAlive = ({ status }) => isOpen(status) || isHeld(status);
 
 /** @param {{id: string}} props */
 export function Page({ id }) {
@@ -29,8 +31,8 @@ export function Page({ id }) {
   };
   useNews(job.answer, reload);
   // It looks at every driver, which is too much for what may not have changed.
-  usePoll(job.answer && isOpen(job.answer.status) ? OPEN_EVERY_MS : null, () => {
-    for (const reading of [job, record, reach]) void reading.reload();
+  usePoll(job.answer && isAlive(job.answer) ? ALIVE_EVERY_MS : null, () => {
+    for (const reading of [job, record, reach]) if (!reading.isLoading) void reading.reload();
   });
   if (!job.answer) {
     if (!job.refusal) return html`<${Loading} what="Reading the job" />`;
@@ -65,15 +67,21 @@ export function Page({ id }) {
  */
 function useNews(job, reload) {
   const version = useFeed((feed) => (feed.loaded ? (feed.jobs.get(job?.id)?.version ?? 0) : null));
-  const isAlive = job !== null && (isOpen(job.status) || isHeld(job.status));
   // What is over has left the feed.
   const isNews =
-    job !== null && version !== null && (version === 0 ? isAlive : version > job.version);
+    job !== null && version !== null && (version === 0 ? isAlive(job) : version > job.version);
+  const latest = useRef(reload);
+  latest.current = reload;
   useEffect(() => {
     if (isNews) reload();
   }, [isNews, version]);
-  const isFresh = job !== null && serverNow() - Date.parse(job.updated_at) < FRESH_MS;
-  usePoll(isFresh ? FRESH_EVERY_MS : null, reload);
+  useEffect(() => {
+    if (!job || serverNow() - Date.parse(job.updated_at) > Math.max(...AFTER_MS)) return;
+    const timers = AFTER_MS.map((ms) => setTimeout(() => latest.current(), ms));
+    return () => {
+      for (const timer of timers) clearTimeout(timer);
+    };
+  }, [job?.version]);
 }
 
 /** @param {{job: any, reach: any}} props */
