@@ -7,14 +7,15 @@ const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-s
 /** No window, no GPU, and no call home: what a page asks for is all that leaves this machine. */
 const FLAGS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic'],
-  ...['--disable-background-networking', '--disable-component-update', '--disable-sync'],
+  ...['--no-first-run', '--disable-background-networking', '--disable-component-update'],
+  '--disable-sync',
 ];
 
-/** The first Chromium on PATH, if there is one. */
+/** `CHROMIUM_PATH`, or the first Chromium on PATH, if there is one. */
 export function findChromium(): string | undefined {
-  const dirs = (process.env.PATH ?? '').split(path.delimiter);
+  const dirs = ['/usr/bin', ...(process.env.PATH ?? '').split(path.delimiter)];
   const files = NAMES.flatMap((name) => dirs.map((dir) => path.join(dir, name)));
-  return files.find((file) => {
+  return [process.env.CHROMIUM_PATH ?? '', ...files].find((file) => {
     try {
       accessSync(file, constants.X_OK);
       return true;
@@ -28,7 +29,9 @@ export function findChromium(): string | undefined {
 export async function launchChromium(flags: readonly string[] = []): Promise<Browser> {
   const executablePath = findChromium();
   if (executablePath === undefined) {
-    throw new Error('there is no Chromium on PATH, e.g. apt-get install chromium');
+    throw new Error(
+      'there is no Chromium at CHROMIUM_PATH or on PATH, e.g. apt-get install chromium',
+    );
   }
   return chromium.launch({ executablePath, args: [...FLAGS, ...flags] });
 }

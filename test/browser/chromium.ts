@@ -1,33 +1,11 @@
-/** A Chromium without a window for the tests, and what each of its pages must not do. */
-import { accessSync, constants } from 'node:fs';
-import path from 'node:path';
-import { type Browser, type BrowserContextOptions, chromium, type Page } from 'playwright-core';
+/** The machine's Chromium for the tests, and what each of its pages must not do. */
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { findChromium, launchChromium } from '../../scripts/dev/chromium.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 /** A browser's first pages take long on a busy machine. */
 const PATIENCE_MS = 60_000;
-/** It must not call home, nor ask for a screen that is not there. */
-const FLAGS = [
-  ...['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic'],
-  ...['--no-first-run', '--disable-background-networking', '--disable-component-update'],
-  '--disable-sync',
-];
-
-/** `CHROMIUM_PATH`, or the first Chromium on PATH, if there is one. */
-export function findChromium(): string | undefined {
-  const dirs = ['/usr/bin', ...(process.env.PATH ?? '').split(path.delimiter)];
-  const files = NAMES.flatMap((name) => dirs.map((dir) => path.join(dir, name)));
-  return [process.env.CHROMIUM_PATH ?? '', ...files].find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
 
 /** Where there is none, the tests say why they are skipped. */
 export const SKIPPED = findChromium()
@@ -43,7 +21,7 @@ export interface Tab extends Page {
 
 /** Ends with the test file. */
 export async function launchBrowser(): Promise<Browser> {
-  const browser = await chromium.launch({ executablePath: findChromium() ?? '', args: FLAGS });
+  const browser = await launchChromium();
   cleanups.push(() => browser.close());
   return browser;
 }
