@@ -128,6 +128,11 @@ export class FleetLayer {
     return true;
   }
 
+  /** Is his state one of those that are shown? @param {number} handle */
+  isShown(handle) {
+    return (this.#hidden & (1 << /** @type {number} */ (this.#state[handle]))) === 0;
+  }
+
   /** Where he is shown now, in the world's square; null when that is not known. @param {number} handle @param {number} now */
   placeOf(handle, now) {
     if (this.#drivers[handle] === undefined || !this.movement.knows(handle)) return null;
@@ -140,7 +145,7 @@ export class FleetLayer {
     let nearest = HIT_PX * HIT_PX;
     let found = null;
     for (let handle = 1; handle < this.#count; handle++) {
-      if (this.#hidden & (1 << /** @type {number} */ (this.#state[handle]))) continue;
+      if (!this.isShown(handle)) continue;
       const dx = /** @type {number} */ (this.#screenX[handle]) - px;
       const dy = /** @type {number} */ (this.#screenY[handle]) - py;
       const distance = dx * dx + dy * dy;

@@ -2,7 +2,7 @@
 import { feedNow } from '../lib/feed.js';
 import { label } from './jobs-layer.js';
 
-const CANDIDATE_PX = 9;
+const CANDIDATE_PX = 8.5;
 const WINNER_PX = 11;
 const SELECTED_PX = 13;
 
@@ -58,10 +58,10 @@ export class Marks {
   #drawCandidates(ctx, camera, colours, now) {
     ctx.beginPath();
     for (const handle of this.#candidates) {
-      const place = this.#fleet.placeOf(handle, now);
+      const place = this.#fleet.isShown(handle) && this.#fleet.placeOf(handle, now);
       if (place) ring(ctx, camera, place, CANDIDATE_PX);
     }
-    ctx.lineWidth = 2;
+    ctx.lineWidth = 1.2;
     ctx.strokeStyle = colours.open;
     ctx.stroke();
   }
