@@ -69,6 +69,7 @@ export const OpsDriverAnswer = Type.Object(
       Type.Object(
         {
           job_id: Type.String(),
+          address: Type.String(),
           wave: count,
           offered_at: time,
           delivered_at: maybe(time),

@@ -168,6 +168,7 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
         counters: found.counters,
         offers: found.offers.map((offer) => ({
           job_id: offer.jobId,
+          address: offer.address,
           wave: offer.wave,
           offered_at: toTime(offer.offeredAt),
           delivered_at: offer.deliveredAt === null ? null : toTime(offer.deliveredAt),

@@ -99,7 +99,7 @@ const Held = ({ reading: { answer, refusal, reload } }) =>
       answer.jobs.length > 0 &&
       html`<ul class="rows">${answer.jobs.map(
         (/** @type {any} */ job) => html`<li key=${job.id}>
-        <${Link} to=${`/jobs/${encodeURIComponent(job.id)}`}>${job.address}<//> <${Pill} status=${job.status} />
+        <${Link} to=${`/jobs/${encodeURIComponent(job.id)}`}>${job.address}<//> <${Pill} status=${job.status} />${' '}
         <span class="quiet"><${Ago} at=${job.accepted_at ?? job.updated_at} /></span>
       </li>`,
       )}</ul>`

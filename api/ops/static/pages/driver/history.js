@@ -21,19 +21,20 @@ export const Offers = ({ driver }) =>
     ${
       driver.offers.length === 0
         ? html`<${Empty}>None in the last 30 days. A job's page says why he did not get it.<//>`
-        : html`<div class="scroll" tabindex="0" role="group" aria-label="Offers, newest first"><table>
-          <thead><tr><th>Offered</th><th class="number">Wave</th><th>Phone</th><th>Became</th><th>Explained</th></tr></thead>
+        : html`<table class="cards" aria-label="Offers, newest first">
+          <thead><tr><th>Job</th><th>Offered</th><th class="number">Wave</th><th>Phone</th><th>Became</th><th>Explained</th></tr></thead>
           <tbody>${driver.offers.map(
             (/** @type {any} */ offer) => html`<tr>
-            <td>${clock(offer.offered_at)}</td>
-            <td class="number">${offer.wave}</td>
-            <td>${reached(offer)}</td>
+            <td><${Link} to=${`/jobs/${encodeURIComponent(offer.job_id)}`}>${offer.address}<//></td>
+            <td data-of="Offered">${clock(offer.offered_at)}</td>
+            <td class="number" data-of="Wave">${offer.wave}</td>
+            <td data-of="Phone">${reached(offer)}</td>
             <td><${Pill} ...${OUTCOMES[offer.outcome] ?? { text: offer.outcome }} /></td>
             <td><${Link} to=${`/jobs/${encodeURIComponent(offer.job_id)}`} params=${{ driver: driver.id }}
               aria-label=${`Why, of the offer of ${clock(offer.offered_at)}`}>Why<//></td>
           </tr>`,
           )}</tbody>
-        </table></div>`
+        </table>`
     }
   </section>`;
 
@@ -59,7 +60,7 @@ export const Changes = ({ changes }) =>
     ${
       changes.length === 0
         ? html`<${Empty}>Nothing is on record.<//>`
-        : html`<div class="scroll" tabindex="0" role="group" aria-label="Changes, newest first"><table>
+        : html`<table class="cards" aria-label="Changes, newest first">
           <thead><tr><th>When</th><th>What</th><th>By</th></tr></thead>
           <tbody>${changes.filter(isNews).map(
             (change) => html`<tr>
@@ -68,7 +69,7 @@ export const Changes = ({ changes }) =>
             <td class="id">${change.by}</td>
           </tr>`,
           )}</tbody>
-        </table></div>`
+        </table>`
     }
   </section>`;
 
