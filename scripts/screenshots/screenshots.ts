@@ -6,7 +6,6 @@ import { mkdir, rm, stat } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
-import { makeCity } from '../demo/city.ts';
 import { launchChromium } from '../dev/chromium.ts';
 import { checkout, temporaryDir } from '../dev/places.ts';
 import { type Stack, startStack } from '../dev/stack.ts';
@@ -15,16 +14,22 @@ import { ALL_GOOD } from '../replay/phones.ts';
 import { printProgress } from '../replay/progress.ts';
 import { runReplay } from '../replay/run.ts';
 import { surveyTrace } from '../replay/trace.ts';
+import { type BurstOptions, makeBurst } from '../synth/burst.ts';
 
 const FOLDER = path.join(checkout, 'docs/images');
-/** Fewer taps than jobs: some stay open long enough to be looked at. */
-const CITY = { jobs: 240, drivers: 220, seed: 4 };
-/** Twenty minutes of the city in two: the charts have something to show. */
+/** An hour of a made-up evening by a coast, ten times as fast; longer than the pictures take. */
+const EVENING: BurstOptions = {
+  ...{ shape: 'wave', minutes: 60, drivers: 60, jobsPerS: 0.12 },
+  ...{ centre: { lat: 37.77, lng: -122.43 }, spreadKm: 4, seed: 4 },
+};
 const SPEED = 10;
-const PLAY_MS = 90_000;
+/** Then the charts have something to show. */
+const PLAY_MS = 120_000;
 const TAPS = 1;
 /** It shows what happens and measures nothing. */
-const MAX_BEHIND_MS = 60_000;
+const MAX_BEHIND_MS = 600_000;
+/** The machine plays a city meanwhile. */
+const PATIENCE_MS = 180_000;
 /** The land is cut, everybody was told, nothing moves in from the side any more. */
 const SETTLE_MS = 4000;
 const LAPTOP = { width: 1280, height: 800 };
@@ -96,10 +101,10 @@ async function takeAll(stack: Stack): Promise<void> {
 }
 
 async function play({ urls, secret = '', databaseUrl }: Stack, signal: AbortSignal): Promise<void> {
-  const source = makeCity(CITY);
+  const source = { name: 'an evening', events: () => makeBurst(EVENING) };
   await runReplay({
     ...{ source, survey: await surveyTrace(source), urls, tokens: { secret }, databaseUrl },
-    ...{ speed: SPEED, seed: CITY.seed, taps: TAPS, arrivals: 'open', people: 'real' },
+    ...{ speed: SPEED, seed: EVENING.seed, taps: TAPS, arrivals: 'open', people: 'real' },
     ...{ phones: ALL_GOOD, storms: [], warmupS: 0, maxBehindMs: MAX_BEHIND_MS, thresholds: [] },
     ...{ abortOnFail: false, keep: true, command: 'screenshots', signal },
     progress: printProgress(process.stdout),
@@ -113,6 +118,7 @@ async function take(
 ): Promise<void> {
   const { name, size, theme, show } = picture;
   const page = await browser.newPage({ viewport: size, colorScheme: theme });
+  page.setDefaultTimeout(PATIENCE_MS);
   const token = await mintToken({ role: 'operator', sub: 'olga', ttlS: 3600, secret });
   await page.goto(`${url}/ops?token=${token}`);
   await show(page, url);
