@@ -8,7 +8,9 @@ export function Expired() {
   const why = useStore(expiry, (state) => state.why);
   return html`<main class="narrow">
     <h1>Your session has ended</h1>
-    <p role="alert">${why && `${why}. `}Nothing that you did is lost.</p>
+    <p role="alert">
+      ${why && `${why}. `}The link that you came with is no longer good. Nothing that you did is lost.
+    </p>
     <p>
       Open a fresh console link, or paste its token here. Who runs this deployment has such links; with
       a development setup <code>npm run token -- --role operator --sub you</code> prints a token.

@@ -185,6 +185,12 @@ function takeCells(counts) {
   tellFleet('cells', counts);
 }
 
+/** What a page has read of a driver whose name the feed has not told yet. @param {string} id @param {string | null} name */
+export function learnName(id, name) {
+  const driver = feed.get().drivers.get(id);
+  if (driver) driver.name ??= name;
+}
+
 /** @param {Omit<Driver, 'at'> & {at: string | null}} data */
 function takeDriver(data) {
   const driver = { ...data, at: data.at === null ? null : Date.parse(data.at) };

@@ -16,6 +16,8 @@ import { ViewRequest } from './view-request.js';
  * @property {'job' | 'driver'} kind
  * @property {string} id
  *
+ * @typedef {{lat: number | null, lng: number | null}} Place
+ *
  * @typedef {object} Host
  * @property {import('./screen.js').Canvases} canvases
  * @property {(picked: Picked | null) => void} onPick
@@ -31,6 +33,8 @@ export class LiveMap {
   #view = new ViewRequest(view);
   /** By the frames' clock; null: it goes on. @type {number | null} */
   #frozenAt = null;
+  /** @type {Place | null} */
+  #selected = null;
   /** Whom the camera stays with. @type {string | null} */
   #followed = null;
   #ask = createLoop((now) => this.#draw(now));
@@ -77,11 +81,17 @@ export class LiveMap {
     this.cameraMoved();
   }
 
-  /** Brings a place into sight unless it is. @param {{lat: number | null, lng: number | null}} place */
-  show({ lat, lng }) {
-    if (lat === null || lng === null || this.camera.sees(lat, lng)) return;
-    this.camera.lookAt(lat, lng);
+  /** Brings what is selected into sight unless it is. @param {Place | null} place */
+  show(place) {
+    this.#selected = place;
+    if (!place || this.#sees(place)) return;
+    this.camera.lookAt(place.lat ?? 0, place.lng ?? 0);
     this.cameraMoved();
+  }
+
+  /** What has no place is never out of sight. @param {Place} place */
+  #sees({ lat, lng }) {
+    return lat === null || lng === null || this.camera.sees(lat, lng);
   }
 
   /** @param {Iterable<import('../lib/feed.js').Job>} jobs */
@@ -178,8 +188,11 @@ export class LiveMap {
   }
 
   #resize() {
+    const wasSeen = this.#selected && this.#sees(this.#selected);
     const { width, height } = this.#layers.resize();
     this.camera.resize(width, height);
+    // The drawer that opens for it takes a part of the map.
+    if (wasSeen) this.show(this.#selected);
     this.#view.follow(this.camera);
     this.#ask();
   }

@@ -1,5 +1,6 @@
 /** What is marked among drivers: the selected one, those who were offered the selected job, who got it. */
 import { feedNow } from '../lib/feed.js';
+import { STATES } from '../lib/names.js';
 import { label } from './jobs-layer.js';
 
 const CANDIDATE_PX = 8.5;
@@ -62,8 +63,10 @@ export class Marks {
       if (place) ring(ctx, camera, place, CANDIDATE_PX);
     }
     ctx.lineWidth = 1.2;
+    ctx.globalAlpha = 0.7;
     ctx.strokeStyle = colours.open;
     ctx.stroke();
+    ctx.globalAlpha = 1;
   }
 
   /** @param {CanvasRenderingContext2D} ctx @param {import('./camera.js').Camera} camera @param {import('./colours.js').Colours} colours @param {number} now */
@@ -96,9 +99,13 @@ export class Marks {
       ctx.lineWidth = 2;
       ctx.strokeStyle = colours.text;
       ctx.stroke();
+      const driver = feedNow().drivers.get(id);
+      const [x, y] = [camera.screenX(place.x), camera.screenY(place.y)];
       ctx.font = '600 12px system-ui, sans-serif';
-      const name = feedNow().drivers.get(id)?.name ?? id;
-      label(ctx, name, camera.screenX(place.x), camera.screenY(place.y) - SELECTED_PX - 5, colours);
+      label(ctx, driver?.name ?? id, x, y - SELECTED_PX - 5, colours);
+      // He is shown, whatever his state.
+      const isAlone = driver && !this.#fleet.isShown(driver.handle);
+      if (isAlone) label(ctx, STATES[driver.state]?.sign ?? '', x, y + 4, colours);
     }
   }
 

@@ -1,6 +1,6 @@
 /** The drawer: what is selected in short, what can be done with it, and the way to its page. */
-import { useFeed } from '../../lib/feed.js';
-import { html } from '../../lib/html.js';
+import { learnName, useFeed } from '../../lib/feed.js';
+import { html, useEffect } from '../../lib/html.js';
 import { isHeld, isOpen } from '../../lib/names.js';
 import { Link, setParams } from '../../lib/route.js';
 import { Ago, Loading, Pill, Price, Refused, Trouble } from '../../lib/ui.js';
@@ -89,6 +89,7 @@ function DriverSummary({ id, isFollowing }) {
   );
   const state = useFeed((feed) => feed.drivers.get(id)?.state);
   const jobs = useFeed((feed) => feed.jobs);
+  useEffect(() => learnName(id, answer?.name ?? null), [id, answer?.name]);
   if (!answer) {
     if (!refusal) return html`<${Loading} what="Reading the driver" />`;
     return html`<${Trouble} onRetry=${reload}><${Refused} refusal=${refusal} /><//>`;

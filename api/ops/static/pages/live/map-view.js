@@ -34,8 +34,7 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
   useEffect(() => map?.follow(isFollowing ? driverId : null), [map, isFollowing, driverId]);
   useEffect(() => map?.freeze(isFrozen), [map, isFrozen]);
   useEffect(() => {
-    const place = job ?? feedNow().drivers.get(driverId ?? '');
-    if (map && place) map.show(place);
+    map?.show(job ?? feedNow().drivers.get(driverId ?? '') ?? null);
   }, [map, jobId, driverId]);
   const zoom = (/** @type {number} */ by) => () => {
     map?.camera.zoomBy(by);
