@@ -1,7 +1,8 @@
 /** What the console uses of `htm/preact/standalone`, which brings no types of Preact with it. */
 export type Child = unknown;
 export type Inputs = readonly unknown[];
-type Cleanup = void | (() => void) | undefined;
+/** May return how to undo it. */
+type Effect = () => unknown;
 
 export function h(type: unknown, props: object | null, ...children: Child[]): unknown;
 // biome-ignore lint/suspicious/noExplicitAny: whatever a component may render
@@ -13,8 +14,8 @@ export function useReducer<S, A>(
   reduce: (state: S, action: A) => S,
   initial: S,
 ): [S, (action: A) => void];
-export function useEffect(effect: () => Cleanup, inputs?: Inputs): void;
-export function useLayoutEffect(effect: () => Cleanup, inputs?: Inputs): void;
+export function useEffect(effect: Effect, inputs?: Inputs): void;
+export function useLayoutEffect(effect: Effect, inputs?: Inputs): void;
 export function useRef<T>(initial: T): { current: T };
 export function useMemo<T>(make: () => T, inputs: Inputs): T;
 export function useCallback<T>(callback: T, inputs: Inputs): T;
