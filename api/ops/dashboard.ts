@@ -80,10 +80,12 @@ function frameOf(base: string): { head: string; header: string } {
   const file = (name: string) => `${base}/ops/static/${name}`;
   return {
     head: `<link rel="stylesheet" href="${file('tokens.css')}"><link rel="stylesheet" href="${file('queues.css')}"><script src="${file('queues.js')}"></script>`,
-    header: `<header class="frame"><a class="brand" href="${base}/ops" aria-label="Muster, live"><img
-src="${file('icon.svg')}" width="22" height="22" alt="">Muster</a><nav aria-label="Pages"><a
-href="${base}/ops">Live</a><a href="${base}/ops/drivers">Drivers</a><a href="${base}/ops/health">Health</a><a
-href="${base}/ops/queues" aria-current="page">Queues</a></nav></header><p id="trouble" role="alert" hidden></p>`,
+    header: `<header class="frame">
+<a href="${base}/ops" class="brand" aria-label="Muster, live"><img src="${file('icon.svg')}" width="22" height="22" alt="">Muster</a>
+<nav aria-label="Pages">
+<a href="${base}/ops">Live</a><a href="${base}/ops/drivers">Drivers</a><a href="${base}/ops/health">Health</a>
+<a href="${base}/ops/queues" aria-current="page">Queues</a>
+</nav></header><p id="trouble" role="alert" hidden></p>`,
   };
 }
 
