@@ -1,5 +1,6 @@
 /** How the console is served: the page of every address, its files, its policy, its calls. */
 import { get } from 'node:http';
+import { cellToBoundary, latLngToCell } from 'h3-js';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { type Api, mint, postJob, refused, startApi } from './support.ts';
 
@@ -193,5 +194,33 @@ describe('the land under the map', () => {
 
   it('is for who was let in', async () => {
     expect((await tile('0/0/0')).status).toBe(401);
+  });
+});
+
+describe('cells on the map', () => {
+  const cells = async (query: string, cookie = {}) =>
+    api.anyone<{ cells: Record<string, number[]> }>(
+      'GET',
+      `/ops/map/cells${query}`,
+      undefined,
+      cookie,
+    );
+
+  it('have the corners that H3 gives them; what is no cell is left out', async () => {
+    const zone = latLngToCell(37.77, -122.41, 3);
+    const { body } = await cells(`?ids=${zone},nothing`, await cookieOf());
+    const corners = cellToBoundary(zone).flatMap(([lat, lng]) => [lng, lat]);
+    expect(body.cells).toEqual({ [zone]: corners });
+  });
+
+  it('must be named, and not too many of them', async () => {
+    const many = `?ids=${'832830fffffffff,'.repeat(101)}`;
+    for (const query of ['', many]) {
+      expect((await cells(query, await cookieOf())).status).toBe(422);
+    }
+  });
+
+  it('are for who was let in', async () => {
+    expect((await cells('?ids=832830fffffffff')).status).toBe(401);
   });
 });

@@ -10,6 +10,8 @@ const ZOOM_MAX = 19;
 const FIT_ZOOM_MAX = 15;
 /** Of the sides that stays free around what is fitted. */
 const FIT_MARGIN = 0.08;
+/** The same around what is well in sight: less, so that what was fitted is. */
+const SEEN_MARGIN = FIT_MARGIN / 2;
 
 /** @typedef {{west: number, south: number, east: number, north: number}} Bounds degrees */
 
@@ -40,7 +42,7 @@ export class Camera {
   sees(lat, lng) {
     const x = this.screenX(toX(lng)) / this.width;
     const y = this.screenY(toY(lat)) / this.height;
-    return Math.min(x, y, 1 - x, 1 - y) > FIT_MARGIN;
+    return Math.min(x, y, 1 - x, 1 - y) > SEEN_MARGIN;
   }
 
   /** How many kilometres a pixel in the middle is. */
