@@ -92,6 +92,8 @@ const byHandle = new Map();
 /** @type {Partial<FeedState>} */
 let unpublished = {};
 let isPublishing = false;
+/** When the server last said something: after a loss all that is shown is of then. */
+let heardAt = serverNow();
 /** The next fixes are of everybody within the view: those who are not among them are elsewhere. */
 let isEverybodyNext = false;
 
@@ -119,7 +121,7 @@ export function onFleet(listener) {
 const connection = connect({
   onFrame,
   onLoss(loss) {
-    if (loss && feed.get().status !== 'disconnected') say('disconnected', serverNow());
+    if (loss && feed.get().status !== 'disconnected') say('disconnected', heardAt);
     publish({ retryAt: loss?.retryAt ?? null, opening: loss === null, why: loss?.why ?? '' });
   },
   onExpired: () => expiry.set({ expired: true, why: 'The token has expired' }),
@@ -133,6 +135,7 @@ export const reconnectNow = () => connection.reconnectNow();
 
 /** @param {string} event @param {any} data */
 function onFrame(event, data) {
+  heardAt = serverNow();
   if (event === 'hello') setServerTime(data.server_time);
   else if (event === 'ops:snapshot') takeSnapshot(data);
   else if (event === 'ops:fixes') takeFixes(data);

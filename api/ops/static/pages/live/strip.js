@@ -29,19 +29,21 @@ export function Strip({ children }) {
 
 /** @param {{health: Health}} props */
 function Readiness({ health: { checks, alarms } }) {
+  const isLost = useFeed((feed) => feed.status === 'disconnected');
   const failed = Object.keys(checks).filter((name) => checks[name] !== 'ok');
   const rung = (alarms ?? []).filter(({ ok }) => !ok);
-  const [tone, sign, text] =
-    failed.length > 0
-      ? ['bad', '✕', `${failed.join(', ')} failed`]
-      : rung.length > 0
-        ? ['warn', '▲', rung.length === 1 ? rung[0]?.name : `${rung.length} alarms`]
-        : ['good', '✓', 'Ready'];
+  let [tone, sign, text] = ['good', '✓', 'Ready'];
+  if (isLost) [tone, sign, text] = ['', '?', 'Not known'];
+  else if (failed.length > 0) [tone, sign, text] = ['bad', '✕', `${failed.join(', ')} failed`];
+  else if (rung.length > 0) [tone, sign, text] = ['warn', '▲', alarmsIn(rung)];
   return html`<div class=${`figure ${tone}`}>
     <dt>State</dt>
     <dd><${Link} to="/health"><span aria-hidden="true">${sign}</span> ${text}<//></dd>
   </div>`;
 }
+
+/** @param {import('../../lib/feed.js').Alarm[]} rung */
+const alarmsIn = (rung) => (rung.length === 1 ? (rung[0]?.name ?? '') : `${rung.length} alarms`);
 
 /** @param {{name: string, value: unknown, tone?: string}} props */
 const Figure = ({ name, value, tone = '' }) =>
