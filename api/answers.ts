@@ -116,6 +116,7 @@ const km = Type.Number({ minimum: 0 });
 const ExplainedDriver = Type.Object(
   {
     driver_id: Type.String(),
+    name: maybe(Type.String()),
     distance_km: maybe(km),
     reason: Type.Enum([...EXPLAIN_REASONS], {
       description:
@@ -191,10 +192,11 @@ export const ExplainAnswer = Type.Object(
 export const UserAnswer = Type.Object({ id: Type.String(), blocked: Type.Boolean() }, closed);
 
 const state = Type.Enum(['ok', 'failed']);
+export const Checks = Type.Object(
+  { redis: state, postgres: state, scripts: state, feed: state },
+  closed,
+);
 export const ReadinessAnswer = Type.Object(
-  {
-    status: Type.Enum(['ready', 'not_ready']),
-    checks: Type.Object({ redis: state, postgres: state, scripts: state, feed: state }, closed),
-  },
+  { status: Type.Enum(['ready', 'not_ready']), checks: Checks },
   closed,
 );

@@ -2,17 +2,19 @@
  * The HTTP side of an api process, made of its parts: headers, bodies, guard, routes, documents,
  * console. Made once by `main.ts` and by tests; who makes it listens and closes.
  */
+import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
 import fastify, { type FastifyBaseLogger, type FastifyInstance, LogController } from 'fastify';
-import { withoutBase } from './base-path.ts';
 import { BODY_MAX, readBodiesStrictly } from './body.ts';
 import type { RouteDeps } from './deps.ts';
 import { ApiError } from './errors.ts';
 import { createGuard } from './guard.ts';
 import { measureRequests } from './http-metrics.ts';
 import { watchMethods } from './methods.ts';
+import { toRoute } from './ops/address.ts';
 import { consoleRoutes } from './ops/console.ts';
 import type { Dashboard } from './ops/dashboard.ts';
+import { createEntry } from './ops/entry.ts';
 import { createRefuse, refuseClient } from './refuse.ts';
 import { describeApp, docsRoutes } from './routes/docs.ts';
 import { driverJobRoutes } from './routes/driver-jobs.ts';
@@ -57,7 +59,7 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
     keepAliveTimeout: KEEP_ALIVE_MS,
     // What `X-Forwarded-*` says of an address, a host or TLS counts from these alone.
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
-    rewriteUrl: ({ url = '/' }) => withoutBase(url, basePath),
+    rewriteUrl: ({ url = '/' }) => toRoute(url, basePath),
     // Clients that offer HTTP/2 (`Upgrade: h2c`) are answered in HTTP/1.1, as RFC 9110 has it.
     http: { shouldUpgradeCallback: ({ headers }) => /^websocket$/i.test(headers.upgrade ?? '') },
     return503OnClosing: false,
@@ -77,13 +79,16 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   app.addHook('onRequest', async (_request, reply) => {
     if (options.stopping?.aborted) reply.header('connection', 'close');
   });
-  app.addHook('onRequest', createGuard(options.auth, options.engine));
+  await app.register(cookie);
+  const entry = createEntry(options, `${basePath}/ops`);
+  app.addHook('onRequest', createGuard({ ...options, entry, base: basePath }));
   await describeApp(app, basePath);
   const refuseOtherMethods = watchMethods(app);
   addRoutes(app, options);
   await docsRoutes(app, basePath);
-  const { auth, engine, dashboard } = options;
-  await app.register(consoleRoutes, { auth, engine, base: basePath, dashboard, refuse });
+  const { engine, dashboard } = options;
+  const shared = { engine, entry, base: basePath, dashboard, refuse };
+  await app.register(consoleRoutes, { ...shared, tilesUrl: options.config.opsTilesUrl });
   refuseOtherMethods();
   return app;
 }

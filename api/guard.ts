@@ -7,6 +7,8 @@ import type { Actor } from '../engine/domain/job.ts';
 import type { Engine } from '../engine/engine.ts';
 import { type Auth, bearer, type Identity, type Role, UnauthorizedError } from './auth.ts';
 import { ApiError } from './errors.ts';
+import { isFromConsole } from './ops/address.ts';
+import type { Entry } from './ops/entry.ts';
 import { limitCalls } from './rate-limit.ts';
 import { createSignOfLife } from './sign-of-life.ts';
 
@@ -24,17 +26,31 @@ declare module 'fastify' {
 
 export type Guard = (request: FastifyRequest, reply: FastifyReply) => Promise<void>;
 
-export function createGuard(auth: Auth, engine: Engine): Guard {
+export interface GuardOptions {
+  auth: Auth;
+  engine: Engine;
+  entry: Entry;
+  /** The path under which a proxy serves everything; empty where there is none. */
+  base: string;
+}
+
+export function createGuard({ auth, engine, entry, base }: GuardOptions): Guard {
   const rateLimit = limitCalls();
   const signOfLife = createSignOfLife(engine);
+  async function callerOf({ headers }: FastifyRequest): Promise<Identity> {
+    const token = bearer(headers.authorization);
+    if (token === null) throw new UnauthorizedError('A bearer token is needed');
+    const identity = await auth.verify(token);
+    if (await engine.users.isBlocked(identity.sub)) throw new ApiError('blocked');
+    return identity;
+  }
   return async (request) => {
     const { roles, cost } = request.routeOptions.config;
     if (!roles) return;
-    const token = bearer(request.headers.authorization);
-    if (token === null) throw new UnauthorizedError('A bearer token is needed');
-    const identity = await auth.verify(token);
+    const identity = isFromConsole(request, base)
+      ? await entry.visitorOf(request)
+      : await callerOf(request);
     const { sub, role } = identity;
-    if (await engine.users.isBlocked(sub)) throw new ApiError('blocked');
     // Any other call counts as heard of, also one that is refused.
     if (role === 'driver') signOfLife(sub);
     if (!roles.includes(role)) throw new ApiError('forbidden');

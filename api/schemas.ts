@@ -166,10 +166,10 @@ export const ExplainQuery = Type.Object(
   },
   closed,
 );
-export const LoginQuery = Type.Object(
-  { token: Type.Optional(Type.String({ description: "An operator's token" })) },
-  closed,
-);
+/** Beside it stands whatever the console keeps in its address. */
+export const LoginQuery = Type.Object({
+  token: Type.Optional(Type.String({ description: "An operator's token" })),
+});
 
 /** The fix of a checked location; a phone whose clock is ahead does not get ahead of its fixes. */
 export function toFix(body: Static<typeof LocationBody>, now: number): Fix {

@@ -25,7 +25,7 @@ const Ref = Type.String({
 });
 
 /** The whole document; `base` is the path under which a proxy serves everything. */
-export function asyncApi(base: string): object {
+export function asyncApi(base: string) {
   const fromClient = messages(CLIENT_FRAMES, true);
   const fromServer = messages(SERVER_FRAMES, false);
   return {
@@ -53,7 +53,7 @@ export function asyncApi(base: string): object {
   };
 }
 
-function messages(frames: Record<string, TSchema>, withRef: boolean): Record<string, object> {
+function messages(frames: Record<string, TSchema>, withRef: boolean) {
   return Object.fromEntries(
     Object.entries(frames).map(([event, data]) => {
       const payload = Type.Object(
@@ -67,7 +67,7 @@ function messages(frames: Record<string, TSchema>, withRef: boolean): Record<str
 }
 
 /** `action` is what this server does with the messages. */
-function operation(action: 'send' | 'receive', names: readonly string[], summary: string): object {
+function operation(action: 'send' | 'receive', names: readonly string[], summary: string) {
   return {
     action,
     summary,

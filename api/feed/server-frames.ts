@@ -6,6 +6,7 @@ import { type Static, Type } from 'typebox';
 import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
 import { closed, count, DriverCard, Job, maybe, time } from '../../engine/domain/shapes.ts';
+import { Checks } from '../answers.ts';
 import { AlarmAnswer } from '../ops/answers.ts';
 
 const version = Type.Integer({ minimum: 1, description: 'A lower one than you hold is old news' });
@@ -18,6 +19,7 @@ const OpsHealth = Type.Object(
   {
     at: time,
     degraded_since: maybe(time),
+    checks: Checks,
     jobs: Type.Record(Type.String(), count, { description: 'Open and held ones, by status' }),
     oldest_open_at: maybe(time),
     drivers: Type.Record(Type.String(), count, { description: 'By state' }),

@@ -63,11 +63,13 @@ export const OpsDriversAnswer = Type.Object(
 export const OpsDriverAnswer = Type.Object(
   {
     ...fleetFields,
+    blocked: Type.Boolean({ description: 'Shut out by an operator, whatever his token says' }),
     counters: CountersAnswer,
     offers: Type.Array(
       Type.Object(
         {
           job_id: Type.String(),
+          address: Type.String(),
           wave: count,
           offered_at: time,
           delivered_at: maybe(time),
@@ -106,6 +108,34 @@ export const AlarmAnswer = Type.Object(
     limit: Type.Number(),
     ok: Type.Boolean(),
     what_to_do: Type.String(),
+  },
+  closed,
+);
+export const OpsHealthHistoryAnswer = Type.Object(
+  {
+    step_s: Type.Integer({ description: 'Seconds from one point to the next' }),
+    times: Type.Array(time, { description: 'Oldest first; where nobody led there are none' }),
+    charts: Type.Array(
+      Type.Object(
+        {
+          name: Type.String(),
+          unit: Type.String(),
+          lines: Type.Array(
+            Type.Object(
+              {
+                name: Type.String(),
+                limit: maybe(Type.Number({ description: 'Beyond it an alarm rings' })),
+                values: Type.Array(maybe(Type.Number()), {
+                  description: 'One for each time; null while nobody measured it',
+                }),
+              },
+              closed,
+            ),
+          ),
+        },
+        closed,
+      ),
+    ),
   },
   closed,
 );

@@ -1,41 +1,41 @@
 /**
- * The operators' pages under `/ops`: their start page, the queues' dashboard, a job's page, and the
- * files that all pages share. Nothing here is kept by a cache; who is not let in is told how to get
- * in, by a page unless he asks for JSON alone.
+ * The operators' pages under `/ops`: the console, whose every address is the same page, the queues'
+ * dashboard, and the map's coasts. None of it is kept by a cache; who is not let in is told how to
+ * get in, by a page unless he asks for JSON alone.
  */
-import { readFileSync } from 'node:fs';
-import cookie from '@fastify/cookie';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
 import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine } from '../../engine/engine.ts';
-import type { Auth } from '../auth.ts';
 import type { HttpApp } from '../deps.ts';
 import { ApiError, toApiError } from '../errors.ts';
+import { identityOf } from '../guard.ts';
 import type { Refuse } from '../refuse.ts';
 import { IdParams, LoginQuery } from '../schemas.ts';
 import { DASHBOARD_PATH, type Dashboard } from './dashboard.ts';
-import { createEntry, type Entry } from './entry.ts';
-import { jobOfNotification, jobPage } from './job-page.ts';
-import { asksForHtml, consolePage, homePage, signInPage } from './page.ts';
+import type { Entry } from './entry.ts';
+import { CellsQuery, outlinesOf } from './map/cells.ts';
+import { createLand } from './map/land.ts';
+import { readTileAddress } from './map/land-tile.ts';
+import { asksForHtml, homePage, signInPage } from './page.ts';
+import { createShell, policyOf } from './shell.ts';
+import { staticRoutes } from './static-files.ts';
 
 const PATH = '/ops';
 const HTML = 'text/html; charset=utf-8';
+const JSON_TYPE = 'application/json; charset=utf-8';
+/** Coasts and cells change with the version of Muster alone. */
+const MAP_CACHING = 'private, max-age=86400';
 
-/** Open to anyone: the pages that say how to get in need them. */
-const FILES = [
-  { name: 'style.css', type: 'text/css; charset=utf-8' },
-  { name: 'icon.svg', type: 'image/svg+xml' },
-  { name: 'queues.js', type: 'text/javascript; charset=utf-8' },
-].map(({ name, type }) => ({
-  ...{ name, type },
-  text: readFileSync(new URL(`static/${name}`, import.meta.url), 'utf8'),
-}));
+/** The pages' addresses as the browser's router knows them. People and proxies add a slash at times. */
+const PAGES = ['/jobs/:id', '/drivers', '/drivers/', '/drivers/:id', '/health'];
 
 export interface ConsoleOptions {
-  auth: Auth;
   engine: Engine;
+  entry: Entry;
   /** The path under which a proxy serves everything; empty where there is none. */
   base: string;
+  /** Raster tiles under the map, if there are any. */
+  tilesUrl: string | undefined;
   dashboard: Dashboard | undefined;
   refuse: Refuse;
 }
@@ -44,22 +44,14 @@ export async function consoleRoutes(
   plain: FastifyInstance,
   options: ConsoleOptions,
 ): Promise<void> {
-  const { base, dashboard, refuse } = options;
+  const { base, dashboard, entry, refuse } = options;
   const app = plain.withTypeProvider<TypeBoxTypeProvider>();
-  await app.register(cookie);
-  const entry = createEntry(options, base + PATH);
-  for (const { name, type, text } of FILES) {
-    app.get(`${PATH}/static/${name}`, { schema: { hide: true } }, async (_request, reply) =>
-      reply.type(type).header('cache-control', 'public, max-age=300').send(text),
-    );
-  }
+  staticRoutes(app);
   app.get('/', { schema: { hide: true } }, async (request, reply) => {
     if (!asksForHtml(request)) return reply.callNotFound();
     return reply.type(HTML).send(homePage(base));
   });
-  // People and proxies add a slash at times.
-  for (const url of [PATH, `${PATH}/`]) startRoute(app, url, options, entry);
-  jobPageRoutes(app, options, entry);
+  pageRoutes(app, options);
   if (!dashboard) return;
   await app.register(
     async (guarded) => {
@@ -81,50 +73,58 @@ export async function consoleRoutes(
   );
 }
 
-function startRoute(app: HttpApp, url: string, options: ConsoleOptions, entry: Entry): void {
-  const { base, dashboard } = options;
-  app.route({
-    method: 'GET',
-    url,
-    schema: { hide: true, querystring: LoginQuery },
-    handler: async (request, reply) => {
-      const { token } = request.query;
-      reply.header('cache-control', 'no-store');
-      try {
-        if (token === undefined) {
-          await entry.visitorOf(request);
-          return reply.type(HTML).send(consolePage(base, dashboard !== undefined));
-        }
-        await entry.signIn(token, request, reply);
-        return reply.redirect(base + PATH, 303);
-      } catch (error) {
-        return turnAway(error, request, reply, options);
-      }
-    },
-  });
-}
-
-function jobPageRoutes(app: HttpApp, options: ConsoleOptions, entry: Entry): void {
-  const { base, engine } = options;
+function pageRoutes(app: HttpApp, options: ConsoleOptions): void {
+  const { base, engine, entry, tilesUrl } = options;
+  const shell = createShell(options);
+  const headers = { 'cache-control': 'no-store', 'content-security-policy': policyOf(tilesUrl) };
   const guard = async (request: FastifyRequest, reply: FastifyReply) => {
-    reply.header('cache-control', 'no-store');
+    reply.headers(headers);
     try {
-      await entry.visitorOf(request);
+      request.identity = await entry.visitorOf(request);
     } catch (error) {
       return turnAway(error, request, reply, options);
     }
     return undefined;
   };
-  const shared = { schema: { hide: true, params: IdParams }, onRequest: guard };
-  app.get(`${PATH}/jobs/:id`, shared, async (request, reply) => {
-    const page = await jobPage(engine, base, request.params.id);
-    if (page === null) throw new ApiError('job_not_found');
-    return reply.type(HTML).send(page);
+  const shared = { schema: { hide: true }, onRequest: guard };
+  for (const path of PAGES) {
+    app.get(PATH + path, shared, async (request, reply) =>
+      reply.type(HTML).send(shell(identityOf(request))),
+    );
+  }
+  const start = { schema: { hide: true, querystring: LoginQuery } };
+  for (const url of [PATH, `${PATH}/`]) {
+    app.get(url, start, async (request, reply) => {
+      const { token } = request.query;
+      if (token === undefined) {
+        return (await guard(request, reply)) ?? reply.type(HTML).send(shell(identityOf(request)));
+      }
+      reply.headers(headers);
+      try {
+        await entry.signIn(token, request, reply);
+        return reply.redirect(base + PATH, 303);
+      } catch (error) {
+        return turnAway(error, request, reply, options);
+      }
+    });
+  }
+  const land = createLand();
+  app.get(`${PATH}/map/land/:zoom/:x/:y`, shared, async (request, reply) => {
+    const address = readTileAddress(request.params);
+    if (!address) return reply.callNotFound();
+    reply.header('cache-control', MAP_CACHING).type(JSON_TYPE);
+    return reply.send(await land.tile(address));
   });
-  app.get(`${PATH}/notifications/:id`, shared, async (request, reply) => {
-    const jobId = await jobOfNotification(engine, request.params.id);
-    if (jobId === null) throw new ApiError('notification_not_found');
-    return reply.redirect(`${base}${PATH}/jobs/${jobId}`, 303);
+  const cells = { ...shared, schema: { hide: true, querystring: CellsQuery } };
+  app.get(`${PATH}/map/cells`, cells, async (request, reply) => {
+    reply.header('cache-control', MAP_CACHING);
+    return { cells: outlinesOf(request.query.ids) };
+  });
+  const notification = { ...shared, schema: { hide: true, params: IdParams } };
+  app.get(`${PATH}/notifications/:id`, notification, async (request, reply) => {
+    const found = await engine.notifications.find(request.params.id);
+    if (!found) throw new ApiError('notification_not_found');
+    return reply.redirect(`${base}${PATH}/jobs/${found.jobId}`, 303);
   });
 }
 

@@ -21,11 +21,6 @@ const ASK_EVERY_MS = 500;
 /** The board's own page fetches its fonts from elsewhere, which our policy forbids. */
 const FOREIGN_FONTS = /<link href="https:\/\/fonts\.googleapis\.com[^>]*>\s*/;
 
-/** The board hides its links in a menu. */
-const WAY_BACK =
-  'position: fixed; z-index: 9000; right: 1rem; bottom: 1rem; padding: 0.4rem 0.8rem; ' +
-  'border-radius: 0.4rem; background: #1f6feb; color: #fff; text-decoration: none';
-
 /** Makes the dashboard; `base` is the path under which a proxy serves everything. */
 export type Dashboard = (base: string, refuse: Refuse) => FastifyPluginAsync;
 
@@ -59,11 +54,9 @@ function tellTheTruth(app: FastifyInstance, answers: () => Promise<boolean>, ref
   });
 }
 
-/** A way back and our script in the board's page, and in its answers that viewers may only read. */
+/** The console's frame around the board's page, and in its answers that viewers may only read. */
 function addOurs(app: FastifyInstance, base: string): void {
-  const ours =
-    `<a href="${base}/ops" style="${WAY_BACK}">Console</a>` +
-    `<script defer src="${base}/ops/static/queues.js"></script>`;
+  const { head, header } = frameOf(base);
   app.addHook('preSerialization', async (request, _reply, payload) => {
     if (request.identity?.role !== 'viewer') return payload;
     const { queues, ...rest } = payload as { queues?: object[] };
@@ -73,24 +66,46 @@ function addOurs(app: FastifyInstance, base: string): void {
   app.addHook('onSend', async (_request, reply, payload) => {
     const isPage = String(reply.getHeader('content-type')).startsWith('text/html');
     if (!isPage || typeof payload !== 'string') return payload;
-    const page = payload.replace(FOREIGN_FONTS, '').replace('</body>', `${ours}</body>`);
+    const page = payload
+      .replace(FOREIGN_FONTS, '')
+      .replace('</head>', `${head}</head>`)
+      .replace('<div id="root">', `${header}<div id="root">`);
     reply.header('content-length', Buffer.byteLength(page));
     return page;
   });
 }
 
+/** What the console's own pages have at their top. */
+function frameOf(base: string): { head: string; header: string } {
+  const file = (name: string) => `${base}/ops/static/${name}`;
+  return {
+    head: `<link rel="stylesheet" href="${file('tokens.css')}"><link rel="stylesheet" href="${file('queues.css')}"><script src="${file('queues.js')}"></script>`,
+    header: `<header class="frame">
+<a href="${base}/ops" class="brand" aria-label="Muster, live"><img src="${file('icon.svg')}" width="22" height="22" alt="">Muster</a>
+<nav aria-label="Pages">
+<a href="${base}/ops">Live</a><a href="${base}/ops/drivers">Drivers</a><a href="${base}/ops/health">Health</a>
+<a href="${base}/ops/queues" aria-current="page">Queues</a>
+</nav></header><p id="trouble" role="alert" hidden></p>`,
+  };
+}
+
+/** The console's colours (`static/tokens.css`) under the board's names. */
+const THEME = {
+  ...{ 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' },
+  ...{ background: 'var(--bg)', card: 'var(--surface)', sidebar: 'var(--surface)' },
+  ...{ popover: 'var(--raised)', accent: 'var(--raised)', border: 'var(--line)' },
+  ...{ foreground: 'var(--text)', 'muted-foreground': 'var(--quiet)' },
+  ...{ primary: 'light-dark(#1a5bc9, #77aaff)', 'primary-foreground': 'var(--on-accent)' },
+};
+
 function uiConfig(base: string) {
   const icon = `${base}/ops/static/icon.svg`;
-  const plain = { 'font-sans': 'system-ui, sans-serif', 'font-mono': 'ui-monospace, monospace' };
   return {
     boardTitle: 'Muster queues',
     boardLogo: { path: icon, width: 24, height: 24 },
     favIcon: { default: icon, alternative: icon },
     hideDocsLink: true,
-    theme: {
-      light: { ...plain, primary: '#1f6feb' },
-      dark: { ...plain, primary: '#58a6ff' },
-    },
+    theme: { light: THEME, dark: THEME },
   };
 }
 

@@ -1,6 +1,6 @@
 /**
- * The pages that people open, in one plain look: home, the console's start, how to get in, errors.
- * Plain HTML without a script; the style sheet is `static/style.css`.
+ * The pages that people open, in one plain look: home, how to get in, errors. Plain HTML without a
+ * script; the style sheet is `static/plain.css`.
  */
 import type { FastifyRequest } from 'fastify';
 
@@ -23,9 +23,11 @@ export function htmlPage(base: string, title: string, body: string): string {
 <meta name="viewport" content="width=device-width, initial-scale=1">
 <title>${escapeHtml(title)}</title>
 <link rel="icon" href="${base}/ops/static/icon.svg">
-<link rel="stylesheet" href="${base}/ops/static/style.css">
+<link rel="stylesheet" href="${base}/ops/static/tokens.css">
+<link rel="stylesheet" href="${base}/ops/static/plain.css">
 </head>
 <body>
+<header><a href="${base}/"><img src="${base}/ops/static/icon.svg" width="22" height="22" alt="">Muster</a></header>
 <main>
 <h1>${escapeHtml(title)}</h1>
 ${body}
@@ -41,25 +43,20 @@ interface Link {
   text: string;
 }
 
-const CONSOLE: Link = { path: '/ops', title: 'Console', text: 'For operators: jobs and queues.' };
-const QUEUES: Link = {
-  path: '/ops/queues',
-  title: 'Queues',
-  text: 'Pushes that wait, run, failed or were tried again.',
-};
 const LINKS: readonly Link[] = [
+  { path: '/ops', title: 'Console', text: 'For operators: jobs, drivers, alarms and queues.' },
   { path: '/docs', title: 'API', text: 'Every call, what it answers and how it refuses.' },
+  {
+    path: '/asyncapi',
+    title: 'Live feed',
+    text: 'Every frame of the WebSocket, and how it closes.',
+  },
   { path: '/readyz', title: 'Readiness', text: 'Redis, Postgres, scripts and feed, right now.' },
   { path: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
 ];
 
 /** What stands at `/`. */
-export const homePage = (base: string): string =>
-  htmlPage(base, 'Muster', linkList(base, [CONSOLE, ...LINKS]));
-
-/** The console's first page. */
-export const consolePage = (base: string, withQueues: boolean): string =>
-  htmlPage(base, 'Muster', linkList(base, withQueues ? [QUEUES, ...LINKS] : LINKS));
+export const homePage = (base: string): string => htmlPage(base, 'Muster', linkList(base, LINKS));
 
 /** What stands where somebody is not let in: why, and how to get in. */
 export function signInPage(base: string, why: string): string {

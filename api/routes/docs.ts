@@ -4,8 +4,13 @@ import swagger from '@fastify/swagger';
 import swaggerUi from '@fastify/swagger-ui';
 import type { FastifyInstance } from 'fastify';
 import { asyncApi } from '../feed/asyncapi.ts';
+import { feedPage } from '../ops/feed-page.ts';
 
-const iconFile = readFileSync(new URL('../ops/static/icon.svg', import.meta.url), 'utf8');
+const readStatic = (name: string) =>
+  readFileSync(new URL(`../ops/static/${name}`, import.meta.url), 'utf8');
+const iconFile = readStatic('icon.svg');
+/** The colours of all our pages, and what Swagger UI makes of them. */
+const LOOK = ['tokens.css', 'docs.css'];
 const ICON = { filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any' };
 
 const DESCRIPTION = `Every driver nearby sees a job at once, the first to accept wins, for good.
@@ -13,7 +18,7 @@ const DESCRIPTION = `Every driver nearby sees a job at once, the first to accept
 Errors are \`{"error": "<sentence>", "code": "<stable code>"}\`, plus \`details\` or
 \`retry_after_ms\` where it helps. An address that does not exist answers 404
 \`not_found\`, one that does not take the method 405 \`method_not_allowed\`, with the header \`allow\`.
-The live feed at \`/ws\` is described in \`/asyncapi.json\`.`;
+The live feed at \`/ws\` is described at [/asyncapi](../asyncapi), for machines in \`/asyncapi.json\`.`;
 
 /**
  * Must be registered before the routes that it describes. `base`: the path under which a proxy serves
@@ -62,10 +67,18 @@ function allowNoBody<T extends { paths?: object }>(document: T): T {
 export async function docsRoutes(app: FastifyInstance, base: string): Promise<void> {
   jsonOnce(app, '/openapi.json', () => app.swagger());
   jsonOnce(app, '/asyncapi.json', () => asyncApi(base));
+  app.get('/asyncapi', { schema: { hide: true } }, async (_request, reply) =>
+    reply.type('text/html; charset=utf-8').send(feedPage(base, asyncApi(base))),
+  );
   await app.register(swaggerUi, {
     routePrefix: '/docs',
     indexPrefix: base,
-    theme: { title: 'Muster API', favicon: [{ ...ICON, content: iconFile }] },
+    theme: {
+      title: 'Muster API',
+      favicon: [{ ...ICON, content: iconFile }],
+      css: LOOK.map((filename) => ({ filename, content: readStatic(filename) })),
+      js: [{ filename: 'docs.js', content: readStatic('docs.js') }],
+    },
     uiConfig: { docExpansion: 'list', tryItOutEnabled: false },
   });
 }

@@ -1,7 +1,7 @@
 /** What operators and viewers look at: jobs, the fleet, one driver, and whether all is well. */
 import type { Static } from 'typebox';
 import { toOwnersJob, toTime } from '../../engine/domain/job.ts';
-import type { ListedDriver } from '../../engine/engine.ts';
+import { CHART_STEP_S, CHARTS, chartKey, type ListedDriver } from '../../engine/engine.ts';
 import { READERS } from '../auth.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -21,6 +21,7 @@ import {
   OpsDriverAnswer,
   OpsDriversAnswer,
   OpsHealthAnswer,
+  OpsHealthHistoryAnswer,
   OpsJobsAnswer,
 } from '../ops/answers.ts';
 import { EXPENSIVE } from '../rate-limit.ts';
@@ -32,6 +33,11 @@ const config = { roles: READERS, cost: EXPENSIVE };
 export function opsRoutes(app: HttpApp, deps: RouteDeps): void {
   jobsRoute(app, deps);
   fleetRoutes(app, deps);
+  healthRoutes(app, deps);
+}
+
+function healthRoutes(app: HttpApp, { engine }: RouteDeps): void {
+  const { health } = engine.ops;
   app.route({
     method: 'GET',
     url: '/api/ops/health',
@@ -41,7 +47,34 @@ export function opsRoutes(app: HttpApp, deps: RouteDeps): void {
       summary: 'The alarms, with what each measures now',
       answers: { 200: OpsHealthAnswer },
     }),
-    handler: async () => ({ alarms: await deps.engine.ops.health.alarms() }),
+    handler: async () => ({ alarms: await health.alarms() }),
+  });
+  app.route({
+    method: 'GET',
+    url: '/api/ops/health/history',
+    config,
+    schema: describeRoute({
+      tag,
+      summary: 'The last quarter of an hour, in charts',
+      description: 'Noted by the worker that leads.',
+      answers: { 200: OpsHealthHistoryAnswer },
+    }),
+    handler: async (): Promise<Static<typeof OpsHealthHistoryAnswer>> => {
+      const points = await health.history();
+      return {
+        step_s: CHART_STEP_S,
+        times: points.map(({ at }) => toTime(at)),
+        charts: CHARTS.map((chart) => ({
+          name: chart.name,
+          unit: chart.unit,
+          lines: chart.lines.map((line) => ({
+            name: line.name,
+            limit: line.limit ?? null,
+            values: points.map(({ values }) => values[chartKey(chart, line)] ?? null),
+          })),
+        })),
+      };
+    },
   });
 }
 
@@ -132,9 +165,11 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
       if (!found) throw new ApiError('driver_not_found');
       return {
         ...fleetView(found.driver),
+        blocked: await engine.users.isBlocked(found.driver.id),
         counters: found.counters,
         offers: found.offers.map((offer) => ({
           job_id: offer.jobId,
+          address: offer.address,
           wave: offer.wave,
           offered_at: toTime(offer.offeredAt),
           delivered_at: offer.deliveredAt === null ? null : toTime(offer.deliveredAt),

@@ -1,5 +1,5 @@
 /** Counting many positions by H3 cell: what is shown of a fleet that is too large to be drawn one by one. */
-import { getHexagonAreaAvg, latLngToCell, UNITS } from 'h3-js';
+import { cellToBoundary, getHexagonAreaAvg, isValidCell, latLngToCell, UNITS } from 'h3-js';
 import type { Position } from './distance.ts';
 
 /** West, south, east, north, in degrees; west is greater than east where it crosses the antimeridian. */
@@ -30,4 +30,9 @@ export function resolutionFor([west, south, east, north]: Box): number {
 
 export function cellOf({ lat, lng }: Position, resolution: number): string {
   return latLngToCell(lat, lng, resolution);
+}
+
+/** The corners of a cell, `[lng, lat, lng, lat, …]`; null where the text names no cell. */
+export function outlineOf(cell: string): number[] | null {
+  return isValidCell(cell) ? cellToBoundary(cell).flatMap(([lat, lng]) => [lng, lat]) : null;
 }

@@ -24,6 +24,7 @@ const FLEET_MAX = 20_000;
 
 export interface ExplainedDriver extends Because {
   driver_id: string;
+  name: string | null;
   limit: string | number | null;
   /** Of his position from the job. */
   distance_km: number | null;
@@ -208,6 +209,7 @@ function explainDriver(row: JobRow, records: OfferRecords, judged: Judged): Expl
   const deliveredAt = records.deliveries.get(id) ?? null;
   return {
     driver_id: id,
+    name: judged.then.name,
     distance_km: judged.km === null ? distanceFrom(row, judged.state) : roundKm(judged.km),
     ...judged.because,
     limit: judged.because.limit ?? null,

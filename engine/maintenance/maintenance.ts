@@ -7,6 +7,7 @@ import type { Duty } from './duty.ts';
 import { expireDuty, wavesDuty } from './expiries.ts';
 import { type Leader, type LeaderTimes, startLeader } from './leader.ts';
 import { leasesDuty } from './leases.ts';
+import { pulseDuty } from './pulse.ts';
 import { dispatchDuty, notificationDuty, wavePushDuty } from './pushes.ts';
 import { retentionDuty } from './retention.ts';
 import { sweepDuty } from './sweep.ts';
@@ -55,5 +56,6 @@ function dutiesOf(ctx: EngineContext): Duty[] {
     sweepDuty(ctx),
     foldDuty(ctx),
     retentionDuty(ctx),
+    pulseDuty(ctx),
   ];
 }

@@ -2,24 +2,24 @@
  * The alarms, once: what `GET /api/ops/health` says, and what the table in `docs/operations.md` says to
  * Prometheus under the same names. Each process measures its part; `combine` makes one value of them.
  */
-import type { Window } from './window.ts';
+import {
+  gaugeOf,
+  highest,
+  type Measured,
+  quantileOf,
+  type Reading,
+  rateOf,
+  reading,
+  total,
+} from './measured.ts';
 
-/** What one process measured for one alarm. */
-export type Reading = Readonly<Record<string, number>>;
-
-export interface Alarm {
+export interface Alarm extends Measured {
   name: string;
   /** The same for Prometheus, as the table spells it. */
   expression: string;
   whatToDo: string;
   /** A value beyond it is an alarm. */
   limit: number;
-  /** What it is measured by. */
-  metric: string;
-  /** The part of this process; empty where it has nothing to do with it. */
-  measure(window: Window): Reading;
-  /** One value of what all processes measured; null where none did. */
-  combine(readings: readonly Reading[]): number | null;
 }
 
 /** Per cent of the sends, or of the time, that a lane may fail before somebody looks. */
@@ -41,9 +41,7 @@ export const ALARMS: readonly Alarm[] = [
     expression: '`histogram_quantile(0.99, rate(muster_feed_lag_seconds_bucket[1m])) > 1`',
     whatToDo: 'see Redis latency, then the CPU of the api processes',
     limit: 1,
-    metric: 'muster_feed_lag_seconds',
-    measure: (window) => window.buckets('muster_feed_lag_seconds', 60),
-    combine: (readings) => quantile(0.99, readings),
+    ...quantileOf(0.99, 'muster_feed_lag_seconds', 60),
   },
   {
     name: 'feeds start over',
@@ -64,7 +62,8 @@ export const ALARMS: readonly Alarm[] = [
     name: 'pushes fail',
     expression:
       '`sum by (lane) (rate(muster_push_total{outcome!="sent"}[5m])) > 0.1 * sum by (lane) (rate(muster_push_total[5m]))`',
-    whatToDo: 'by `reason`: see the table below',
+    whatToDo:
+      'by `reason` in `/metrics`: docs/operations.md, "When pushes fail", says what to do about each',
     limit: FAILING_MAX,
     metric: 'muster_push_total',
     measure(window) {
@@ -93,7 +92,7 @@ export const ALARMS: readonly Alarm[] = [
     name: 'pushes held back',
     expression: '`max by (scope, reason) (muster_push_paused) > 0`',
     whatToDo:
-      '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason below',
+      '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason in `/metrics` and docs/operations.md, "When pushes fail"',
     limit: 0,
     metric: 'muster_push_paused',
     measure: (window) => reading(window.lowest('muster_push_paused', 60)),
@@ -154,55 +153,3 @@ export const NOBODY_RECONCILES = {
   /** Seconds since the last lease ran out. */
   limit: 10,
 };
-
-type Labels = Readonly<Record<string, string | undefined>>;
-type Parts = Pick<Alarm, 'metric' | 'measure' | 'combine'>;
-
-/** How often a second, of all processes together. */
-function rateOf(metric: string, seconds: number, of?: (labels: Labels) => boolean): Parts {
-  return {
-    metric,
-    measure(window) {
-      const increase = window.increase(metric, seconds, of);
-      return reading(increase === null ? null : increase / seconds);
-    },
-    combine: total,
-  };
-}
-
-/** The highest that a process sees now. */
-function gaugeOf(metric: string, of?: (labels: Labels) => boolean): Parts {
-  return { metric, measure: (window) => reading(window.now(metric, of)), combine: highest };
-}
-
-function reading(value: number | null): Reading {
-  return value === null ? {} : { value };
-}
-
-const valuesOf = (readings: readonly Reading[]) => readings.flatMap(({ value }) => value ?? []);
-
-function total(readings: readonly Reading[]): number | null {
-  const values = valuesOf(readings);
-  return values.length === 0 ? null : values.reduce((sum, value) => sum + value, 0);
-}
-
-function highest(readings: readonly Reading[]): number | null {
-  const values = valuesOf(readings);
-  return values.length === 0 ? null : Math.max(...values);
-}
-
-/** The upper bound of the bucket in which the quantile lies; null when nothing was observed. */
-function quantile(q: number, readings: readonly Reading[]): number | null {
-  const counts = new Map<number, number>();
-  for (const one of readings) {
-    for (const [bound, count] of Object.entries(one)) {
-      counts.set(Number(bound), (counts.get(Number(bound)) ?? 0) + count);
-    }
-  }
-  const bounds = [...counts].sort(([a], [b]) => a - b);
-  const all = bounds.at(-1)?.[1] ?? 0;
-  if (all === 0) return null;
-  // Beyond the last bound nothing more is known than that.
-  const finite = bounds.filter(([bound]) => Number.isFinite(bound));
-  return (finite.find(([, count]) => count >= q * all) ?? finite.at(-1))?.[0] ?? null;
-}

@@ -29,65 +29,54 @@ const RETRY_MS = 100;
 
 /** `isRefused`: the server has too many connections, and the statement was not begun. */
 export function createAdmission(size: number, isRefused: (error: unknown) => boolean): Admission {
-  const waiting: (() => void)[] = [];
-  let limit = size;
-  let running = 0;
-  let highest = 0;
-  let quietWork: (() => Promise<void>) | undefined;
-  let closed = false;
-  let growing: NodeJS.Timeout | undefined;
+  const turns = new Turns(size);
+  return {
+    async run(work) {
+      const deadline = performance.now() + WAIT_MS;
+      for (let tries = 0; ; tries++) {
+        await turns.next(deadline, tries > 0);
+        try {
+          return await work();
+        } catch (error) {
+          if (!isRefused(error) || performance.now() > deadline) throw error;
+          turns.shrink();
+        } finally {
+          turns.end();
+        }
+        if (turns.running === 0) await sleep(RETRY_MS);
+      }
+    },
+    takeHighest: () => turns.takeHighest(),
+    whenQuiet: (work) => turns.whenQuiet(work),
+  };
+}
 
-  function isFree(): boolean {
-    return running < limit && !closed;
+/** Who may begin, and who waits for a turn. */
+class Turns {
+  readonly #size: number;
+  readonly #waiting: (() => void)[] = [];
+  running = 0;
+  #limit: number;
+  #highest = 0;
+  #quietWork: (() => Promise<void>) | undefined;
+  #closed = false;
+  #growing: NodeJS.Timeout | undefined;
+
+  constructor(size: number) {
+    this.#size = size;
+    this.#limit = size;
   }
 
-  function admitNext(): void {
-    if (running === 0 && quietWork) doQuietWork(quietWork);
-    while (isFree()) {
-      const next = waiting.shift();
-      if (next === undefined) return;
-      begin();
-      next();
-    }
-  }
-
-  function begin(): void {
-    running++;
-    highest = Math.max(highest, running);
-  }
-
-  function doQuietWork(work: () => Promise<void>): void {
-    quietWork = undefined;
-    closed = true;
-    void work().finally(() => {
-      closed = false;
-      admitNext();
-    });
-  }
-
-  function grow(): void {
-    limit++;
-    if (limit === size) {
-      clearInterval(growing);
-      growing = undefined;
-    }
-    admitNext();
-  }
-
-  function shrink(): void {
-    limit = Math.max(1, Math.min(limit, running - 1));
-    growing ??= limit < size ? setInterval(grow, GROW_MS).unref() : undefined;
-  }
-
-  function turn(deadline: number, first: boolean): Promise<void> | undefined {
-    if (isFree()) {
-      begin();
+  /** Resolves when the caller has begun. `first`: before all who wait. */
+  next(deadline: number, first: boolean): Promise<void> | undefined {
+    if (this.#isFree()) {
+      this.#begin();
       return undefined;
     }
     const { promise, resolve, reject } = Promise.withResolvers<void>();
     const timer = setTimeout(
       () => {
-        waiting.splice(waiting.indexOf(admit), 1);
+        this.#waiting.splice(this.#waiting.indexOf(admit), 1);
         reject(new PoolBusyError('Postgres: every connection of the pool was busy for too long'));
       },
       Math.max(0, deadline - performance.now()),
@@ -96,36 +85,67 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
       clearTimeout(timer);
       resolve();
     };
-    if (first) waiting.unshift(admit);
-    else waiting.push(admit);
+    if (first) this.#waiting.unshift(admit);
+    else this.#waiting.push(admit);
     return promise;
   }
 
-  return {
-    async run(work) {
-      const deadline = performance.now() + WAIT_MS;
-      for (let tries = 0; ; tries++) {
-        await turn(deadline, tries > 0);
-        try {
-          return await work();
-        } catch (error) {
-          if (!isRefused(error) || performance.now() > deadline) throw error;
-          shrink();
-        } finally {
-          running--;
-          admitNext();
-        }
-        if (running === 0) await sleep(RETRY_MS);
-      }
-    },
-    takeHighest() {
-      const most = highest;
-      highest = running;
-      return most;
-    },
-    whenQuiet(work) {
-      quietWork = work;
-      if (!closed) admitNext();
-    },
-  };
+  end(): void {
+    this.running--;
+    this.#admit();
+  }
+
+  shrink(): void {
+    this.#limit = Math.max(1, Math.min(this.#limit, this.running - 1));
+    if (this.#limit === this.#size) return;
+    this.#growing ??= setInterval(() => this.#grow(), GROW_MS).unref();
+  }
+
+  takeHighest(): number {
+    const most = this.#highest;
+    this.#highest = this.running;
+    return most;
+  }
+
+  whenQuiet(work: () => Promise<void>): void {
+    this.#quietWork = work;
+    if (!this.#closed) this.#admit();
+  }
+
+  #isFree(): boolean {
+    return this.running < this.#limit && !this.#closed;
+  }
+
+  #begin(): void {
+    this.running++;
+    this.#highest = Math.max(this.#highest, this.running);
+  }
+
+  #admit(): void {
+    if (this.running === 0 && this.#quietWork) this.#doQuietWork(this.#quietWork);
+    while (this.#isFree()) {
+      const next = this.#waiting.shift();
+      if (next === undefined) return;
+      this.#begin();
+      next();
+    }
+  }
+
+  #doQuietWork(work: () => Promise<void>): void {
+    this.#quietWork = undefined;
+    this.#closed = true;
+    void work().finally(() => {
+      this.#closed = false;
+      this.#admit();
+    });
+  }
+
+  #grow(): void {
+    this.#limit++;
+    if (this.#limit === this.#size) {
+      clearInterval(this.#growing);
+      this.#growing = undefined;
+    }
+    this.#admit();
+  }
 }

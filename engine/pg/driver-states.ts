@@ -9,6 +9,8 @@ import { HELD_SQL, type RowOf } from './jobs.ts';
 
 export interface DriverThen {
   id: string;
+  /** The one he has today. */
+  name: string | null;
   /** He had no profile yet. */
   unborn: boolean;
   approvalStatus: ApprovalStatus;
@@ -54,7 +56,7 @@ export async function driversAt(
 
 function rowsNow(ids: readonly string[]): SQL {
   return sql`
-    select d.id, false as unborn, d.approval_status as "approvalStatus",
+    select d.id, d.name, false as unborn, d.approval_status as "approvalStatus",
       d.is_operator as "isOperator", d.online, d.truck_type as "truckType", d.lat, d.lng,
       ${msOf('d.seen_at')} as "seenAt",
       (select count(*)::int from jobs held
@@ -64,7 +66,7 @@ function rowsNow(ids: readonly string[]): SQL {
 
 function rowsThen(ids: readonly string[], at: string, { driverMaxActiveJobs }: StateRules): SQL {
   return sql`
-    select d.id, d.created_at > moment.at as unborn,
+    select d.id, d.name, d.created_at > moment.at as unborn,
       ${valueAt('approval_status', 'd.approval_status')} as "approvalStatus",
       ${valueAt('is_operator', 'd.is_operator::text')}::boolean as "isOperator",
       ${valueAt('online', `case when d.online then 'online' else 'offline' end`)} = 'online'

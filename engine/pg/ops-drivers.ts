@@ -121,6 +121,7 @@ export async function findInFleet(db: Db, rules: FleetRules, id: string): Promis
 
 export interface DriverOffer {
   jobId: string;
+  address: string;
   wave: number;
   /** Epoch ms, like all times here. */
   offeredAt: number;
@@ -132,7 +133,7 @@ export interface DriverOffer {
 /** A driver's newest offers of the last 30 days. */
 export async function listOffers(db: Db, id: string, limit: number): Promise<DriverOffer[]> {
   return db.execute<RowOf<DriverOffer>>(sql`
-    select o.job_id as "jobId", o.wave,
+    select o.job_id as "jobId", j.address, o.wave,
       floor(extract(epoch from o.opened_at) * 1000)::float8 as "offeredAt",
       (select floor(extract(epoch from min(given.at)) * 1000)::float8 from (
           select r.at + r.after_ms[array_position(r.driver_ids, ${id}::text)]

@@ -43,10 +43,12 @@ export const keys = {
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
   /** ZSET driver → server time (ms) of his last sign of life; in `world` it may be some seconds old. */
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
-  /** HASH process → what it measured for the alarms, and when. */
+  /** HASH process → what it measured for alarms and charts, and when. */
   vitals: 'muster:vitals',
   /** HASH mark, server: how far PostgreSQL had come when we looked last, and which one it was. */
   truth: 'muster:truth',
+  /** STREAM `point`: how the deployment did, for a quarter of an hour. Writer: the leader. */
+  pulse: 'muster:pulse',
   /** HASH rev, state (JSON), atWork, zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,
 };

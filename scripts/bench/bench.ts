@@ -6,6 +6,7 @@ import { parseArgs } from 'node:util';
 import type { BenchLine } from './bench-line.ts';
 import { runCandidates } from './candidates.ts';
 import { runClaims } from './claims.ts';
+import { runConsole } from './console.ts';
 import { runFanout } from './fanout/fanout.ts';
 import { runHistory } from './history.ts';
 import { runHttp } from './http.ts';
@@ -20,6 +21,7 @@ import { runStalled } from './stalled.ts';
 const BENCHES: Record<string, () => Promise<BenchLine[]>> = {
   candidates: runCandidates,
   claims: runClaims,
+  console: runConsole,
   fanout: runFanout,
   history: runHistory,
   http: runHttp,

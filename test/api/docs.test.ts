@@ -46,6 +46,7 @@ const CALLS = [
     'GET /api/ops/drivers',
     'GET /api/ops/drivers/{id}',
     'GET /api/ops/health',
+    'GET /api/ops/health/history',
     'PUT /api/ops/users/{id}',
     'GET /healthz',
     'GET /readyz',

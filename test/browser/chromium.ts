@@ -1,164 +1,61 @@
-/** A Chromium without a window, driven over the DevTools protocol: only what the tests need of it. */
-import { spawn } from 'node:child_process';
-import { accessSync, constants, mkdtempSync, rmSync } from 'node:fs';
-import os from 'node:os';
-import path from 'node:path';
-import { createInterface } from 'node:readline';
-import { WebSocket } from 'ws';
+/** The machine's Chromium for the tests, and what each of its pages must not do. */
+import type { Browser, BrowserContextOptions, Page } from 'playwright-core';
+import { findChromium, launchChromium } from '../../scripts/dev/chromium.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
-const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
 /** A browser's first pages take long on a busy machine. */
 const PATIENCE_MS = 60_000;
 
-/** The first Chromium on PATH, if there is one. */
-export function findChromium(): string | undefined {
-  const dirs = (process.env.PATH ?? '').split(path.delimiter);
-  const files = NAMES.flatMap((name) => dirs.map((dir) => path.join(dir, name)));
-  return files.find((file) => {
-    try {
-      accessSync(file, constants.X_OK);
-      return true;
-    } catch {
-      return false;
-    }
-  });
-}
+/** Where there is none, the tests say why they are skipped. */
+export const SKIPPED = findChromium()
+  ? ''
+  : ' (skipped: no Chromium at CHROMIUM_PATH or on PATH; on Debian: apt-get install chromium)';
 
-export interface Page {
-  /** Loads an address, as a person does who types it. */
-  open(url: string): Promise<void>;
-  /** The value of an expression in the page. */
-  evaluate<T>(expression: string): Promise<T>;
-  /** Clicks the first link or button that begins with this text, once there is one. */
-  press(text: string): Promise<void>;
-  /** Resolves when a person can read this; fails with what there is instead. */
-  reads(text: string | RegExp): Promise<void>;
+export interface Tab extends Page {
   /** Errors that the page has reported, its security policy's among them. */
   errors: string[];
+  /** Requests to any other host than that of its page. */
+  foreign: string[];
 }
 
-/** Resolves with an empty page; the browser ends with the test file. */
-export async function openPage(file: string): Promise<Page> {
-  const profile = mkdtempSync(path.join(os.tmpdir(), 'muster-chromium-'));
-  const child = spawn(
-    file,
-    [
-      '--headless',
-      '--no-sandbox',
-      '--disable-gpu',
-      '--disable-dev-shm-usage',
-      '--no-first-run',
-      '--remote-debugging-port=0',
-      `--user-data-dir=${profile}`,
-      'about:blank',
-    ],
-    { stdio: ['ignore', 'ignore', 'pipe'] },
-  );
-  const ended = new Promise<void>((resolve) => child.once('exit', () => resolve()));
-  cleanups.push(async () => {
-    child.kill('SIGKILL');
-    await ended;
-    rmSync(profile, { recursive: true, force: true, maxRetries: 5 });
-  });
-  let address: string | undefined;
-  createInterface({ input: child.stderr }).on('line', (line) => {
-    address ??= /^DevTools listening on (ws:\S+)/.exec(line)?.[1];
-  });
-  const url = await until(() => address, { timeoutMs: PATIENCE_MS, what: 'Chromium listens' });
-  return attach(await connect(url));
+/** Ends with the test file. */
+export async function launchBrowser(): Promise<Browser> {
+  const browser = await launchChromium();
+  cleanups.push(() => browser.close());
+  return browser;
 }
 
-interface Message {
-  id?: number;
-  method?: string;
-  params?: Record<string, unknown>;
-  result?: unknown;
-  error?: { message: string };
-}
-type Send = (method: string, params?: object) => Promise<unknown>;
-
-async function connect(url: string) {
-  const socket = new WebSocket(url);
-  await new Promise((resolve, reject) => socket.once('open', resolve).once('error', reject));
-  cleanups.push(() => socket.terminate());
-  const waiting = new Map<number, PromiseWithResolvers<unknown>>();
-  const events: ((message: Message) => void)[] = [];
-  socket.on('message', (data) => {
-    const message: Message = JSON.parse(data.toString());
-    const call = waiting.get(message.id ?? 0);
-    if (!call) for (const hear of events) hear(message);
-    else if (message.error) call.reject(new Error(message.error.message));
-    else call.resolve(message.result);
+/** An empty page with cookies of its own. */
+export async function openTab(browser: Browser, options: BrowserContextOptions = {}): Promise<Tab> {
+  const context = await browser.newContext({ viewport: { width: 1440, height: 900 }, ...options });
+  context.setDefaultTimeout(PATIENCE_MS);
+  const page = await context.newPage();
+  const tab = Object.assign(page, { errors: [] as string[], foreign: [] as string[] });
+  page.on('console', (said) => {
+    if (said.type() === 'error') tab.errors.push(`${said.text()} ${said.location().url}`);
   });
-  let count = 0;
-  return {
-    events,
-    send(method: string, params: object, sessionId?: string): Promise<unknown> {
-      const call = Promise.withResolvers<unknown>();
-      waiting.set(++count, call);
-      socket.send(JSON.stringify({ id: count, method, params, sessionId }));
-      return call.promise;
-    },
-  };
+  page.on('pageerror', (error) => tab.errors.push(String(error)));
+  page.on('request', (request) => {
+    const { host, protocol } = new URL(request.url());
+    if (protocol !== 'data:' && host !== new URL(page.url()).host && page.url() !== 'about:blank') {
+      tab.foreign.push(request.url());
+    }
+  });
+  return tab;
 }
 
-async function attach({ events, send }: Awaited<ReturnType<typeof connect>>): Promise<Page> {
-  const { targetId } = (await send('Target.createTarget', { url: 'about:blank' })) as {
-    targetId: string;
-  };
-  const attached = { targetId, flatten: true };
-  const { sessionId } = (await send('Target.attachToTarget', attached)) as { sessionId: string };
-  const call: Send = (method, params = {}) => send(method, params, sessionId);
-  const errors: string[] = [];
-  events.push(({ method, params }) => {
-    const entry = params?.entry as { level: string; text: string } | undefined;
-    if (method === 'Log.entryAdded' && entry?.level === 'error') errors.push(entry.text);
-    if (method === 'Runtime.exceptionThrown') errors.push(JSON.stringify(params));
+/** Resolves when a person can read this on the page; fails with what there is instead. */
+export async function reads(page: Page, text: string | RegExp): Promise<void> {
+  let shown = '';
+  await until(
+    async () => {
+      // biome-ignore lint/performance/useDomNodeTextContent: what a person sees, not what is hidden
+      shown = await page.locator('body').innerText();
+      return typeof text === 'string' ? shown.includes(text) : text.test(shown);
+    },
+    { timeoutMs: PATIENCE_MS },
+  ).catch(() => {
+    throw new Error(`the page does not say ${text}, but: ${shown}`);
   });
-  for (const domain of ['Page', 'Runtime', 'Log']) await call(`${domain}.enable`);
-
-  async function evaluate<T>(expression: string): Promise<T> {
-    const options = { expression, awaitPromise: true, returnByValue: true };
-    const { result, exceptionDetails } = (await call('Runtime.evaluate', options)) as {
-      result: { value: T };
-      exceptionDetails?: object;
-    };
-    if (exceptionDetails) throw new Error(JSON.stringify(exceptionDetails));
-    return result.value;
-  }
-
-  return {
-    errors,
-    evaluate,
-    async open(url) {
-      const { errorText } = (await call('Page.navigate', { url })) as { errorText?: string };
-      if (errorText) throw new Error(`${url}: ${errorText}`);
-    },
-    async press(text) {
-      const click = `(() => {
-        const all = [...document.querySelectorAll('a, button')];
-        const found = all.find((one) => one.textContent.trim().startsWith(${JSON.stringify(text)}));
-        found?.click();
-        return found !== undefined;
-      })()`;
-      await until(() => evaluate<boolean>(click), {
-        timeoutMs: PATIENCE_MS,
-        what: `there is a "${text}" to click`,
-      });
-    },
-    async reads(text) {
-      let shown = '';
-      await until(
-        async () => {
-          shown = await evaluate<string>('document.body?.innerText ?? ""');
-          return typeof text === 'string' ? shown.includes(text) : text.test(shown);
-        },
-        { timeoutMs: PATIENCE_MS },
-      ).catch(() => {
-        throw new Error(`the page does not say ${text}, but: ${shown}`);
-      });
-    },
-  };
 }

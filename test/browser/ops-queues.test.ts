@@ -1,30 +1,24 @@
 /** The queues' dashboard in a real browser, as an operator sees and uses it. */
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startTestPush, type TestPush } from '../support/push.ts';
-import { type PushConsole, startPushConsole } from '../support/push-console.ts';
 import { addNotifications, addPhones, tokenOf } from '../support/push-crowd.ts';
 import { until } from '../support/until.ts';
-import { findChromium, openPage, type Page } from './chromium.ts';
+import { launchBrowser, openTab, reads, SKIPPED, type Tab } from './chromium.ts';
+import { type Deployment, startDeployment } from './deployment.ts';
 
-const chromium = findChromium();
-
-describe.skipIf(!chromium)('the dashboard in Chromium (skipped when none is on PATH)', () => {
-  let t: TestPush;
-  let ops: PushConsole;
-  let page: Page;
+describe.skipIf(SKIPPED)(`the dashboard in Chromium${SKIPPED}`, () => {
+  let t: Deployment;
+  let page: Tab;
   beforeAll(async () => {
-    t = await startTestPush();
-    ops = await startPushConsole(t);
+    t = await startDeployment();
     await addPhones(t, 'customer', ['carl']);
-    await t.startWorker();
-    page = await openPage(chromium ?? '');
+    page = await openTab(await launchBrowser());
   });
 
   it('is refused to who has no cookie', async () => {
-    await page.open(`${ops.url}/ops/queues`);
-    await page.reads('Sign in');
-    await page.open(`${ops.url}/ops/queues/queue/push-critical?status=failed`);
-    await page.reads('Sign in');
+    await page.goto(`${t.url}/ops/queues`);
+    await reads(page, 'Sign in');
+    await page.goto(`${t.url}/ops/queues/queue/push-critical?status=failed`);
+    await reads(page, 'Sign in');
   }, 120_000);
 
   it('leads back to the console, and from a task to its job', async () => {
@@ -32,14 +26,11 @@ describe.skipIf(!chromium)('the dashboard in Chromium (skipped when none is on P
     const job = await t.post();
     await t.queues.tasks.enqueueWave(job.id, 9);
     page.errors.length = 0;
-    await page.open(`${ops.url}/ops?token=${ops.token}`);
-    await page.open(`${ops.url}/ops/queues/queue/push-nearby`);
-    await page.reads('New Job Nearby, wave 9');
-    const links = `[...document.querySelectorAll('a')].map((a) => a.getAttribute('href')).join()`;
-    expect(await page.evaluate<string>(links)).toContain(`/ops/jobs/${job.id}`);
-    expect(await page.evaluate<string>(links)).toMatch(/(^|,)\/ops(,|$)/);
-    await page.open(`${ops.url}/ops/jobs/${job.id}`);
-    await page.reads('job.posted');
+    await page.goto(await t.link());
+    await page.goto(`${t.url}/ops/queues/queue/push-nearby`);
+    await reads(page, 'New Job Nearby, wave 9');
+    await page.getByRole('navigation', { name: 'Pages' }).getByText('Live').waitFor();
+    await page.locator(`a[href="/ops/jobs/${job.id}"]`).first().waitFor();
     expect(page.errors).toEqual([]);
   }, 120_000);
 
@@ -53,30 +44,29 @@ describe.skipIf(!chromium)('the dashboard in Chromium (skipped when none is on P
     t.simulator.faults.clear();
 
     page.errors.length = 0;
-    await page.open(`${ops.url}/ops?token=${ops.token}`);
-    await page.reads('Queues');
+    await page.goto(await t.link());
     // The token has left the address; scripts cannot read the cookie.
     expect(await page.evaluate('location.search + document.cookie')).toBe('');
-    await page.press('Queues');
-    await page.reads(/push-critical.*push-nearby/s);
-    await page.open(`${ops.url}/ops/queues/queue/push-critical?status=failed`);
-    await page.reads(about);
-    await page.reads('driver_assigned to customer carl: 400 BadMessageId');
+    await page.getByRole('link', { name: 'Queues' }).click();
+    await reads(page, /push-critical.*push-nearby/s);
+    await page.goto(`${t.url}/ops/queues/queue/push-critical?status=failed`);
+    await reads(page, about);
+    await reads(page, 'driver_assigned to customer carl: 400 BadMessageId');
     expect(page.errors).toEqual([]);
 
     const before = t.simulator.phones.records().length;
-    await page.press('Retry all');
-    await page.press('Confirm');
+    await page.getByRole('button', { name: 'Retry all' }).click();
+    await page.getByRole('button', { name: 'Confirm' }).click();
     await until(async () => (await failed.getState()) === 'completed', { timeoutMs: 60_000 });
     expect(t.simulator.phones.records()).toHaveLength(before);
   }, 240_000);
 
   it('says so when Redis does not answer, on an open page and on a fresh one', async () => {
-    await page.open(`${ops.url}/ops/queues`);
-    await page.reads('push-critical');
+    await page.goto(`${t.url}/ops/queues`);
+    await reads(page, 'push-critical');
     await t.redis.stop();
-    await page.reads('Redis does not answer');
-    await page.open(`${ops.url}/ops/queues`);
-    await page.reads('Redis does not answer');
+    await reads(page, 'Redis does not answer');
+    await page.goto(`${t.url}/ops/queues`);
+    await reads(page, 'Redis does not answer');
   }, 240_000);
 });

@@ -2,7 +2,8 @@
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import os from 'node:os';
 import path from 'node:path';
-import type { ApnsConfig } from '../../engine/process/config.ts';
+import type { TrackedFix } from '../../engine/drivers/parts.ts';
+import type { ApnsConfig, DispatchConfig } from '../../engine/process/config.ts';
 import { createRegistry } from '../../engine/process/metrics.ts';
 import { type Simulator, startSimulator } from '../../scripts/apns-simulator/simulator.ts';
 import { createApnsRoutes } from '../../workers/push/apns-routes.ts';
@@ -42,10 +43,19 @@ export interface TestPush extends TestEngine {
   startWorker(): Promise<void>;
 }
 
-export async function startTestPush(options: { withKey?: boolean } = {}): Promise<TestPush> {
+export interface TestPushOptions {
+  /** Left out: the worker has a key. */
+  withKey?: boolean;
+  settings?: Partial<DispatchConfig>;
+  onTracked?: (fixes: readonly TrackedFix[]) => void;
+}
+
+export async function startTestPush(options: TestPushOptions = {}): Promise<TestPush> {
   const simulator = await testSimulator();
   let queues: PushQueues | undefined;
-  const t = await startTestEngine({}, Date.now, undefined, (redisUrl) => {
+  const { settings = {}, onTracked } = options;
+  const heard = onTracked && ((_: number, fixes: readonly TrackedFix[]) => onTracked(fixes));
+  const t = await startTestEngine(settings, Date.now, heard, (redisUrl) => {
     queues ??= createPushQueues(redisUrl, silentLog);
     return queues.tasks;
   });

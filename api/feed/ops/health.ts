@@ -7,7 +7,7 @@ import {
   type JobStatus,
   toTime,
 } from '../../../engine/domain/job.ts';
-import type { AlarmState, Engine } from '../../../engine/engine.ts';
+import type { AlarmState, CheckState, Engine, HealthState } from '../../../engine/engine.ts';
 import { withDeadline } from '../../../engine/process/deadline.ts';
 import type { FleetBoard } from './fleet-board.ts';
 import type { JobBoard } from './job-board.ts';
@@ -15,6 +15,8 @@ import type { JobBoard } from './job-board.ts';
 export interface OpsHealth {
   at: string;
   degraded_since: string | null;
+  /** As `/readyz` says of the process that tells it. */
+  checks: HealthState & { feed: CheckState };
   /** Jobs that are open or held, by status. */
   jobs: Partial<Record<JobStatus, number>>;
   /** When the job was posted that has been waiting for a driver for longest. */
@@ -28,7 +30,7 @@ export interface OpsHealth {
 const ALARMS_MS = 1000;
 
 export async function readHealth(
-  engine: Pick<Engine, 'now' | 'ops'>,
+  engine: Pick<Engine, 'now' | 'ops' | 'health'>,
   board: { fleet: FleetBoard; jobs: JobBoard },
   degradedSince: number | null,
 ): Promise<OpsHealth> {
@@ -39,6 +41,7 @@ export async function readHealth(
   return {
     at: toTime(engine.now()),
     degraded_since: degradedSince === null ? null : toTime(degradedSince),
+    checks: { ...engine.health.state(), feed: degradedSince === null ? 'ok' : 'failed' },
     jobs: countsOf([...CLAIMABLE, ...HELD], jobs, ({ status }) => status),
     oldest_open_at: open.sort()[0] ?? null,
     drivers: countsOf(DRIVER_STATES, board.fleet.drivers(), ({ word }) => word),

@@ -18,8 +18,10 @@ export class OpsSession {
   readonly connection: Connection;
   readonly #feed: OpsFeed;
   #view: Box | null = null;
-  /** Up to which move this client was told; null: it is to be told of everybody in view where he is. */
+  /** Up to which move this client was told; null: it knows nothing of its view. */
   #told: number | null = null;
+  /** The same of drivers one by one; null: it is to be told of everybody in view where he is. */
+  #placed: number | null = null;
   #needsSnapshot = true;
 
   constructor(connection: Connection, feed: OpsFeed) {
@@ -45,6 +47,7 @@ export class OpsSession {
   setView(box: Box): void {
     this.#view = box;
     this.#told = null;
+    this.#placed = null;
   }
 
   tick(): void {
@@ -52,6 +55,7 @@ export class OpsSession {
     this.#needsSnapshot = false;
     // Where everybody is now is part of it.
     if (this.#told !== null) this.#told = this.#feed.fleet.moves;
+    if (this.#placed !== null) this.#placed = this.#feed.fleet.moves;
     const { fleet, jobs, health } = this.#feed;
     const drivers = Array.from(fleet.drivers(), rowOf);
     const data = JSON.stringify({ drivers, jobs: [...jobs.jobs()], health });
@@ -70,6 +74,7 @@ export class OpsSession {
     const { fleet } = this.#feed;
     const told = this.#told;
     if (!view || this.#needsSnapshot || (told !== null && told >= fleet.moves)) return;
+    const placed = this.#placed;
     this.#told = fleet.moves;
     const moved: number[] = [];
     const inView: BoardDriver[] = [];
@@ -77,10 +82,13 @@ export class OpsSession {
       const { fix } = driver.known;
       if (!fix || !isInBox(fix, view)) continue;
       inView.push(driver);
-      if (told === null || driver.movedAt > told) moved.push(driver.handle, fix.lat, fix.lng);
+      if (placed === null || driver.movedAt > placed) moved.push(driver.handle, fix.lat, fix.lng);
     }
-    if (inView.length > DRAWN_MAX) this.connection.sendEvent('ops:cells', cellsOf(inView, view));
-    else if (moved.length > 0) this.connection.sendEvent('ops:fixes', moved);
+    const isCounted = inView.length > DRAWN_MAX;
+    this.#placed = isCounted ? null : fleet.moves;
+    if (isCounted) this.connection.sendEvent('ops:cells', cellsOf(inView, view));
+    // That nobody is in a new view must be told as well.
+    else if (moved.length > 0 || placed === null) this.connection.sendEvent('ops:fixes', moved);
   }
 }
 

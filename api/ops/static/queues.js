@@ -1,17 +1,28 @@
-/* Says on the queues' dashboard when Redis does not answer: the dashboard itself keeps its old counts. */
+/*
+ * The console's frame around the queues' dashboard: it takes the console's colours, and says when
+ * Redis does not answer, where the dashboard itself keeps its old counts. Loaded before the dashboard.
+ */
 const PERIOD_MS = 2000;
 const answersUrl = new URL('answers', document.baseURI);
-const alertBox = document.createElement('div');
-alertBox.style.cssText =
-  'position: fixed; z-index: 9999; inset: 0 0 auto; padding: 0.7rem 1rem; text-align: center; ' +
-  'background: #b42318; color: #fff';
-alertBox.setAttribute('role', 'alert');
-alertBox.hidden = true;
-document.body.append(alertBox);
+
+/** Where the dashboard keeps its settings, and in which version of their shape. */
+const SETTINGS = 'board-settings';
+const SETTINGS_VERSION = 2;
+
+function takeTheme() {
+  const chosen = localStorage.getItem('muster-theme');
+  const isDark = chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
+  const stored = JSON.parse(localStorage.getItem(SETTINGS) ?? '{}');
+  const state = { ...stored.state, theme: isDark ? 'dark' : 'light' };
+  localStorage.setItem(SETTINGS, JSON.stringify({ state, version: SETTINGS_VERSION }));
+  document.documentElement.classList.toggle('dark-mode', isDark);
+}
+takeTheme();
 
 function tell(text) {
-  if (alertBox.textContent !== text) alertBox.textContent = text;
-  alertBox.hidden = text === '';
+  const trouble = document.getElementById('trouble');
+  if (trouble.textContent !== text) trouble.textContent = text;
+  trouble.hidden = text === '';
 }
 
 async function look() {
@@ -28,4 +39,4 @@ async function look() {
   }
   setTimeout(look, PERIOD_MS);
 }
-void look();
+document.addEventListener('DOMContentLoaded', look);

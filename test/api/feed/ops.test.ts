@@ -160,6 +160,9 @@ describe('the feed of operators', () => {
     }
     await client.ask('view', { bbox: around(northOf(300)) });
     await until(() => boardOf(client).drivers.get('far')?.lat === northOf(301).lat);
+    // That nobody is there is told as well: whoever was seen there before has left.
+    await client.ask('view', { bbox: around(northOf(900)) });
+    await client.next('ops:fixes', (fixes) => fixes.length === 0);
     await client.close();
   });
 
@@ -181,11 +184,15 @@ describe('the feed of operators', () => {
     const client = await connect(1);
     const job = await t.post();
     const open = ({ jobs }: { jobs: Record<string, number> }) => (jobs.pending ?? 0) > 0;
-    expect(await client.next('ops:health', open)).toMatchObject({ degraded_since: null });
+    expect(await client.next('ops:health', open)).toMatchObject({
+      degraded_since: null,
+      checks: { redis: 'ok', postgres: 'ok', scripts: 'ok', feed: 'ok' },
+    });
     t.redis.freeze();
     try {
       await client.next('feed:degraded');
       await client.next('ops:health', (health) => health.degraded_since !== null);
+      await client.next('ops:health', ({ checks }) => checks.feed === 'failed');
     } finally {
       t.redis.thaw();
     }
@@ -196,12 +203,13 @@ describe('the feed of operators', () => {
     await client.close();
   });
 
-  it('counts by cell where too many are in view', async () => {
-    const many = 5001;
+  it('counts by cell where too many are in view, and tells of everybody once they are fewer', async () => {
+    const many = 5000;
     await t.ctx.db.execute(sql`
       insert into drivers (id, name, lat, lng, position_at)
       select 'many' || n, 'Many', 48 + n * 0.0001, 2 + (n % 100) * 0.001, now()
       from generate_series(1, ${many}::int) n`);
+    await t.driver('leaver', { lat: 48.1, lng: 2.05 });
     const client = await connect(0, 'viewer', 'v2');
     const bbox = [1, 47, 3, 50] as const;
     await client.ask('view', { bbox });
@@ -213,8 +221,13 @@ describe('the feed of operators', () => {
       expected[cell] = (expected[cell] ?? 0) + 1;
     }
     expect(cells).toEqual(expected);
-    expect(Object.values(cells).reduce((a, b) => a + b)).toBe(many);
+    expect(Object.values(cells).reduce((a, b) => a + b)).toBe(many + 1);
     expect(client.of('ops:fixes')).toEqual([]);
+    const leaver = await t.engine.drivers.know('leaver');
+    if (!leaver) throw new Error('no leaver');
+    await t.engine.drivers.track(leaver, { ...HERE, at: Date.now(), heading: null });
+    const fixes: number[] = await client.next('ops:fixes');
+    expect(fixes.length / 3).toBe(many);
     await client.close();
   });
 

@@ -62,12 +62,7 @@ export async function startWorld(databaseUrl?: string) {
       select job_id as job, driver_id as driver from job_refusals`;
     for (const id of DRIVERS) {
       const refused = new Set(refusals.filter((one) => one.driver === id).map(({ job }) => job));
-      const shown = jobs.filter(
-        (row) =>
-          isClaimable(row.status) &&
-          !refused.has(row.id) &&
-          (row.status !== 'assigned' || row.driverId === id),
-      );
+      const shown = jobs.filter((row) => isFor(row, id) && !refused.has(row.id));
       expect({ [id]: heldBy(client(id), isClaimable) }).toEqual({ [id]: versionsOf(shown) });
     }
     return true;
@@ -123,6 +118,9 @@ export async function startWorld(databaseUrl?: string) {
     },
   };
 }
+
+const isFor = ({ status, driverId }: JobRow, driver: string) =>
+  isClaimable(status) && (status !== 'assigned' || driverId === driver);
 
 const versionsOf = (rows: readonly JobRow[]) =>
   new Map(rows.map(({ id, version }) => [id, version]));

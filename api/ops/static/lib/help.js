@@ -1,0 +1,25 @@
+/** The keys that can be pressed on the page that is open. */
+import { html, useEffect, useRef, useState } from './html.js';
+import { bindings } from './keys.js';
+
+/** How keys without a sign are spelt. @type {Readonly<Record<string, string>>} */
+const SPELT = { ' ': 'Space', Escape: 'Esc', ArrowLeft: '←', ArrowRight: '→' };
+
+/** @param {{onClose: () => void}} props */
+export function Help({ onClose }) {
+  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const [now] = useState(bindings);
+  useEffect(() => dialog.current?.showModal(), []);
+  return html`<dialog ref=${dialog} class="help" aria-label="Keyboard" onClose=${onClose}>
+    <form method="dialog">
+      <h2>Keyboard</h2>
+      <dl>
+        ${now.map(
+          ({ key, what }) =>
+            html`<div><dt><kbd>${SPELT[key] ?? key}</kbd></dt><dd>${what}</dd></div>`,
+        )}
+      </dl>
+      <p class="buttons"><button class="main" autofocus>Close</button></p>
+    </form>
+  </dialog>`;
+}

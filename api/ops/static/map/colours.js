@@ -1,0 +1,21 @@
+/** The style sheet's colours as a canvas takes them; read again when the theme is another one. */
+
+const NAMES = /** @type {const} */ ([
+  ...['open', 'held', 'good', 'warn', 'bad', 'quiet', 'text', 'surface', 'accent', 'line'],
+  ...['sea', 'land', 'grid', 'zone'],
+]);
+/** @typedef {Record<typeof NAMES[number], string>} Colours */
+
+/** @param {HTMLElement} within an element whose custom properties count @returns {Colours} */
+export function readColours(within) {
+  const probe = document.createElement('span');
+  probe.hidden = true;
+  within.append(probe);
+  const entries = NAMES.map((name) => {
+    // A custom property is not resolved by itself; a colour that is made of it is.
+    probe.style.color = `var(--${name})`;
+    return [name, getComputedStyle(probe).color];
+  });
+  probe.remove();
+  return Object.fromEntries(entries);
+}
