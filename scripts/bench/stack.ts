@@ -178,13 +178,18 @@ export function newJob(uuid: string, notes: string | null = null): NewJob {
   };
 }
 
-/** Resolves when nothing goes on any more behind the answers that were given. */
+/**
+ * Resolves when nothing goes on any more behind the answers that were given. A wave whose job was taken
+ * before it could be dispatched never is.
+ */
 export async function allSettled({ databaseUrl }: Stores): Promise<void> {
   const sql = postgres(databaseUrl, { max: 1 });
   for (let left = 1; left > 0; ) {
     const [row] = await sql<{ left: number }[]>`
       select (select count(*) from jobs where settled_version < version)::int
-        + (select count(*) from job_waves where dispatched_at is null)::int as left`;
+        + (select count(*) from job_waves w join jobs j on j.id = w.job_id
+          where w.dispatched_at is null
+            and j.status in ('pending', 'confirmed', 'assigned'))::int as left`;
     left = row?.left ?? 0;
     if (left > 0) await new Promise((resolve) => setTimeout(resolve, 50));
   }

@@ -39,6 +39,9 @@ export const SHORT: Scale = {
   interruptedMin: 8,
 };
 
+/** Failovers take seconds, and more kinds of faults strike: as much happens in twice the time. */
+export const WITH_FAILOVERS: Scale = { ...SHORT, loadMs: 2 * SHORT.loadMs };
+
 export interface Tap {
   driver: number;
   /** After the job was posted, or given back. */
