@@ -13,7 +13,9 @@ const iconFile = readStatic('icon.svg');
 const LOOK = ['tokens.css', 'docs.css'];
 const ICON = { filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any' };
 
-const descriptionAt = (base: string) => `Every driver nearby sees a job at once, the first to accept wins, for good.
+const descriptionAt = (
+  base: string,
+) => `Every driver nearby sees a job at once, the first to accept wins, for good.
 
 Errors are \`{"error": "<sentence>", "code": "<stable code>"}\`, plus \`details\` or
 \`retry_after_ms\` where it helps. An address that does not exist answers 404
