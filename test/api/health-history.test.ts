@@ -25,6 +25,7 @@ describe('GET /api/ops/health/history', () => {
   test('has a point of what was measured and counted for each time it was noted', async () => {
     const { health } = api.engine.ops;
     const before = (await history()).times.length;
+    await health.publish();
     await notePulse(api.engine.ctx);
     for (let i = 0; i < 30; i++) api.engine.ctx.metrics.claim('won', 0.1);
     await health.publish();
