@@ -14,12 +14,14 @@ export interface ShellOptions {
   tilesUrl: string | undefined;
 }
 
+/** What the other sheets build on. */
+const FIRST = ['tokens.css', 'style.css', 'parts.css'];
 const FOLDER = fileURLToPath(new URL('static/', import.meta.url));
 
 /** Makes the page for whoever was let in. */
 export function createShell({ base, tilesUrl }: ShellOptions): (visitor: Identity) => string {
   const at = (name: string) => `${base}/ops/static/${name}`;
-  const sheets = ['vendor/uplot.css', 'tokens.css', 'style.css', ...namesOf('**/*.css')];
+  const sheets = ['vendor/uplot.css', ...FIRST, ...namesOf('**/*.css')];
   // Told at once: each module that names the next ones would cost a round trip of a phone's line.
   const modules = ['vendor/preact.js', ...namesOf('**/*.js')];
   const head = [
@@ -51,9 +53,7 @@ ${head}
 }
 
 /** Of other pages, or named already. */
-const NOT_HERE = [
-  ...['tokens.css', 'style.css', 'plain.css', 'docs.css', 'docs.js', 'queues.css', 'queues.js'],
-];
+const NOT_HERE = [...FIRST, ...['plain.css', 'docs.css', 'docs.js', 'queues.css', 'queues.js']];
 const namesOf = (pattern: string) => {
   return globSync(pattern, { cwd: FOLDER, exclude: NOT_HERE }).sort();
 };

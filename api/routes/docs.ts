@@ -13,12 +13,14 @@ const iconFile = readStatic('icon.svg');
 const LOOK = ['tokens.css', 'docs.css'];
 const ICON = { filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any' };
 
-const DESCRIPTION = `Every driver nearby sees a job at once, the first to accept wins, for good.
+const descriptionAt = (
+  base: string,
+) => `Every driver nearby sees a job at once, the first to accept wins, for good.
 
 Errors are \`{"error": "<sentence>", "code": "<stable code>"}\`, plus \`details\` or
 \`retry_after_ms\` where it helps. An address that does not exist answers 404
 \`not_found\`, one that does not take the method 405 \`method_not_allowed\`, with the header \`allow\`.
-The live feed at \`/ws\` is described at [/asyncapi](../asyncapi), for machines in \`/asyncapi.json\`.`;
+The live feed at \`/ws\` is described at [/asyncapi](${base}/asyncapi), for machines in \`/asyncapi.json\`.`;
 
 /**
  * Must be registered before the routes that it describes. `base`: the path under which a proxy serves
@@ -28,7 +30,7 @@ export async function describeApp(app: FastifyInstance, base: string): Promise<v
   await app.register(swagger, {
     openapi: {
       openapi: '3.1.0',
-      info: { title: 'Muster', description: DESCRIPTION, version: '1' },
+      info: { title: 'Muster', description: descriptionAt(base), version: '1' },
       servers: [{ url: base || '/' }],
       components: {
         securitySchemes: { bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' } },

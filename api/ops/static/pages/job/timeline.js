@@ -47,7 +47,7 @@ function Waterfall({ records, at }) {
         <${Breaks} axis=${axis} labelled=${lane.name === 'Posted'} />
         ${lane.bars.map(
           ({ from, to }) => html`<rect class="span"
-          x=${percent(axis.x(from))} width=${percent(axis.x(to) - axis.x(from))} y="8" height="6" rx="3"
+          x=${percent(axis.x(from))} width=${percent(between(axis, from, to))} y="8" height="6" rx="3"
         />`,
         )}
         ${lane.marks.map((mark) => html`<${Mark} mark=${mark} x=${axis.x(mark.at)} />`)}
@@ -57,6 +57,9 @@ function Waterfall({ records, at }) {
     )}
   </div>`;
 }
+
+/** By the clocks of two processes an end may lie before its beginning. @param {Axis} axis @param {number} from @param {number} to */
+const between = (axis, from, to) => Math.max(0, axis.x(to) - axis.x(from));
 
 /** @param {{axis: Axis, labelled: boolean}} props */
 const Breaks = ({ axis, labelled }) =>
