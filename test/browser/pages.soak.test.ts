@@ -7,7 +7,7 @@ import { launchBrowser, openTab, reads, SKIPPED } from './chromium.ts';
 import { type Deployment, startDeployment } from './deployment.ts';
 
 const LIMIT_MS = 300_000;
-const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true, isMobile: true };
+const PHONE = { width: 390, height: 844 };
 /** What nobody can use at all, or only with trouble. */
 const GRAVE = ['serious', 'critical'];
 
@@ -41,20 +41,21 @@ describe.skipIf(SKIPPED)(`pages in Chromium${SKIPPED}`, { timeout: LIMIT_MS }, (
   ];
 
   for (const colorScheme of ['dark', 'light'] as const) {
-    for (const device of ['laptop', 'phone'] as const) {
-      it.each(pages)(`%s, ${colorScheme}, on a ${device}`, async (name, path, ready) => {
-        const tab = await openTab(browser, { colorScheme, ...(device === 'phone' && PHONE) });
-        await tab.goto(await t.link());
-        await tab.goto(t.url + path());
-        await reads(tab, ready);
+    it.each(pages)(`%s, ${colorScheme}, on a laptop and on a phone`, async (name, path, ready) => {
+      const tab = await openTab(browser, { colorScheme });
+      await tab.goto(await t.link(), { waitUntil: 'commit' });
+      await tab.goto(t.url + path());
+      await reads(tab, ready);
+      for (const size of [tab.viewportSize() ?? PHONE, PHONE]) {
+        await tab.setViewportSize(size);
         expect(await gravesOf(tab)).toEqual([]);
         expect(await sidewaysOf(tab)).toBe(0);
-        expect(tab.foreign).toEqual([]);
-        const expected = name.startsWith('no such') || name === 'an error' ? /404/ : /^$/;
-        for (const error of tab.errors) expect(error).toMatch(expected);
-        await tab.context().close();
-      });
-    }
+      }
+      expect(tab.foreign).toEqual([]);
+      const expected = name === 'no such job' || name === 'an error' ? /404/ : /^$/;
+      for (const error of tab.errors) expect(error).toMatch(expected);
+      await tab.context().close();
+    });
   }
 });
 
