@@ -7,8 +7,8 @@ import { inject } from 'vitest';
 import { migrate } from '../../engine/pg/migrate.ts';
 import { makeCertificate } from '../../scripts/apns-simulator/certificate.ts';
 import { freePort } from '../../scripts/dev/ports.ts';
+import { closers } from './cleanups.ts';
 import { emptyDatabase, startPgBouncer } from './pgbouncer.ts';
-import { closers } from './processes.ts';
 import { startServer } from './redis-servers.ts';
 
 const PASSWORD = 'a-secret-password';

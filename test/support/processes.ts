@@ -1,19 +1,14 @@
-/** An api and a worker as processes, over stores as they are run; undone by `close` in reverse. */
+/** An api and a worker as processes, over stores as they are run; they end with their test. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
-import { afterEach } from 'vitest';
 import WebSocket from 'ws';
 import { freePort } from '../../scripts/dev/ports.ts';
 import { callerOf, mint } from '../api/support.ts';
+import { closers } from './cleanups.ts';
 import { HERE } from './engine.ts';
 import { until } from './until.ts';
 
 export const SECRET = 's'.repeat(32);
-/** Undone in reverse after each test. */
-export const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
 
 /** An api and a worker over these stores, and what was said of them. */
 export async function deploy(change: NodeJS.ProcessEnv) {
