@@ -68,10 +68,12 @@ describe('the reconciler', () => {
     const [reserved, open] = [await t.post(), await t.post()];
     await t.engine.jobs.assign(reserved.id, 'far', 'operator:o');
     await until(() => [reserved, open].every(({ id }) => t.waves.some((w) => w.jobId === id)));
-    const ids = async () => (await listUndispatched(t.ctx.db, 0, 100)).map((w) => w.jobId);
-    await t.ctx.db.execute(sql`
-      update job_waves set dispatched_at = null where job_id in (${reserved.id}, ${open.id})`);
-    const listed = await ids();
+    // In one transaction, so that the duty does not dispatch them again in between.
+    const listed = await t.ctx.db.transaction(async (tx) => {
+      await tx.execute(sql`
+        update job_waves set dispatched_at = null where job_id in (${reserved.id}, ${open.id})`);
+      return (await listUndispatched(tx, 0, 100)).map((w) => w.jobId);
+    });
     expect(listed).toContain(open.id);
     expect(listed).not.toContain(reserved.id);
   });
