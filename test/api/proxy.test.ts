@@ -90,7 +90,9 @@ describe.skipIf(!nginx)('behind nginx (skipped where there is none)', () => {
         expect(page.status, path).toBe(200);
         for (const link of linksOf(page.body, url + path)) {
           expect(new URL(link).pathname.startsWith(BASE), link).toBe(true);
-          expect((await fetch(link, { headers })).status, link).toBe(200);
+          expect((await fetch(link, { headers: { ...browser, ...headers } })).status, link).toBe(
+            200,
+          );
         }
       }
       const own = { ...headers, origin: new URL(url).origin };
