@@ -16,6 +16,7 @@ import { forgetJob, type HeldJob, type JobPlace, readHeldJobs } from '../redis/h
 import { keys } from '../redis/keys.ts';
 import { pipelined } from '../redis/pipelines.ts';
 import { inTime, refusalsOf } from './put.ts';
+import { tellWentBack } from './tell.ts';
 
 /**
  * Redis has lost what it knew of an open job, so nobody knows which versions clients were shown: no job
@@ -44,9 +45,9 @@ interface Looked {
 }
 
 /**
- * Compares what Redis holds of these jobs with their rows, and raises rows that are behind. `filledUnder`: the
- * run id under which Redis was filled with every open job of these zones, so that it has lost what is missing;
- * null where it was not.
+ * Compares what Redis holds of these jobs with their rows, and raises rows that are behind; whoever finds that
+ * Postgres went back has everybody told. `filledUnder`: the run id under which Redis was filled with every
+ * open job of these zones, so that it has lost what is missing; null where it was not.
  */
 export async function compareJobs(
   stores: Stores,
@@ -66,8 +67,14 @@ export async function compareJobs(
   }
   const raised = await raise(stores, again);
   for (const row of raised) rows.set(row.id, row);
+  const ghosts = again.filter(({ isGone }) => isGone);
+  // Before they are forgotten: whatever fails from here on, the next comparison finds and tells them again.
+  if (raised.length + ghosts.length > 0) {
+    const told = ghosts.flatMap(({ job, held }) => (held ? [{ ...job, ...held }] : []));
+    await tellWentBack(stores.redis, told);
+  }
   const gone: Comparison['gone'] = [];
-  for (const { job, held } of again.filter(({ isGone }) => isGone)) {
+  for (const { job, held } of ghosts) {
     const version = held?.version ?? 0;
     if ((await forgetJob(stores.redis, { ...job, version })) && held)
       gone.push({ ...job, ...held });

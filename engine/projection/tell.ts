@@ -3,10 +3,17 @@
  * sessions drop what is old, and a notification that is done is not pushed again.
  */
 import type { Resources } from '../context.ts';
-import { type DriverCard, isClaimable, isHeld, type JobRow } from '../domain/job.ts';
+import {
+  type DriverCard,
+  isClaimable,
+  isHeld,
+  type JobRow,
+  type JobStatus,
+} from '../domain/job.ts';
 import type { App } from '../domain/notifications.ts';
 import { driverCards } from '../pg/drivers.ts';
 import { type NotificationRow, notificationsOf, tellsOf } from '../pg/notifications.ts';
+import type { RedisClient } from '../redis/client.ts';
 import { usersLog } from '../redis/keys.ts';
 import { appendLog } from '../redis/log-scripts.ts';
 
@@ -52,7 +59,34 @@ export async function tell(resources: Resources, rows: readonly JobRow[]): Promi
   await appendEvents(resources, notifications.map(notificationEvent));
 }
 
-async function appendEvents({ redis }: Resources, events: readonly UserEvent[]): Promise<void> {
+/** A job that Redis held and whose row is gone, as it was held. */
+export interface GoneJob {
+  id: string;
+  version: number;
+  status: string;
+  driverId: string | null;
+}
+
+/**
+ * Tells everybody that Postgres went back: customers hold jobs of which no row tells any more that they are
+ * theirs, so all are sent what there is. Whoever held a job that is gone is told by name: his app shows it
+ * whatever his feed says.
+ */
+export async function tellWentBack(redis: RedisClient, gone: readonly GoneJob[]): Promise<void> {
+  const events = gone.flatMap(({ id, version: held, driverId, status }): UserEvent[] => {
+    const version = held + 1;
+    if (driverId === null || !isHeld(status as JobStatus)) return [];
+    const data = { job_id: id, status: 'cancelled', version, driver_id: driverId };
+    return [{ user: driverId, app: 'driver', event: 'job:status', data, job: { id, version } }];
+  });
+  const bodies = [ANEW, ...events].map((event) => JSON.stringify(event));
+  await appendLog(redis, usersLog, bodies);
+}
+
+async function appendEvents(
+  { redis }: Pick<Resources, 'redis'>,
+  events: readonly UserEvent[],
+): Promise<void> {
   if (events.length === 0) return;
   const bodies = events.map((event) => JSON.stringify(event));
   await appendLog(redis, usersLog, bodies);

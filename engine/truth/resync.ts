@@ -3,15 +3,12 @@
  * back. Those concerned are told. Safe at any time, twice at once, and beside live traffic.
  */
 import type { EngineContext } from '../context.ts';
-import { isHeld, type JobStatus } from '../domain/job.ts';
 import { listOpenZones } from '../pg/work-lists.ts';
 import { type Comparison, compareJobs } from '../projection/compare.ts';
-import { ANEW, type UserEvent } from '../projection/tell.ts';
 import { runIdOf } from '../redis/client.ts';
 import { scanDrivers } from '../redis/driver-zones.ts';
 import { scanHeldJobs } from '../redis/held-jobs.ts';
-import { keys, usersLog } from '../redis/keys.ts';
-import { appendLog } from '../redis/log-scripts.ts';
+import { keys } from '../redis/keys.ts';
 
 /** What was mended, in numbers. */
 export interface Resynced {
@@ -32,10 +29,6 @@ export async function resync(ctx: EngineContext, signal?: AbortSignal): Promise<
   const drivers = await resyncDrivers(ctx, signal);
   const jobs = await resyncJobs(ctx, signal);
   for (const id of jobs.raised) ctx.settler.wake(id);
-  await tellGone(ctx, jobs.gone);
-  const mended = jobs.raised.size + jobs.gone.length + drivers.mended;
-  // Customers hold jobs of which no row tells any more that they are theirs: all are sent what there is.
-  if (mended > 0) await appendLog(ctx.redis, usersLog, [JSON.stringify(ANEW)]);
   return {
     raised: jobs.raised.size,
     gone: jobs.gone.length,
@@ -81,27 +74,4 @@ async function resyncJobs(ctx: EngineContext, signal?: AbortSignal) {
     gone.push(...found.gone);
   }
   return { raised, gone, compared };
-}
-
-/** Whoever held one of them is told by name: his app shows it whatever his feed says. */
-async function tellGone(ctx: EngineContext, gone: Comparison['gone']): Promise<void> {
-  const events = gone.flatMap(({ id, version: held, driverId, status }): UserEvent[] => {
-    const version = held + 1;
-    if (driverId === null || !isHeld(status as JobStatus)) return [];
-    return [
-      {
-        user: driverId,
-        app: 'driver',
-        event: 'job:status',
-        data: { job_id: id, status: 'cancelled', version, driver_id: driverId },
-        job: { id, version },
-      },
-    ];
-  });
-  if (events.length === 0) return;
-  await appendLog(
-    ctx.redis,
-    usersLog,
-    events.map((event) => JSON.stringify(event)),
-  );
 }

@@ -69,6 +69,7 @@ describe.skipIf(SKIPPED)(`a job's page in Chromium${SKIPPED}`, () => {
       await tab.getByRole('dialog').getByRole('button', { name: 'Keep it as it is' }).click();
       await statusIs('Confirmed');
       await tab.keyboard.press('x');
+      await tab.getByRole('dialog', { name: 'Cancel this job?' }).waitFor();
       await tab.keyboard.press('Enter');
       await statusIs('Cancelled');
       expect(await tab.getByRole('group', { name: 'Actions' }).count()).toBe(0);
