@@ -3,7 +3,7 @@
  * A deployment to be broken: Redis and Postgres of its own, two api and two worker processes, and an
  * APNs simulator. Whatever is killed is started again where it was, as an operator's supervisor does.
  */
-import { mkdirSync, readFileSync } from 'node:fs';
+import { mkdtempSync, readFileSync } from 'node:fs';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -64,8 +64,7 @@ export class Deployment {
 
   private constructor(seed: number, kind: RedisKind) {
     this.#kind = kind;
-    this.#dir = path.join(inject('suiteDir'), `chaos-${seed}-${process.pid}`);
-    mkdirSync(this.#dir, { recursive: true });
+    this.#dir = mkdtempSync(path.join(inject('suiteDir'), `chaos-${seed}-`));
   }
 
   get redis(): ChaosRedis {
