@@ -19,6 +19,9 @@ export async function finishClaim(
   a: Attempt,
   version: number,
 ): Promise<Decision | 'stale'> {
+  // Before it is sent: the answer may come late, and by then its driver may have heard elsewhere and given the
+  // job back.
+  let asOf = performance.now();
   let outcome: CommitOutcome;
   try {
     outcome = await commits.submit({ jobId: a.id, version, driverId: a.driverId });
@@ -29,10 +32,11 @@ export async function finishClaim(
     }
     const end = await resolveUnknown(ctx, a, version);
     if (end === 'fenced') throw new TryAgainError('the claim could not be made durable');
+    asOf = performance.now();
     const row = await findJob(ctx.db, a.id);
-    return row && holds(row, a.driverId) ? won(ctx, row, a.driverId) : 'stale';
+    return row && holds(row, a.driverId) ? won(ctx, row, a.driverId, asOf) : 'stale';
   }
-  if (outcome.kind === 'won') return won(ctx, outcome.row, a.driverId);
+  if (outcome.kind === 'won') return won(ctx, outcome.row, a.driverId, asOf);
   const decision = await askRow(ctx, a);
   if (decision === 'stale') return decision;
   // The row was ahead of Redis, which offers a job that is taken: it is brought there at once.
@@ -41,14 +45,11 @@ export async function finishClaim(
   return decision;
 }
 
-/**
- * The answer does not wait for Redis; what follows there goes on beside it. As of now: until its driver hears
- * of it, nobody gives the job back.
- */
-function won(ctx: EngineContext, row: JobRow, driverId: string): Decision {
+/** The answer does not wait for Redis; what follows there goes on beside it. */
+function won(ctx: EngineContext, row: JobRow, driverId: string, asOf: number): Decision {
   ctx.background(publish(ctx, row));
   ctx.background(loadChanged(ctx, driverId));
-  return settledBy(row, driverId, performance.now());
+  return settledBy(row, driverId, asOf);
 }
 
 /** The attempt surely did not commit: the gate opens again, at once or when Redis answers. */
