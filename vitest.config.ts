@@ -29,6 +29,8 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'chaos',
+          // What a fault leaves behind in a process must not meet the next file.
+          isolate: true,
           include: ['test/chaos/**/*.test.ts'],
           exclude: [SOAK],
           // Its schedule goes by the clock: a second deployment beside it would add faults of its own.
@@ -40,6 +42,7 @@ export default defineConfig({
         extends: true,
         test: {
           name: 'soak',
+          isolate: true,
           include: [SOAK],
           // Like chaos: what strikes one deployment must not strike another beside it.
           maxWorkers: 1,
