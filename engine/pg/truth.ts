@@ -1,4 +1,4 @@
-/** How far Postgres has come, and which server it is: by both it shows when it went back. */
+/** How far Postgres has come, which server it is and whose tables: by these it shows when it went back. */
 import { sql } from 'drizzle-orm';
 import { type Db, isServerError } from './client.ts';
 
@@ -30,30 +30,37 @@ export async function setMark(db: Db): Promise<string> {
 const NEXT = sql.raw("greatest(clock_timestamp(), leases.expires_at + interval '1 microsecond')");
 const MICROSECONDS = sql.raw('(extract(epoch from leases.expires_at) * 1000000)');
 
-/** Asks which server it is. */
+/** Asks which server it is, and whose tables they are. */
 export type AskServer = () => Promise<string | null>;
 
 /**
- * The system identifier and the timeline: others after a failover, or on a server that was restored to a point
- * in time. Null where the role may not ask, or Postgres is of a kind that does not say; then it is not asked
- * again.
+ * Database and table have other numbers where a dump was restored, however fresh it was; system identifier and
+ * timeline are others after a failover, or on a server that was restored to a point in time. The latter two are
+ * left out where the role may not ask, or Postgres is of a kind that does not say. Null when that turns out only
+ * now; the next answer is without them.
  */
 export function createAskServer(db: Db): AskServer {
   let mayAsk: boolean | null = null;
   return async () => {
     mayAsk ??= await isAllowed(db);
-    if (!mayAsk) return null;
     try {
-      const [row] = await db.execute<{ server: string }>(sql`
-        select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8) as server
-        from pg_control_system()`);
+      const [row] = await db.execute<{ server: string }>(
+        sql`select ${mayAsk ? sql`${SERVER} || '/' || ${TABLES}` : TABLES} as server`,
+      );
       return row?.server ?? null;
     } catch (error) {
-      if (isServerError(error)) mayAsk = false;
+      if (!mayAsk || !isServerError(error)) throw error;
+      mayAsk = false;
       return null;
     }
   };
 }
+
+const SERVER = sql.raw(`(
+  select system_identifier || '/' || left(pg_walfile_name(pg_current_wal_lsn()), 8)
+  from pg_control_system())`);
+const TABLES = sql.raw(`(
+  select oid || '/' || 'leases'::regclass::oid from pg_database where datname = current_database())`);
 
 async function isAllowed(db: Db): Promise<boolean> {
   const [row] = await db.execute<{ allowed: boolean }>(sql`

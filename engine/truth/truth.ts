@@ -1,7 +1,7 @@
 /**
  * Watches whether Postgres went back. A mark in it only grows, and Redis remembers how far it had come; a row
  * that is behind that, or gone, proves it, also where all processes were stopped meanwhile. Another server,
- * or another timeline of it, may lack the last moments.
+ * another timeline of it, or tables that were made again may lack the last moments.
  */
 import type { EngineContext } from '../context.ts';
 import { advanceMark, createAskServer, setMark } from '../pg/truth.ts';
@@ -34,7 +34,9 @@ export function createTruthWatch(ctx: EngineContext): WatchTruth {
       await remember(advanced, server);
       return 0;
     }
-    const why = isOther ? 'another server, or timeline' : 'its mark is behind';
+    const why = isOther
+      ? 'another server, timeline, or tables that were restored'
+      : 'its mark is behind';
     log.warn({ why }, 'PostgreSQL may have gone back: all of Redis is compared with it');
     const done = await resync(ctx, signal);
     log.info({ ...done }, 'Redis was compared with PostgreSQL');

@@ -12,11 +12,8 @@ import { forgotten, nobodySeesTooMuch, prepare, startWorld } from './world.ts';
 const TEST_MS = 180_000;
 
 describe('after a dump was restored', () => {
-  // Known fault: now and then a customer's feed keeps a job whose row is gone. Until its cause is found, the
-  // test is tried again.
   it('the workers notice it, and every feed is what the rows say', {
     timeout: TEST_MS,
-    retry: 3,
   }, async () => {
     const world = await startWorld();
     const maintenance = start(world.t);
