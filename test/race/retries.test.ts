@@ -4,6 +4,7 @@
  * for a new one.
  */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { TryAgainError } from '../../engine/context.ts';
 import { keys } from '../../engine/redis/keys.ts';
@@ -29,6 +30,11 @@ beforeAll(async () => {
   lossy = await engineVia(muster.t, { databaseUrl: answers.url });
 });
 
+/** The row that a claim wrote (its status, with its length), and nothing that is asked beside it. */
+const ACCEPTED = '\0\0\0\baccepted';
+/** A tap that was made waits for the one before it by then; were it slower, it would ask by itself. */
+const WAITING_MS = 30;
+
 interface Claims {
   post(): Promise<string>;
   claim(job: string, driver: string): Promise<boolean>;
@@ -43,8 +49,7 @@ const musterClaims: Claims = {
   post: () => muster.post(),
   claim: (job, driver) => decided(muster.other, job, driver),
   async claimUnheard(job, driver) {
-    // The row that the claim wrote (its status, with its length), and nothing that is asked beside it.
-    answers.hold('answers', '\0\0\0\baccepted');
+    answers.hold('answers', ACCEPTED);
     expect(await lossy.jobs.claim(job, driver)).toMatchObject({ code: 'try_again' });
     await until(async () => (await muster.row(job)).status === 'accepted');
     answers.cut();
@@ -164,6 +169,23 @@ describe('retry after release', () => {
     expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
     await emptyRedis(muster.t.ctx.redis);
     expect(await answerOf(muster.other, job, 'd1')).toEqual({ code: 'released' });
+    expect(await decided(muster.other, job, 'd2')).toBe(true);
+  });
+
+  it('Muster: who taps after the release is not refused by a commit from before it', async () => {
+    const job = await muster.post();
+    answers.hold('answers', ACCEPTED);
+    const late = lossy.jobs.claim(job, 'd1');
+    await until(() => answers.holding);
+    // He hears elsewhere that he has it, and gives it back.
+    expect(await decided(muster.other, job, 'd1')).toBe(true);
+    expect(await muster.release(job, 'd1')).toBe(true);
+    await until(() => muster.isOpen(job));
+    const next = lossy.jobs.claim(job, 'd2');
+    await sleep(WAITING_MS);
+    answers.release();
+    await late;
+    expect(await next).not.toMatchObject({ code: 'already_accepted' });
     expect(await decided(muster.other, job, 'd2')).toBe(true);
   });
 
