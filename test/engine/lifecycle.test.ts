@@ -1,41 +1,20 @@
 /** The verbs against real stores: what each changes, whom it tells, and what it refuses. */
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Job } from '../../engine/domain/job.ts';
-import { findJob, listEvents } from '../../engine/pg/jobs.ts';
-import { listNotifications } from '../../engine/pg/notifications.ts';
+import { findJob } from '../../engine/pg/jobs.ts';
 import type { UserEvent } from '../../engine/projection/tell.ts';
 import { usersLog } from '../../engine/redis/keys.ts';
-import { candidatesOf } from '../support/candidates.ts';
-import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { type Crew, startCrew } from '../support/crew.ts';
+import { HERE, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { emptyRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 
+let crew: Crew;
 let t: TestEngine;
 beforeAll(async () => {
-  t = await startTestEngine();
-  await t.driver('near', HERE);
-  await t.driver('far', northOf(29));
-  await t.driver('out', northOf(31));
-  await t.driver('van', HERE, 'van');
+  crew = await startCrew();
+  t = crew.t;
 });
-
-const available = async (id: string): Promise<Job[]> => {
-  const driver = await t.engine.drivers.know(id);
-  return driver ? t.engine.jobs.available(driver) : [];
-};
-const sees = async (id: string, jobId: string) =>
-  (await available(id)).some((job) => job.id === jobId);
-const events = async (jobId: string) => (await listEvents(t.ctx.db, jobId)).map((e) => e.type);
-const told = async (user: string, app: 'driver' | 'customer', jobId: string) =>
-  (await listNotifications(t.ctx.db, user, app, { limit: 50 }))
-    .filter((n) => n.jobId === jobId)
-    .map((n) => n.type);
-const candidates = (jobId: string, wave = 1) =>
-  until(async () => {
-    if (!t.waves.some((w) => w.jobId === jobId && w.wave === wave)) return null;
-    return candidatesOf(t.ctx.db, jobId, wave);
-  });
 
 describe('afterwards', () => {
   it('goes forward only, for its driver only', async () => {
@@ -56,7 +35,7 @@ describe('afterwards', () => {
       code: 'job_completed',
     });
     expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({ code: 'job_completed' });
-    expect(await told('c1', 'customer', job.id)).toEqual(['job_completed', 'driver_assigned']);
+    expect(await crew.told('c1', 'customer', job.id)).toEqual(['job_completed', 'driver_assigned']);
   });
 
   it('a release reopens the same job for everybody but him, in a new wave', async () => {
@@ -67,11 +46,11 @@ describe('afterwards', () => {
       ok: true,
       job: { id: job.id, status: 'pending', driverId: null, acceptedAt: null, version: 3, wave: 2 },
     });
-    expect(await sees('near', job.id)).toBe(false);
-    expect(await sees('far', job.id)).toBe(true);
-    expect((await candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
+    expect(await crew.sees('near', job.id)).toBe(false);
+    expect(await crew.sees('far', job.id)).toBe(true);
+    expect((await crew.candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
     expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'released' });
-    expect(await told('c1', 'customer', job.id)).toEqual(['job_released', 'driver_assigned']);
+    expect(await crew.told('c1', 'customer', job.id)).toEqual(['job_released', 'driver_assigned']);
     expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({
       ok: true,
       job: { version: 4 },
@@ -116,8 +95,8 @@ describe('afterwards', () => {
   it('a decline hides the job for good, and only from him', async () => {
     const job = await t.post();
     expect(await t.engine.jobs.decline(job.id, 'near', 'too far')).toEqual({ ok: true });
-    expect(await sees('near', job.id)).toBe(false);
-    expect(await sees('far', job.id)).toBe(true);
+    expect(await crew.sees('near', job.id)).toBe(false);
+    expect(await crew.sees('far', job.id)).toBe(true);
     expect(await t.engine.jobs.decline('nothing', 'near', null)).toEqual({
       ok: false,
       code: 'job_not_found',
@@ -136,7 +115,7 @@ describe('afterwards', () => {
     expect(await t.engine.jobs.cancel(job.id, 'customer:c1', null)).toMatchObject({
       job: { status: 'cancelled' },
     });
-    expect(await told('near', 'driver', job.id)).toEqual(['job_cancelled']);
+    expect(await crew.told('near', 'driver', job.id)).toEqual(['job_cancelled']);
     expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_cancelled' });
     expect(await t.engine.jobs.cancel(job.id, 'customer:c1', null)).toMatchObject({ ok: true });
   });
@@ -146,8 +125,8 @@ describe('afterwards', () => {
     await t.engine.jobs.claim(job.id, 'near');
     await t.engine.jobs.release(job.id, 'near', null);
     expect(await t.engine.jobs.assign(job.id, 'near', 'operator:o')).toMatchObject({ ok: true });
-    expect(await sees('near', job.id)).toBe(true);
-    expect(await sees('far', job.id)).toBe(false);
+    expect(await crew.sees('near', job.id)).toBe(true);
+    expect(await crew.sees('far', job.id)).toBe(false);
     expect(await t.engine.jobs.claim(job.id, 'near')).toMatchObject({ ok: true });
   });
 
@@ -157,7 +136,7 @@ describe('afterwards', () => {
       code: 'driver_not_found',
     });
     await t.engine.jobs.assign(job.id, 'near', 'operator:o');
-    expect(await sees('far', job.id)).toBe(false);
+    expect(await crew.sees('far', job.id)).toBe(false);
     expect(await t.engine.jobs.claim(job.id, 'far')).toEqual({ ok: false, code: 'reserved' });
     await t.engine.jobs.decline(job.id, 'near', null);
     expect(await findJob(t.ctx.db, job.id)).toMatchObject({
@@ -165,9 +144,9 @@ describe('afterwards', () => {
       version: 3,
       wave: 2,
     });
-    expect((await candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
+    expect((await crew.candidates(job.id, 2)).sort()).toEqual(['far', 'van']);
     expect(await t.engine.jobs.claim(job.id, 'far')).toMatchObject({ ok: true });
-    expect(await events(job.id)).toEqual([
+    expect(await crew.events(job.id)).toEqual([
       'job.posted',
       'job.assigned',
       'job.declined',
@@ -182,7 +161,7 @@ describe('afterwards', () => {
         t.engine.jobs.claim(job.id, 'near'),
         t.engine.jobs.cancel(job.id, 'customer:c1', null),
       ]);
-      const types = await events(job.id);
+      const types = await crew.events(job.id);
       expect(types.at(-1)).toBe('job.cancelled');
       expect(types.includes('job.accepted')).toBe(claim.ok);
     }
@@ -198,9 +177,9 @@ describe('a Redis that lost everything', () => {
     await emptyRedis(t.ctx.redis);
     await t.driver('near', HERE);
     await t.driver('van', HERE, 'van');
-    expect(await sees('near', job.id)).toBe(true);
-    expect(await sees('near', taken.id)).toBe(false);
-    expect(await sees('van', job.id)).toBe(false);
+    expect(await crew.sees('near', job.id)).toBe(true);
+    expect(await crew.sees('near', taken.id)).toBe(false);
+    expect(await crew.sees('van', job.id)).toBe(false);
     expect(await t.engine.jobs.claim(taken.id, 'far')).toEqual({
       ok: false,
       code: 'already_accepted',

@@ -1,62 +1,40 @@
 /** A job's first minutes: posted, seen, claimed. Over real stores. */
 import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
-import type { Job } from '../../engine/domain/job.ts';
-import { listEvents } from '../../engine/pg/jobs.ts';
-import { listNotifications } from '../../engine/pg/notifications.ts';
-import { candidatesOf } from '../support/candidates.ts';
-import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
+import { type Crew, startCrew } from '../support/crew.ts';
+import type { TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 
+let crew: Crew;
 let t: TestEngine;
 beforeAll(async () => {
-  t = await startTestEngine();
-  await t.driver('near', HERE);
-  await t.driver('far', northOf(29));
-  await t.driver('out', northOf(31));
-  await t.driver('van', HERE, 'van');
+  crew = await startCrew();
+  t = crew.t;
 });
-
-const available = async (id: string): Promise<Job[]> => {
-  const driver = await t.engine.drivers.know(id);
-  return driver ? t.engine.jobs.available(driver) : [];
-};
-const sees = async (id: string, jobId: string) =>
-  (await available(id)).some((job) => job.id === jobId);
-const events = async (jobId: string) => (await listEvents(t.ctx.db, jobId)).map((e) => e.type);
-const told = async (user: string, app: 'driver' | 'customer', jobId: string) =>
-  (await listNotifications(t.ctx.db, user, app, { limit: 50 }))
-    .filter((n) => n.jobId === jobId)
-    .map((n) => n.type);
-const candidates = (jobId: string, wave = 1) =>
-  until(async () => {
-    if (!t.waves.some((w) => w.jobId === jobId && w.wave === wave)) return null;
-    return candidatesOf(t.ctx.db, jobId, wave);
-  });
 
 describe('posting', () => {
   it('offers the job to everybody in range, nearest first, and to nobody else', async () => {
     const job = await t.post();
     expect(job).toMatchObject({ status: 'pending', version: 1, wave: 1, driverId: null });
-    expect(await sees('near', job.id)).toBe(true);
-    expect(await sees('far', job.id)).toBe(true);
-    expect(await sees('out', job.id)).toBe(false);
-    const ids = await candidates(job.id);
+    expect(await crew.sees('near', job.id)).toBe(true);
+    expect(await crew.sees('far', job.id)).toBe(true);
+    expect(await crew.sees('out', job.id)).toBe(false);
+    const ids = await crew.candidates(job.id);
     expect(ids.at(-1)).toBe('far');
     expect([...ids].sort()).toEqual(['far', 'near', 'van']);
   });
 
   it('offers a job that asks for a truck to such drivers only', async () => {
     const job = await t.post({ truckType: 'van' });
-    expect(await candidates(job.id)).toEqual(['van']);
-    expect(await sees('near', job.id)).toBe(false);
+    expect(await crew.candidates(job.id)).toEqual(['van']);
+    expect(await crew.sees('near', job.id)).toBe(false);
   });
 
   it('offers a job without a position to every available driver', async () => {
     const job = await t.post({ position: null });
     expect(job.id.startsWith('world-')).toBe(true);
-    expect((await candidates(job.id)).sort()).toEqual(['far', 'near', 'out', 'van']);
-    expect(await sees('out', job.id)).toBe(true);
+    expect((await crew.candidates(job.id)).sort()).toEqual(['far', 'near', 'out', 'van']);
+    expect(await crew.sees('out', job.id)).toBe(true);
   });
 
   it('answers a repeated key with the first job, also at once', async () => {
@@ -98,8 +76,8 @@ describe('claiming', () => {
       ok: false,
       code: 'already_accepted',
     });
-    await until(async () => !(await sees('far', job.id)));
-    expect(await told('c1', 'customer', job.id)).toEqual(['driver_assigned']);
+    await until(async () => !(await crew.sees('far', job.id)));
+    expect(await crew.told('c1', 'customer', job.id)).toEqual(['driver_assigned']);
     await until(() => t.notifications.length > 0);
   });
 
@@ -134,7 +112,7 @@ describe('claiming', () => {
     await new Promise((resolve) => setTimeout(resolve, 60));
     expect(await t.engine.jobs.claim(job.id, 'near')).toEqual({ ok: false, code: 'job_expired' });
     expect(await t.engine.jobs.claim(job.id, 'far')).toEqual({ ok: false, code: 'job_expired' });
-    expect(await events(job.id)).toEqual(['job.posted', 'job.expired']);
-    expect(await told('c1', 'customer', job.id)).toEqual(['job_expired']);
+    expect(await crew.events(job.id)).toEqual(['job.posted', 'job.expired']);
+    expect(await crew.told('c1', 'customer', job.id)).toEqual(['job_expired']);
   });
 });

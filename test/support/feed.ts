@@ -1,4 +1,5 @@
 /** Gateways on real sockets, and a client that writes down every frame it is sent. */
+import { randomUUID } from 'node:crypto';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { SignJWT } from 'jose';
@@ -203,4 +204,17 @@ export class TestClient {
     this.ws.close();
     await until(() => this.closed);
   }
+}
+
+/** A new approved driver, on the first gateway. */
+export async function connectDriver(t: TestFeed, ttlS?: number) {
+  const id = `d-${randomUUID()}`;
+  await t.driver(id);
+  return { id, client: await TestClient.connect(t.gateways[0].url, 'driver', id, ttlS) };
+}
+
+/** With which code the server closes this connection. */
+export async function closeCode(client: TestClient): Promise<number | undefined> {
+  await until(() => client.closed, { what: 'closed' });
+  return client.closed?.code;
 }

@@ -1,21 +1,17 @@
 import { beforeAll, describe, expect, it } from 'vitest';
-import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
-import { until } from '../../support/until.ts';
+import {
+  closeCode,
+  connectDriver,
+  startTestFeed,
+  TestClient,
+  type TestFeed,
+} from '../../support/feed.ts';
 
 let t: TestFeed;
-let count = 0;
 beforeAll(async () => {
   t = await startTestFeed({}, { heartbeatMs: 1000 });
 });
-async function driver(ttlS?: number) {
-  const id = `d${++count}`;
-  await t.driver(id);
-  return { id, client: await TestClient.connect(t.gateways[0].url, 'driver', id, ttlS) };
-}
-const closeCode = async (client: TestClient) => {
-  await until(() => client.closed, { what: 'closed' });
-  return client.closed?.code;
-};
+const driver = (ttlS?: number) => connectDriver(t, ttlS);
 
 describe('frames', () => {
   const raw = [

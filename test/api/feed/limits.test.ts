@@ -8,6 +8,8 @@ import { WebSocket } from 'ws';
 import { createAuth } from '../../../api/auth.ts';
 import { cleanups } from '../../support/engine.ts';
 import {
+  closeCode,
+  connectDriver,
   serveGateway,
   startTestFeed,
   TestClient,
@@ -15,22 +17,12 @@ import {
   tokenFor,
 } from '../../support/feed.ts';
 import { keysOf } from '../../support/redis-keys.ts';
-import { until } from '../../support/until.ts';
 
 let t: TestFeed;
-let count = 0;
 beforeAll(async () => {
   t = await startTestFeed({}, { heartbeatMs: 1000 });
 });
-async function driver(ttlS?: number) {
-  const id = `d${++count}`;
-  await t.driver(id);
-  return { id, client: await TestClient.connect(t.gateways[0].url, 'driver', id, ttlS) };
-}
-const closeCode = async (client: TestClient) => {
-  await until(() => client.closed, { what: 'closed' });
-  return client.closed?.code;
-};
+const driver = (ttlS?: number) => connectDriver(t, ttlS);
 
 describe('the connection', () => {
   it('ends with 4001 when the identity provider withdraws the key of its token', async () => {
@@ -93,7 +85,7 @@ describe('the connection', () => {
   });
 
   it('is closed with 1012 when its gateway is drained, and new ones are refused', async () => {
-    const id = `d${++count}`;
+    const id = 'drained';
     await t.driver(id);
     const client = await TestClient.connect(t.gateways[1].url, 'driver', id);
     await t.gateways[1].gateway.drain();
@@ -112,8 +104,8 @@ describe('the connection', () => {
 describe('drivers whom nobody has approved', () => {
   it('who jump over the world make no gateway load a zone', async () => {
     const clients = await Promise.all(
-      Array.from({ length: 5 }, async () => {
-        const id = `jumping${++count}`;
+      Array.from({ length: 5 }, async (_, i) => {
+        const id = `jumping${i}`;
         await t.engine.drivers.change(id, { name: id });
         return TestClient.connect(t.gateways[0].url, 'driver', id);
       }),

@@ -6,6 +6,8 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import { createAuth } from '../../../api/auth.ts';
 import {
+  closeCode,
+  connectDriver,
   type Frame,
   serveGateway,
   startTestFeed,
@@ -16,19 +18,10 @@ import {
 import { until } from '../../support/until.ts';
 
 let t: TestFeed;
-let count = 0;
 beforeAll(async () => {
   t = await startTestFeed({}, { heartbeatMs: 1000 });
 });
-async function driver(ttlS?: number) {
-  const id = `d${++count}`;
-  await t.driver(id);
-  return { id, client: await TestClient.connect(t.gateways[0].url, 'driver', id, ttlS) };
-}
-const closeCode = async (client: TestClient) => {
-  await until(() => client.closed, { what: 'closed' });
-  return client.closed?.code;
-};
+const driver = (ttlS?: number) => connectDriver(t, ttlS);
 
 describe('the upgrade', () => {
   const status = async (
