@@ -2,9 +2,10 @@
  * What operators do when a job is stuck: give it back in its driver's place, one or all that he
  * holds, and offer an open one again.
  */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, isHeld, type JobRow, refusalOf } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { listHeldJobs } from '../pg/jobs.ts';
 import {
   type ChangeRefusal,

@@ -1,7 +1,8 @@
 /** The time of an untaken job runs out, on Postgres's clock: one job that was looked at, or all due. */
-import { sql } from 'drizzle-orm';
+
 import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { CLAIMABLE_SQL } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { PUT_WAIT_MS, publish } from './change.ts';

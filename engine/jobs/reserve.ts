@@ -2,11 +2,12 @@
  * An operator reserves a job for one driver, and drivers decline: the one for whom it is reserved
  * opens it again, the others have it hidden.
  */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { findDriver, insertDecline } from '../pg/drivers.ts';
+import { sql } from '../pg/drizzle.ts';
 import { refuseJob } from '../redis/job-scripts.ts';
 import { type ChangeRefusal, type ChangeResult, change, mustBeKnownOpen } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';

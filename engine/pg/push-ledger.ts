@@ -3,9 +3,10 @@
  * in arrays, the n-th element of each is of the n-th attempt; they are only ever appended, before they
  * are sent. Every write names the revision that it found: of two runs of a task one writes, and sends.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import type { PushOutcome, PushResult } from '../domain/push.ts';
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 
 export interface WindowKey {
   jobId: string;

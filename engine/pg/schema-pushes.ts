@@ -2,7 +2,6 @@
  * The tables of what went out: pushes and deliveries, many to a row. Part of the schema; those of the version
  * before the ledger in windows stay until nothing in them is kept any more.
  */
-import { sql } from 'drizzle-orm';
 import {
   bigserial,
   boolean,
@@ -12,10 +11,11 @@ import {
   pgTable,
   primaryKey,
   smallint,
+  sql,
   text,
   uniqueIndex,
   uuid,
-} from 'drizzle-orm/pg-core';
+} from './drizzle.ts';
 import { folded, time } from './schema-columns.ts';
 
 export const pushOutcome = pgEnum('push_outcome', [

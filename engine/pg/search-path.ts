@@ -2,8 +2,9 @@
  * Which schema Muster's tables are in. Statements name tables alone, so a session must look there; one of
  * ours is told to, a pooler's looks where its role or database says.
  */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** Contract section 10. */
 export const TABLES_SCHEMA = 'public';

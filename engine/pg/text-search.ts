@@ -1,5 +1,5 @@
 /** Looks for a text within a text in any case, whatever locale the database was made with. */
-import { type SQL, sql } from 'drizzle-orm';
+import { type SQL, sql } from './drizzle.ts';
 
 /** Does the column hold this text, in any case? */
 export function contains(column: SQL, text: string): SQL {

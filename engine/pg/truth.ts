@@ -1,6 +1,7 @@
 /** How far Postgres has come, which server it is and whose tables: by these it shows when it went back. */
-import { sql } from 'drizzle-orm';
+
 import { type Db, isServerError } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** A row of the leases, whose time only grows. */
 const MARK = 'truth';

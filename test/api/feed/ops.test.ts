@@ -1,10 +1,10 @@
 /** What operators and viewers see: everything, as Postgres has it, and positions where they look. */
 import { once } from 'node:events';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Role } from '../../../api/auth.ts';
 import { cellOf, isInBox, resolutionFor } from '../../../engine/domain/cells.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed, tokenFor } from '../../support/feed.ts';
 import { boardOf, toldBy } from '../../support/ops-board.ts';
