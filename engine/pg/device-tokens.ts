@@ -5,7 +5,7 @@ import type { DeviceToken } from '../domain/push.ts';
 import { anyOf, type Db } from './client.ts';
 import type { RowOf } from './jobs.ts';
 
-/** Nobody carries more phones; an app that mints tokens must not make his pushes countless. */
+/** Nobody carries more phones; an app that keeps registering tokens must not multiply his pushes. */
 const PHONES_MAX = 10;
 
 /**

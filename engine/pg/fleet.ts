@@ -1,4 +1,4 @@
-/** All drivers, page by page or by id, as somebody reads them who keeps the whole fleet in memory. */
+/** All drivers, page by page or by id, for a reader that keeps the whole fleet in memory. */
 import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { DRIVER_COLUMNS, type DriverRow } from './drivers.ts';
