@@ -1,7 +1,7 @@
 /**
  * The configuration of every process, read once from the environment.
  * A malformed variable stops the start with one line that names it, what is wrong and an example.
- * Called by the entries of api and workers and by the development stack; the engine never reads `process.env`.
+ * Called by the entries of api, workers and scripts; nothing in the engine reads `process.env`.
  */
 import { type ApnsConfig, readApns } from './config/apns.ts';
 import { type AuthConfig, readAuth } from './config/auth.ts';
