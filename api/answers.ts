@@ -1,6 +1,6 @@
 /**
- * What callers are answered, as TypeBox schemas for the generated documents. Answers are built by
- * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
+ * The answers of the API as TypeBox schemas, for the generated documents. `views.ts` and the engine
+ * build the answers; tests check them against these schemas.
  */
 import { type TOptional, Type } from 'typebox';
 import { EXPLAIN_REASONS, type ExplainReason } from '../engine/domain/because.ts';
@@ -83,7 +83,7 @@ const PushAttempt = Type.Object(
 
 export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: Job }, closed);
 export const PostAnswer = Type.Object({ job: Job }, closed);
-/** Of `available`, which is short and changes all the time. */
+/** The list `available`, which is short and changes all the time. */
 export const AvailableAnswer = Type.Object({ jobs: Type.Array(Job) }, closed);
 export const nextCursor = maybe(Type.String({ description: 'Asks for the next page' }));
 export const JobsAnswer = Type.Object({ jobs: Type.Array(Job), next_cursor: nextCursor }, closed);

@@ -1,5 +1,5 @@
 /**
- * Every refusal that a client may meet: its stable code, its status and its sentence, in one table.
+ * Every refusal that a client may get: its stable code, its status and its sentence, in one table.
  * HTTP and the feed answer with the same bodies, `{error, code, details?, retry_after_ms?}`.
  */
 
@@ -88,7 +88,7 @@ export function invalid(details: readonly Broken[]): ApiError {
   return new ApiError(code, { details, ...(first && { message: `${first.field} ${first.rule}` }) });
 }
 
-/** Whatever was thrown, as a refusal. What nobody foresaw becomes `internal` and tells nothing. */
+/** Any thrown value as a refusal. An unforeseen error becomes `internal` and tells nothing. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof UnauthorizedError) {
@@ -117,8 +117,8 @@ function bodyOf(code: ErrorCode, { message, details, retryAfterMs }: ErrorFacts)
 }
 
 /**
- * The answer to a tap, the same on every way it may come. Most taps of a burst are refused: no
- * error object is made for them, whose stack would cost more than the decision.
+ * The answer to a tap, the same over HTTP and the feed. Most taps of a burst are refused: they get no
+ * error object, whose stack would cost more than the decision.
  */
 export function claimAnswer(result: ClaimResult): { status: number; body: object } {
   if (result.ok) return { status: 200, body: { success: true, job: toJob(result.job) } };

@@ -1,6 +1,6 @@
 /**
- * What the server says on the feed, as TypeBox schemas: `asyncapi.json` is made of them, and tests
- * check every frame that they see against them.
+ * The frames that the server sends, as TypeBox schemas: `asyncapi.json` is made of them, and tests check
+ * every frame that they see against them.
  */
 import { type Static, Type } from 'typebox';
 import { DRIVER_STATES } from '../../engine/domain/fleet.ts';

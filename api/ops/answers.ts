@@ -1,4 +1,4 @@
-/** What operators are answered when they look at jobs, drivers and alarms. */
+/** The answers to operators about jobs, drivers and alarms. */
 import { Type } from 'typebox';
 import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';

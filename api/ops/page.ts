@@ -1,6 +1,6 @@
 /**
- * The pages that people open, in one plain look: home, how to get in, errors. Plain HTML without a
- * script; the style sheet is `static/plain.css`.
+ * The plain pages for people: home, how to get in, errors. HTML without scripts; the style sheet is
+ * `static/plain.css`.
  */
 import type { FastifyRequest } from 'fastify';
 
@@ -9,7 +9,7 @@ export function asksForHtml({ headers }: FastifyRequest): boolean {
   return /\btext\/html\b/.test(headers.accept ?? '');
 }
 
-/** Text that is safe inside of an element or an attribute. */
+/** Text that is safe inside an element or an attribute. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
@@ -55,10 +55,10 @@ const LINKS: readonly Link[] = [
   { path: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
 ];
 
-/** What stands at `/`. */
+/** The page at `/`. */
 export const homePage = (base: string): string => htmlPage(base, 'Muster', linkList(base, LINKS));
 
-/** What stands where somebody is not let in: why, and how to get in. */
+/** The page for a visitor without access: why, and how to get in. */
 export function signInPage(base: string, why: string): string {
   return htmlPage(
     base,
@@ -74,7 +74,7 @@ export function signInPage(base: string, why: string): string {
   );
 }
 
-/** An error where somebody asked for a page. */
+/** An error as a page. */
 export const errorPage = (base: string, sentence: string, code: string): string =>
   htmlPage(
     base,

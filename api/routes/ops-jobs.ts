@@ -1,4 +1,4 @@
-/** What operators do with single jobs: reserve, give back, offer again. */
+/** What operators do with a job: reserve it, give it back, offer it again. */
 import { JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
