@@ -1,6 +1,6 @@
 /**
  * `npm run resync`: compares all that Redis holds with PostgreSQL, lets PostgreSQL win, and says what it
- * mended. For after a restore, or a failover that lost something; safe at any time.
+ * mended. For use after a restore, or a failover that lost something; safe at any time.
  */
 import { runProcess } from '../engine/process/main.ts';
 import { withEngine } from './engine.ts';
