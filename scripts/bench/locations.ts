@@ -25,7 +25,7 @@ const CONNECT_MS = 5000;
 
 interface Run {
   perSecond: number;
-  /** A second of Redis's core, how many it is enough for. */
+  /** How many fixes a second of Redis's core is enough for. */
   perRedisSecond: number;
 }
 
