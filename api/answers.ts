@@ -125,16 +125,16 @@ const ExplainedDriver = Type.Object(
         'it would not be in his feed, else `expired` or `closed`.',
     }),
     value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()], {
-      description: 'The value seen: a status, seconds since he was heard of, jobs held, km …',
+      description: 'The value seen: a status, seconds since he was heard from, jobs held, km …',
     }),
     limit: Type.Union([Type.String(), Type.Number(), Type.Null()], {
-      description: 'What it was held against, where there is a limit',
+      description: 'The limit it was compared with, if there is one',
     }),
     waves: Type.Array(Type.Object({ wave: count, distance_km: km }, closed)),
     offered: Type.Boolean({ description: 'He was a candidate, or the job was in his feed' }),
     delivered: Type.Boolean({ description: 'A socket of his was given the job' }),
     delivered_at: maybe(time),
-    pushed: Type.Boolean({ description: 'Apple took a push of the job to him' }),
+    pushed: Type.Boolean({ description: 'Apple accepted a push of the job to him' }),
     pushes: Type.Array(
       Type.Object(
         {
@@ -167,7 +167,10 @@ export const ExplainAnswer = Type.Object(
           radius_km: km,
           opened_at: time,
           chosen_at: maybe(time),
-          candidate_count: Type.Integer({ minimum: 0, description: 'Also beyond the push cap' }),
+          candidate_count: Type.Integer({
+            minimum: 0,
+            description: 'Including those beyond the push cap',
+          }),
           candidates: Type.Array(
             Type.Object({ driver_id: Type.String(), distance_km: km }, closed),
           ),

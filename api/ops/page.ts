@@ -45,14 +45,14 @@ interface Link {
 
 const LINKS: readonly Link[] = [
   { path: '/ops', title: 'Console', text: 'For operators: jobs, drivers, alarms and queues.' },
-  { path: '/docs', title: 'API', text: 'Every call, what it answers and how it refuses.' },
+  { path: '/docs', title: 'API', text: 'Every call, its answers and its refusals.' },
   {
     path: '/asyncapi',
     title: 'Live feed',
     text: 'Every frame of the WebSocket, and how it closes.',
   },
   { path: '/readyz', title: 'Readiness', text: 'Redis, Postgres, scripts and feed, right now.' },
-  { path: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
+  { path: '/metrics', title: 'Metrics', text: 'For Prometheus.' },
 ];
 
 /** The page at `/`. */
@@ -65,7 +65,7 @@ export function signInPage(base: string, why: string): string {
     'Sign in',
     `<p role="alert">${escapeHtml(why)}.</p>
 <p>The console opens with a link that carries a token of an operator or a viewer:
-<code>${base}/ops?token=…</code>. Who runs this deployment has such links; with a development setup
+<code>${base}/ops?token=…</code>. Ask whoever runs this deployment for one; in development
 <code>npm run token -- --role operator --sub you</code> prints a token.</p>
 <form action="${base}/ops" method="get">
 <input name="token" type="password" autocomplete="off" required aria-label="Token">

@@ -49,7 +49,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Say where you are',
-      description: 'A fix that is older than the last one is answered alike and ignored.',
+      description: 'A fix older than the last one gets the same answer and is ignored.',
       body: LocationBody,
       answers: { 204: null },
       errors: ['driver_not_found', 'invalid_location'],

@@ -187,7 +187,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Cancel a job that is not completed',
-      description: 'The driver who holds it is told. Cancelling it again answers the same.',
+      description: 'The driver who holds it is told. Cancelling it again gets the same answer.',
       params: IdParams,
       body: CancelBody,
       optionalBody: true,

@@ -25,7 +25,8 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',
-      description: 'The next page is asked for with the `next_cursor` of this one; null: the last.',
+      description:
+        'Ask for the next page with the `next_cursor` of this one; null on the last page.',
       query: PageQuery,
       answers: { 200: NotificationsAnswer },
     }),

@@ -13,7 +13,7 @@ export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
     config: { roles: ['operator'] },
     schema: describeRoute({
       tag: 'operators',
-      summary: 'Block a user of any role, or let him in again',
+      summary: 'Block or unblock a user of any role',
       description:
         'Every call of a blocked user is refused with `blocked`, and his feeds close with 4501 ' +
         'within a second.',

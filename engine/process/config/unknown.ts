@@ -55,7 +55,7 @@ export function warnOfUnknown(env: Env): string[] {
       return `${name} is no variable of Muster and changes nothing, did you mean ${nearest}? e.g. ${nearest}=${KNOWN[nearest]}`;
     }
     if (!OUR_PREFIXES.test(name)) return [];
-    return `${name} is no variable of Muster and changes nothing: see the table in docs/operations.md, e.g. DRIVER_STALE_S=${KNOWN.DRIVER_STALE_S}`;
+    return `${name} is no variable of Muster and changes nothing: see the table in README.md, e.g. DRIVER_STALE_S=${KNOWN.DRIVER_STALE_S}`;
   });
 }
 

@@ -57,7 +57,7 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
     </div>
     <${Legend} states=${states} />
     ${kmPerPx !== null && html`<${Scale} kmPerPx=${kmPerPx} />`}
-    ${isCounted && html`<p class="counted" role="status">Too many to draw one by one: counted by area. Come nearer to see them.</p>`}
+    ${isCounted && html`<p class="counted" role="status">Too many to draw one by one: counted by area. Zoom in to see them.</p>`}
     ${isFrozen && html`<div class="frozen-mark" aria-hidden="true">❚❚ Frozen</div>`}
   </section>`;
 }
