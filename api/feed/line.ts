@@ -9,7 +9,7 @@ import type { Duplex } from 'node:stream';
 const BUFFERED_MAX = 256 * 1024;
 /** Bytes passed to the socket at once: less would not fill a fast line. */
 const PIECE = 64 * 1024;
-/** A client that reads nothing for so long is gone or hopeless. */
+/** A client that reads nothing for this long is given up. */
 const STALLED_MS = 30_000;
 
 export class Line {

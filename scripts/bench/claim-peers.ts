@@ -13,7 +13,7 @@ export type Claim = (job: string, driver: string) => Promise<boolean>;
 
 export interface ClaimPeer {
   claim: Claim;
-  /** Makes so many open jobs and returns their ids. */
+  /** Makes this many open jobs and returns their ids. */
   post(count: number): Promise<string[]>;
   close(): Promise<void>;
 }

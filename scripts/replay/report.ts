@@ -50,7 +50,7 @@ export interface Report {
   service_times: Record<TimeName, Spread>;
   /** How many of each never came and count with their deadline. */
   never: Record<TimeName, number>;
-  /** Which share of the jobs took longer than so many milliseconds from post to first socket. */
+  /** The share of jobs that took longer than this many milliseconds from post to first socket. */
   slower_than: { ms: number; share: number }[];
   pushes: { attempts: number; sent: number; to_customers: number; after_claim: number };
   thresholds: Judged[];

@@ -45,11 +45,11 @@ export interface Side {
   closeAll(): Promise<void>;
   /** Makes this many listeners stop reading; nothing is expected of them. */
   stall(listeners: number): Promise<void>;
-  /** Sends so many events at once; resolves when every listener has all of them. */
+  /** Sends this many events at once; resolves when every listener has all of them. */
   deliver(events: number): Promise<Delivery>;
-  /** Everybody sends positions for so long; only the gateway takes them. */
+  /** Everybody sends positions for this long; only the gateway takes them. */
   locate(forMs: number): Promise<{ fixes: number; p99Ms: number }>;
-  /** Resident bytes of a fresh process for each of so many idle connections, which stay open. */
+  /** Resident bytes of a fresh process per idle connection, for this many, which stay open. */
   memoryEach(listeners: number): Promise<number>;
   pid: number | undefined;
   stop(): Promise<void>;
