@@ -12,10 +12,10 @@ await runProcess('resync', () =>
       `Compared ${compared} jobs and drivers in Redis with PostgreSQL, mended:\n`,
     );
     const mended = [
-      `  jobs of which Redis knew what PostgreSQL does not: ${raised}`,
-      `  jobs that PostgreSQL does not have: ${gone}`,
-      `  drivers of whom Redis knew what PostgreSQL does not: ${drivers}`,
-      `  drivers whom Redis had lost, or not heard of: ${repaired}`,
+      `  jobs whose rows were behind Redis: ${raised}`,
+      `  jobs that PostgreSQL no longer has: ${gone}`,
+      `  drivers whose rows were behind Redis: ${drivers}`,
+      `  drivers that Redis had lost or did not know yet: ${repaired}`,
     ];
     process.stdout.write(`${mended.join('\n')}\n`);
   }),
