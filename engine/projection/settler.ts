@@ -12,7 +12,7 @@ import { runIdOf } from '../redis/client.ts';
 import type { Projection } from './projection.ts';
 import { tell } from './tell.ts';
 
-/** Jobs settled in one go: in a burst of claims, fewer and larger writes are affordable. */
+/** Jobs settled in one go: a burst of claims leaves room for few, large writes only. */
 const BATCH_MAX = 256;
 /** A burst that does not end holds news up no longer than this. */
 const QUIET_WAIT_MAX_MS = 200;
