@@ -1,6 +1,6 @@
 import { defineConfig } from 'vitest/config';
 
-/** What takes minutes: seeds of chaos, frozen and slow stores, storms, scripts with mistakes. */
+/** What takes minutes: seeds of chaos, frozen and slow stores, storms, whole replays, pages in a browser. */
 const SOAK = 'test/**/*.soak.test.ts';
 
 export default defineConfig({
@@ -44,9 +44,19 @@ export default defineConfig({
           name: 'soak',
           isolate: true,
           include: [SOAK],
-          // Like chaos: what strikes one deployment must not strike another beside it.
-          maxWorkers: 1,
+          exclude: ['test/chaos/**'],
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
+        },
+      },
+      {
+        extends: true,
+        test: {
+          name: 'chaos-soak',
+          isolate: true,
+          include: ['test/chaos/**/*.soak.test.ts'],
+          maxWorkers: 1,
+          sequence: { groupOrder: 3 },
         },
       },
     ],

@@ -4,9 +4,9 @@
  * Readiness, metrics and the feed use the latest result.
  */
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
 import { type Logger, withDeadline } from './context.ts';
 import type { Db } from './pg/client.ts';
+import { sql } from './pg/drizzle.ts';
 
 import { type RedisClient, runIdOf } from './redis/client.ts';
 import { asCluster, numbersOnAll } from './redis/cluster.ts';

@@ -2,9 +2,10 @@
  * What operators do when a job is stuck: give back one or all jobs that a driver holds, in his place,
  * and offer an open job again.
  */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, isHeld, type JobRow, refusalOf } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { listHeldJobs } from '../pg/jobs.ts';
 import {
   type ChangeRefusal,

@@ -1,7 +1,8 @@
 /** Its customer or an operator cancels a job; after completion it is too late. */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../context.ts';
 import { type Actor, isActive, refusalOf } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { type ChangeRefusal, type ChangeResult, change, loadChanged, loadOf } from './change.ts';
 
 export async function cancelJob(

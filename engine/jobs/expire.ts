@@ -1,7 +1,7 @@
 /** Expires untaken jobs whose time ran out on Postgres's clock: a single one, or all that are due. */
-import { sql } from 'drizzle-orm';
 import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { CLAIMABLE_SQL } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { PUT_WAIT_MS, publish } from './change.ts';

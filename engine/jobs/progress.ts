@@ -1,7 +1,8 @@
 /** What moves a job forward: an operator confirms it, its driver reports progress. */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, mayProgress, type Progress, refusalOf } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { type ChangeRefusal, type ChangeResult, change, loadChanged, loadOf } from './change.ts';
 
 /** `pending` → `confirmed`; still claimable. */

@@ -1,8 +1,8 @@
 /** Gives a held job back: it is `pending` again, for everybody but its driver, in a new wave. */
-import { type SQL, sql } from 'drizzle-orm';
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, isHeld, refusalOf } from '../domain/job.ts';
 import { hasReleased } from '../pg/drivers.ts';
+import { type SQL, sql } from '../pg/drizzle.ts';
 import {
   type ChangeRefusal,
   type ChangeResult,

@@ -2,11 +2,12 @@
  * Operators reserve a job for one driver, and drivers decline jobs: the decline of the driver for whom
  * a job is reserved opens it again, any other hides the job from its driver.
  */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { findDriver, insertDecline } from '../pg/drivers.ts';
+import { sql } from '../pg/drizzle.ts';
 import { refuseJob } from '../redis/job-scripts.ts';
 import { type ChangeRefusal, type ChangeResult, change, mustBeKnownOpen } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';

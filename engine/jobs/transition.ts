@@ -3,11 +3,12 @@
  * in one statement that writes the rows, their events, waves, refusals and notifications together.
  * A transition is fenced by its target: rows that have moved on are not in it.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import type { Actor, JobRow } from '../domain/job.ts';
 import { type App, type NotificationType, textOf } from '../domain/notifications.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import type { Db } from '../pg/client.ts';
+import { type SQL, sql } from '../pg/drizzle.ts';
 import { JOB_COLUMNS, type RowOf } from '../pg/jobs.ts';
 
 /** The driver whom a part is about: the one who held the job before, or holds it by the new row. */

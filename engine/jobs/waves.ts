@@ -1,7 +1,7 @@
 /** Opens the next, wider wave of jobs that nobody took: set by set, each job once. */
-import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
+import { sql } from '../pg/drizzle.ts';
 import { CLAIMABLE_SQL } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { publishAll } from './expire.ts';

@@ -1,6 +1,7 @@
 /** What a claim asks of Postgres besides its write: which taps may win, and why one may not. */
-import { type SQL, sql } from 'drizzle-orm';
+
 import { anyOf, type Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 import { CLAIMABLE_SQL, HELD_SQL } from './jobs.ts';
 
 /** A tap that passed the gate in Redis, with the version the gate saw. */

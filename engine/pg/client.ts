@@ -2,11 +2,11 @@
  * The connection to Postgres: one pool a process, Drizzle on top, and the few rules every
  * statement obeys (a deadline on the server, one statement per connection at a time).
  */
-import { type SQL, sql } from 'drizzle-orm';
-import { drizzle, type PostgresJsDatabase } from 'drizzle-orm/postgres-js';
+
 import postgres from 'postgres';
 import { type Admission, createAdmission } from './admission.ts';
 import { driverOptions, serializeTwiceAlike } from './driver.ts';
+import { drizzle, type PostgresJsDatabase, type SQL, sql } from './drizzle.ts';
 import { TABLES_SCHEMA } from './search-path.ts';
 import { createSockets, type Sockets } from './socket.ts';
 import { giveBackSurplus } from './surplus.ts';

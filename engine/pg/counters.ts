@@ -7,8 +7,9 @@
  * cancelled), does not; `ignored` are those that expired unanswered. A driver who declined a job and
  * took it after all has accepted it.
  */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import { CLAIMABLE_SQL, OVER_SQL, type RowOf } from './jobs.ts';
 
 export interface DriverCounters {

@@ -1,6 +1,7 @@
 /** How many jobs are open and how many drivers are at work, counted anew each time. */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import { CLAIMABLE_SQL } from './jobs.ts';
 
 export interface Counts {

@@ -1,6 +1,7 @@
 /** Deliveries in Postgres: which drivers' sockets were given a job, one row for each job and gateway. */
-import { type SQL, sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 
 /** Most drivers in a row: a job that stays open for days must not make it grow for ever. */
 const DRIVERS_MAX = 5000;

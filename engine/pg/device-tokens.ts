@@ -1,8 +1,9 @@
 /** Device tokens in Postgres: which phones a user has. */
-import { sql } from 'drizzle-orm';
+
 import type { App } from '../domain/notifications.ts';
 import type { DeviceToken } from '../domain/push.ts';
 import { anyOf, type Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 
 /** Nobody carries more phones; an app that keeps registering tokens must not multiply his pushes. */

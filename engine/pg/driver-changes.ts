@@ -3,11 +3,12 @@
  * made it, so that his state at any past moment is known. Its time is taken while the row is locked,
  * since a transaction may have waited for another that began later.
  */
-import { sql } from 'drizzle-orm';
+
 import type { Actor } from '../domain/job.ts';
 import type { Db } from './client.ts';
 import { insertSilence } from './driver-history.ts';
 import { DRIVER_COLUMNS, type DriverChange, type DriverRow } from './drivers.ts';
+import { sql } from './drizzle.ts';
 import { one, type RowOf } from './jobs.ts';
 
 /**

@@ -1,6 +1,6 @@
 /** The kept history of drivers: changes of their state, and where they were. */
-import { type SQL, sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 
 const KINDS = ['approval_status', 'is_operator', 'online', 'truck_type', 'heard'] as const;

@@ -2,9 +2,10 @@
  * The state of drivers at a moment, from their rows and from the histories of their changes, silences,
  * jobs and positions. For the present moment it is what their rows say.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import { anyOf, type Db } from './client.ts';
 import type { ApprovalStatus } from './drivers.ts';
+import { type SQL, sql } from './drizzle.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
 
 export interface DriverThen {

@@ -2,11 +2,12 @@
  * Drivers in Postgres: who they are, whether they may work, where they were last seen.
  * Every change that decides what a driver is offered raises `rev`, which orders what Redis takes.
  */
-import { sql } from 'drizzle-orm';
+
 import type { Actor, DriverCard } from '../domain/job.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import { anyOf, type Db } from './client.ts';
 import { insertSilence } from './driver-history.ts';
+import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 
 export type ApprovalStatus = 'pending' | 'approved' | 'suspended';

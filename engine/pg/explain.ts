@@ -1,8 +1,8 @@
 /** The records of a job's offers in Postgres: read by `explain` alone. */
-import { sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import { anyOf, type Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 import type { Candidate } from './waves.ts';
 

@@ -1,7 +1,7 @@
 /** All drivers, page by page or by id, for a reader that keeps the whole fleet in memory. */
-import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
 import { DRIVER_COLUMNS, type DriverRow } from './drivers.ts';
+import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 
 export async function readFleet(

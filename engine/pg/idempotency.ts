@@ -1,6 +1,7 @@
 /** Idempotency keys in Postgres: a repeated post is answered with the first one's job. */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** How long a key counts. */
 const KEY_LIFE = sql.raw(`interval '24 hours'`);

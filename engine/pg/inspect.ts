@@ -2,9 +2,10 @@
  * Inspects Postgres before anything relies on it: is it a primary with the current schema, and is it
  * reached through a pooler that lends sessions per transaction? Then nothing may be left in a session.
  */
-import { drizzle } from 'drizzle-orm/postgres-js';
+
 import postgres from 'postgres';
 import { driverOptions } from './driver.ts';
+import { drizzle } from './drizzle.ts';
 import { isCurrentSchema } from './migrate.ts';
 import { wrongSearchPath } from './search-path.ts';
 

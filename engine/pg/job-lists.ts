@@ -3,10 +3,11 @@
  * than the page, and the results are merged: a customer's ten thousand completed jobs cost nothing
  * when he asks for his open ones.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import { CLAIMABLE, HELD, JOB_STATUSES, type JobRow, type JobStatus, OVER } from '../domain/job.ts';
 import type { Place } from '../lists/cursors.ts';
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 import { JOB_COLUMNS, OVER_SQL, type RowOf } from './jobs.ts';
 import { contains } from './text-search.ts';
 

@@ -2,9 +2,10 @@
  * Jobs in Postgres: inserted and read here. They are changed by one fenced statement, `transition()`,
  * which writes the row, its event and its notifications together.
  */
-import { sql } from 'drizzle-orm';
+
 import { type Actor, CLAIMABLE, HELD, type JobRow, type JobStatus, OVER } from '../domain/job.ts';
 import { anyOf, type Db } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** Statuses in which a driver may still take a job, as SQL. */
 const listOf = (statuses: readonly JobStatus[]) => sql.raw(`('${statuses.join("', '")}')`);

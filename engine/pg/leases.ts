@@ -1,6 +1,7 @@
 /** Leases on Postgres's clock: one holder at a time, and a frozen one loses it by itself. */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** Held by the one process that does the duties. */
 export const MAINTENANCE_LEASE = 'maintenance';

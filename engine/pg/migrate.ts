@@ -5,12 +5,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import { sql } from 'drizzle-orm';
-import { type MigrationMeta, readMigrationFiles } from 'drizzle-orm/migrator';
-import { drizzle } from 'drizzle-orm/postgres-js';
 import postgres from 'postgres';
 import type { Db } from './client.ts';
 import { driverOptions } from './driver.ts';
+import { drizzle, type MigrationMeta, readMigrationFiles, sql } from './drizzle.ts';
 import { wrongSearchPath } from './search-path.ts';
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));

@@ -2,10 +2,11 @@
  * Notifications in Postgres. One is done when the outcome of its push, or the lack of a device, is on
  * record.
  */
-import { sql } from 'drizzle-orm';
+
 import type { App, NotificationType } from '../domain/notifications.ts';
 import type { Place } from '../lists/cursors.ts';
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import { placeOf, timeAt } from './job-lists.ts';
 import type { RowOf } from './jobs.ts';
 

@@ -3,11 +3,11 @@
  * visibility. Positions and signs of life are some seconds behind Redis here.
  */
 
-import { type SQL, sql } from 'drizzle-orm';
 import type { Position } from '../domain/distance.ts';
 import { DRIVER_STATES, type DriverWord } from '../domain/fleet.ts';
 import type { Place } from '../lists/cursors.ts';
 import { anyOf, type Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 import { HELD_SQL, type RowOf } from './jobs.ts';
 import { contains } from './text-search.ts';
 

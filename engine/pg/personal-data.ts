@@ -3,8 +3,9 @@
  * is erased. Jobs and offers stay, under a made-up id and without his texts. Tables without an index
  * by user are read once from end to end: for `npm run export` and `npm run erase`, never for a call.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 import { HELD_SQL } from './jobs.ts';
 
 /** Replaces an erased address. */

@@ -1,8 +1,8 @@
 /** Push attempts, as the view `pushes` lists them. */
-import { sql } from 'drizzle-orm';
 import type { AttemptRow } from '../domain/push.ts';
 import { apnsIdsOf } from './apns-id.ts';
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 
 const COLUMNS = sql.raw(`

@@ -4,9 +4,10 @@
  * they are sent. Every write names the revision that it found: of two runs of a task only one writes, and
  * sends.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import type { PushOutcome, PushResult } from '../domain/push.ts';
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 
 export interface WindowKey {
   jobId: string;

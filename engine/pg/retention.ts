@@ -3,8 +3,9 @@
  * nothing that a call would wait for. Whole partitions would be cheaper to drop, but the role that a
  * deployment runs as owns no tables.
  */
-import { type SQL, sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { type SQL, sql } from './drizzle.ts';
 import { OVER_SQL } from './jobs.ts';
 
 /** All tables that keep something of a job, by its id. */

@@ -1,5 +1,5 @@
 /** Columns that tables share. */
-import { boolean, timestamp } from 'drizzle-orm/pg-core';
+import { boolean, timestamp } from './drizzle.ts';
 
 export const time = (name: string) => timestamp(name, { withTimezone: true });
 export const createdAt = () => time('created_at').notNull().defaultNow();

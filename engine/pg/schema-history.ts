@@ -8,7 +8,7 @@ import {
   pgTable,
   primaryKey,
   text,
-} from 'drizzle-orm/pg-core';
+} from './drizzle.ts';
 import { time } from './schema-columns.ts';
 
 /** How a driver answered his offers, summed over the jobs that were over on one day (UTC). */

@@ -2,7 +2,6 @@
  * The tables of what went out: pushes and deliveries, many to a row. Part of the schema; the tables of the
  * version before the ledger in windows stay until retention has emptied them.
  */
-import { sql } from 'drizzle-orm';
 import {
   bigserial,
   boolean,
@@ -12,10 +11,11 @@ import {
   pgTable,
   primaryKey,
   smallint,
+  sql,
   text,
   uniqueIndex,
   uuid,
-} from 'drizzle-orm/pg-core';
+} from './drizzle.ts';
 import { folded, time } from './schema-columns.ts';
 
 export const pushOutcome = pgEnum('push_outcome', [

@@ -1,5 +1,5 @@
 /** The tables of what the processes of a deployment share besides jobs and drivers. Part of the schema. */
-import { customType, index, pgTable, primaryKey, text } from 'drizzle-orm/pg-core';
+import { customType, index, pgTable, primaryKey, text } from './drizzle.ts';
 import { createdAt, time } from './schema-columns.ts';
 
 const bytea = customType<{ data: Buffer }>({ dataType: () => 'bytea' });

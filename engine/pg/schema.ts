@@ -4,7 +4,6 @@
  * `device_tokens(token, user_id)` (contract section 10). Migrations are generated from this file
  * and its neighbours `schema-*.ts` with `npm run db:generate`, and only ever go forward.
  */
-import { sql } from 'drizzle-orm';
 import {
   bigint,
   bigserial,
@@ -17,9 +16,10 @@ import {
   pgTable,
   primaryKey,
   smallint,
+  sql,
   text,
   uniqueIndex,
-} from 'drizzle-orm/pg-core';
+} from './drizzle.ts';
 import { createdAt, folded, time } from './schema-columns.ts';
 
 export const drivers = pgTable(

@@ -2,8 +2,9 @@
  * Which schema Muster's tables are in. Statements name tables alone, so a session must look there; ours are
  * told to, a pooler's look where their role or database says.
  */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** Contract section 10. */
 export const TABLES_SCHEMA = 'public';

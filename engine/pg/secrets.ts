@@ -1,7 +1,7 @@
 /** Random keys that every process of a deployment shares, made by the first that needs one. */
 import { randomBytes } from 'node:crypto';
-import { sql } from 'drizzle-orm';
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import { one } from './jobs.ts';
 
 /** As long as the output of SHA-256: a longer key would add nothing. */

@@ -1,5 +1,5 @@
 /** Finds a text within a text in upper or lower case, whatever the database's locale. */
-import { type SQL, sql } from 'drizzle-orm';
+import { type SQL, sql } from './drizzle.ts';
 
 /** Does the column contain this text, in upper or lower case? */
 export function contains(column: SQL, text: string): SQL {

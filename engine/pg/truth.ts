@@ -1,6 +1,6 @@
 /** How far Postgres has come, which server it is and which tables it has: these show when it went back. */
-import { sql } from 'drizzle-orm';
 import { type Db, isServerError } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** A row in `leases` whose time only grows. */
 const MARK = 'truth';

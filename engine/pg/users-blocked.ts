@@ -1,6 +1,7 @@
 /** Blocked users in Postgres. */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 
 /** The ids of all blocked users. */
 export async function readBlocked(db: Db): Promise<ReadonlySet<string>> {

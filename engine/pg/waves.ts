@@ -1,7 +1,8 @@
 /** Waves in Postgres: one row a wave, candidates in order of distance. */
-import { sql } from 'drizzle-orm';
+
 import type { DeviceToken } from '../domain/push.ts';
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import { CLAIMABLE_SQL, type RowOf } from './jobs.ts';
 import type { LedgerRow, WindowKey } from './push-ledger.ts';
 

@@ -1,7 +1,7 @@
 /** What maintenance looks for in the rows of jobs, and the mark that a change is settled. */
-import { sql } from 'drizzle-orm';
 import type { JobRow } from '../domain/job.ts';
 import type { Db } from './client.ts';
+import { sql } from './drizzle.ts';
 import { CLAIMABLE_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
 
 /**

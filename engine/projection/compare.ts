@@ -4,11 +4,12 @@
  * version above what Redis held, so that clients take it. If the new primary has used a version again for
  * something else, the time at which it was written gives it away. A job whose row is gone is forgotten.
  */
-import { sql } from 'drizzle-orm';
+
 import { type Resources, TryAgainError } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
 import { transition } from '../jobs/transition.ts';
 import type { Db } from '../pg/client.ts';
+import { sql } from '../pg/drizzle.ts';
 import { findJobs } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { forgetJob, type HeldJob, type JobPlace, readHeldJobs } from '../redis/held-jobs.ts';

@@ -3,10 +3,9 @@
  * same ORM), and one guarded UPDATE. Both use a narrow table of their own, and both only change the
  * job's row: no event, no notification, nobody is told.
  */
-import { eq } from 'drizzle-orm';
-import { pgTable, text, timestamp } from 'drizzle-orm/pg-core';
-import { drizzle } from 'drizzle-orm/postgres-js';
+
 import postgres from 'postgres';
+import { drizzle, eq, pgTable, text, timestamp } from '../../engine/pg/drizzle.ts';
 
 /** Told he has it, as far as the system knows. */
 export type Claim = (job: string, driver: string) => Promise<boolean>;

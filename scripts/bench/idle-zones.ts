@@ -8,7 +8,7 @@ import type { Position } from '../../engine/domain/distance.ts';
 import { connectRedis, type RedisClient, whenReady } from '../../engine/redis/client.ts';
 import { pipelined } from '../../engine/redis/pipelines.ts';
 import { type BenchLine, compare } from './bench-line.ts';
-import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
+import { IDLE_ROUNDS, progress, WARM_UP_ROUNDS } from './rounds.ts';
 import {
   allSettled,
   onOwnStores,
@@ -94,8 +94,8 @@ async function anHourLater(redis: RedisClient): Promise<number> {
 /** Both at the same time: a noisy moment hits them alike. */
 async function ratesOf(ours: RedisClient, peer: RedisClient) {
   const rates = { ours: [] as number[], peer: [] as number[] };
-  for (let round = 0; round < WARM_UP_ROUNDS + ROUNDS; round++) {
-    progress(round);
+  for (let round = 0; round < WARM_UP_ROUNDS + IDLE_ROUNDS; round++) {
+    progress(round, IDLE_ROUNDS);
     const before = [await commandsOf(ours), await commandsOf(peer)] as const;
     await sleep(WINDOW_MS);
     const after = [await commandsOf(ours), await commandsOf(peer)] as const;

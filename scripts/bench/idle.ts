@@ -8,7 +8,7 @@ import { Crowd } from './fanout/crowd.ts';
 import { musterSide, peerSide, type Side } from './fanout/sides.ts';
 import { runIdleZones } from './idle-zones.ts';
 import { cpuSecondsOf } from './process-usage.ts';
-import { progress, ROUNDS, WARM_UP_ROUNDS } from './rounds.ts';
+import { IDLE_ROUNDS, progress, WARM_UP_ROUNDS } from './rounds.ts';
 import { addDrivers, onOwnStores, type Stores } from './stack.ts';
 
 const SOCKETS = 10_000;
@@ -37,8 +37,8 @@ export async function runIdle(): Promise<BenchLine[]> {
 /** Each time in processes that have just been started. */
 async function runSockets(stores: Stores, crowd: Crowd): Promise<BenchLine[]> {
   const runs = { ours: [] as Idle[], peer: [] as Idle[] };
-  for (let round = WARM_UP_ROUNDS; round < ROUNDS + WARM_UP_ROUNDS; round++) {
-    progress(round);
+  for (let round = WARM_UP_ROUNDS; round < IDLE_ROUNDS + WARM_UP_ROUNDS; round++) {
+    progress(round, IDLE_ROUNDS);
     runs.ours.push(await idle(await musterSide(stores, crowd)));
     runs.peer.push(await idle(await peerSide('socket.io', {}, crowd)));
   }

@@ -5,8 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Queue, Worker } from 'bullmq';
-import { sql } from 'drizzle-orm';
 import { Redis } from 'ioredis';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { createCriticalLane } from '../../workers/push/critical.ts';
 import { createNearbyLane } from '../../workers/push/nearby.ts';
 import { NEARBY_CONCURRENCY } from '../../workers/push/start.ts';

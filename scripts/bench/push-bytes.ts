@@ -3,7 +3,7 @@
  * table with one row for each push.
  */
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { type BenchLine, compare } from './bench-line.ts';
 import type { OwnSimulator } from './own-simulator.ts';
 import { startPushPath } from './push-path.ts';

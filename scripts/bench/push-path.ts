@@ -2,10 +2,11 @@
  * The whole way of a wave's pushes in one worker: queue, windows and ledger, around
  * the client that the benchmark measures alone.
  */
-import { sql } from 'drizzle-orm';
+
 import type { EngineContext } from '../../engine/context.ts';
 import type { Engine } from '../../engine/engine.ts';
 import { uuidV7 } from '../../engine/jobs/post.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { insertJob } from '../../engine/pg/jobs.ts';
 import { markDispatched, saveCandidates } from '../../engine/pg/waves.ts';
 import { createLog } from '../../engine/process/log.ts';

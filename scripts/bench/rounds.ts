@@ -4,9 +4,11 @@
 export const WARM_UP_ROUNDS = 1;
 /** Odd, so that the median is one of them. */
 export const ROUNDS = 5;
+/** For rounds of more than a minute: an idle process hardly varies. */
+export const IDLE_ROUNDS = 3;
 
 /** Reports progress on stderr; stdout is for the result. */
-export function progress(round: number): void {
-  const what = round < WARM_UP_ROUNDS ? 'warm-up' : `round ${round - WARM_UP_ROUNDS + 1}/${ROUNDS}`;
+export function progress(round: number, rounds = ROUNDS): void {
+  const what = round < WARM_UP_ROUNDS ? 'warm-up' : `round ${round - WARM_UP_ROUNDS + 1}/${rounds}`;
   process.stderr.write(`  ${what} …\n`);
 }

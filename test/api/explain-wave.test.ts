@@ -1,10 +1,11 @@
 /** Explain as of the wave: each driver kept out by another rule, the same for ever after. */
-import { sql } from 'drizzle-orm';
+
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import type { Explanation } from '../../engine/jobs/explain.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { keys } from '../../engine/redis/keys.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { until } from '../support/until.ts';

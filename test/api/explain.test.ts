@@ -1,11 +1,12 @@
 /** Who was offered a job, and why the others were not: each reason with the value seen. */
-import { sql } from 'drizzle-orm';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
 import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { keys } from '../../engine/redis/keys.ts';
 import { delivered } from '../support/delivered.ts';
 import { recordOffers } from '../support/pushed.ts';

@@ -1,7 +1,8 @@
 /** Lists page by page: each row once, whatever is deleted meanwhile, and cursors for their owners only. */
-import { sql } from 'drizzle-orm';
+
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { createEngine } from '../../engine/engine.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
 import { type Api, type Call, refused, startApi } from './support.ts';
 

@@ -1,9 +1,9 @@
-import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OpsDriverAnswer, OpsDriversAnswer } from '../../api/ops/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { delivered } from '../support/delivered.ts';
 import { until } from '../support/until.ts';

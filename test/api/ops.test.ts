@@ -1,12 +1,12 @@
 /** What operators and viewers look at: jobs, the fleet, one driver, the alarms. */
 import { readFileSync } from 'node:fs';
-import { sql } from 'drizzle-orm';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OpsHealthAnswer, OpsJobsAnswer } from '../../api/ops/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
 import { ALARMS, NOBODY_RECONCILES } from '../../engine/ops/alarms.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { delivered } from '../support/delivered.ts';
 import { until } from '../support/until.ts';

@@ -2,8 +2,8 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import path from 'node:path';
-import { sql } from 'drizzle-orm';
 import { expect, inject, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { SECRET } from '../api/support.ts';
 import { until } from '../support/until.ts';
 import { launchBrowser, openTab, SKIPPED, type Tab } from './chromium.ts';

@@ -1,8 +1,9 @@
 /** The counters of `GET /api/drivers/me`: what was never delivered or was withdrawn hurts nobody. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { PushOutcome } from '../../engine/domain/push.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { delivered } from '../support/delivered.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';

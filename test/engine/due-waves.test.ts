@@ -1,7 +1,8 @@
 /** Waves that are due are opened in turns of a limited number: those that wait for none hold up no others. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, expect, it } from 'vitest';
 import { openDueWaves } from '../../engine/jobs/waves.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
 const LIMIT = 3;

@@ -1,9 +1,10 @@
 /** What is kept of drivers' past: each change with who did it, silences, and where they were. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { createSamples } from '../../engine/history/samples.ts';
 import { listDriverEvents } from '../../engine/pg/driver-history.ts';
 import { saveLastSeen } from '../../engine/pg/drivers.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';
 

@@ -1,6 +1,7 @@
 /** A key counts for a day: within it the first job is the answer, after it the call is a new one. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
 let t: TestEngine;

@@ -1,6 +1,7 @@
 /** The verbs against real stores: what each changes, whom it tells, and what it refuses. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import type { UserEvent } from '../../engine/projection/tell.ts';
 import { usersLog } from '../../engine/redis/keys.ts';

@@ -1,8 +1,8 @@
 /** A store that does not answer: nothing is promised, and nothing stays stuck when it is back. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { type PushTasks, TryAgainError } from '../../engine/context.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import type { UserEvent } from '../../engine/projection/tell.ts';
 import { usersLog } from '../../engine/redis/keys.ts';

@@ -1,6 +1,7 @@
 /** A job's first minutes: posted, seen, claimed. Over real stores. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { type Crew, startCrew } from '../support/crew.ts';
 import type { TestEngine } from '../support/engine.ts';
 import { until } from '../support/until.ts';

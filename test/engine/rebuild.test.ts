@@ -1,9 +1,10 @@
 /** Redis filled from Postgres: zones of any size, and a Postgres that does not answer meanwhile. */
-import { type SQL, sql } from 'drizzle-orm';
+
 import { beforeAll, expect, it } from 'vitest';
 import { type EngineContext, TryAgainError } from '../../engine/context.ts';
 import { createDrivers } from '../../engine/drivers/drivers.ts';
 import { connectPg } from '../../engine/pg/client.ts';
+import { type SQL, sql } from '../../engine/pg/drizzle.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { createProjection } from '../../engine/projection/projection.ts';
 import { readOpenJobs } from '../../engine/redis/open-jobs.ts';

@@ -1,8 +1,8 @@
 /** What the maintenance finds and repairs, and that only one reconciles at a time. */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { forgetIdempotencyKeys } from '../../engine/pg/idempotency.ts';
 import { findJob } from '../../engine/pg/jobs.ts';
 import { takeLease } from '../../engine/pg/leases.ts';

@@ -2,10 +2,10 @@
 import { execFile } from 'node:child_process';
 import { fileURLToPath } from 'node:url';
 import { promisify } from 'node:util';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { dropOld } from '../../engine/history/retention.ts';
 import { retentionDuty } from '../../engine/maintenance/retention.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 
 const OF_JOBS = [

@@ -1,7 +1,8 @@
 /** The settler under a stream of changes that does not cease. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, it } from 'vitest';
 import { unsettledDuty } from '../../engine/maintenance/unsettled.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { startTestEngine, type TestEngine } from '../support/engine.ts';
 import { isSettled } from '../support/maintenance.ts';
 import { until } from '../support/until.ts';

@@ -2,8 +2,9 @@
  * A maintenance that freezes in the middle of a repair, is replaced, and goes on as if nothing had
  * happened: what it still sends is fenced by the version that it read, so nobody is told twice.
  */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
 import { cleanups, startTestEngine, type TestEngine } from '../support/engine.ts';

@@ -2,11 +2,12 @@
  * A resync beside live traffic: what Redis holds may be newer than a row that was read before, never than one
  * that is read after. So it takes nothing for a Postgres that went back, however often it looks.
  */
-import type { SQL } from 'drizzle-orm';
+
 import { beforeAll, expect, it } from 'vitest';
 import type { EngineContext } from '../../engine/context.ts';
 import { mendDrivers } from '../../engine/drivers/mend.ts';
 import type { Engine } from '../../engine/engine.ts';
+import type { SQL } from '../../engine/pg/drizzle.ts';
 import { compareJobs } from '../../engine/projection/compare.ts';
 import { type Races, startRaces } from './support/muster.ts';
 

@@ -1,6 +1,7 @@
 /** Whom a wave was offered to, nearest first; nobody before it is dispatched. */
-import { sql } from 'drizzle-orm';
+
 import type { Db } from '../../engine/pg/client.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 
 export async function candidatesOf(db: Db, jobId: string, wave = 1): Promise<string[]> {
   const [row] = await db.execute<{ ids: string[] }>(sql`

@@ -1,6 +1,6 @@
 /** Many drivers and customers with phones, written straight into Postgres; what they were shown. */
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
+import { sql } from '../../engine/pg/drizzle.ts';
 import type { TestPush } from './push.ts';
 
 export const tokenOf = (user: string) => Buffer.from(user.padEnd(32, '.')).toString('hex');

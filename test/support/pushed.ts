@@ -1,7 +1,8 @@
 /** Offers that were pushed, as a worker would have put them on record. */
-import { sql } from 'drizzle-orm';
+
 import type { PushResult } from '../../engine/domain/push.ts';
 import type { Engine } from '../../engine/engine.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 
 /** A result with nothing to say but this. */
 export const pushResult = (result: Partial<PushResult>): PushResult => ({

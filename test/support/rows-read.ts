@@ -1,6 +1,7 @@
 /** What a statement reads of the tables: how much it costs, whatever the machine is doing beside it. */
-import { sql } from 'drizzle-orm';
+
 import type { PgClient } from '../../engine/pg/client.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 
 /** How many rows and index entries all tables gave for what `work` did over the client's only connection. */
 export async function rowsRead(work: () => Promise<unknown>, { db }: PgClient): Promise<number> {

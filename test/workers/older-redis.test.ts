@@ -4,9 +4,9 @@
  */
 import { copyFileSync } from 'node:fs';
 import path from 'node:path';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { type RedisServer, startRedis } from '../../scripts/dev/redis.ts';
 import { cleanups } from '../support/engine.ts';
 import { startMaintenance } from '../support/maintenance.ts';

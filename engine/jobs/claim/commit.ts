@@ -4,11 +4,12 @@
  * fails or stalls the others: skipped rows, and all rows of a batch that the server refused, run again one
  * by one, beside the batches. The queue knows its own speed, and says how long a claim would wait.
  */
-import { sql } from 'drizzle-orm';
+
 import { type Resources, TryAgainError } from '../../context.ts';
 import type { JobRow } from '../../domain/job.ts';
 import { type ClaimIntent, type ClaimRules, claimableBy, lockDrivers } from '../../pg/claims.ts';
 import { type Db, isServerError } from '../../pg/client.ts';
+import { sql } from '../../pg/drizzle.ts';
 import { transition } from '../transition.ts';
 import { Speed } from './speed.ts';
 

@@ -3,10 +3,10 @@
  * ended. Only the row in Postgres can say yes or no; a fence makes sure that no late write changes it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import type { EngineContext } from '../../context.ts';
 import { isClaimable, type JobRow } from '../../domain/job.ts';
 import { claimObstacle } from '../../pg/claims.ts';
+import { sql } from '../../pg/drizzle.ts';
 import { findJob } from '../../pg/jobs.ts';
 import { unclaimJob } from '../../redis/job-scripts.ts';
 import { publish } from '../change.ts';

@@ -2,11 +2,12 @@
  * The feed follows the driver, whatever moves him in or out of a job's reach: along a zone's
  * border, at the very edge of the radius, at another process, silent, full, suspended.
  */
-import { sql } from 'drizzle-orm';
+
 import fc from 'fast-check';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { distanceKm } from '../../../engine/domain/distance.ts';
 import { zoneOf } from '../../../engine/domain/zones.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { usersLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';

@@ -1,7 +1,8 @@
 /** A zone with thousands of open jobs: everybody in it is served, and what changes meanwhile is not lost. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, expect, it } from 'vitest';
 import { zoneOf } from '../../../engine/domain/zones.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { zoneLog } from '../../../engine/redis/keys.ts';
 import { HERE } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';

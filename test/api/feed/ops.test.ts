@@ -1,43 +1,14 @@
 /** What operators and viewers see: everything, as Postgres has it, and positions where they look. */
 import { once } from 'node:events';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Role } from '../../../api/auth.ts';
 import { cellOf, isInBox, resolutionFor } from '../../../engine/domain/cells.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed, tokenFor } from '../../support/feed.ts';
+import { boardOf, toldBy } from '../../support/ops-board.ts';
 import { until } from '../../support/until.ts';
-
-/** What a console holds by these frames. */
-function boardOf(client: TestClient) {
-  const drivers = new Map<number, { id: string; state: string; lat: number; lng: number }>();
-  const jobs = new Map<string, { status: string; version: number; driver_id: string | null }>();
-  for (const { event, data } of client.frames) {
-    if (event === 'ops:snapshot') {
-      drivers.clear();
-      jobs.clear();
-      for (const [handle, id, state, lat, lng] of data.drivers) {
-        drivers.set(handle, { id, state, lat, lng });
-      }
-      for (const job of data.jobs) jobs.set(job.id, job);
-    } else if (event === 'ops:driver') {
-      drivers.set(data.handle, data);
-    } else if (event === 'ops:job') {
-      if (data.version <= (jobs.get(data.id)?.version ?? 0)) continue;
-      const isOver = ['completed', 'cancelled', 'expired'].includes(data.status);
-      if (isOver) jobs.delete(data.id);
-      else jobs.set(data.id, data);
-    } else if (event === 'ops:fixes') {
-      for (let i = 0; i < data.length; i += 3) {
-        const driver = drivers.get(data[i]);
-        if (!driver) throw new Error(`handle ${data[i]} was not told before it was used`);
-        Object.assign(driver, { lat: data[i + 1], lng: data[i + 2] });
-      }
-    }
-  }
-  return { drivers: new Map([...drivers.values()].map((one) => [one.id, one])), jobs };
-}
 
 /** The whole world. */
 const WORLD = [-180, -90, 180, 90] as const;
@@ -60,18 +31,6 @@ describe('the feed of operators', () => {
       select id, case when approval_status <> 'approved' then approval_status
         when online then 'available' else 'offline' end as told from drivers order by id`);
     return JSON.stringify([[...jobs], [...drivers]]);
-  }
-
-  function told(client: TestClient) {
-    const { drivers, jobs } = boardOf(client);
-    const byId = (a: { id: string }, b: { id: string }) => (a.id < b.id ? -1 : 1);
-    const seen = [
-      [...jobs].map(([id, { status, version, driver_id }]) => ({
-        ...{ id, told: `${status} ${version} ${driver_id ?? '-'}` },
-      })),
-      [...drivers.values()].map(({ id, state }) => ({ id, told: state })),
-    ];
-    return JSON.stringify(seen.map((list) => list.sort(byId)));
   }
 
   it('equals Postgres after whatever happened, on every gateway, for those who come late too', async () => {
@@ -112,7 +71,7 @@ describe('the feed of operators', () => {
       }
     }
     const clients = [...early, await connect(0, 'operator', 'o2')];
-    for (const client of clients) await until(async () => told(client) === (await truth()));
+    for (const client of clients) await until(async () => toldBy(client) === (await truth()));
     // The same words as the list has, which asks Postgres.
     const listed = await t.engine.ops.drivers('o1', { limit: 100, cursor: undefined });
     if (!listed.ok) throw new Error('no list');
@@ -199,7 +158,7 @@ describe('the feed of operators', () => {
     await client.next('feed:live');
     await t.engine.jobs.cancel(job.id, 'operator:o1', null);
     await client.next('ops:job', (d) => d.id === job.id && d.status === 'cancelled');
-    await until(async () => told(client) === (await truth()));
+    await until(async () => toldBy(client) === (await truth()));
     await client.close();
   });
 

@@ -6,10 +6,10 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
-import { sql } from 'drizzle-orm';
 import { latLngToCell } from 'h3-js';
 import { beforeAll, expect, it } from 'vitest';
 import { uuidV7 } from '../../../engine/jobs/post.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { TestClient } from '../../support/feed.ts';
 import { until } from '../../support/until.ts';
 import { latenessOf, startWorld, type World } from './world.ts';

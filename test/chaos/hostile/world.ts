@@ -2,12 +2,13 @@
  * The deployment that hostile callers meet: two gateways, HTTP over the same stores, a leader with every
  * duty; and jobs in bulk, as if they had been posted and settled a while ago.
  */
-import { sql } from 'drizzle-orm';
+
 import { createApp } from '../../../api/app.ts';
 import { createAuth, type Role } from '../../../api/auth.ts';
 import type { EngineContext } from '../../../engine/context.ts';
 import { toJobId, zoneOf } from '../../../engine/domain/zones.ts';
 import { uuidV7 } from '../../../engine/jobs/post.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { readConfig } from '../../../engine/process/config.ts';
 import { createLog } from '../../../engine/process/log.ts';
 import { createRegistry } from '../../../engine/process/metrics.ts';

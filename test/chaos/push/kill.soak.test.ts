@@ -3,8 +3,8 @@
  * no driver is pushed twice in a wave, and every customer is told.
  */
 import { once } from 'node:events';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { countUndone } from '../../../engine/pg/notifications.ts';
 import { startTestPush, type TestPush } from '../../support/push.ts';
 import { addNotifications, addPhones, postTo, tally, tokenOf } from '../../support/push-crowd.ts';

@@ -2,7 +2,7 @@
  * Who is offered a job is whoever sees it: what dispatch finds and what drivers are listed equal the one
  * rule, asked of every driver, wherever on earth the circle lies.
  */
-import { sql } from 'drizzle-orm';
+
 import fc from 'fast-check';
 import { beforeAll, expect, it } from 'vitest';
 import { distanceKm, EARTH_RADIUS_M, type Position } from '../../../engine/domain/distance.ts';
@@ -10,6 +10,7 @@ import type { JobRow } from '../../../engine/domain/job.ts';
 import { type DriverState, type OpenJob, visible } from '../../../engine/domain/visibility.ts';
 import { zoneOf } from '../../../engine/domain/zones.ts';
 import { chooseCandidates } from '../../../engine/jobs/dispatch.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { GEO_ERROR_KM } from '../../../engine/redis/candidates.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { HERE, startTestEngine, type TestEngine } from '../../support/engine.ts';

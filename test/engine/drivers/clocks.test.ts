@@ -2,13 +2,14 @@
  * Only the clocks of Redis and Postgres order anything: hosts whose clocks are wrong, and what one of them
  * wrote ahead of time, freeze no driver and hide no job.
  */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { unavailableReason } from '../../../engine/domain/visibility.ts';
 import { WORLD, zoneOf } from '../../../engine/domain/zones.ts';
 import { createEngine, type Engine } from '../../../engine/engine.ts';
 import { explainJob } from '../../../engine/jobs/explain.ts';
 import { findDriver, saveLastSeen } from '../../../engine/pg/drivers.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { offsetAfter } from '../../../engine/redis/clock.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { candidatesOf } from '../../support/candidates.ts';

@@ -1,7 +1,8 @@
 /** What Redis loses of drivers while it runs (an operator's DEL, an eviction) is found and put back. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WORLD, zoneOf } from '../../../engine/domain/zones.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { candidatesOf } from '../../support/candidates.ts';
 import { HERE, northOf, startTestEngine, type TestEngine } from '../../support/engine.ts';

@@ -1,8 +1,9 @@
 /** The leader's end: nothing of it is under way any more when it is closed. */
-import { sql } from 'drizzle-orm';
+
 import { expect, it } from 'vitest';
 import { startLeader } from '../../../engine/maintenance/leader.ts';
 import { connectPg } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { MAINTENANCE_LEASE } from '../../../engine/pg/leases.ts';
 import { silentLog } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';

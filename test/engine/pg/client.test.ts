@@ -1,9 +1,9 @@
 /** The pool over a network with faults: what fails is an error of the call, never of the process. */
 import net from 'node:net';
 import tls from 'node:tls';
-import { sql } from 'drizzle-orm';
 import { afterEach, describe, expect, it, vi } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { makeCertificate } from '../../../scripts/apns-simulator/certificate.ts';
 import { type FaultyProxy, startProxy } from '../../support/proxy.ts';
 import { freshDatabase } from '../../support/servers.ts';

@@ -1,7 +1,8 @@
 /** Looking for a text among jobs: all that are alive, and a bounded number of those that are over. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, expect, it } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { countJobs, type JobFilter, listJobs, SEARCHED_MAX } from '../../../engine/pg/job-lists.ts';
 import { cleanups } from '../../support/engine.ts';
 import { rowsRead } from '../../support/rows-read.ts';

@@ -2,7 +2,7 @@
  * What statements read when the statistics are old: nothing was open when they were made, and now two
  * thousand jobs are. A plan that walks what is open would read all of it for each row (decision 10).
  */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import { commitClaims } from '../../../engine/jobs/claim/commit.ts';
 import { fenceJob } from '../../../engine/jobs/claim/resolve.ts';
@@ -10,6 +10,7 @@ import { rowAt, transition } from '../../../engine/jobs/transition.ts';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
 import { deviceTokensOf } from '../../../engine/pg/device-tokens.ts';
 import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/drivers.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { findJob, findJobs } from '../../../engine/pg/jobs.ts';
 import { isOvertaken, markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';

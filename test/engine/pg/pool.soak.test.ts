@@ -1,9 +1,9 @@
 /** The pool over minutes: a burst's connections are given back, also while single statements go on. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { expect, it, onTestFinished } from 'vitest';
 import { connectPg } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 

@@ -1,8 +1,9 @@
 /** The pool on a server with limits and defaults of its own: what is sent means the same there. */
-import { sql } from 'drizzle-orm';
+
 import postgres from 'postgres';
 import { afterEach, describe, expect, inject, it } from 'vitest';
 import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 

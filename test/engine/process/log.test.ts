@@ -1,9 +1,10 @@
 /** What the log says of errors that carry secrets: real ones, of the real stores. */
-import { sql } from 'drizzle-orm';
+
 import fastify from 'fastify';
 import { Redis } from 'ioredis';
 import { afterEach, describe, expect, it } from 'vitest';
 import { connectPg } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { createLog } from '../../../engine/process/log.ts';
 import { withoutSecrets } from '../../../engine/process/log-error.ts';
 import { connectRedis, whenReady } from '../../../engine/redis/client.ts';

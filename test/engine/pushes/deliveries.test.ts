@@ -1,9 +1,9 @@
 /** Deliveries: one row for a job and gateway, each driver once, with the time of his first. */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { expect, it } from 'vitest';
 import { saveDeliveries } from '../../../engine/pg/deliveries.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { firstDeliveries } from '../../../engine/pg/explain.ts';
 import { createDeliveries } from '../../../engine/pushes/deliveries.ts';
 import { delivered } from '../../support/delivered.ts';

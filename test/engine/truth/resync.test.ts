@@ -1,8 +1,9 @@
 /** What a resync finds beyond the plain restore: rows that come back, refusals, what Redis lost, a Cluster. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, describe, expect, it } from 'vitest';
 import type { EngineContext } from '../../../engine/context.ts';
 import { createEngine, type Engine } from '../../../engine/engine.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { findJob, listEvents } from '../../../engine/pg/jobs.ts';
 import { readConfig } from '../../../engine/process/config.ts';
 import { createEngineMetrics, createRegistry } from '../../../engine/process/metrics.ts';

@@ -1,9 +1,9 @@
 /** How a Postgres that went back is noticed: by its mark, by which server it is, and by neither in vain. */
 import { randomBytes } from 'node:crypto';
-import { sql } from 'drizzle-orm';
 import postgres from 'postgres';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { connectPg } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { createAskServer } from '../../../engine/pg/truth.ts';
 import { keys } from '../../../engine/redis/keys.ts';
 import { createTruthWatch } from '../../../engine/truth/truth.ts';

@@ -1,6 +1,7 @@
 /** The critical lane when something goes wrong in the middle: what is told then, and how often. */
-import { sql } from 'drizzle-orm';
+
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { findNotification, takeUndone } from '../../../engine/pg/notifications.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';

@@ -2,8 +2,9 @@
  * Ten thousand pushes through everything that APNs does to its senders: goodbyes, connections that
  * break before and after a push was taken, answers that never come, throttling and outages.
  */
-import { sql } from 'drizzle-orm';
+
 import { describe, expect, it } from 'vitest';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { countUndone } from '../../../engine/pg/notifications.ts';
 import type { Fault } from '../../../scripts/apns-simulator/faults.ts';
 import { startMaintenance } from '../../support/maintenance.ts';

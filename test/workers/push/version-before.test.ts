@@ -3,9 +3,9 @@
  * has begun the other leaves alone.
  */
 import { randomUUID } from 'node:crypto';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { connectPg, type Db } from '../../../engine/pg/client.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { createCriticalLane } from '../../../workers/push/critical.ts';
 import { createNearbyLane } from '../../../workers/push/nearby.ts';
 import { cleanups } from '../../support/engine.ts';

@@ -1,8 +1,9 @@
 /** A wave that is pushed twice, late, or against a row that has moved on: who is pushed, and when it is done. */
-import { sql } from 'drizzle-orm';
+
 import postgres from 'postgres';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
+import { sql } from '../../../engine/pg/drizzle.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { createNearbyLane, type NearbyLane } from '../../../workers/push/nearby.ts';
 import type { PushAgain } from '../../../workers/push/push-again.ts';

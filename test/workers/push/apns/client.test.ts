@@ -1,50 +1,28 @@
-/** The client against the simulator: what it says of each push, and what it does about trouble. */
-import { randomUUID } from 'node:crypto';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { Simulator } from '../../../../scripts/apns-simulator/simulator.ts';
-import {
-  type ApnsClient,
-  type ApnsClientOptions,
-  type ApnsOutcome,
-  type ApnsPush,
-  createApnsClient,
+import type {
+  ApnsClient,
+  ApnsClientOptions,
+  ApnsOutcome,
+  ApnsPush,
 } from '../../../../workers/push/apns/client.ts';
 import { alertPayload } from '../../../../workers/push/apns/payload.ts';
-import { cleanups, silentLog } from '../../../support/engine.ts';
-import { apnsConfig, testSimulator } from '../../../support/push.ts';
+import { connectApns, newPush } from '../../../support/apns-client.ts';
+import { testSimulator } from '../../../support/push.ts';
 
 let simulator: Simulator;
 let client: ApnsClient;
 
-function connect(change: Partial<ApnsClientOptions> = {}): ApnsClient {
-  const { credentials, ca } = apnsConfig(simulator);
-  if (!credentials || ca === undefined) throw new Error('no key');
-  const made = createApnsClient({
-    ...credentials,
-    url: simulator.url,
-    ca,
-    log: silentLog,
+const connect = (change?: Partial<ApnsClientOptions>) => connectApns(simulator, change);
+const push = (change: Partial<ApnsPush> = {}) =>
+  newPush({
+    payload: alertPayload({
+      title: 'T',
+      body: 'B',
+      data: { job_id: 'j', type: 'job:new', version: 1 },
+    }),
     ...change,
   });
-  cleanups.push(() => made.close());
-  return made;
-}
-
-let count = 0;
-const push = (change: Partial<ApnsPush> = {}): ApnsPush => ({
-  token: (++count).toString(16).padStart(64, '0'),
-  topic: 'app.muster.driver',
-  payload: alertPayload({
-    title: 'T',
-    body: 'B',
-    data: { job_id: 'j', type: 'job:new', version: 1 },
-  }),
-  collapseId: 'j',
-  expiration: Math.floor(Date.now() / 1000) + 60,
-  apnsId: randomUUID(),
-  lane: 'nearby',
-  ...change,
-});
 const arrived = (one: ApnsPush) =>
   simulator.phones.records().filter((record) => record.apns_id === one.apnsId);
 

@@ -1,7 +1,5 @@
-// biome-ignore-all lint/style/noExcessiveLinesPerFile: what several pushes in flight need is used by both parts.
 /** Sessions that end with pushes in flight, come late or freeze: what becomes of each push. */
 import { fork } from 'node:child_process';
-import { randomUUID } from 'node:crypto';
 import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
 import { connect as connectTo, createServer, type Socket } from 'node:net';
 import os from 'node:os';
@@ -11,36 +9,15 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import type { FaultKind } from '../../../../scripts/apns-simulator/faults.ts';
 import type { Simulator } from '../../../../scripts/apns-simulator/simulator.ts';
-import {
-  type ApnsClient,
-  type ApnsClientOptions,
-  type ApnsPush,
-  createApnsClient,
-} from '../../../../workers/push/apns/client.ts';
+import type { ApnsClientOptions, ApnsPush } from '../../../../workers/push/apns/client.ts';
+import { connectApns, newPush, newPushes, sendAll, warm } from '../../../support/apns-client.ts';
 import { cleanups, silentLog } from '../../../support/engine.ts';
-import { apnsConfig, testSimulator } from '../../../support/push.ts';
+import { testSimulator } from '../../../support/push.ts';
 import { until } from '../../../support/until.ts';
 
 let simulator: Simulator;
-let count = 0;
 
-function connect(change: Partial<ApnsClientOptions> = {}): ApnsClient {
-  const { credentials, ca } = apnsConfig(simulator);
-  if (!credentials || ca === undefined) throw new Error('no key');
-  const parts = { ...credentials, url: simulator.url, ca, log: silentLog };
-  const client = createApnsClient({ ...parts, ...change });
-  cleanups.push(() => client.close());
-  return client;
-}
-const push = (filling = ''): ApnsPush => ({
-  token: (++count).toString(16).padStart(64, '0'),
-  topic: 'app.muster.driver',
-  payload: JSON.stringify({ aps: { alert: 'x' }, filling }),
-  collapseId: 'j',
-  expiration: Math.floor(Date.now() / 1000) + 60,
-  apnsId: randomUUID(),
-  lane: 'nearby',
-});
+const connect = (change?: Partial<ApnsClientOptions>) => connectApns(simulator, change);
 /** How often each of these arrived and was accepted. */
 function arrivals(pushes: readonly ApnsPush[]): number[] {
   const times = new Map<string, number>();
@@ -48,15 +25,6 @@ function arrivals(pushes: readonly ApnsPush[]): number[] {
     if (status === 200) times.set(apns_id, (times.get(apns_id) ?? 0) + 1);
   }
   return pushes.map(({ apnsId }) => times.get(apnsId) ?? 0);
-}
-const many = (howMany: number) => Array.from({ length: howMany }, () => push());
-/** Both connections are open and proven: what follows is in flight together. */
-async function warm(client: ApnsClient) {
-  for (let i = 0; i < 2; i++) await Promise.all(many(100).map((one) => client.send(one)));
-}
-async function sendAll(client: ApnsClient, pushes: readonly ApnsPush[]) {
-  const outcomes = await Promise.all(pushes.map((one) => client.send(one)));
-  return outcomes.map((one) => one.outcome);
 }
 const meet = (kind: FaultKind, change: object = {}) => simulator.faults.add({ kind, ...change });
 
@@ -75,7 +43,7 @@ describe('with many pushes in flight', () => {
     await warm(client);
     const opened = simulator.connections();
     meet('goaway', { count: 8, every: 50, ...how });
-    const pushes = many(800);
+    const pushes = newPushes(800);
     const outcomes = await sendAll(client, pushes);
     expect(new Set(outcomes)).toEqual(new Set(['sent']));
     expect(new Set(arrivals(pushes))).toEqual(new Set([1]));
@@ -91,7 +59,7 @@ describe('with many pushes in flight', () => {
       const client = connect({ waitMaxMs: 60_000 });
       await warm(client);
       meet('goaway', { count: 3, every: 100, code });
-      const pushes = many(600);
+      const pushes = newPushes(600);
       const outcomes = await sendAll(client, pushes);
       const times = arrivals(pushes);
       expect(outcomes).not.toContain('never_processed');
@@ -107,7 +75,7 @@ describe('with many pushes in flight', () => {
     const client = connect();
     await warm(client);
     meet('refuse', { count: 100, every: 3 });
-    const pushes = many(500);
+    const pushes = newPushes(500);
     expect(new Set(await sendAll(client, pushes))).toEqual(new Set(['sent']));
     expect(new Set(arrivals(pushes))).toEqual(new Set([1]));
   });
@@ -117,7 +85,7 @@ describe('with many pushes in flight', () => {
     await warm(client);
     const opened = simulator.connections();
     meet('status', { count: 200, status: 403, reason: 'ExpiredProviderToken' });
-    const pushes = many(200);
+    const pushes = newPushes(200);
     expect(new Set(await sendAll(client, pushes))).toEqual(new Set(['sent']));
     expect(simulator.connections() - opened).toBeLessThanOrEqual(2);
   });
@@ -126,12 +94,12 @@ describe('with many pushes in flight', () => {
     const client = connect();
     await warm(client);
     meet('lose', { count: 1 });
-    const pushes = many(300);
+    const pushes = newPushes(300);
     const outcomes = await sendAll(client, pushes);
     expect(new Set(outcomes)).toEqual(new Set(['sent', 'unknown']));
     expect(Math.max(...arrivals(pushes))).toBe(1);
     const opened = simulator.connections();
-    expect(new Set(await sendAll(client, many(600)))).toEqual(new Set(['sent']));
+    expect(new Set(await sendAll(client, newPushes(600)))).toEqual(new Set(['sent']));
     // The library opens one for every push that does not fit on the first stream.
     expect(simulator.connections() - opened).toBeLessThanOrEqual(2);
   });
@@ -140,7 +108,7 @@ describe('with many pushes in flight', () => {
     const client = connect();
     await warm(client);
     meet('freeze');
-    const pushes = many(200);
+    const pushes = newPushes(200);
     const sending = sendAll(client, pushes);
     await until(() => simulator.faults.met() > 50);
     await client.close();
@@ -159,11 +127,11 @@ describe('a connection', () => {
     });
     meet('status', { status: 403, reason: 'ExpiredProviderToken' });
     const opened = simulator.connections();
-    const outcomes = await Promise.all(many(50).map((one) => client.send(one)));
+    const outcomes = await Promise.all(newPushes(50).map((one) => client.send(one)));
     expect(new Set(outcomes.map(({ outcome }) => outcome))).toContain('never_processed');
     for (let i = 0; i < 50; i++) {
       const held = { outcome: 'never_processed', reason: 'ExpiredProviderToken' };
-      expect(await client.send(push())).toEqual(held);
+      expect(await client.send(newPush())).toEqual(held);
     }
     expect(simulator.connections() - opened).toBeLessThanOrEqual(3);
     expect(alarms).toMatchObject([{ reason: 'ExpiredProviderToken' }]);
@@ -176,7 +144,7 @@ describe('a connection', () => {
     const client = connect({ waitMaxMs: 6000 });
     meet('status', { status: 503, reason: 'Shutdown' });
     const opened = simulator.connections();
-    await sendAll(client, many(50));
+    await sendAll(client, newPushes(50));
     expect(simulator.connections() - opened).toBeLessThanOrEqual(12);
   }, 30_000);
 
@@ -184,11 +152,11 @@ describe('a connection', () => {
     const client = connect({ answerDeadlineMs: 4000 });
     await warm(client);
     meet('freeze', { count: 10 });
-    const frozen = sendAll(client, many(10));
+    const frozen = sendAll(client, newPushes(10));
     await until(() => simulator.faults.met() >= 210);
     meet('delay', { ms: 3000 });
     await sleep(1600);
-    const slow = sendAll(client, many(10));
+    const slow = sendAll(client, newPushes(10));
     expect(new Set(await frozen)).toEqual(new Set(['unknown']));
     expect(new Set(await slow)).toEqual(new Set(['sent']));
   }, 30_000);
@@ -213,7 +181,7 @@ describe('a connection', () => {
     cleanups.push(() => void proxy.close());
     const { port: proxyPort } = proxy.address() as { port: number };
     const client = connect({ url: `https://localhost:${proxyPort}`, connectDeadlineMs: 300 });
-    const one = push();
+    const one = newPush();
     expect(await client.send(one)).toEqual({
       outcome: 'never_processed',
       reason: 'connect_failed',
@@ -223,7 +191,7 @@ describe('a connection', () => {
     // The socket that nobody waits for any more is closed, not kept beside the next one.
     await until(() => sockets.size === 0);
     expect(arrivals([one])).toEqual([0]);
-    expect(await client.send(push())).toEqual({ outcome: 'sent' });
+    expect(await client.send(newPush())).toEqual({ outcome: 'sent' });
     expect(simulator.connections() - opened).toBe(1);
     await client.close();
     for (const socket of sockets) socket.destroy();
@@ -245,10 +213,14 @@ describe('a connection', () => {
     });
     await warm(client);
     child.kill('SIGSTOP');
-    const full = Array.from({ length: 700 }, () => push('x'.repeat(3500)));
+    const full = Array.from({ length: 700 }, () =>
+      newPush({ payload: JSON.stringify({ aps: { alert: 'x' }, filling: 'x'.repeat(3500) }) }),
+    );
     const outcomes = await sendAll(client, full);
     expect(outcomes).not.toContain('sent');
     child.kill('SIGCONT');
-    await until(async () => (await client.send(push())).outcome === 'sent', { timeoutMs: 20_000 });
+    await until(async () => (await client.send(newPush())).outcome === 'sent', {
+      timeoutMs: 20_000,
+    });
   }, 60_000);
 });

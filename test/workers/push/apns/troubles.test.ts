@@ -1,51 +1,30 @@
-/** What the client does when Apple gets strict, resets streams, ends connections or is not there. */
-import { randomUUID } from 'node:crypto';
 import { afterEach, beforeAll, beforeEach, describe, expect, it, vi } from 'vitest';
 import { defaultSettings } from '../../../../scripts/apns-simulator/settings.ts';
 import type { Simulator } from '../../../../scripts/apns-simulator/simulator.ts';
 import {
-  type ApnsClient,
   type ApnsClientOptions,
   type ApnsPush,
   createApnsClient,
 } from '../../../../workers/push/apns/client.ts';
 import { ApnsConnection } from '../../../../workers/push/apns/connection.ts';
-import { cleanups, silentLog } from '../../../support/engine.ts';
+import {
+  connectApns,
+  newPush,
+  newPushes,
+  sendAll,
+  targetOf,
+  warm,
+} from '../../../support/apns-client.ts';
+import { cleanups } from '../../../support/engine.ts';
 import { startProxy } from '../../../support/proxy.ts';
-import { apnsConfig, testSimulator } from '../../../support/push.ts';
+import { testSimulator } from '../../../support/push.ts';
 import { until } from '../../../support/until.ts';
 
 let simulator: Simulator;
-let count = 0;
 
-function target() {
-  const { credentials, ca } = apnsConfig(simulator);
-  if (!credentials || ca === undefined) throw new Error('no key');
-  return { ...credentials, ca, url: simulator.url, log: silentLog };
-}
-function connect(change: Partial<ApnsClientOptions> = {}): ApnsClient {
-  const client = createApnsClient({ ...target(), ...change });
-  cleanups.push(() => client.close());
-  return client;
-}
-const push = (token = (++count).toString(16).padStart(64, '0')): ApnsPush => ({
-  token,
-  topic: 'app.muster.driver',
-  payload: JSON.stringify({ aps: { alert: 'x' } }),
-  collapseId: 'j',
-  expiration: Math.floor(Date.now() / 1000) + 60,
-  apnsId: randomUUID(),
-  lane: 'nearby',
-});
-const many = (howMany: number) => Array.from({ length: howMany }, () => push());
-async function sendAll(client: ApnsClient, pushes: readonly ApnsPush[]) {
-  const outcomes = await Promise.all(pushes.map((one) => client.send(one)));
-  return outcomes.map((one) => one.outcome);
-}
-/** Both connections are open and proven: what follows is in flight together. */
-async function warm(client: ApnsClient) {
-  for (let i = 0; i < 2; i++) await sendAll(client, many(100));
-}
+const target = () => targetOf(simulator);
+const connect = (change?: Partial<ApnsClientOptions>) => connectApns(simulator, change);
+const pushTo = (token: string) => newPush({ token });
 /** How often each of these arrived, whatever was answered. */
 function arrivals(pushes: readonly ApnsPush[]): number[] {
   const ids = simulator.phones.records().map((record) => record.apns_id);
@@ -69,17 +48,17 @@ describe('after a refusal', () => {
     // Held together, they are on both connections.
     const met = simulator.faults.met();
     simulator.faults.add({ kind: 'hold', count: 2 });
-    const bad = ['bad', 'worse'].map((token) => client.send(push(token)));
+    const bad = ['bad', 'worse'].map((token) => client.send(pushTo(token)));
     await until(() => simulator.faults.met() >= met + 2);
     simulator.faults.release();
     expect(await Promise.all(bad)).toMatchObject([{ status: 400 }, { status: 400 }]);
     const before = simulator.faults.met();
     simulator.faults.add({ kind: 'hold' });
-    const pushes = many(100);
+    const pushes = newPushes(100);
     const sending = sendAll(client, pushes);
     await until(() => simulator.faults.met() >= before + 2);
     // A push of somebody else comes after all that was sent together with those two.
-    const other = connect().send(push());
+    const other = connect().send(newPush());
     await until(() => simulator.faults.met() >= before + 3);
     expect(simulator.faults.met()).toBe(before + 3);
     simulator.faults.clear();
@@ -94,7 +73,7 @@ describe('after a refusal', () => {
     await warm(client);
     const opened = simulator.connections();
     // Not a bad token: one in ten of those would be a mix-up.
-    const pushes = many(500).map((one, i) => (i % 10 === 0 ? { ...one, payload: '' } : one));
+    const pushes = newPushes(500).map((one, i) => (i % 10 === 0 ? { ...one, payload: '' } : one));
     const outcomes = await sendAll(client, pushes);
     expect(outcomes).toEqual(pushes.map(({ payload }) => (payload === '' ? 'rejected' : 'sent')));
     expect(new Set(arrivals(pushes))).toEqual(new Set([1]));
@@ -106,9 +85,9 @@ describe('a phone that is throttled', () => {
   it('is refused alone', async () => {
     simulator.settings.rate = { max: 1, perMs: 60_000 };
     const client = connect();
-    const own = push();
+    const own = newPush();
     expect(await client.send(own)).toEqual({ outcome: 'sent' });
-    const [again, ...others] = [push(own.token), ...many(50)];
+    const [again, ...others] = [pushTo(own.token), ...newPushes(50)];
     const first = client.send(again);
     expect(new Set(await sendAll(client, others))).toEqual(new Set(['sent']));
     expect(await first).toMatchObject({ status: 429, reason: 'TooManyRequests' });
@@ -121,10 +100,10 @@ describe('streams that are reset', () => {
     await warm(client);
     const opened = simulator.connections();
     simulator.faults.add({ kind: 'reset', count: 10, code });
-    const pushes = many(10);
+    const pushes = newPushes(10);
     expect(new Set(await sendAll(client, pushes))).toEqual(new Set(['unknown']));
     expect(new Set(arrivals(pushes))).toEqual(new Set([1]));
-    expect(await client.send(push())).toEqual({ outcome: 'sent' });
+    expect(await client.send(newPush())).toEqual({ outcome: 'sent' });
     expect(simulator.connections()).toBe(opened);
   });
 });
@@ -141,7 +120,7 @@ describe('a connection that ends', () => {
       const client = connect();
       await warm(client);
       simulator.faults.add({ kind, how, count: 1 });
-      const pushes = many(300);
+      const pushes = newPushes(300);
       const outcomes = await sendAll(client, pushes);
       expect(outcomes).toContain('unknown');
       expect(outcomes).not.toContain('rejected');
@@ -150,7 +129,7 @@ describe('a connection that ends', () => {
       outcomes.forEach((outcome, i) => {
         if (outcome === 'sent') expect(times[i]).toBe(1);
       });
-      expect(new Set(await sendAll(client, many(100)))).toEqual(new Set(['sent']));
+      expect(new Set(await sendAll(client, newPushes(100)))).toEqual(new Set(['sent']));
     },
   );
 });
@@ -161,12 +140,12 @@ describe('a server that is not there', () => {
     async (door) => {
       simulator.settings.door = door;
       const client = connect({ connectDeadlineMs: 300 });
-      const one = push();
+      const one = newPush();
       const failed = { outcome: 'never_processed', reason: 'connect_failed' };
       expect(await client.send(one)).toEqual(failed);
       expect(arrivals([one])).toEqual([0]);
       simulator.settings.door = 'open';
-      await until(async () => (await client.send(push())).outcome === 'sent');
+      await until(async () => (await client.send(newPush())).outcome === 'sent');
     },
   );
 
@@ -174,7 +153,7 @@ describe('a server that is not there', () => {
     const { ca: _, ...untrusting } = target();
     const client = createApnsClient(untrusting);
     cleanups.push(() => client.close());
-    const one = push();
+    const one = newPush();
     const failed = { outcome: 'never_processed', reason: 'connect_failed' };
     expect(await client.send(one)).toEqual(failed);
     expect(arrivals([one])).toEqual([0]);
@@ -186,7 +165,7 @@ describe('a server that is not there', () => {
     const connection = new ApnsConnection({ log, url, ca, key, now: () => clock.now });
     cleanups.push(() => connection.close());
     async function waitAfterFailure(): Promise<number> {
-      expect(await connection.send(push())).toMatchObject({ reason: 'connect_failed' });
+      expect(await connection.send(newPush())).toMatchObject({ reason: 'connect_failed' });
       const failedAt = clock.now;
       while (connection.free === 0) clock.now += 10;
       return clock.now - failedAt;
@@ -200,10 +179,10 @@ describe('a server that is not there', () => {
     simulator.settings.door = 'open';
     // Its clock agrees with ours about provider tokens.
     simulator.settings.clockSkewMs = clock.now - Date.now();
-    expect(await connection.send(push())).toEqual({ outcome: 'sent' });
+    expect(await connection.send(newPush())).toEqual({ outcome: 'sent' });
     simulator.settings.door = 'closed';
     simulator.faults.add({ kind: 'kill', count: 1 });
-    expect(await connection.send(push())).toMatchObject({ outcome: 'unknown' });
+    expect(await connection.send(newPush())).toMatchObject({ outcome: 'unknown' });
     expect(await waitAfterFailure()).toBeLessThanOrEqual(1010);
   });
 });
@@ -222,19 +201,19 @@ describe('a ping', () => {
     const connection = new ApnsConnection({ log, url, ca, key, now: Date.now });
     cleanups.push(() => connection.close());
     const opened = simulator.connections();
-    expect(await connection.send(push())).toEqual({ outcome: 'sent' });
+    expect(await connection.send(newPush())).toEqual({ outcome: 'sent' });
     vi.advanceTimersByTime(PING_EVERY_MS);
     // The answer to the ping comes before the answer to this.
-    expect(await connection.send(push())).toEqual({ outcome: 'sent' });
+    expect(await connection.send(newPush())).toEqual({ outcome: 'sent' });
     vi.advanceTimersByTime(PING_DEADLINE_MS);
-    expect(await connection.send(push())).toEqual({ outcome: 'sent' });
+    expect(await connection.send(newPush())).toEqual({ outcome: 'sent' });
     expect(simulator.connections() - opened).toBe(1);
 
     proxy.freeze();
     vi.advanceTimersByTime(PING_EVERY_MS);
     vi.advanceTimersByTime(PING_DEADLINE_MS);
     proxy.heal();
-    expect(await connection.send(push())).toEqual({ outcome: 'sent' });
+    expect(await connection.send(newPush())).toEqual({ outcome: 'sent' });
     expect(simulator.connections() - opened).toBe(2);
   });
 });

@@ -1,7 +1,8 @@
 /** A job's page in a real browser: what happened to it, why a driver got it or not, what can be done. */
-import { sql } from 'drizzle-orm';
+
 import type { Browser, Locator } from 'playwright-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { northOf } from '../support/engine.ts';
 import { addPhones, tokenOf } from '../support/push-crowd.ts';
 import { until } from '../support/until.ts';

@@ -1,10 +1,10 @@
 /** Worker processes that die, freeze and come back: who reconciles, and what was due meanwhile. */
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { sql } from 'drizzle-orm';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parseWavePlan } from '../../engine/domain/waves.ts';
 import { saveDeviceToken } from '../../engine/pg/device-tokens.ts';
+import { sql } from '../../engine/pg/drizzle.ts';
 import { findJob, listEvents } from '../../engine/pg/jobs.ts';
 import { listNotifications } from '../../engine/pg/notifications.ts';
 import { northOf } from '../support/engine.ts';
