@@ -1,6 +1,6 @@
 /**
- * What callers are answered, as TypeBox schemas for the generated documents. Answers are built by
- * `views.ts` and the engine; these schemas describe them and are checked against them in tests.
+ * The answers of the API as TypeBox schemas, for the generated documents. `views.ts` and the engine
+ * build the answers; tests check them against these schemas.
  */
 import { type TOptional, Type } from 'typebox';
 import { EXPLAIN_REASONS, type ExplainReason } from '../engine/domain/because.ts';
@@ -83,7 +83,7 @@ const PushAttempt = Type.Object(
 
 export const AcceptAnswer = Type.Object({ success: Type.Literal(true), job: Job }, closed);
 export const PostAnswer = Type.Object({ job: Job }, closed);
-/** Of `available`, which is short and changes all the time. */
+/** The list `available`, which is short and changes all the time. */
 export const AvailableAnswer = Type.Object({ jobs: Type.Array(Job) }, closed);
 export const nextCursor = maybe(Type.String({ description: 'Asks for the next page' }));
 export const JobsAnswer = Type.Object({ jobs: Type.Array(Job), next_cursor: nextCursor }, closed);
@@ -125,16 +125,16 @@ const ExplainedDriver = Type.Object(
         'it would not be in his feed, else `expired` or `closed`.',
     }),
     value: Type.Union([Type.String(), Type.Number(), Type.Boolean(), Type.Null()], {
-      description: 'The value seen: a status, seconds since he was heard of, jobs held, km …',
+      description: 'The value seen: a status, seconds since he was heard from, jobs held, km …',
     }),
     limit: Type.Union([Type.String(), Type.Number(), Type.Null()], {
-      description: 'What it was held against, where there is a limit',
+      description: 'The limit it was compared with, if there is one',
     }),
     waves: Type.Array(Type.Object({ wave: count, distance_km: km }, closed)),
     offered: Type.Boolean({ description: 'He was a candidate, or the job was in his feed' }),
     delivered: Type.Boolean({ description: 'A socket of his was given the job' }),
     delivered_at: maybe(time),
-    pushed: Type.Boolean({ description: 'Apple took a push of the job to him' }),
+    pushed: Type.Boolean({ description: 'Apple accepted a push of the job to him' }),
     pushes: Type.Array(
       Type.Object(
         {
@@ -167,7 +167,10 @@ export const ExplainAnswer = Type.Object(
           radius_km: km,
           opened_at: time,
           chosen_at: maybe(time),
-          candidate_count: Type.Integer({ minimum: 0, description: 'Also beyond the push cap' }),
+          candidate_count: Type.Integer({
+            minimum: 0,
+            description: 'Including those beyond the push cap',
+          }),
           candidates: Type.Array(
             Type.Object({ driver_id: Type.String(), distance_km: km }, closed),
           ),

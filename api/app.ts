@@ -1,6 +1,6 @@
 /**
  * The HTTP side of an api process, made of its parts: headers, bodies, guard, routes, documents,
- * console. Made once by `main.ts` and by tests; who makes it listens and closes.
+ * console. Made once by `main.ts` and by tests, which also listen and close.
  */
 import cookie from '@fastify/cookie';
 import helmet from '@fastify/helmet';
@@ -31,19 +31,19 @@ import { userRoutes } from './routes/users.ts';
 export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
   log: FastifyBaseLogger;
   pushTest?: RouteDeps['pushTest'];
-  /** Aborted when the process was told to stop: clients then take their next call elsewhere. */
+  /** Aborted when the process is told to stop: clients then take their next call elsewhere. */
   stopping?: AbortSignal;
   /** The queues' pages, shown to operators under /ops/queues. */
   dashboard?: Dashboard;
 }
 
-/** Every call is answered within this, with 503 where a store hangs: phones give up later. */
+/** Every call is answered within this, with 503 if a store hangs: phones give up later. */
 const HANDLER_MS = 10_000;
-/** A client that takes longer to send 16 KiB does not mean it. */
+/** A client that takes longer to send 16 KiB is broken or hostile. */
 const REQUEST_MS = 30_000;
-/** A balancer keeps its connections for a minute: one that we close first resets a call in the seam. */
+/** A balancer keeps its connections for a minute: if we close one first, a call may be reset. */
 const KEEP_ALIVE_MS = 75_000;
-/** Longer than any id; what is longer is no job's, and is still looked at as one. */
+/** Longer than any id, so that an over-long one is still answered as an unknown id. */
 const PARAM_MAX = 4096;
 
 export async function createApp(options: AppOptions): Promise<FastifyInstance> {
@@ -51,16 +51,16 @@ export async function createApp(options: AppOptions): Promise<FastifyInstance> {
   const refuse = createRefuse(basePath);
   const app = fastify({
     loggerInstance: options.log,
-    // Addresses may carry tokens: nothing logs them.
+    // URLs may carry tokens: nothing logs them.
     logController: new LogController({ disableRequestLogging: true }),
     bodyLimit: BODY_MAX,
     handlerTimeout: HANDLER_MS,
     requestTimeout: REQUEST_MS,
     keepAliveTimeout: KEEP_ALIVE_MS,
-    // What `X-Forwarded-*` says of an address, a host or TLS counts from these alone.
+    // Only these addresses may set address, host and TLS by `X-Forwarded-*`.
     trustProxy: trustedProxies.length > 0 && [...trustedProxies],
     rewriteUrl: ({ url = '/' }) => toRoute(url, basePath),
-    // Clients that offer HTTP/2 (`Upgrade: h2c`) are answered in HTTP/1.1, as RFC 9110 has it.
+    // Clients that offer HTTP/2 (`Upgrade: h2c`) are answered in HTTP/1.1, as RFC 9110 allows.
     http: { shouldUpgradeCallback: ({ headers }) => /^websocket$/i.test(headers.upgrade ?? '') },
     return503OnClosing: false,
     routerOptions: { maxParamLength: PARAM_MAX },
@@ -109,8 +109,8 @@ function addRoutes(app: FastifyInstance, options: AppOptions): void {
 }
 
 /**
- * For the few pages there are: everything from here, styles also inline (bull-board and Swagger UI
- * need that), scripts never. Plain HTTP inside a network must keep working, so nothing is upgraded.
+ * For the few pages there are: everything from here, styles also inline (bull-board and Swagger UI need
+ * that), scripts never inline. Plain HTTP inside a network must keep working, so nothing is upgraded.
  */
 const PAGES = {
   defaultSrc: ["'self'"],

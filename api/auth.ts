@@ -1,7 +1,7 @@
 /**
  * Who is calling: verifies bearer tokens against the shared secret or an identity provider.
- * A verified token is remembered until it expires, because checking a signature costs twice a whole
- * request; its expiry is compared on every use, without leeway. Used by HTTP, the feed and /ops.
+ * A verified token is remembered until it expires, because checking a signature costs twice as much as
+ * a request; its expiry is checked on every use, without leeway. Used by HTTP, the feed and /ops.
  */
 import { hash } from 'node:crypto';
 import { errors, type JWTPayload, type JWTVerifyOptions, jwtVerify } from 'jose';
@@ -11,7 +11,7 @@ import { KeySet } from './key-set.ts';
 
 export const ROLES = ['driver', 'customer', 'operator', 'service', 'viewer'] as const;
 export type Role = (typeof ROLES)[number];
-/** Who reads what operators read; a viewer changes nothing. */
+/** The roles that read what operators read; a viewer changes nothing. */
 export const READERS = ['operator', 'viewer'] as const satisfies readonly Role[];
 
 /** Does this role see every job and driver? */
@@ -32,7 +32,7 @@ export interface Auth {
    * provider has not said yet whether the token's key is one of its own.
    */
   verify(token: string): Promise<Identity>;
-  /** Has the key of an identity not been withdrawn since? As far as this process knows by now. */
+  /** Is the key of an identity still valid, as far as this process knows? */
   isCurrent(identity: Identity): boolean;
 }
 
@@ -41,12 +41,12 @@ export class UnauthorizedError extends Error {
   override name = 'UnauthorizedError';
 }
 
-/** What a user id may be (contract section 3); `me` means the caller, in addresses. */
+/** What a user id may be (contract section 3); in paths `me` means the caller. */
 export const USER_ID = /^(?!me$)[A-Za-z0-9_-]{1,64}$/;
 
-/** About 20 MB; the oldest is forgotten and simply verified again. */
+/** About 20 MB; the oldest is dropped and verified again when it comes. */
 const REMEMBERED_MAX = 50_000;
-/** Signatures of an identity provider; never HS*, whose secret would be its public key. */
+/** Algorithms of an identity provider; never HS*, where its public key would be the secret. */
 const JWKS_ALGORITHMS = [
   ...['RS256', 'RS384', 'RS512', 'PS256', 'PS384', 'PS512'],
   ...['ES256', 'ES384', 'ES512', 'EdDSA'],
@@ -56,8 +56,8 @@ const JWKS_ALGORITHMS = [
 const LEEWAY_S = 5;
 
 /**
- * Verifies with the JWKS when one is configured, else with the secret (HS256). `clock`: ms that never
- * jump, by which keys age; tests hand in their own.
+ * Verifies with the JWKS when one is configured, else with the secret (HS256). `clock`: a monotonic
+ * clock, ms, by which keys age; tests pass their own.
  */
 export function createAuth(config: AuthConfig, clock?: () => number): Auth {
   const keys = config.jwksUrl ? new KeySet(config.jwksUrl, clock) : null;
@@ -123,7 +123,7 @@ function toIdentity({ payload: { sub, exp, role }, keyId }: Checked): Identity {
   return { sub, role: known, expiresAt, ...(keyId !== undefined && { keyId }) };
 }
 
-/** What jose says of a token becomes a safe sentence; a key that is not known yet is no fault of it. */
+/** Turns jose's error into a safe sentence; a key that is not known yet is not the token's fault. */
 function explain(error: unknown): never {
   if (error instanceof TryAgainError) throw error;
   if (error instanceof errors.JWTExpired) throw new UnauthorizedError('The token has expired');

@@ -1,9 +1,9 @@
 /**
- * Behind a proxy everything may lie under a path of its own (`BASE_PATH`). Whether the proxy passes the
- * path on or takes it away is its own business: addresses are understood with it and without.
+ * Behind a proxy everything may be under a path of its own (`BASE_PATH`). The proxy may pass the path on
+ * or strip it: addresses are understood with it and without.
  */
 
-/** The address as the routes know it; `base` is empty, or like `/dispatch`. */
+/** The path as the routes know it; `base` is empty, or like `/dispatch`. */
 export function withoutBase(url: string, base: string): string {
   if (base === '' || !url.startsWith(base)) return url;
   const rest = url.slice(base.length);

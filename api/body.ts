@@ -1,6 +1,7 @@
 /**
  * Reads bodies: strict JSON in strict UTF-8, nothing else. An empty body, or `null` where a body is
- * optional, is no body; whether that is allowed the route's schema says. `__proto__` and its like are ordinary unknown fields.
+ * optional, is no body; the route's schema says whether that is allowed. `__proto__` and the like are
+ * ordinary unknown fields.
  */
 import type { IncomingHttpHeaders } from 'node:http';
 import type { FastifyInstance, FastifySchemaCompiler } from 'fastify';
@@ -22,7 +23,7 @@ export function readBodiesStrictly(app: FastifyInstance): void {
     }
   });
   app.setValidatorCompiler(compileValidator);
-  // Clients that always name a type name one for nothing as well: `curl -d ''` sends a form's.
+  // Some clients name a content type even without a body: `curl -d ''` sends a form's.
   app.addHook('onRequest', async ({ headers }) => {
     if (!announcesBody(headers)) delete headers['content-type'];
   });

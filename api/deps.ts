@@ -1,4 +1,4 @@
-/** What the routes are made of: handed from `createApp` to every group of routes. */
+/** What routes need: passed from `createApp` to every group of routes. */
 
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';

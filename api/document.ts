@@ -1,6 +1,6 @@
 /**
- * Describes a route for the generated OpenAPI pages: what it is for, what it answers and with which
- * codes it refuses. The errors that every route of its kind has are added here, once.
+ * Describes a route for the generated OpenAPI pages: its purpose, its answers and the codes of its
+ * refusals. The errors that every route of its kind has are added here, once.
  */
 import type { FastifySchema } from 'fastify';
 import { type TSchema, Type } from 'typebox';
@@ -13,7 +13,7 @@ declare module 'fastify' {
   }
 }
 
-/** An answer that is no JSON. */
+/** An answer that is not JSON. */
 export const PLAIN_TEXT = { content: { 'text/plain': { schema: Type.String() } } };
 
 type MaybeSchema = TSchema | undefined;
@@ -33,13 +33,13 @@ export interface RouteText<
   headers?: TSchema;
   /** By status; null where the answer has no body. */
   answers: Record<number, TSchema | typeof PLAIN_TEXT | null>;
-  /** The codes of its own, besides those of every route. */
+  /** Its own codes, besides those of every route. */
   errors?: readonly ErrorCode[];
   /** Open to anyone, without a token. */
   open?: boolean;
 }
 
-/** A route's schema, of which the types of `request.params`, `query` and `body` are inferred. */
+/** A route's schema, from which the types of `request.params`, `query` and `body` are inferred. */
 type Described<P, Q, B> = FastifySchema & { params: P; querystring: Q; body: B };
 
 const WITH_TOKEN: readonly ErrorCode[] = ['unauthorized', 'forbidden', 'blocked', 'rate_limited'];
@@ -74,7 +74,7 @@ export function describeRoute<
     ...(text.headers && { headers: text.headers }),
     response: { ...answers(text.answers), ...refusals([...codes]) },
   };
-  // The generator and the validator look at what is there; so do the types.
+  // The generator and the validator treat a missing part as absent; so do the types.
   return schema as Described<P, Q, B>;
 }
 

@@ -1,24 +1,24 @@
 /**
- * How an api process stops taking calls without breaking one. A balancer may have sent a call on a
- * connection that it has just opened, or kept for long, when the process closes it: the call is reset,
- * and a post that was reset is not sent anew. So the process first only stops listening, serves what
- * comes in on the connections that it has, saying that each is the last one there, and then closes them.
+ * How an api process stops taking calls without breaking one. If the process closed connections at once,
+ * a balancer might just have sent a call on one: the call is reset, and a reset post is not sent again.
+ * So the process first only stops listening, still serves calls on its open connections, telling each
+ * that it is the last one there, and then closes them.
  */
 import type { Server as HttpServer } from 'node:http';
 import { Server } from 'node:net';
 import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promises';
 
-/** What was sent before we stopped listening has arrived by then, also on a busy machine. */
+/** Calls sent before we stopped listening have arrived by then, even on a busy machine. */
 const GRACE_MS = 500;
 /** Connections become idle one after the other, as their calls are answered. */
 const CLOSE_EVERY_MS = 50;
 
-/** A turn of the event loop in which nothing happened takes a tenth of this. */
+/** Below this a turn of the event loop was quiet: an empty one takes a tenth of it. */
 const QUIET_MS = 0.2;
-/** A process so busy that no turn is quiet stops all the same. */
+/** A process so busy that no turn is quiet stops after this. */
 const QUIET_MAX_MS = 1000;
 
-/** Resolves when the last connection has ended; sockets of the feed are closed by the gateway. */
+/** Resolves when the last connection has ended; the gateway closes the sockets of the feed. */
 export async function drainHttp(server: HttpServer): Promise<void> {
   if (!server.listening) return;
   await quietTurn(server);
@@ -33,8 +33,8 @@ export async function drainHttp(server: HttpServer): Promise<void> {
 }
 
 /**
- * Resolves right after a turn of the loop that found nobody waiting to be let in: whoever connects
- * between that look and the end of the listening is reset by the system, so it must be short.
+ * Resolves right after a turn of the loop that found no connection waiting: the system resets connections
+ * made between that turn and the end of listening, so this time must be short.
  */
 async function quietTurn(server: HttpServer): Promise<void> {
   let connections = 0;

@@ -1,5 +1,5 @@
 /**
- * Every refusal that a client may meet: its stable code, its status and its sentence, in one table.
+ * Every refusal that a client may get: its stable code, its status and its sentence, in one table.
  * HTTP and the feed answer with the same bodies, `{error, code, details?, retry_after_ms?}`.
  */
 
@@ -25,15 +25,15 @@ export const ERRORS = {
   job_expired: [409, 'The job has expired'],
   job_completed: [409, 'The job is completed'],
   reserved: [409, 'The job is reserved for another driver'],
-  too_many_open_jobs: [409, 'You have as many open jobs as a customer may'],
+  too_many_open_jobs: [409, 'You have as many open jobs as a customer may have'],
   released: [409, 'You gave this job back before'],
-  driver_busy: [409, 'You hold as many jobs as a driver may'],
+  driver_busy: [409, 'You hold as many jobs as a driver may hold'],
   invalid_transition: [409, 'The job cannot go from its status to this one'],
   body_too_large: [413, 'The body is larger than 16 KiB'],
   unsupported_media_type: [415, 'The body must be application/json'],
   invalid_request: [422, 'A value breaks a rule'],
   invalid_location: [422, 'The position is outside of the map'],
-  idempotency_mismatch: [422, 'The same Idempotency-Key came with another body before'],
+  idempotency_mismatch: [422, 'This Idempotency-Key was used with another body before'],
   rate_limited: [429, 'Too many calls, please slow down'],
   internal: [500, 'Something went wrong on our side'],
   try_again: [503, 'This cannot be answered now, please try again'],
@@ -88,7 +88,7 @@ export function invalid(details: readonly Broken[]): ApiError {
   return new ApiError(code, { details, ...(first && { message: `${first.field} ${first.rule}` }) });
 }
 
-/** Whatever was thrown, as a refusal. What nobody foresaw becomes `internal` and tells nothing. */
+/** Any thrown value as a refusal. An unforeseen error becomes `internal` and tells nothing. */
 export function toApiError(error: unknown): ApiError {
   if (error instanceof ApiError) return error;
   if (error instanceof UnauthorizedError) {
@@ -117,8 +117,8 @@ function bodyOf(code: ErrorCode, { message, details, retryAfterMs }: ErrorFacts)
 }
 
 /**
- * The answer to a tap, the same on every way it may come. Most taps of a burst are refused: no
- * error object is made for them, whose stack would cost more than the decision.
+ * The answer to a tap, the same over HTTP and the feed. Most taps of a burst are refused: they get no
+ * error object, whose stack would cost more than the decision.
  */
 export function claimAnswer(result: ClaimResult): { status: number; body: object } {
   if (result.ok) return { status: 200, body: { success: true, job: toJob(result.job) } };

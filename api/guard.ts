@@ -1,5 +1,5 @@
 /**
- * Lets a call in: token, user, role, pace, in this order and before anything of the body is read.
+ * Admits a call: token, user, role, pace, in this order and before any of the body is read.
  * A route names its roles in its config; one without roles is open to anyone.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
@@ -14,9 +14,9 @@ import { createSignOfLife } from './sign-of-life.ts';
 
 declare module 'fastify' {
   interface FastifyContextConfig {
-    /** Who may call; left out: anyone, without a token. */
+    /** The roles that may call; by default anyone, without a token. */
     roles?: readonly Role[];
-    /** How many ordinary calls this one counts as; left out: one. */
+    /** How many ordinary calls this one counts as; by default one. */
     cost?: number;
   }
   interface FastifyRequest {
@@ -51,7 +51,7 @@ export function createGuard({ auth, engine, entry, base }: GuardOptions): Guard 
       ? await entry.visitorOf(request)
       : await callerOf(request);
     const { sub, role } = identity;
-    // Any other call counts as heard of, also one that is refused.
+    // Any other call counts as a sign of life, even a refused one.
     if (role === 'driver') signOfLife(sub);
     if (!roles.includes(role)) throw new ApiError('forbidden');
     if (role === 'driver' || role === 'customer') {
@@ -62,13 +62,13 @@ export function createGuard({ auth, engine, entry, base }: GuardOptions): Guard 
   };
 }
 
-/** Who calls. Only routes with roles may ask. */
+/** The caller. Only for routes with roles. */
 export function identityOf(request: FastifyRequest): Identity {
   if (!request.identity) throw new Error('a route without roles asks who calls');
   return request.identity;
 }
 
-/** Who calls, as timelines name him. Only routes for those who change something may ask. */
+/** The caller as timelines name him. Only for routes of roles that change something. */
 export function actorOf({ role, sub }: Identity): Actor {
   if (role === 'viewer') throw new ApiError('forbidden');
   return `${role}:${sub}`;

@@ -1,4 +1,4 @@
-/** `muster_http_request_seconds`: how long calls take, by route, never by address. */
+/** `muster_http_request_seconds`: how long calls take, by route, never by URL. */
 import type { FastifyInstance } from 'fastify';
 import { Histogram, type Registry } from 'prom-client';
 import { LATENCY_BUCKETS } from '../engine/process/metrics.ts';

@@ -1,8 +1,8 @@
 /**
  * The keys of an identity provider, as far as this process knows them (contract section 3). The set
- * is fetched again while it is used, so that a key that left it counts no more; while the provider
- * is away the last good keys stay. What the set cannot say yet is "try again", never "no": a token
- * whose key is unknown is refused only by a set that was fetched after the token first came.
+ * is fetched again while it is used, so that a key that left it no longer counts; while the provider
+ * is away the last good keys stay. Until the set can tell, the answer is "try again", never "no": a token
+ * with an unknown key is refused only by a set that was fetched after the token first came.
  */
 import { hash } from 'node:crypto';
 import {
@@ -19,32 +19,32 @@ import {
 import { TryAgainError } from '../engine/domain/try-again.ts';
 import { withDeadline } from '../engine/process/deadline.ts';
 
-/** A set of this age is fetched again beside the next call that uses it. */
+/** A set of this age is refreshed beside the next call that uses it. */
 const REFRESH_MS = 10_000;
-/** A set of this age must be fetched again before anything is believed: nobody asked for a while. */
+/** A set of this age must be fetched again before it is trusted: no call came for a while. */
 const STALE_MS = 30_000;
-/** An unknown key makes us ask the provider, but not for every forged token. */
+/** The shortest pause between fetches: an unknown key causes one, but not every forged token may. */
 const COOLDOWN_MS = 2000;
 /** Contract section 3: how long good keys outlive a provider that is away. */
 const AWAY_MAX_MS = 86_400_000;
 const FETCH_MS = 3000;
-/** A call waits for a fetch no longer: then it is told to try again, or goes by what is known. */
+/** How long a call waits for a fetch; then it is told to try again, or goes by the known keys. */
 const WAIT_MS = 1500;
-/** When unknown keys were first seen; a forger who fills it only makes tokens wait once more. */
+/** Unknown keys whose first use is remembered; a forger who fills this only makes tokens wait once more. */
 const FIRST_USES_MAX = 10_000;
-/** After so long a key that was unknown may have been published. */
+/** After this long an unknown key may have been published. */
 const FIRST_USE_MS = 60_000;
 
 interface Key {
   /** The key's own text: the same key is the same entry in every set. */
   id: string;
-  /** As `keyNameOf` a token that it signed; undefined where the key has no id. */
+  /** Equals `keyNameOf` of a token that it signed; undefined where the key has no id. */
   name: string | undefined;
   resolve: JWTVerifyGetKey;
 }
 type Keys = ReadonlyMap<string, Key>;
 
-/** Whose token it is, and the key that signed it. */
+/** The claims of a token, and the key that signed it. */
 export interface Verified {
   payload: JWTPayload;
   keyId: string;
@@ -56,24 +56,24 @@ export class KeySet {
   readonly #url: string;
   readonly #now: () => number;
   #keys = NO_KEYS;
-  /** When the fetch began that brought the keys, and the one that was tried last. */
+  /** When the fetch began that brought the keys, and when the last try began. */
   #fetchedAt = Number.NEGATIVE_INFINITY;
   #triedAt = Number.NEGATIVE_INFINITY;
-  /** How many fetches have begun, and which of them brought the keys. */
+  /** How many fetches have begun, and the number of the one that brought the keys. */
   #fetches = 0;
   #fetched = 0;
   #fetching: Promise<void> | null = null;
   #away = false;
-  /** Name of an unknown key → when it came first, and how many fetches had begun then. */
+  /** Name of an unknown key → when it first came, and how many fetches had begun by then. */
   readonly #firstUses = new Map<string, { at: number; fetches: number }>();
 
-  /** `now` is a clock in ms that never jumps. */
+  /** `now` is a monotonic clock, ms. */
   constructor(url: string, now: () => number = () => performance.now()) {
     this.#url = url;
     this.#now = now;
   }
 
-  /** Throws what jose says of a token, or `TryAgainError` when its key is not known yet. */
+  /** Throws jose's error for a bad token, or `TryAgainError` when its key is not known yet. */
   async verify(token: string, options: JWTVerifyOptions): Promise<Verified> {
     refuseHopeless(token, options);
     await this.refreshed();
@@ -81,7 +81,7 @@ export class KeySet {
       if (!(error instanceof errors.JWSSignatureVerificationFailed) || !this.#mayFetch()) {
         throw error;
       }
-      // The provider may have put another key in the place of this one.
+      // The provider may have replaced this key.
       return undefined;
     });
     if (known) return known;
@@ -89,21 +89,21 @@ export class KeySet {
     if (this.#mayFetch()) await inTime(this.#fetch());
     const found = await this.#tryKeys(token, options);
     if (found) return found;
-    // A set that was fetched after the token first came does not know its key.
+    // A set fetched after the token first came does not have its key either.
     if (this.#fetched > firstUse) throw new errors.JWKSNoMatchingKey();
     const retryAfterMs = Math.max(100, COOLDOWN_MS - (this.#now() - this.#triedAt));
     throw new TryAgainError('the key of the token is not known yet', Math.ceil(retryAfterMs));
   }
 
-  /** Waits until the set is recent enough to go by, as far as the provider answers. */
+  /** Waits until the set is recent enough to trust, if the provider answers. */
   async refreshed(): Promise<void> {
     const isStale = this.#now() - this.#fetchedAt >= STALE_MS;
-    // Of a provider that is known to be away nothing is waited for.
+    // Do not wait for a provider that is known to be away.
     if (isStale && !this.#away && this.#mayFetch()) await inTime(this.#fetch());
     else this.#refreshBeside();
   }
 
-  /** Is a key that verified a token still good? As far as is known now; asks again when it is due. */
+  /** Is a key that verified a token still good, as far as is known? Refreshes the set when it is due. */
   holds(keyId: string): boolean {
     this.#refreshBeside();
     return this.#goodKeys().has(keyId);
@@ -122,7 +122,7 @@ export class KeySet {
     if (this.#now() - this.#fetchedAt >= REFRESH_MS && this.#mayFetch()) void this.#fetch();
   }
 
-  /** Fetches the set, once for all who ask meanwhile. Keys stay as they are when that fails. */
+  /** Fetches the set, once for all calls that ask meanwhile. If that fails, the keys stay as they are. */
   #fetch(): Promise<void> {
     this.#fetching ??= this.#fetchNow().finally(() => {
       this.#fetching = null;
@@ -145,7 +145,7 @@ export class KeySet {
     }
   }
 
-  /** Verifies with every key that fits the header; undefined when none does. */
+  /** Tries every key that fits the header; undefined when none verifies the token. */
   async #tryKeys(token: string, options: JWTVerifyOptions): Promise<Verified | undefined> {
     let wrong: unknown;
     for (const key of this.#goodKeys().values()) {
@@ -153,18 +153,18 @@ export class KeySet {
         const { payload } = await jwtVerify(token, key.resolve, options);
         return { payload, keyId: key.id };
       } catch (error) {
-        // A key that is too short for its algorithm is told of as a TypeError, when it is used.
+        // A key that is too short for its algorithm throws a TypeError when it is used.
         if (error instanceof errors.JWKSNoMatchingKey || error instanceof TypeError) continue;
         if (!(error instanceof errors.JWSSignatureVerificationFailed)) throw error;
         wrong = error;
       }
     }
-    // With an id of its own the key is there, and did not sign this.
+    // The key that the token names is there, and did not sign it.
     if (wrong !== undefined && decodeProtectedHeader(token).kid !== undefined) throw wrong;
     return undefined;
   }
 
-  /** Of a key that left the set there is nothing to wait for: this very set refuses it. */
+  /** The key has left the set, so there is nothing to wait for: this set refuses the token. */
   #forgetGone(fresh: Keys): void {
     const before = { at: this.#now(), fetches: this.#fetches - 1 };
     for (const { id, name } of this.#keys.values()) {
@@ -172,7 +172,7 @@ export class KeySet {
     }
   }
 
-  /** How many fetches had begun when this key came first. */
+  /** How many fetches had begun when this key first came. */
   #firstUseOf(name: string): number {
     const known = this.#firstUses.get(name);
     if (known && this.#now() - known.at < FIRST_USE_MS) return known.fetches;
@@ -191,7 +191,7 @@ async function inTime(work: Promise<void>): Promise<void> {
   await withDeadline(work, WAIT_MS, () => new Error('the provider is slow')).catch(() => {});
 }
 
-/** Throws for what no key could make valid, so that nobody is asked about it. */
+/** Throws for a token that no key could make valid, so that the provider is not asked. */
 function refuseHopeless(token: string, { algorithms = [] }: JWTVerifyOptions): void {
   const { alg } = decodeProtectedHeader(token);
   if (!algorithms.includes(alg ?? '')) throw new errors.JOSEAlgNotAllowed();
@@ -200,17 +200,17 @@ function refuseHopeless(token: string, { algorithms = [] }: JWTVerifyOptions): v
   if (hasExpired) throw new errors.JWTExpired('"exp" claim timestamp check failed', payload);
 }
 
-/** What stands for the key of a token: its id, or where none is named the token itself. */
+/** The name of a token's key: its id, or the token itself where it names none. */
 function keyNameOf(token: string): string {
   return nameOf(decodeProtectedHeader(token).kid ?? token);
 }
 
-/** Short, however long the text is that a caller chose. */
+/** Short, however long the text that the caller chose. */
 function nameOf(text: string): string {
   return hash('sha256', text, 'base64');
 }
 
-/** The provider's keys now; those known before keep their entries. Throws when it does not say. */
+/** The provider's keys now; known keys keep their entries. Throws when the provider does not answer. */
 async function readKeys(url: string, known: Keys): Promise<Keys> {
   const answer = await fetch(url, {
     headers: { accept: 'application/json, application/jwk-set+json' },
@@ -229,12 +229,12 @@ async function readKeys(url: string, known: Keys): Promise<Keys> {
   );
 }
 
-/** What is no key is passed over (RFC 7517, section 5): the others are as good as without it. */
+/** Entries that are no keys are skipped (RFC 7517, section 5): the others are still good. */
 function isJwk(entry: unknown): entry is JWK {
   return typeof entry === 'object' && entry !== null && !Array.isArray(entry);
 }
 
-/** One that cannot be read fits no token. */
+/** A key that cannot be read fits no token. */
 function resolverOf(jwk: JWK): JWTVerifyGetKey {
   const resolve = createLocalJWKSet({ keys: [jwk] });
   return async (header, token) => {

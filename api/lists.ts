@@ -1,6 +1,6 @@
 /**
- * What may be asked of a list, the same for all: how many, from which cursor on, and filters that
- * name several values with commas between.
+ * Query parameters that all lists share: how many rows, from which cursor on, and filters with several
+ * comma-separated values.
  */
 import { type Static, type TSchema, Type } from 'typebox';
 import { DRIVER_STATES, type DriverWord } from '../engine/domain/fleet.ts';
@@ -14,7 +14,7 @@ import { validate } from './validate.ts';
 /** Contract section 4. */
 const PAGE_MAX = 200;
 const PAGE_DEFAULT = 50;
-/** Longer than any cursor that was ever given. */
+/** Longer than any real cursor. */
 const CURSOR_MAX = 512;
 
 const closed = { additionalProperties: false };
@@ -26,7 +26,7 @@ const PageFields = {
   ),
 };
 
-/** Several of these names, with commas between. */
+/** Several of these names, separated by commas. */
 const namesOf = (names: readonly string[]) =>
   Type.Refine(
     Type.String({ description: `One or more, with commas between: ${names.join(', ')}` }),
@@ -67,7 +67,7 @@ export const OpsDriversQuery = Type.Object(
   closed,
 );
 
-/** Which page; as many rows as usual when the caller does not say. */
+/** The page that the caller asks for; by default of the usual length. */
 export function pageOf({ limit = PAGE_DEFAULT, cursor }: Static<typeof PageQuery>): Page {
   return { limit, cursor };
 }
@@ -79,11 +79,11 @@ function splitNames<Name extends string>(text: string | undefined): Name[] | und
   return text === undefined ? undefined : [...new Set(text.split(',') as Name[])];
 }
 
-/** Epoch ms of a time that the query names. */
+/** Epoch ms of a time in the query. */
 export const momentOf = (text: string | undefined) =>
   text === undefined ? undefined : parseTime(text);
 
-/** `LAT,LNG`, or null where the text is none. */
+/** Parses `LAT,LNG`; null for any other text. */
 export function toPosition(text: string): { lat: number; lng: number } | null {
   const match = /^(-?\d{1,2}(?:\.\d{1,15})?),(-?\d{1,3}(?:\.\d{1,15})?)$/.exec(text);
   if (!match) return null;
@@ -93,7 +93,7 @@ export function toPosition(text: string): { lat: number; lng: number } | null {
 
 const isIn = (schema: TSchema, value: unknown) => validate(schema, value).length === 0;
 
-/** The page; refuses a cursor that is broken or was given for another list or to somebody else. */
+/** The page; refuses a cursor that is broken, or was made for another list or another caller. */
 export function shown<Result>(page: ({ ok: true } & Result) | InvalidCursor): Result {
   if (!page.ok)
     throw invalid([{ field: 'cursor', rule: 'must be one that you got with this list' }]);

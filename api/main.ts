@@ -18,7 +18,7 @@ import { drainHttp } from './drain.ts';
 import { Gateway } from './feed/gateway.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
-/** Claims in flight, the paced drain of sockets and what is owed to Postgres fit into this. */
+/** Claims in flight, the paced drain of sockets and pending writes to Postgres fit into this. */
 const STOP_LIMIT_MS = 12_000;
 
 await runService('api', async (service) => {
@@ -26,7 +26,7 @@ await runService('api', async (service) => {
   const log = createLog('muster-api', config.logLevel);
   const registry = createRegistry(new SharedRegistry());
   process.on('message', (said: { type?: string; urls?: string[] }) => {
-    // The development stack, when its workers are there.
+    // Sent by the development stack when its workers are up.
     if (said.type === 'workers') registry.others = said.urls ?? [];
   });
   for (const warning of config.warnings) log.warn({}, warning);
@@ -46,7 +46,7 @@ await runService('api', async (service) => {
   const auth = createAuth(config.auth);
   const feed = new Gateway({ engine, auth, registry });
   gateway = feed;
-  // Workers count the pushes; how long tasks wait is seen from here as well.
+  // Workers count the pushes; how long tasks wait can be seen from here as well.
   createPushMetrics(registry, queues.byLane, engine.now);
   const app = await createApp({
     config,

@@ -1,6 +1,6 @@
 /**
- * Answers 405 with `Allow` where an address exists but not for this method. Collects the routes as
- * they are registered, then adds the refusals for the methods that each address does not take.
+ * Answers 405 with `Allow` where a path exists but not for this method. Collects the routes as they are
+ * registered, then adds refusals for the methods that each path does not take.
  */
 import type { FastifyInstance, HTTPMethods } from 'fastify';
 import { ApiError } from './errors.ts';
@@ -9,10 +9,10 @@ const METHODS: readonly HTTPMethods[] = [
   ...(['GET', 'HEAD', 'POST', 'PUT', 'PATCH', 'DELETE', 'OPTIONS'] as const),
 ];
 
-/** The insides of the pages that plugins bring are theirs to answer for. */
+/** Paths of pages that plugins bring are left to the plugins. */
 const OTHERS_PAGES = /^\/(docs|ops\/queues)\/|^\/ops\/queues$/;
 
-/** `/api/drivers/:id` takes a call to `/api/drivers/location` whose method that one does not take. */
+/** The methods that a path takes through a pattern: `/api/drivers/:id` matches `/api/drivers/location` too. */
 function takenByPatterns(taken: Map<string, Set<HTTPMethods>>, url: string): HTTPMethods[] {
   const parts = url.split('/');
   return [...taken].flatMap(([pattern, methods]) => {
@@ -22,7 +22,7 @@ function takenByPatterns(taken: Map<string, Set<HTTPMethods>>, url: string): HTT
   });
 }
 
-/** Call before the routes are registered, and what it returns once, after them. */
+/** Call it before the routes are registered, and the function that it returns once after them. */
 export function watchMethods(app: FastifyInstance): () => void {
   const taken = new Map<string, Set<HTTPMethods>>();
   let watching = true;

@@ -1,19 +1,19 @@
 /**
- * How much one user may ask for: a token bucket per user in this process. It protects the process
- * from one broken app; it is no quota, so that processes need not agree. Used by the guard for calls
+ * Limits how much one user may ask for, by a token bucket per user in this process. It protects the
+ * process from a broken app and is no quota, so processes need not agree. Used by the guard for calls
  * and by the gateway for upgrades.
  */
 
-/** Contract section 4: who makes so many ordinary calls a second is never refused. */
+/** Contract section 4: up to this many ordinary calls a second are never refused. */
 const CALLS_PER_S = 200;
 /** Contract section 5: connections that one user may open in a second. */
 const UPGRADES_PER_S = 10;
-/** About 10 MB; who called longest ago is forgotten, which only gives him a full bucket. */
+/** About 10 MB; the user who called longest ago is forgotten, which only gives him a full bucket. */
 const USERS_MAX = 50_000;
 
 /**
- * What a call counts that reads a page of rows or a driver's counters: it keeps the process, or
- * Postgres, busy for longer than ordinary ones.
+ * The weight of a call that reads a page of rows or a driver's counters: it keeps the process, or
+ * Postgres, busy for longer than ordinary calls.
  */
 export const EXPENSIVE = 2;
 
@@ -24,13 +24,13 @@ interface Bucket {
 
 export interface RateLimit {
   /**
-   * Counts a call at `now` (ms) that weighs so much. Returns 0, or after how many milliseconds to try
-   * again when it is one too many.
+   * Counts a call of this weight at `now` (ms). Returns 0, or after how many milliseconds to try again
+   * when it is one too many.
    */
   take(user: string, now: number, cost?: number): number;
 }
 
-/** A second's worth on top: the calls of two seconds may meet at their border. */
+/** A second's worth on top, since the calls of two seconds may meet at their border. */
 export const limitCalls = () => createRateLimit(CALLS_PER_S, 2 * CALLS_PER_S);
 export const limitUpgrades = () => createRateLimit(UPGRADES_PER_S, UPGRADES_PER_S);
 
@@ -42,7 +42,7 @@ function createRateLimit(perS: number, burst: number): RateLimit {
       const earned = (Math.max(0, now - bucket.at) / 1000) * perS;
       bucket.left = Math.min(burst, bucket.left + earned);
       bucket.at = now;
-      // Set again: the map's order is then the order of the last calls.
+      // Deleted and set again, so that the map's order is that of the last calls.
       buckets.delete(user);
       buckets.set(user, bucket);
       if (buckets.size > USERS_MAX) forgetOldest(buckets);

@@ -1,7 +1,7 @@
 /**
- * Answers every error of the HTTP side in the one shape of the contract, and writes to the log what
- * an operator should know: bugs as errors, stores that are away once a second, and what callers
- * did wrong only for those who debug.
+ * Answers every error of the HTTP side in the one shape of the contract, and logs what an operator
+ * should know: bugs as errors, stores that are away once a second, and callers' mistakes at level
+ * debug.
  */
 
 import type { Socket } from 'node:net';
@@ -9,10 +9,10 @@ import type { FastifyBaseLogger, FastifyError, FastifyReply, FastifyRequest } fr
 import { ApiError, ERRORS, errorBody, toApiError } from './errors.ts';
 import { asksForHtml, errorPage } from './ops/page.ts';
 
-/** An outage fails every call; one line a second is enough to see it. */
+/** An outage fails every call; one line a second is enough. */
 const OUTAGE_LOG_MS = 1000;
 
-/** What Fastify itself refuses, in our words. */
+/** Fastify's own refusals, in our words. */
 const FASTIFY_CODES: Record<string, ConstructorParameters<typeof ApiError>[0]> = {
   FST_ERR_CTP_BODY_TOO_LARGE: 'body_too_large',
   FST_ERR_CTP_INVALID_MEDIA_TYPE: 'unsupported_media_type',
@@ -45,7 +45,7 @@ export function createRefuse(base: string): Refuse {
   };
 }
 
-/** Somebody opened an address in a browser; what is under `/api` is for programs all the same. */
+/** Somebody opened a URL in a browser; under `/api` answers are for programs anyway. */
 function isForPeople(request: FastifyRequest): boolean {
   return asksForHtml(request) && !request.url.startsWith('/api/');
 }
@@ -64,7 +64,7 @@ export function send(reply: FastifyReply, refusal: ApiError): void {
   reply.code(refusal.status).type('application/json; charset=utf-8').send(errorBody(refusal));
 }
 
-/** Answers bytes that are no HTTP, where Fastify has no request to answer. */
+/** Answers bytes that are not HTTP, for which Fastify has no request. */
 export function refuseClient(this: { log: FastifyBaseLogger }, error: Error, socket: Socket): void {
   const { code } = error as NodeJS.ErrnoException;
   if (code === 'ECONNRESET' || socket.destroyed) return;
@@ -87,7 +87,7 @@ export function refuseClient(this: { log: FastifyBaseLogger }, error: Error, soc
 }
 
 function refusalOf(error: unknown, { raw }: FastifyRequest): ApiError {
-  // The client hung up in the middle of its body; that is no store's fault, and nobody listens.
+  // The client hung up in the middle of its body: no store failed, and nobody listens.
   if (raw.destroyed && !raw.complete) return new ApiError('bad_request');
   return fromFastify(error) ?? toApiError(error);
 }

@@ -1,7 +1,7 @@
 /**
  * What clients may send, as TypeBox schemas: the one definition of every rule for a value, used to
  * check HTTP calls and feed frames alike and to document both. Nothing is coerced or dropped: a
- * value that breaks a rule and a field that nobody knows are refused and named.
+ * value that breaks a rule, or an unknown field, is refused and named.
  */
 import { type Static, Type } from 'typebox';
 import { LATITUDE_MAX } from '../engine/domain/distance.ts';
@@ -30,31 +30,31 @@ export const time = (description: string) =>
   );
 
 /**
- * Epoch ms of an RFC 3339 time. A leap second, which that allows at 23:59:60 UTC, counts as the second
- * after it: neither JavaScript nor Postgres has one.
+ * Epoch ms of an RFC 3339 time. A leap second (allowed at 23:59:60 UTC) counts as the second after it:
+ * neither JavaScript nor Postgres has one.
  */
 export function parseTime(text: string): number {
   const noLeap = text.replace(LEAP_SECOND, '$1:59');
   return Date.parse(noLeap) + (noLeap === text ? 0 : 1000);
 }
 
-/** The format lets it through only where it is 23:59 UTC. */
+/** The format allows it only at 23:59 UTC. */
 const LEAP_SECOND = /(:\d\d):60(?=[.Zz+-])/;
 
 export const UserId = Type.String({
   pattern: USER_ID.source,
   description: 'A user id: 1 to 64 of A-Z a-z 0-9 _ -, and not `me`',
 });
-/** Any text: an id that is none is answered with `job_not_found`. */
+/** Any text: an invalid id is answered with `job_not_found`. */
 const AnyId = Type.String({ description: 'Opaque' });
 export const Lat = Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX });
 export const Lng = Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX });
-/** Outside of the map is a code of its own for positions of drivers. */
+/** For drivers' positions, values off the map have a code of their own. */
 const outside = { 'x-code': 'invalid_location' };
 const TruckType = line(40, 'The kind of truck');
 const Reason = optionalLine(200, 'Why');
 
-/** A number that some phones send as null, or outside of its range, when they do not know it. */
+/** A number that some phones send as null, or out of range, when they do not know it. */
 const decoration = (description: string) =>
   Type.Union([Type.Number(), Type.Null()], {
     description: `${description}. Null or negative: not known`,
@@ -84,7 +84,7 @@ export const DeclineBody = Type.Object(
   { reason: Type.Optional(Reason) },
   like({ reason: 'Flat tyre' }),
 );
-/** Of calls that need nothing said. */
+/** The empty body of calls that need none. */
 export const NoBody = Type.Object({}, closed);
 export const ReleaseBody = DeclineBody;
 export const CancelBody = DeclineBody;
@@ -93,7 +93,7 @@ export const ProgressBody = Type.Object(
   like({ status: 'en_route' }),
 );
 
-/** `null` as truck type takes it away. */
+/** `null` removes the truck type. */
 const ProfileFields = {
   name: Type.Optional(line(80, 'Needed for a new driver')),
   truck_type: Type.Optional(
@@ -134,7 +134,7 @@ export const PostJobBody = Type.Object(
   },
   like({ address: '1 Market St', lat: 37.7749, lng: -122.4194, total_price: 149.5 }),
 );
-/** Other headers are nobody's concern here. */
+/** Other headers are ignored. */
 export const IdempotencyHeaders = Type.Object({
   'idempotency-key': Type.Optional(
     Type.String({ pattern: '^[\\x20-\\x7e]{1,255}$', description: 'Yours; kept for a day' }),
@@ -166,12 +166,12 @@ export const ExplainQuery = Type.Object(
   },
   closed,
 );
-/** Beside it stands whatever the console keeps in its address. */
+/** The console's own query parameters may stand beside it. */
 export const LoginQuery = Type.Object({
   token: Type.Optional(Type.String({ description: "An operator's token" })),
 });
 
-/** The fix of a checked location; a phone whose clock is ahead does not get ahead of its fixes. */
+/** The fix of a checked location; the time of a phone whose clock is ahead is capped at now. */
 export function toFix(body: Static<typeof LocationBody>, now: number): Fix {
   const recordedAt = body.recorded_at ? parseTime(body.recorded_at) : now;
   return {

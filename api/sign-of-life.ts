@@ -1,12 +1,12 @@
 /**
- * Any call with a driver's token counts as 'heard of' (contract section 5): passed on to the
+ * Any call with a driver's token counts as 'heard of' (contract section 5): it is passed on to the
  * tracker beside the call, never awaited, and not for every single call.
  */
 import type { Engine } from '../engine/engine.ts';
 
-/** Passed on at most so often, or ten times within `DRIVER_STALE_S` if that is short. */
+/** How often it is passed on at most, or ten times within `DRIVER_STALE_S` if that is short. */
 const EVERY_MS = 1000;
-/** About 5 MB; beyond it the oldest is forgotten and passed on once more than needed. */
+/** About 5 MB; beyond it the oldest entry is forgotten, and that driver is passed on once too often. */
 const DRIVERS_MAX = 50_000;
 
 export type SignOfLife = (driverId: string) => void;
@@ -24,7 +24,7 @@ export function createSignOfLife(engine: Engine): SignOfLife {
       const [oldest] = heardAt.keys();
       if (oldest !== undefined) heardAt.delete(oldest);
     }
-    // Redis or Postgres being away is told to those who ask for something, not here.
+    // Calls that need Redis or Postgres report that they are away, not this one.
     drivers.know(driverId).then(
       (driver) => driver && drivers.track(driver, null).catch(() => {}),
       () => {},

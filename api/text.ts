@@ -1,18 +1,18 @@
 /**
- * Which texts people may send: what is stored must look like what it is. A reader of an address, in
- * an app or on a lock screen, sees every character of it and in the order in which it was written.
- * Used by `schemas.ts`; `validate.ts` has the words for the patterns.
+ * Which texts people may send: a stored text must look like what it is. A reader of an address, in an
+ * app or on a lock screen, sees every character of it in the order in which it was written. Used by
+ * `schemas.ts`; `validate.ts` has the words for the patterns.
  */
 import { Type } from 'typebox';
 
 /**
- * Control characters, halves of surrogate pairs, and whatever is invisible or turns the direction of
- * writing. Selectors of a glyph's variant change only how the character before them is drawn.
+ * Control characters, halves of surrogate pairs, and characters that are invisible or change the
+ * direction of writing. Variation selectors only change how the character before them is drawn.
  */
 const UNSEEN = String.raw`\p{Cc}\p{Cs}\p{Cf}\p{DI}\p{Zl}\p{Zp}`;
 /**
- * Joiners are invisible as well, but spell words of some scripts and compose emoji: allowed where
- * they stand between such characters.
+ * Joiners are invisible as well, but words of some scripts and composed emoji need them: allowed
+ * between such characters.
  */
 const JOINED = ['Arab', 'Syrc', 'Deva', 'Beng', 'Guru', 'Gujr', 'Orya', 'Taml', 'Telu', 'Knda']
   .concat('Mlym', 'Sinh')
@@ -30,12 +30,12 @@ const textOf = (allowed: string) => `${VISIBLE}(?:[^${UNSEEN}]|\\p{VS}|${JOINER}
 
 /** One line that is not blank. */
 export const LINE = `^${textOf('')}`;
-/** One line, or an empty text, which says nothing. */
+/** One line, or an empty text. */
 export const OPTIONAL_LINE = `^$|^${textOf('')}`;
 /** The same with line breaks. */
 export const OPTIONAL_LINES = `^$|^${textOf(String.raw`|[\n\r\u2028\u2029]`)}`;
 
-/** What breaks these patterns, in words. */
+/** What breaks each pattern, in words. */
 export const TEXT_RULES: readonly (readonly [pattern: string, rule: string])[] = [
   [LINE, 'must not be blank, nor contain control, invisible or bidirectional characters'],
   [OPTIONAL_LINE, 'must not be blank, nor contain control, invisible or bidirectional characters'],
@@ -45,7 +45,7 @@ export const TEXT_RULES: readonly (readonly [pattern: string, rule: string])[] =
   ],
 ];
 
-/** A line that must say something. Lengths count characters, not bytes or UTF-16 units. */
+/** A line that must not be blank. Lengths count characters, not bytes or UTF-16 units. */
 export const line = (maxLength: number, description: string) =>
   Type.String({ maxLength, pattern: LINE, description });
 

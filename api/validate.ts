@@ -1,6 +1,6 @@
 /**
  * Checks a value against a schema and says, field by field and in words, which rules it breaks.
- * Schemas are compiled when first used. Nothing is coerced; only the texts of a query string become
+ * Schemas are compiled when first used. Nothing is coerced, except that texts of a query string become
  * numbers where the schema asks for them, because a query string has nothing else.
  */
 import type { TSchema } from 'typebox';
@@ -10,9 +10,9 @@ import { USER_ID } from './auth.ts';
 import { type Broken, ERRORS, type ErrorCode } from './errors.ts';
 import { TEXT_RULES } from './text.ts';
 
-/** A field's name comes from the caller and is repeated to him. */
+/** The longest field name repeated in an answer: it comes from the caller. */
 const FIELD_MAX = 64;
-/** TypeBox stops after a few errors (8), which may all be inner ones; this must not look valid. */
+/** TypeBox stops after 8 errors, which may all be inner ones; then this error stands for them. */
 const BROKEN_SOMEHOW: Broken = { field: 'body', rule: 'must keep the documented schema' };
 
 const validators = new WeakMap<TSchema, Validator>();
@@ -28,7 +28,7 @@ export function validate(schema: TSchema, value: unknown): Broken[] {
   return broken.length > 0 ? broken : [BROKEN_SOMEHOW];
 }
 
-/** A query string's texts as the whole numbers that the schema asks for, where they are some. */
+/** Turns a query string's texts into whole numbers where the schema asks for them and they are such. */
 export function convertQuery(schema: TSchema, query: object): object {
   const { properties = {} } = schema as { properties?: Record<string, { type?: string }> };
   const entries = Object.entries(query).map(([name, text]: [string, unknown]) => {
@@ -47,7 +47,7 @@ function validatorOf(schema: TSchema): Validator {
   return validator;
 }
 
-/** Errors of the branches of a union, and the summary of unknown fields, say nothing new. */
+/** Errors of a union's branches, and the summary of unknown fields, add nothing. */
 function isInnerError({ schemaPath, keyword }: TLocalizedValidationError): boolean {
   return keyword === 'additionalProperties' || /\/(anyOf|oneOf)\//.test(schemaPath);
 }
@@ -64,7 +64,7 @@ function describe(schema: TSchema, error: TLocalizedValidationError): Broken[] {
   return [{ field: shorten(at || 'body'), rule: ruleOf(schema, error), ...(code && { code }) }];
 }
 
-/** In words that say more than the schema's keyword. */
+/** The rule in words that say more than the schema's keyword. */
 function ruleOf(schema: TSchema, error: TLocalizedValidationError): string {
   switch (error.keyword) {
     case 'boolean':
@@ -89,7 +89,7 @@ const PATTERNS: ReadonlyMap<string, string> = new Map([
   ['^[0-9A-Fa-f]{16,200}$', 'must be 16 to 200 hexadecimal digits'],
 ]);
 
-/** A property may name a code of its own for values beyond its bounds (`x-code`). */
+/** The property's own code (`x-code`) for values beyond its bounds. */
 function ownCode(schema: TSchema, error: TLocalizedValidationError): ErrorCode | undefined {
   if (error.keyword !== 'minimum' && error.keyword !== 'maximum') return undefined;
   const code = propertyOf(schema, error)?.['x-code'];

@@ -1,7 +1,6 @@
 /**
- * What callers see of a row: one function each, so that a field that is nobody's business cannot
- * slip into one answer and not the other. Jobs have such functions in the engine. Used by the routes
- * and by the feed.
+ * What callers see of a row: one function each, so that a private field cannot slip into one answer and
+ * not the other. Jobs have such functions in the engine. Used by the routes and by the feed.
  */
 import { type JobRow, toTime } from '../engine/domain/job.ts';
 import type { AttemptRow } from '../engine/domain/push.ts';
@@ -27,14 +26,14 @@ export function driverView(row: DriverRow): Driver {
   };
 }
 
-/** May he see the job at all? Somebody else's job does not exist for him. */
+/** May the caller see the job at all? Somebody else's job does not exist for him. */
 export function maySee(row: JobRow, { sub, role }: Identity): boolean {
   if (role === 'driver') return row.driverId === sub;
   if (role === 'customer') return row.customerId === sub;
   return true;
 }
 
-/** Which of the two views of a job is this caller's? */
+/** Does this caller see the owner's view of a job or the driver's? */
 export const readerOf = ({ role }: Identity): Reader => (role === 'driver' ? 'driver' : 'owner');
 
 export function notificationView(row: NotificationRow): object {
@@ -49,7 +48,7 @@ export function notificationView(row: NotificationRow): object {
   };
 }
 
-/** What happened to a job, oldest first; attempts only for those who may see them. */
+/** What happened to a job, oldest first; push attempts only for callers who may see them. */
 export function timelineView(
   transitions: readonly JobEventRow[],
   attempts: readonly AttemptRow[],
@@ -91,7 +90,7 @@ function attemptView(row: AttemptRow): object {
   };
 }
 
-/** The row after a change; throws its refusal. */
+/** The row after a change; throws the refusal if there is one. */
 export function changed(result: ChangeResult): JobRow {
   if (!result.ok) throw new ApiError(result.code);
   return result.job;

@@ -1,11 +1,11 @@
-/** Work that nobody waits for: kept track of, so that a process that stops lets it finish. */
+/** Work that nobody awaits, tracked so that a stopping process lets it finish. */
 import type { Logger } from './context.ts';
 
-/** How long a stop waits for it; maintenance does the rest. */
+/** How long a stop waits for this work; maintenance does the rest. */
 const DRAIN_MS = 5000;
 
 export interface Background {
-  /** Takes work whose failure is only logged. */
+  /** Takes on work; if it fails, that is only logged. */
   add(work: Promise<unknown>): void;
   /** Waits until nothing is left, within a limit. */
   drain(): Promise<void>;
@@ -27,7 +27,7 @@ export function createBackground(log: Logger): Background {
       }).then(() => {
         late = true;
       });
-      // What is running may leave more behind.
+      // Running work may add more.
       while (running.size > 0 && !late) await Promise.race([Promise.all(running), timeout]);
     },
   };

@@ -21,11 +21,11 @@ export interface Logger {
 
 /** Where pushes are handed over; tasks hold ids, never device tokens. */
 export interface PushTasks {
-  /** Push a wave to its candidates. False when such a task waits or runs already. */
+  /** Pushes a wave to its candidates. False when a task for it waits or runs already. */
   enqueueWave(jobId: string, wave: number): Promise<boolean>;
   /**
-   * Push notifications to their users; `about` is how operators see the task. How many were added:
-   * those whose task waits or runs are not.
+   * Pushes notifications to their users; `about` is how operators see the task. Returns how many were
+   * added: none whose task waits or runs already.
    */
   enqueueNotifications(notifications: readonly { id: string; about?: string }[]): Promise<number>;
 }
@@ -37,7 +37,7 @@ export interface EngineMetrics {
   dispatch(seconds: number, candidates: number): void;
   location(outcome: string): void;
   reconciled(kind: string, count?: number): void;
-  /** What the process has measured under this name, by whatever part of it; null: nothing ever. */
+  /** What any part of the process has measured under this name; null: nothing yet. */
   read(name: string): Promise<Measure[] | null>;
 }
 
@@ -54,9 +54,9 @@ export interface Resources {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
-  /** Takes work that goes on after the answer; a process that stops lets it finish. */
+  /** Takes on work that goes on after the answer; a stopping process lets it finish. */
   background: (work: Promise<unknown>) => void;
-  /** Epoch ms by the clock of Redis: whatever was stamped there may be compared with it. */
+  /** Epoch ms by the clock of Redis: comparable with everything stamped there. */
   now: () => number;
 }
 

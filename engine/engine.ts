@@ -79,11 +79,11 @@ export interface EngineOptions {
   push: PushTasks;
   metrics: EngineMetrics;
   log: Logger;
-  /** A clock of this process that never jumps, ms; only differences count. */
+  /** A monotonic clock of this process, ms; only differences count. */
   elapsed?: () => number;
-  /** Where the channels are heard, if not at `redisUrl`: tests put a faulty network between. */
+  /** Where to subscribe, if not at `redisUrl`: tests put a faulty network in between. */
   subscriberUrl?: RedisTarget;
-  /** Hears where drivers are, as far as this process took it in. */
+  /** Told of the positions that this process took in. */
   onTracked?: (fixes: readonly TrackedFix[]) => void;
 }
 
@@ -104,16 +104,16 @@ export interface Engine {
   users: Users;
   personalData: PersonalData;
   health: Health;
-  /** Compares all of Redis with Postgres and lets Postgres win; those concerned have been told. */
+  /** Compares all of Redis with Postgres and lets Postgres win; resolves when people have been told. */
   resync(): Promise<Resynced>;
   /** Epoch ms by the clock of Redis. */
   now: () => number;
   log: Logger;
-  /** Waits for the work after the answers, then closes the stores. */
+  /** Waits for work that goes on after answers, then closes the stores. */
   close(): Promise<void>;
 }
 
-/** Waits for both stores and connects them. Throws `StartError`, one line that says why it cannot. */
+/** Waits for both stores and connects to them. Throws `StartError`, one line that says why it cannot. */
 export async function createEngine(options: EngineOptions): Promise<Engine> {
   const { settings, push, metrics, log, elapsed = () => performance.now() } = options;
   const { redis, database, pg } = await connectStores(options);

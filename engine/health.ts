@@ -1,7 +1,7 @@
 /**
- * Do the stores take what the engine needs of them? One probe a second, whoever asks and however
- * often: a write of its own to Redis, one through a script, and one to Postgres. What refuses writes
- * is down, however well it reads. Readiness, metrics and the feed see the latest result.
+ * Do the stores take writes? One probe a second, however many callers ask: a plain write to Redis, one
+ * through a script, and one to Postgres. A store that refuses writes is down, however well it reads.
+ * Readiness, metrics and the feed use the latest result.
  */
 import { randomUUID } from 'node:crypto';
 import { type Logger, withDeadline } from './context.ts';
@@ -26,29 +26,29 @@ export interface HealthState {
 export interface Health {
   /** The latest result, at most two seconds old. */
   state(): HealthState;
-  /** Do both stores take writes, as far as is known? */
+  /** Did both stores take writes at the last probe? */
   ok(): boolean;
-  /** Hears of each change; call what it returns to hear no more. */
+  /** Calls the listener at each change, until the returned function is called. */
   onChange(listener: (state: HealthState) => void): () => void;
-  /** Ends the probing. */
+  /** Stops probing. */
   close(): void;
 }
 
 const PROBE_EVERY_MS = 1000;
-/** With the pause in between, a loss is known within 3 s. */
+/** With the pause in between, a loss is noticed within 3 s. */
 const CHECK_MS = 1000;
 const CANARY = 'canary';
-/** Nothing of it stays where nobody probes any more. */
+/** How long its keys live after the last probe. */
 const CANARY_S = 60;
 
-/** Probes once, then for as long as the engine lives. */
+/** Probes once, then regularly until it is closed. */
 export async function startHealth(parts: {
   db: Db;
   redis: RedisClient;
   log: Logger;
 }): Promise<Health> {
   const { db, redis, log } = parts;
-  // Another process that ended a rebuild of the same name would take the mark away before this one does.
+  // Unique, or another process that ends a rebuild of the same name would delete the mark first.
   const scriptCanary = randomUUID();
   const listeners = new Set<(state: HealthState) => void>();
   let timer: NodeJS.Timeout | undefined;
@@ -95,14 +95,14 @@ export async function startHealth(parts: {
   };
 }
 
-/** One row for all processes: whoever is later writes over it. */
+/** One row for all processes: each overwrites it. */
 async function writeToPg(db: Db): Promise<void> {
   await db.execute(sql`
     insert into leases (name, holder, expires_at) values (${CANARY}, ${CANARY}, now())
     on conflict (name) do update set expires_at = excluded.expires_at`);
 }
 
-/** A Redis that was emptied or replaced is given the scripts; one of them is run. */
+/** Loads the scripts into a Redis that was emptied or replaced, and runs one of them. */
 async function runScripts(redis: RedisClient, token: string): Promise<void> {
   await loadMissingScripts(redis, scripts);
   await onEachPrimary(redis, async (log) => {

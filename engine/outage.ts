@@ -1,10 +1,10 @@
 /**
- * Is an error the fault of a store that is away, slow or overloaded? Then the caller is told to try
+ * Does an error come from a store that is away, slow or overloaded? Then the caller is told to try
  * again; everything else is a bug.
  */
 import postgres from 'postgres';
 
-/** Of the network, and of the Postgres driver for a connection that it lost or cannot get. */
+/** Codes of the network, and of the Postgres driver for a connection that it lost or cannot get. */
 const CODES: ReadonlySet<string> = new Set([
   ...['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'EHOSTUNREACH', 'ENETUNREACH'],
   ...['ENOTFOUND', 'EAI_AGAIN'],
@@ -29,7 +29,7 @@ const REDIS_CLIENT =
 const REDIS_SERVER =
   /^(LOADING|READONLY|MASTERDOWN|CLUSTERDOWN|TRYAGAIN|UNBLOCKED|BUSY|OOM|MISCONF|NOREPLICAS)\b/;
 
-/** Looks at the error and at what caused it. */
+/** Checks the error and its causes. */
 export function isOutage(error: unknown): boolean {
   for (let e = error; e instanceof Error; e = e.cause) {
     if (e instanceof postgres.PostgresError) return SQLSTATE.test(e.code);

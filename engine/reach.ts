@@ -1,6 +1,6 @@
 /**
- * How a start waits for a store that is not there yet: it says what it waits for, and ends early only for
- * what waiting cannot mend.
+ * How a start waits for a store that is not there yet: it says what it waits for, and ends early only if
+ * waiting cannot help.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, withDeadline } from './context.ts';
@@ -15,7 +15,7 @@ import { isHopeless as isHopelessRedis } from './redis/wrong-server.ts';
 const PATIENCE_MS = 30_000;
 const SAY_EVERY_MS = 5000;
 const PAUSE_MS = 250;
-/** One try of a start to reach a store; it is made again. */
+/** The limit of one try; tries are repeated. */
 const TRY_MS = 2000;
 
 interface Store {
@@ -23,11 +23,11 @@ interface Store {
   variable: 'REDIS_URL' | 'DATABASE_URL';
   /** Resolves when the store can be used. */
   attempt: () => Promise<void>;
-  /** Will the same attempt fail for as long as nobody changes the configuration? */
+  /** Will the attempt fail until somebody changes the configuration? */
   isHopeless: (error: Error) => boolean;
 }
 
-/** Resolves with how Postgres is to be used. Throws `StartError`, one line that names the variable. */
+/** Resolves with how to use Postgres. Throws `StartError`, one line that names the variable. */
 export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
   let found: Inspection | undefined;
   const attempt = async () => {
@@ -69,7 +69,7 @@ export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
 }
 
 /**
- * Throws `StartError` that names what the user of Redis may not do with keys that begin so. For a
+ * Throws `StartError` that names what the user of Redis may not do with keys of this prefix. For a
  * connection that has just been made.
  */
 export async function requirePermissions(

@@ -2,10 +2,10 @@
 -- KEYS[1] meta
 -- KEYS[2] job
 -- ARGV[1] wave
--- ARGV[2] driver for whom the caller knows it to be reserved, or empty
+-- ARGV[2] driver for whom it is reserved as far as the caller knows, or empty
 -- ARGV[3] run id of this Redis
--- Returns 1 when it is; 0 when it is closed, out of time or in a later wave; 2 while a claim of it is
--- being decided; 3 when it is not here, and only the row can tell; 4 when it is reserved for another than
+-- Returns 1 when it is; 0 when it is closed, expired or in a later wave; 2 while a claim of it is being
+-- decided; 3 when it is not here, and only the row can tell; 4 when it is reserved for another driver than
 -- the caller knows; -1 when the zone is not ready.
 local meta, job = KEYS[1], KEYS[2]
 local wave, known, run = tonumber(ARGV[1]), ARGV[2], ARGV[3]

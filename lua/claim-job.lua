@@ -1,5 +1,5 @@
--- The gate: of all who tap an open job, one goes on to Postgres. What it grants is a lease, not the
--- job; the job is won when the fenced UPDATE has committed.
+-- The gate: of all taps on an open job, one goes on to Postgres. It grants a lease, not the job; the job
+-- is won when the fenced UPDATE has committed.
 -- KEYS[1] meta
 -- KEYS[2] job
 -- KEYS[3] declined
@@ -12,8 +12,8 @@
 -- Returns {code, detail, driver}: {1, version} granted; {2, version} his own attempt is under way, ask
 -- Postgres; {0, ''} somebody else's attempt is under way, wait; {-1, ''} the zone is not ready;
 -- {-2, ''} unknown here, ask Postgres; {-3, status, holder} closed; {-4, ''} he released it before;
--- {-5, ''} reserved for another; {-6, version} closed and his, ask Postgres; {-7, ''} its time ran out,
--- ask Postgres.
+-- {-5, ''} reserved for another; {-6, version} closed and his, ask Postgres; {-7, ''} expired, ask
+-- Postgres.
 local meta, job, declined, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local driver, token, lease, id, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 

@@ -1,16 +1,16 @@
--- Finds available drivers within a radius who were heard of lately, in no order. GEO rounds positions to
--- under a metre: where that decides whether one is in range, the exact position is given as well. The cost
--- goes by how many lie within the radius.
+-- Finds available drivers within a radius who were heard from lately, in no order. GEO rounds positions by
+-- less than a metre: where that decides who is in range, the exact position is returned as well. The cost
+-- grows with the number of drivers within the radius.
 -- KEYS[1] candidates
 -- KEYS[2] seen
 -- KEYS[3] fixes
 -- ARGV[1] longitude
 -- ARGV[2] latitude
--- ARGV[3] radius to be searched, km
+-- ARGV[3] radius to search, km
 -- ARGV[4] stale after, ms
--- ARGV[5] distance from which on the exact position is needed, km
--- Returns `driver km driver km …` as one string, which costs half as much as a list, and a list of driver,
--- fix (`lat lng at heading`), driver, fix, … of those at the edge.
+-- ARGV[5] distance beyond which the exact position is needed, km
+-- Returns `driver km driver km …` as one string, which costs half as much as a list, and for drivers at the
+-- edge a list of driver, fix (`lat lng at heading`), driver, fix, …
 -- @include lib/clock.lua
 -- @include lib/fresh.lua
 -- @include lib/meridian.lua

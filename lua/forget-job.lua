@@ -1,5 +1,6 @@
--- The row of a job is gone: PostgreSQL went back to before it was posted. Who was shown it is told that it is
--- over, under a version of its own, which is kept for a while: should the row come back, it has to be above.
+-- The row of a job is gone: PostgreSQL went back to before it was posted. People to whom it was shown are told
+-- that it is over, under a version of its own, which is kept for a while: if the row comes back, its version
+-- must be higher.
 -- KEYS[1] meta
 -- KEYS[2] log
 -- KEYS[3] open jobs
@@ -9,10 +10,10 @@
 -- ARGV[1] live channel
 -- ARGV[2] log length
 -- ARGV[3] job id
--- ARGV[4] version that was there before the row was looked for
+-- ARGV[4] version that was there before the row was searched
 -- ARGV[5] tombstone lifetime, seconds
 -- ARGV[6] zone lifetime after its last entry, seconds
--- Returns 1 forgotten, 0 nothing to do: it is not here, forgotten already, or of another version by now.
+-- Returns 1 forgotten, 0 nothing to do: it is not here, forgotten already, or at another version by now.
 -- @include lib/append.lua
 local meta, log, jobs, job, declined, claims =
   KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]

@@ -1,5 +1,5 @@
--- Puts a driver who is at work into a zone, or tells the zone whether he may be found there and with which
--- truck. An older rev never overwrites a newer one.
+-- Puts a driver who is at work into a zone, or tells the zone whether he is available and with which truck.
+-- An older rev never overwrites a newer one.
 -- KEYS[1] roster
 -- KEYS[2] fixes
 -- KEYS[3] seen
@@ -8,10 +8,10 @@
 -- ARGV[1] driver
 -- ARGV[2] rev
 -- ARGV[3] 1 when available, else 0
--- ARGV[4] how long ago his last sign of life was, ms, or empty: never
+-- ARGV[4] time since his last sign of life, ms, or empty: never
 -- ARGV[5] fix as `lat lng at heading`, or empty: the stored one
 -- ARGV[6] 1: only when he is in this zone already
--- ARGV[7] lifetime of the keys of a zone that nobody writes to, seconds
+-- ARGV[7] lifetime of the zone's keys after the last write, seconds
 -- Returns 1 applied, 0 old news or not here.
 -- @include lib/clock.lua
 -- @include lib/fix.lua

@@ -1,5 +1,5 @@
--- Takes a driver out of a zone: one that he left, unless a newer fix brought him back, or one of those where
--- he was until he stopped working, unless a newer rev says that he works.
+-- Takes a driver out of a zone: one that he left, unless a newer fix brought him back, or one where he was
+-- until he stopped working, unless a newer rev says that he works.
 -- KEYS[1] roster
 -- KEYS[2] fixes
 -- KEYS[3] seen

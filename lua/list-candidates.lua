@@ -1,9 +1,9 @@
--- Lists available drivers of a zone who were heard of lately, wherever they are: for jobs without a position.
+-- Lists available drivers of a zone who were heard from lately, wherever they are: for jobs without a position.
 -- KEYS[1] candidates
 -- KEYS[2] seen
 -- ARGV[1] how many are wanted
 -- ARGV[2] stale after, ms
--- Returns the drivers; more than were wanted by less than a chunk, or all there are.
+-- Returns the drivers: at least as many as wanted, up to a chunk more, or all there are.
 -- @include lib/clock.lua
 -- @include lib/fresh.lua
 local candidates, seen = KEYS[1], KEYS[2]

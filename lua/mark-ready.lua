@@ -1,9 +1,9 @@
--- The end of a rebuild: what it filled counts, unless Redis was emptied under it meanwhile.
+-- The end of a rebuild: what it filled counts, unless Redis was emptied meanwhile.
 -- KEYS[1] meta
 -- KEYS[2] mark of this rebuild
 -- ARGV[1] run id of this Redis
--- ARGV[2] lifetime, seconds; 0: without end
--- Returns 1 ready, 0 to be rebuilt again.
+-- ARGV[2] lifetime, seconds; 0: for ever
+-- Returns 1 ready, 0 rebuild again.
 local meta, mark = KEYS[1], KEYS[2]
 local run, ttl = ARGV[1], ARGV[2]
 

@@ -1,5 +1,5 @@
--- A driver is now in another zone. Fixes decide in the order in which the phone took them; one from ahead
--- of now counts as taken now, and what a stored one from ahead said gives way.
+-- A driver is now in another zone. Fixes decide in the order in which the phone took them; one with a time
+-- ahead of now counts as taken now, and a stored time ahead of now gives way.
 -- KEYS[1] driver
 -- ARGV[1] zone
 -- ARGV[2] time of the fix, epoch ms

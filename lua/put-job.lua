@@ -21,12 +21,12 @@
 -- ARGV[13] 1 while the zone is being rebuilt, else 0
 -- ARGV[14] wave
 -- ARGV[15] run id of this Redis
--- ARGV[16] run id of the Redis that was there when the row was read, or empty: it may be older
+-- ARGV[16] run id of the Redis that was there when the row was read, or empty: the row may be older
 -- ARGV[17] zone lifetime after its last entry, seconds
 -- ARGV[18] when this version was written, epoch ms by Postgres
 -- ARGV[19..] pairs of driver and refusal kind
--- Returns 1 applied, 0 old news, 3 old news but for refusals that were missing here, -1 the zone is
--- not ready or the row was read under another run, 2 unknown here and maybe old news: read it again.
+-- Returns 1 applied, 0 old news, 3 old news but missing refusals were added, -1 the zone is not ready or
+-- the row was read under another run, 2 unknown here and maybe old news: read it again.
 -- @include lib/append.lua
 -- @include lib/meridian.lua
 -- @include lib/offer.lua
@@ -41,12 +41,12 @@ if not rebuilding and redis.call('HGET', meta, 'ready') ~= run then return -1 en
 if readUnder ~= '' and readUnder ~= run then return -1 end
 local state, stored = unpack(redis.call('HMGET', job, 'state', 'version'))
 stored = tonumber(stored)
--- Of the same version a rebuild trusts only the row: an older copy of Redis may lack refusals. A
--- claim that is under way keeps its lease.
+-- At the same version a rebuild trusts only the row: an older copy of Redis may lack refusals. A claim
+-- under way keeps its lease.
 local doubtful = rebuilding and stored == version and state ~= 'claiming'
 if stored and stored >= version and not doubtful then
   if stored > version or not open or state == 'closed' or state == 'gone' then return 0 end
-  -- A refusal is no change of the job: one that did not get here is found by nothing else.
+  -- A refusal does not change the version: nothing else would find one that did not get here.
   local missing = 0
   for i = 19, #ARGV, 2 do
     local who, kind, known = ARGV[i], ARGV[i + 1], redis.call('HGET', declined, ARGV[i])
@@ -70,7 +70,7 @@ if open then
   redis.call('HSET', job, 'state', 'open', 'payload', payload, 'expires', expires, 'wave', wave)
   redis.call('GEOADD', jobs, west(lng), lat, id)
   for i = 19, #ARGV, 2 do redis.call('HSET', declined, ARGV[i], ARGV[i + 1]) end
-  -- Whom an operator assigns the job has it offered again, whatever he said before.
+  -- The driver to whom an operator assigns the job is offered it again, whatever he said before.
   if status == 'assigned' then redis.call('HDEL', declined, driver) end
   redis.call('PERSIST', declined)
   append(meta, log, live, maxlen, offerEntry(payload, declined), zoneTtl)

@@ -1,5 +1,5 @@
--- Reads open jobs of a zone: all of them, those around a position, or those that are named. No call reads
--- more than a page, however many are open: of the others it tells the ids, for the calls that follow.
+-- Reads open jobs of a zone: all of them, those around a position, or the given ids. No call reads more
+-- than a page, however many are open: it returns the ids of the others, for the calls that follow.
 -- KEYS[1] meta
 -- KEYS[2] open jobs
 -- ARGV[1] prefix of the zone's keys
@@ -8,7 +8,7 @@
 -- ARGV[4] radius, km
 -- ARGV[5] run id of this Redis
 -- ARGV[6] jobs in a page
--- ARGV[7..] ids: these jobs, as far as they are open still
+-- ARGV[7..] ids: these jobs, as far as they are still open
 -- Returns {ready, last, ids beyond the page, payload, refused pairs, payload, refused pairs, …}.
 -- @include lib/meridian.lua
 local meta, jobs = KEYS[1], KEYS[2]

@@ -1,14 +1,14 @@
 -- Takes a batch of signs of life, with or without a fix, in one zone, each driver once. Fixes that are
--- not newer than the stored one are ignored. A fix moves drivers who are in an index (XX) and adds nobody:
--- the caller may not have heard yet that one went offline or drives another truck. Who is in which index:
--- index-driver. Everybody is read with one call and written with one: a call costs as much as a member.
+-- not newer than the stored one are ignored. A fix moves a driver who is in an index (XX) and adds nobody:
+-- the caller may not know yet that he went offline or drives another truck; index-driver decides that. All
+-- drivers are read with one call and written with one, since a call costs as much as a member.
 -- KEYS[1] roster
 -- KEYS[2] fixes
 -- KEYS[3] seen
 -- KEYS[4] candidates of any type
 -- KEYS[5..] candidates by type, as the entries refer to them
 -- ARGV[1] stale after, ms
--- ARGV[2] lifetime of the keys of a zone that nobody writes to, seconds
+-- ARGV[2] lifetime of the zone's keys after the last write, seconds
 -- ARGV[3..] entries of three: driver, number of his type's key or 0, fix or empty
 -- Returns this Redis's time, then one code per entry: 1 taken, 0 old fix ignored, -1 not in this zone;
 -- plus 2 when he had been stale.
@@ -24,7 +24,7 @@ for i = 3, #ARGV, 3 do drivers[#drivers + 1] = ARGV[i] end
 local stored = redis.call('HMGET', fixes, unpack(drivers))
 local lives = redis.call('ZMSCORE', seen, unpack(drivers))
 
--- A driver with a fix here is in the roster; only of the others it must be asked.
+-- A driver with a fix here is in the roster; only the others must be looked up there.
 local others, present = {}, {}
 for n, driver in ipairs(drivers) do
   if not stored[n] then others[#others + 1] = driver end

@@ -2,7 +2,7 @@
  * Installs the dependencies when they are missing or not those of package-lock.json. Runs before
  * start, test, demo and bench, so in plain JavaScript on whatever Node (20 or newer) the machine
  * has; what follows runs on the Node 24 that npm then has in node_modules/.bin. No package's own
- * install script runs: what is installed is what the lock file names.
+ * install script runs: exactly what the lock file names is installed.
  */
 import { spawn, spawnSync } from 'node:child_process';
 import {
@@ -21,10 +21,10 @@ import { fileURLToPath } from 'node:url';
 import { isNewEnough, RUNTIME_NODE } from './preflight.js';
 
 const OLDEST_NODE = 20;
-/** Another process that installs at the same time is waited for so long. */
+/** How long to wait for another process that installs at the same time. */
 const WAIT_LIMIT_MS = 10 * 60_000;
 const WAIT_POLL_MS = 250;
-/** How soon we notice that npm is gone and nobody will pass on a signal. */
+/** How soon we notice that npm, which would pass signals on, is gone. */
 const PARENT_POLL_MS = 500;
 
 const root = fileURLToPath(new URL('..', import.meta.url));
@@ -54,7 +54,7 @@ async function main() {
   );
 }
 
-/** npm leaves out an optional package that it could not fetch, and Node is such a package. */
+/** npm silently leaves out an optional package that it could not fetch, and Node is such a package. */
 function isComplete() {
   return isInstalled() && hasNode();
 }
@@ -103,7 +103,7 @@ function install() {
     child.kill(name);
   };
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP']) process.on(name, stop);
-  // npm hands SIGTERM to the shell between us, which may die of it without telling us.
+  // npm sends SIGTERM to the shell between us, which may die of it without telling us.
   const parent = process.ppid;
   const watch = setInterval(() => process.ppid !== parent && stop('SIGTERM'), PARENT_POLL_MS);
   return new Promise((resolve) => {
@@ -119,7 +119,7 @@ function install() {
   });
 }
 
-/** npm's cache lies in the home folder; where that cannot be written, ours takes its place. */
+/** npm's cache is in the home folder; where that cannot be written, use one of our own. */
 function cacheOfOurOwn() {
   const { npm_config_cache: cache = path.join(homeDir(), '.npm') } = process.env;
   if (isWritable(cache)) return {};
@@ -130,7 +130,7 @@ function homeDir() {
   return process.env.HOME ?? process.env.USERPROFILE ?? path.sep;
 }
 
-/** May we write there, or make it when it is missing? */
+/** May we write there, or create it if it is missing? */
 function isWritable(dir) {
   try {
     accessSync(dir, constants.W_OK);
@@ -141,7 +141,7 @@ function isWritable(dir) {
   }
 }
 
-/** Two that start in a fresh clone must not install over each other. */
+/** Two processes that start in a fresh clone must not install over each other. */
 async function takeLock() {
   const deadline = Date.now() + WAIT_LIMIT_MS;
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
@@ -174,7 +174,7 @@ function tryLink(draft) {
   }
 }
 
-/** Removes a stale lock; when it was a fresh one by then, its holder gets it back. */
+/** Removes a stale lock; if it has become a fresh one by then, its holder gets it back. */
 function takeAway(stale) {
   const aside = `${lockFile}.${process.pid}.stale`;
   try {
@@ -203,10 +203,10 @@ function isAlive(pid) {
   }
 }
 
-/** Will the command after us run on a Node that is new enough? npm puts node_modules/.bin first. */
+/** Will the next command run on a new enough Node? npm puts node_modules/.bin first. */
 function hasNode() {
   const link = path.join(binDir, 'node');
-  // One made for another C library. npm ci puts it back; until then the machine's own counts.
+  // A Node made for another C library. npm ci replaces it; until then the machine's own counts.
   if (existsSync(link) && versionOf(link) === '') rmSync(link);
   return isNewEnough(versionOnPath());
 }

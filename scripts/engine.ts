@@ -1,4 +1,4 @@
-/** An engine for a script that looks at a running deployment and ends. */
+/** An engine for a script that works on a running deployment and ends. */
 import { createEngine, type Engine } from '../engine/engine.ts';
 import { readConfig } from '../engine/process/config.ts';
 import { createLog } from '../engine/process/log.ts';

@@ -1,5 +1,5 @@
 /**
- * `npm run export -- --user SUB --out FILE`: all that is held of one user, a JSON object a line:
+ * `npm run export -- --user SUB --out FILE`: all data held of one user, one JSON object per line:
  * `{"from": "jobs", "held": {…}}`. The file is for him alone: only its owner may read it.
  */
 

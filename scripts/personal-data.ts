@@ -1,8 +1,8 @@
-/** What `npm run export` and `npm run erase` share: whose data. */
+/** What `npm run export` and `npm run erase` share: the flag that names the user. */
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../engine/process/config.ts';
 
-/** The flags; `usage` is what is said of those that are missing or wrong. */
+/** The flags; `usage` is printed when some are missing or wrong. */
 export function readFlags(
   names: readonly string[],
   usage: string,

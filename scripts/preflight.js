@@ -1,5 +1,5 @@
 /**
- * Says in one line what a command of ours lacks: Node 24, or the dependencies. Runs before the
+ * Says in one line what is missing for a command: Node 24, or the dependencies. Runs before the
  * commands that install nothing, in plain JavaScript, since an older Node would only say that it
  * does not know the extension .ts.
  */
@@ -26,6 +26,6 @@ function whatIsMissing() {
 if (process.argv[1] && realpathSync(process.argv[1]) === fileURLToPath(import.meta.url)) {
   const missing = whatIsMissing();
   if (missing) process.stderr.write(`muster: ${missing}\n`);
-  // As the load tester's commands end that could not run (docs/load-testing.md).
+  // The exit code of the load tester's commands when they could not run (docs/load-testing.md).
   process.exitCode = missing ? 2 : 0;
 }

@@ -1,6 +1,6 @@
 /**
  * `npm run resync`: compares all that Redis holds with PostgreSQL, lets PostgreSQL win, and says what it
- * mended. For after a restore, or a failover that lost something; safe at any time.
+ * mended. For use after a restore, or a failover that lost something; safe at any time.
  */
 import { runProcess } from '../engine/process/main.ts';
 import { withEngine } from './engine.ts';
@@ -12,10 +12,10 @@ await runProcess('resync', () =>
       `Compared ${compared} jobs and drivers in Redis with PostgreSQL, mended:\n`,
     );
     const mended = [
-      `  jobs of which Redis knew what PostgreSQL does not: ${raised}`,
-      `  jobs that PostgreSQL does not have: ${gone}`,
-      `  drivers of whom Redis knew what PostgreSQL does not: ${drivers}`,
-      `  drivers whom Redis had lost, or not heard of: ${repaired}`,
+      `  jobs whose rows were behind Redis: ${raised}`,
+      `  jobs that PostgreSQL no longer has: ${gone}`,
+      `  drivers whose rows were behind Redis: ${drivers}`,
+      `  drivers that Redis had lost or did not know yet: ${repaired}`,
     ];
     process.stdout.write(`${mended.join('\n')}\n`);
   }),

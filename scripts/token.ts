@@ -11,7 +11,7 @@ import { mintToken, ROLES, type Role } from './dev/tokens.ts';
 
 const USAGE = 'npm run token -- --role driver --sub d1 [--ttl 1h]';
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 };
-/** Whoever needs a token for longer should not use a development token. */
+/** For anything longer a development token is the wrong one. */
 const TTL_MAX_S = 30 * UNIT_S.d;
 
 await runProcess('token', async () => {

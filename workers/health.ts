@@ -1,4 +1,4 @@
-/** What a worker tells of itself on a port of its own: alive, ready, measured. */
+/** A worker's own port: health, readiness and metrics. */
 import { once } from 'node:events';
 import { createServer, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
@@ -8,17 +8,17 @@ import { createScrape } from '../engine/process/scrape.ts';
 
 interface HealthParts {
   host: string;
-  /** Nothing is served where none is configured. */
+  /** Nothing is served when none is configured. */
   workerPort: number | undefined;
   registry: Registry;
-  /** What the worker needs, as it is known now. */
+  /** The state of everything that the worker needs. */
   ready: () => Record<string, 'ok' | 'failed'>;
   stopping: AbortSignal;
 }
 
 /**
- * Serves `/healthz`, `/readyz` and `/metrics`, and the last as JSON for an api that shows it; each answers at
- * once, whatever hangs.
+ * Serves `/healthz`, `/readyz` and `/metrics`, the last also as JSON for an api that shows it. Each answers
+ * at once, whatever hangs.
  */
 export async function serveHealth(parts: HealthParts): Promise<Server | undefined> {
   const { host, workerPort: port, registry, ready, stopping } = parts;

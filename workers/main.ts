@@ -11,9 +11,9 @@ import { createSender } from './push/sender.ts';
 import { startPushWorkers } from './push/start.ts';
 import { createPushQueues } from './queues.ts';
 
-/** A window in flight and its record fit into this; what does not is handed back. */
+/** A window in flight and its record fit into this; the rest is handed back. */
 const STOP_LIMIT_MS = 15_000;
-/** Answers of APNs are waited for this long; the rest of the limit is for their record. */
+/** How long to wait for answers of APNs; the rest of the limit is for recording them. */
 const DRAIN_MS = 9000;
 /** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;

@@ -1,4 +1,4 @@
-/** What BullMQ's scripts and clients run of Redis, as far as it is not the engine's: for `ACL SETUSER`. */
+/** Redis commands of BullMQ's scripts and clients that the engine does not use: for `ACL SETUSER`. */
 export const BULLMQ_COMMANDS: readonly string[] = [
   ...['BZPOPMIN', 'DEL', 'EVAL', 'EVALSHA', 'EXISTS', 'GET', 'HDEL', 'HEXISTS', 'HGET', 'HGETALL'],
   ...['HINCRBY', 'HLEN', 'HMGET', 'HMSET', 'HSET', 'INCR', 'INCRBY', 'INFO', 'LINDEX', 'LLEN'],

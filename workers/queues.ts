@@ -1,7 +1,7 @@
 /**
- * The push queues: their names, what a task holds (ids, never device tokens), and how one is handed
- * over. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
- * the customer. A lost task is found again in Postgres; a task that runs twice pushes nobody twice.
+ * The push queues: their names, what a task holds (ids, never device tokens), and how tasks are
+ * enqueued. Lanes are separate queues, so that a city's worth of nearby pushes never delays the one to
+ * the customer. A lost task is found again from Postgres; a task that runs twice pushes nobody twice.
  */
 import { randomBytes } from 'node:crypto';
 import { type JobsOptions, Queue } from 'bullmq';
@@ -21,7 +21,7 @@ const strict = { additionalProperties: false };
 
 export const NotificationTask = Type.Object({ notification_id: Type.String() }, strict);
 export type NotificationTask = Static<typeof NotificationTask>;
-/** `from` and `count`: of tasks that the version before this left, each for a part of the wave. */
+/** `from` and `count`: only in tasks from the version before this, each for a part of the wave. */
 export const WaveTask = Type.Object(
   {
     job_id: Type.String(),
@@ -33,20 +33,20 @@ export const WaveTask = Type.Object(
 );
 export type WaveTask = Static<typeof WaveTask>;
 
-/** What could not be done is tried again after 1, 2, 4, 8 s, then at this distance. */
+/** A failed task is tried again after 1, 2, 4, 8 s, then at this interval. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 15_000;
 const BACKOFF_SPREAD = 0.1;
-/** Whatever APNs asks for: after a 500 it is a quarter of an hour, and these pushes live for one. */
+/** The longest wait, whatever APNs asks for: a quarter of an hour after a 500; notifications live an hour. */
 const WAIT_MAX_MS = 20 * 60_000;
-/** More than fit into the hour that a notification is worth sending: its own expiry ends it. */
+/** More than fit into the hour for which a notification is useful: its own expiry ends it. */
 const CRITICAL_ATTEMPTS = 300;
-/** A minute: by then the job is taken, or offered in the next wave. */
+/** About a minute: by then the job is taken, or offered in the next wave. */
 const NEARBY_ATTEMPTS = 8;
-/** What failed stays on the dashboard; what succeeded is in the view `pushes`. */
+/** Failed tasks stay on the dashboard; the view `pushes` has all that succeeded. */
 const FAILED_KEPT = 1000;
 const COMPLETED_KEPT = 100;
-/** BullMQ would keep one for each of the many attempts. */
+/** Stack traces kept; BullMQ would keep one for each of the many attempts. */
 const STACKS_KEPT = 3;
 
 export const queueName = (lane: Lane) => `push-${lane}`;
@@ -59,7 +59,7 @@ export interface PushQueues {
   byLane: Record<Lane, Queue>;
   /** Throws one line that names what the user of Redis may not do with the queues. */
   check(): Promise<void>;
-  /** Is there a connection on which tasks can be handed over? */
+  /** Is there a connection on which tasks can be enqueued? */
   ready(): boolean;
   close(): Promise<void>;
 }
@@ -70,8 +70,8 @@ interface Wait {
 }
 
 /**
- * How long a task waits after its n-th failure; the workers' side of `capped`. A little less or
- * more, so that those that failed together do not come back together.
+ * How long a task waits after its n-th failure; the workers' side of `capped`. A little more or less at
+ * random, so that tasks that failed together do not come back together.
  */
 export function backoffMs(failures: number, _type?: string, error?: Error & Wait): number {
   const { atLeastMs = 0 } = error ?? {};
@@ -80,7 +80,7 @@ export function backoffMs(failures: number, _type?: string, error?: Error & Wait
   return Math.max(wait + spread, Math.min(atLeastMs, WAIT_MAX_MS));
 }
 
-/** The queues as producers see them. Handing a task over rejects when Redis is away. */
+/** The queues as producers see them. Enqueueing rejects when Redis is away. */
 export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
   const connection = connectProducer(redis, onceEachOutage(log));
   const open = (lane: Lane) => {
@@ -135,18 +135,18 @@ export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
 
 const TASK_ID = /^(\d{13})-/;
 
-/** An id that says when the task was handed over: epoch ms, then something of its own. */
+/** An id that says when the task was enqueued: epoch ms, then something random. */
 export const taskId = () => `${Date.now()}-${randomBytes(6).toString('hex')}`;
 
-/** When a task was handed over, by its id, epoch ms; null for one that somebody made by hand. */
+/** When a task was enqueued, by its id, epoch ms; null for one that somebody made by hand. */
 export function handedOverAt(id: string): number | null {
   const [, at] = TASK_ID.exec(id) ?? [];
   return at === undefined ? null : Number(at);
 }
 
 /**
- * While one waits or runs a second would find nothing to do; freed when it ends, however. An id of
- * its own shows whether it was added: BullMQ answers with that of the other.
+ * While a task waits or runs, a second would find nothing to do; freed when it ends, however it ends.
+ * The id shows whether the task was added: otherwise BullMQ answers with the id of the other.
  */
 function onceAtATime(id: string): Required<Pick<JobsOptions, 'deduplication' | 'jobId'>> {
   return { deduplication: { id }, jobId: taskId() };

@@ -8,7 +8,7 @@ import { CLOSE_MEANINGS } from '../../engine/domain/close-codes.ts';
 import { CLIENT_FRAMES } from './client-frames.ts';
 import { SERVER_FRAMES } from './server-frames.ts';
 
-/** Either will do. */
+/** Either of the two suffices. */
 const SECURITY = {
   bearer: { type: 'http', scheme: 'bearer', bearerFormat: 'JWT' },
   subprotocol: {

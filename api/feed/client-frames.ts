@@ -1,4 +1,4 @@
-/** What clients may say on the feed, as TypeBox schemas: the data of each frame by event. */
+/** The frames that clients may send, as TypeBox schemas: the data of each frame by event. */
 import { type Static, type TSchema, Type } from 'typebox';
 import { AvailabilityBody, DeclineBody, LocationBody } from '../schemas.ts';
 
@@ -7,7 +7,7 @@ const FRAME_MAX = 4 * 1024;
 /** Tokens of some identity providers are larger than any other frame. */
 export const AUTH_FRAME_MAX = 16 * 1024;
 
-/** Any text, as in HTTP: an id that is none is answered with `job_not_found`. */
+/** Any text, as in HTTP: an invalid id is answered with `job_not_found`. */
 const JobId = Type.String({ description: 'Opaque' });
 export const AcceptBody = Type.Object({ job_id: JobId }, { additionalProperties: false });
 export const DeclineFrame = Type.Object(

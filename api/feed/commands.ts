@@ -1,7 +1,7 @@
 /**
- * What a client may say: location, availability, accept, decline, view, auth, heartbeat. Each frame is
- * checked as its HTTP twin is, changes nothing when it breaks a rule, and is answered when it
- * carried a `ref`.
+ * The commands of clients: location, availability, accept, decline, view, auth, heartbeat. Each frame is
+ * checked like its HTTP twin, changes nothing when it breaks a rule, and is answered when it carried a
+ * `ref`.
  */
 import type { Static } from 'typebox';
 import type { Engine } from '../../engine/engine.ts';
@@ -27,9 +27,9 @@ export type Session = DriverSession | CustomerSession | OpsSession;
 
 /** Contract section 5. */
 const REF_MAX = 64;
-/** Counted in characters, as the schemas count. */
+/** In characters, as the schemas count. */
 const REF = new RegExp(`^.{1,${REF_MAX}}$`, 'su');
-/** What not everybody may say, and who may. */
+/** Frames that are not for everybody, and the roles that may send them. */
 const ONLY: Partial<Record<ClientEvent, Session['role']>> = {
   location: 'driver',
   availability: 'driver',
@@ -73,7 +73,7 @@ export function createCommands(engine: Engine, auth: Auth): Commands {
     },
   };
 
-  /** Where he is and whether he works take effect in the order in which he said so. */
+  /** Location and availability take effect in the order in which he sent them. */
   function inTurn(session: Session, frame: Frame): Promise<Answer> {
     if (frame.event !== 'location' && frame.event !== 'availability') return run(session, frame);
     const before = turns.get(session) ?? Promise.resolve();
@@ -137,7 +137,7 @@ async function refresh(auth: Auth, session: Session, token: string): Promise<Ans
   return { ok: true };
 }
 
-/** Positions within this box are sent from now on. */
+/** From now on positions within this box are sent. */
 function look(session: OpsSession, { bbox }: Static<typeof ViewBody>): Answer {
   const [, south, , north] = bbox;
   if (south > north)
@@ -183,7 +183,7 @@ function readFrame(session: Session, text: string): Frame | null {
   return { event: known, data, ref };
 }
 
-/** A frame for others is well formed: it is refused, and does not count as invalid. */
+/** A frame for other roles is well formed: it is refused, but does not count as invalid. */
 function forbidden(connection: Connection, ref: string | undefined): null {
   const body = errorBody(new ApiError('forbidden'));
   if (ref !== undefined) connection.ack(ref, failed(body));

@@ -1,7 +1,7 @@
 /**
- * One client's socket: what goes out, how fast it may come in, and when it is closed.
- * A tick's frames leave in one write. A client that does not read is sent nothing more until it has
- * caught up, then a snapshot; the server's memory does not grow with slow phones.
+ * One client's socket: what goes out, how fast frames may come in, and when it is closed.
+ * A tick's frames leave in one write. A client that falls behind is sent nothing more until it has caught
+ * up, then a snapshot; the server's memory does not grow with slow phones.
  */
 import type { Duplex } from 'node:stream';
 import { WebSocket } from 'ws';
@@ -22,7 +22,7 @@ const CLOSE_TIMEOUT_MS = 3000;
 
 export class Connection {
   readonly id: string;
-  /** As the newest token says. */
+  /** From the newest token. */
   identity: Identity;
   /** When the last frame or pong came, by the monotonic clock. */
   heardAt: number;
@@ -33,13 +33,13 @@ export class Connection {
   readonly #ws: WebSocket;
   readonly #line: Line;
   readonly #metrics: FeedMetrics;
-  /** What is to be sent in this tick. */
+  /** The frames to be sent in this tick. */
   #outgoing: FrameList | null = null;
   #allowance = FRAMES_BURST;
   #allowanceAt: number;
   #badFrames = 0;
 
-  /** `now` is by the monotonic clock, as in all that asks for the time here. */
+  /** `now` is by the monotonic clock, as everywhere in this file. */
   constructor(
     id: string,
     identity: Identity,
@@ -126,12 +126,12 @@ export class Connection {
     if (!this.closed) this.#queue(PING);
   }
 
-  /** Answers a client's ping; one who does not read what he is sent gets no answers either. */
+  /** Answers a client's ping; a client that is behind gets no answers either. */
   pong(payload: Buffer): void {
     if (!this.closed && !this.#line.behind) this.#queue(pongFrame(payload));
   }
 
-  /** Counts a frame from the client; false when it closed the connection for sending too fast. */
+  /** Counts a frame from the client; false when the connection was closed because frames came too fast. */
   admit(now: number): boolean {
     this.heardAt = now;
     const earned = ((now - this.#allowanceAt) / 1000) * FRAMES_PER_S;
@@ -154,7 +154,7 @@ export class Connection {
     this.close(CLOSE.badFrame, 'bad_frames', 'Ten invalid frames in a row');
   }
 
-  /** Closes a client that reads nothing of what it is sent. */
+  /** Closes a client that reads nothing. */
   checkPace(now: number): void {
     if (!this.#line.isStalled(now)) return;
     this.close(CLOSE.tooSlow, 'too_slow', 'The client does not read what it is sent');

@@ -1,6 +1,6 @@
 /**
- * A connected customer: his active jobs from Postgres, then what happens to them, and where the
- * driver is who holds one.
+ * A connected customer: his active jobs from Postgres, then what happens to them, and where the driver
+ * of a held job is.
  */
 import { isHeld, type Job, type JobStatus, toTime } from '../../engine/domain/job.ts';
 import type { Fix, UserEvent } from '../../engine/engine.ts';
@@ -9,9 +9,9 @@ import type { SnapshotReason } from './driver-session.ts';
 import type { FeedMetrics } from './metrics.ts';
 import { ToldVersions } from './told-versions.ts';
 
-/** Contract section 5: at most one position a second and job. */
+/** Contract section 5: at most one position per second and job. */
 const LOCATION_MS = 1000;
-/** Events kept while the snapshot is read; beyond it the snapshot is read again instead. */
+/** Events kept while the snapshot is read; if there are more, the snapshot is read again. */
 const HELD_BACK_MAX = 1000;
 
 export interface CustomerSessionHost {
@@ -20,7 +20,7 @@ export interface CustomerSessionHost {
   elapsed(): number;
   /** His active jobs, as he sees them. */
   loadJobs(customerId: string): Promise<Job[]>;
-  /** Tells `onDriverAt` where the driver is, now and from now on, until `unwatchDriver`. */
+  /** Calls `onDriverAt` with the driver's position, now and at each move, until `unwatchDriver`. */
   watchDriver(driverId: string, session: CustomerSession): void;
   unwatchDriver(driverId: string, session: CustomerSession): void;
 }
@@ -39,11 +39,11 @@ export class CustomerSession {
   /** Jobs that a driver holds. */
   readonly #rides = new Map<string, Ride>();
   readonly #told = new ToldVersions();
-  /** Events that came while the snapshot was read: it may be older than they are. */
+  /** Events that came while the snapshot was read, which may be older. */
   #heldBack: UserEvent[] | null = [];
   #due: SnapshotReason | null = 'connect';
   #loading = false;
-  /** What is being read may be older than events that were missed: it is read again. */
+  /** Events were missed during the read, so the snapshot must be read again. */
   #outdated = false;
 
   constructor(connection: Connection, host: CustomerSessionHost) {
@@ -52,7 +52,7 @@ export class CustomerSession {
     connection.onDrained = () => this.resync('slow');
   }
 
-  /** Reads and sends the snapshot that is due; when that fails `tick` tries again. */
+  /** Reads and sends the due snapshot; when that fails, `tick` tries again. */
   async load(): Promise<void> {
     if (this.#loading || this.#due === null || this.connection.closed) return;
     this.#loading = true;
@@ -90,7 +90,7 @@ export class CustomerSession {
     }
     const { job } = event;
     if (job) {
-      // One process may tell of a change when another has told of the next one.
+      // One process may report a change after another has reported the next one.
       if (job.version < this.#told.of(job.id)) return;
       this.#told.add(job.id, job.version);
     }
@@ -105,7 +105,7 @@ export class CustomerSession {
     else this.#unwatch(job_id);
   }
 
-  /** Where a driver is who holds one of his jobs. */
+  /** The position of a driver who holds one of his jobs. */
   onDriverAt(driverId: string, fix: Fix): void {
     for (const [jobId, ride] of this.#rides) {
       if (ride.driverId !== driverId || (ride.sent && ride.sent.at >= fix.at)) continue;
@@ -114,7 +114,7 @@ export class CustomerSession {
     }
   }
 
-  /** Sends what had to wait for its second. */
+  /** Sends positions that had to wait for their second. */
   tick(): void {
     if (this.#due !== null) void this.load();
     for (const [jobId, ride] of this.#rides) if (ride.next) this.#sendLocation(jobId, ride);

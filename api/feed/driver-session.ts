@@ -1,6 +1,6 @@
 /**
- * A connected driver's feed: a function of him and the open jobs around him. Events only keep it
- * current quickly; whenever one may have been missed it is computed again and sent as a snapshot.
+ * A connected driver's feed: a function of the driver and the open jobs around him. Events keep it
+ * current; whenever one may have been missed, the feed is computed again and sent as a snapshot.
  */
 import { CLOSE } from '../../engine/domain/close-codes.ts';
 import { isClaimable } from '../../engine/domain/job.ts';
@@ -19,7 +19,7 @@ import type { ClosedJob, MirroredJob, ZoneWatcher } from './zone-mirror.ts';
 
 /** Zones are followed a little wider than a job may reach. */
 const REACH_KM = RADIUS_KM_MAX + MARGIN_MAX_KM;
-/** A sign of life is counted to the second: finer would copy the driver for every job. */
+/** Signs of life count to the second: anything finer would copy the driver for every job. */
 const HEARD_MS = 1000;
 
 export type SnapshotReason = 'connect' | 'resync' | 'moved' | 'availability';
@@ -29,7 +29,7 @@ export interface DriverSessionHost extends OffersHost, ZoneHost {
   metrics: FeedMetrics;
   /** By the monotonic clock, ms. */
   elapsed(): number;
-  /** What is known of a driver; null when he has no profile. */
+  /** A driver's state; null when he has no profile. */
   knowDriver(id: string): Promise<KnownDriver | null>;
   turns: Turns;
 }
@@ -42,12 +42,12 @@ export class DriverSession implements ZoneWatcher {
   readonly #host: DriverSessionHost;
   readonly #zones: SessionZones;
   readonly #offers: Offers;
-  /** The snapshot that is due once all zones are loaded. */
+  /** The snapshot due once all zones are loaded. */
   #due: SnapshotReason | null = 'connect';
   /** It waits for its turn. */
   #queued = false;
   #available = false;
-  /** What is known of him must be read: for the first time, or since changes may have been missed. */
+  /** His state must be read: for the first time, or because changes may have been missed. */
   #unread = true;
   #reading = false;
   #known = false;
@@ -60,7 +60,7 @@ export class DriverSession implements ZoneWatcher {
     connection.onDrained = () => this.resync('slow');
   }
 
-  /** Reads what is known of him; when no store answers `tick` tries again. */
+  /** Reads his state; when no store answers, `tick` tries again. */
   async load(): Promise<void> {
     if (this.#reading) return;
     this.#reading = true;
@@ -79,13 +79,13 @@ export class DriverSession implements ZoneWatcher {
     }
   }
 
-  /** Changes of his may have been missed. */
+  /** Changes of the driver may have been missed. */
   reload(): void {
     this.#unread = true;
     void this.load();
   }
 
-  /** What is known of him changed: approval, availability, type, load, zone. */
+  /** His state changed: approval, availability, type, load, zone. */
   onDriver(event: KnownDriver): void {
     if (this.connection.closed) return;
     const before = this.driver;
@@ -102,7 +102,7 @@ export class DriverSession implements ZoneWatcher {
     else this.#recompute();
   }
 
-  /** He is somewhere else. Fixes older than the newest are no news. */
+  /** He has moved. Fixes older than the newest are ignored. */
   onFix(zone: Zone, fix: Fix, seenAt: number): void {
     const driver = this.driver;
     if (!driver || this.connection.closed || (driver.fix && driver.fix.at >= fix.at)) return;
@@ -113,7 +113,7 @@ export class DriverSession implements ZoneWatcher {
     this.#recompute();
   }
 
-  /** What makes no event: he goes stale, or is heard of again; zones that had to wait. */
+  /** Changes without an event: he goes stale, or is heard from again; zones that had to wait. */
   tick(): void {
     if (this.#unread) void this.load();
     if (!this.#known) return;
@@ -131,11 +131,11 @@ export class DriverSession implements ZoneWatcher {
     this.#snapshotWhenLoaded('resync');
   }
 
-  /** What only he is told: a job he holds changed, a notification. */
+  /** Events for him alone: a job he holds changed, a notification. */
   onUserEvent({ event, data }: UserEvent): void {
     if (event === 'job:status') {
       const { job_id, version, status } = data as ServerEvents['job:status'];
-      // One that is open again is his no more.
+      // A job that is open again is no longer his.
       const isNews = isClaimable(status)
         ? this.#offers.takeLost(job_id, version)
         : this.#offers.takeOwn(job_id, version);
@@ -169,13 +169,13 @@ export class DriverSession implements ZoneWatcher {
     this.#snapshotWhenLoaded('resync');
   }
 
-  /** The driver, of whom his connection's last frame or pong was heard like one that Redis has seen. */
+  /** The driver's state, with the last frame or pong of his connection counted as a sign of life. */
   #heard(): KnownDriver | null {
     const { driver } = this;
     if (!driver) return null;
     const heardAt = this.#host.now() - (this.#host.elapsed() - this.connection.heardAt);
     if (driver.seenAt >= heardAt - HEARD_MS) return driver;
-    // Kept: a copy for every job and every driver would be most of what a burst costs.
+    // Cached: a copy for every job and every driver would be most of the cost of a burst.
     this.driver = { ...driver, seenAt: heardAt };
     return this.driver;
   }
@@ -195,7 +195,7 @@ export class DriverSession implements ZoneWatcher {
     this.#trySnapshot();
   }
 
-  /** Sends the snapshot that is due when its turn comes. While a zone is still being loaded it follows that. */
+  /** Sends the due snapshot when its turn comes, or after the loading of a zone that is under way. */
   #trySnapshot(): void {
     if (this.#queued || !this.#isReady()) return;
     this.#queued = true;
@@ -213,7 +213,7 @@ export class DriverSession implements ZoneWatcher {
     return this.#due !== null && this.#known && this.#zones.loaded;
   }
 
-  /** Follows exactly the zones that a job within reach may lie in; none for who is offered nothing. */
+  /** Follows exactly the zones that a job within reach may lie in; none if he is offered nothing. */
   #followZones(): void {
     if (this.connection.closed) return;
     const isLoading = this.#zones.follow(this.#wantedZones(), this.#host.elapsed());

@@ -1,6 +1,6 @@
 /**
- * Where the drivers are whom customers follow: keeps the live channel of each such driver's zone
- * open and hands his positions on, whichever process he is connected to.
+ * Follows the positions of drivers for customers: listens to the live channel of each such driver's
+ * zone and passes his positions on, whichever process he is connected to.
  */
 import type { Zone } from '../../engine/domain/zones.ts';
 import type { Fix, KnownDriver } from '../../engine/engine.ts';
@@ -13,13 +13,13 @@ export interface DriverWatchHost {
   releaseZone(mirror: ZoneMirror): void;
 }
 
-/** Look-ups under way at once: after an outage all that are watched are asked for. */
+/** Look-ups under way at once: after an outage all watched drivers are looked up. */
 const ASKED_AT_ONCE = 16;
 
 interface Watched {
   sessions: Set<CustomerSession>;
   mirror: ZoneMirror | null;
-  /** What is known of him must be read: for the first time, or since changes may have been missed. */
+  /** His state must be read: for the first time, or because changes may have been missed. */
   unread: boolean;
 }
 
@@ -54,7 +54,7 @@ export class DriverWatch {
     for (const watched of this.#watched.values()) watched.unread = true;
   }
 
-  /** Asks again for the drivers of whom nothing could be read. */
+  /** Reads again the drivers whose state could not be read. */
   tick(): void {
     for (const [id, { unread }] of this.#watched) {
       if (this.#asking >= ASKED_AT_ONCE) return;
@@ -62,7 +62,7 @@ export class DriverWatch {
     }
   }
 
-  /** What is known of a driver: his zone may be another one. */
+  /** A driver's new state: his zone may have changed. */
   onDriver(driver: KnownDriver): void {
     const watched = this.#watched.get(driver.id);
     if (!watched) return;

@@ -1,6 +1,6 @@
 /**
- * What the sessions of one process live in: the logs, the zones that they look at, the drivers whom
- * customers follow. Hands on what happens to those whom it concerns.
+ * Everything that the sessions of one process share: the logs, the zones that they follow, the drivers
+ * whom customers follow. Passes each event to the sessions it concerns.
  */
 import type { Registry } from 'prom-client';
 import type { Engine, KnownDriver, LogFeed, TrackedFix } from '../../engine/engine.ts';
@@ -28,7 +28,7 @@ export class Feed {
   readonly #watch: DriverWatch;
   readonly #driverHost: DriverSessionHost;
   readonly #customerHost: CustomerSessionHost;
-  /** There is one while operators or viewers are connected. */
+  /** Exists while operators or viewers are connected. */
   #ops: OpsFeed | null = null;
 
   /** `elapsed` is the monotonic clock, ms. */
@@ -50,7 +50,7 @@ export class Feed {
     return this.#logs.degradedSince();
   }
 
-  /** A new connection's session; its caller adds it to `sessions` and loads it. */
+  /** Makes a new connection's session; the caller adds it to `sessions` and loads it. */
   sessionOf(connection: Connection): Session {
     switch (connection.identity.role) {
       case 'driver':
@@ -63,13 +63,13 @@ export class Feed {
     }
   }
 
-  /** Tells a new connection when it cannot rely on the feed. */
+  /** Tells a new connection if the feed is degraded. */
   sendState(connection: Connection): void {
     const since = this.degradedSince;
     if (since !== null) connection.send('feed:degraded', stateFrame('feed:degraded', since));
   }
 
-  /** Where drivers are, as this process took it in or another one told. */
+  /** Positions of drivers, taken in by this process or another. */
   onTracked(fixes: readonly TrackedFix[]): void {
     for (const { id, zone, fix, seenAt } of fixes) {
       for (const session of this.sessions.of('driver', id)) {
@@ -80,7 +80,7 @@ export class Feed {
     this.#ops?.onTracked(fixes);
   }
 
-  /** What makes no event, of all but the sessions themselves. */
+  /** Regular work without an event, except that of the sessions themselves. */
   tick(): void {
     this.#zones.expire(this.#engine.now());
     this.#watch.tick();
@@ -131,7 +131,7 @@ export class Feed {
     }
   }
 
-  /** Redis may have forgotten where the connected drivers are: tells it, without a fix from them. */
+  /** Redis may have forgotten where the connected drivers are: tells it again, without a fix from them. */
   #reviveDrivers(): void {
     this.#watch.reload();
     this.#ops?.reload();

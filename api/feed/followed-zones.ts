@@ -1,9 +1,9 @@
-/** The zones that this gateway follows, each for as long as somebody needs it, and a little longer. */
+/** The zones that this gateway follows, each as long as a session needs it, and a little longer. */
 import type { Zone } from '../../engine/domain/zones.ts';
 import type { LogFeed } from '../../engine/engine.ts';
 import { ZoneMirror } from './zone-mirror.ts';
 
-/** Drivers cross borders to and fro: a zone that nobody needs now may be needed again soon. */
+/** Drivers cross borders to and fro: a zone that no session needs now may be needed again soon. */
 const LINGER_MS = 10_000;
 
 export class FollowedZones {
@@ -40,7 +40,7 @@ export class FollowedZones {
     }, LINGER_MS).unref();
   }
 
-  /** Finds jobs whose time ran out before their row says so. */
+  /** Finds jobs whose time has run out although their row does not say so yet. */
   expire(now: number): void {
     for (const mirror of this.#zones.values()) mirror.expire(now);
   }

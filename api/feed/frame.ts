@@ -1,14 +1,14 @@
 /**
- * Frames to clients, encoded once and shared by every socket that gets them. They are written to
- * the TCP socket as they are: nothing is compressed or masked towards a client (RFC 6455, section
- * 5.2), so one Buffer serves all. Only what is larger than a phone's line takes at once is sent in
+ * Frames to clients, encoded once and shared by every socket that gets them. They are written to the
+ * TCP socket unchanged: nothing is compressed or masked towards a client (RFC 6455, section 5.2), so
+ * one Buffer serves all. Only a message too large for a phone's line to take at once is sent in
  * fragments.
  */
 
 /** The opcodes of a text frame, of its later fragments, and of a ping and a pong with FIN. */
 const [TEXT, CONTINUATION, FIN] = [0x01, 0x00, 0x80];
 const [PING_OP, PONG_OP] = [0x89, 0x8a];
-/** Larger messages go in pieces of this size: between two of them a ping or a close may go out. */
+/** Larger messages go in fragments of this size: a ping or a close may go out between two. */
 const FRAGMENT = 64 * 1024;
 
 /** A ping without a payload. */

@@ -34,11 +34,11 @@ export interface GatewayOptions {
   elapsed?: () => number;
 }
 
-/** A process with more sockets than this has no memory left for their bursts. */
+/** With more sockets than this a process has no memory left for bursts. */
 const SESSIONS_MAX = 50_000;
-/** How often sessions are looked at for what makes no event. */
+/** How often sessions are checked for changes without an event. */
 const TICK_MS = 250;
-/** A draining process closes so many sockets, then pauses: their reconnects must not be a wave. */
+/** A draining process closes this many sockets, then pauses, so that they do not reconnect all at once. */
 const DRAIN_SLICE = 200;
 const DRAIN_PAUSE_MS = 50;
 
@@ -84,14 +84,14 @@ export class Gateway {
     this.#timer = setInterval(() => this.#tick(), TICK_MS);
   }
 
-  /** Is every followed log being followed? What readiness reports. */
+  /** Is every log being followed without a gap? Reported by readiness. */
   ready(): boolean {
     return this.#feed.degradedSince === null && !this.#draining;
   }
 
   /** Answers an HTTP upgrade to `/ws`. */
   async handleUpgrade(request: IncomingMessage, socket: Duplex, head: Buffer): Promise<void> {
-    // Until ws takes over, nobody else listens: a reset here would end the process.
+    // Until ws takes over, nothing else handles errors: a reset here would end the process.
     const ignore = () => {};
     socket.on('error', ignore);
     if (this.#draining) return refuseUpgrade(socket, 503, 'try_again');
@@ -112,7 +112,7 @@ export class Gateway {
     });
   }
 
-  /** Where drivers are, as this process took it in. */
+  /** Positions that this process took in. */
   onTracked(fixes: readonly TrackedFix[]): void {
     this.#feed.onTracked(fixes);
   }
@@ -155,7 +155,7 @@ export class Gateway {
     void session.load().then(() => this.#heartbeat.heard(member));
   }
 
-  /** Why somebody who is connected may not stay; null when he may. */
+  /** Why a connected user must go; null when he may stay. */
   #refusalOf(identity: Identity): Refusal | null {
     if (this.#engine.users.isKnownBlocked(identity.sub)) {
       return [CLOSE.suspended, 'blocked', 'An operator has blocked this user'];
@@ -174,7 +174,7 @@ export class Gateway {
   }
 }
 
-/** Says why and closes: a client that reads close codes backs off, one refused by HTTP may not. */
+/** Says why and closes: clients back off after a close code, but may not after an HTTP refusal. */
 function turnAway(ws: WebSocket, connection: Connection): void {
   ws.on('error', () => {});
   const text = 'This server takes no more connections now';

@@ -1,6 +1,6 @@
 /**
- * Who is still there: pings every socket, closes those that are silent, too slow or whose token has
- * expired, and passes on that drivers were heard of. By the monotonic clock: one that is set closes nobody.
+ * Checks who is still there: pings every socket, closes those that are silent, too slow or have an expired
+ * token, and passes on drivers' signs of life. By the monotonic clock: setting the wall clock closes nobody.
  */
 import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { KnownDriver } from '../../engine/engine.ts';
@@ -9,19 +9,19 @@ import type { Member } from './sessions.ts';
 
 /** Contract section 5. */
 export const HEARTBEAT_MS = 25_000;
-/** Silent for so many heartbeats: the phone is gone. */
+/** After this many silent heartbeats the phone is gone. */
 const SILENT_HEARTBEATS = 2;
-/** A sign of life is passed on to Redis at most this often a driver. */
+/** How often at most a driver's sign of life is passed on to Redis. */
 const ALIVE_MS = 5000;
 
 export interface HeartbeatParts {
   heartbeatMs: number;
   driverStaleMs: number;
-  /** Epoch ms: tokens expire by it, and nothing else. */
+  /** Epoch ms, only for the expiry of tokens. */
   now(): number;
   /** By the monotonic clock, ms. */
   elapsed(): number;
-  /** Why somebody who is connected may not stay, by what is known without asking; null when he may. */
+  /** Why a connected user must go, by what is known without asking a store; null when he may stay. */
   refusal(identity: Identity): Refusal | null;
   passOn(driver: KnownDriver): void;
 }
@@ -35,11 +35,11 @@ export class Heartbeat {
 
   constructor(parts: HeartbeatParts) {
     this.#parts = parts;
-    // With a short DRIVER_STALE_S a pong must come often enough to keep a connected driver fresh.
+    // With a short DRIVER_STALE_S pongs must come often enough to keep a connected driver from going stale.
     this.#pingMs = Math.min(parts.heartbeatMs, parts.driverStaleMs / 3);
   }
 
-  /** A new session's times. */
+  /** The initial times of a new session. */
   start(): Pick<Member, 'nextPingAt' | 'aliveAt'> {
     const nextPingAt = this.#parts.elapsed() + this.#pingMs * Math.random();
     return { nextPingAt, aliveAt: Number.NEGATIVE_INFINITY };
@@ -56,7 +56,7 @@ export class Heartbeat {
     this.#parts.passOn(session.driver);
   }
 
-  /** Pings who is due. False for a session that had to be closed. */
+  /** Pings a session when that is due. False if it had to be closed. */
   check(member: Member): boolean {
     const { connection } = member.session;
     if (connection.closed) return false;

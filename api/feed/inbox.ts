@@ -1,4 +1,4 @@
-/** What comes from one client's socket: counted, checked for its kind, and handed to the commands. */
+/** Frames from one client's socket: counted, checked for their kind, and passed to the commands. */
 import type { WebSocket } from 'ws';
 import { CLOSE } from '../../engine/domain/close-codes.ts';
 import { isTooBig } from './client-frames.ts';
@@ -6,7 +6,7 @@ import type { Commands } from './commands.ts';
 import type { Heartbeat } from './heartbeat.ts';
 import type { Member } from './sessions.ts';
 
-/** Frames of one client without an answer yet; beyond it he sends faster than we can answer. */
+/** Most unanswered frames of one client; beyond it they come faster than we can answer. */
 const INBOX_MAX = 600;
 
 export interface InboxParts {

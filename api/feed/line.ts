@@ -1,15 +1,15 @@
 /**
- * What waits to leave for one client: handed to the socket piece by piece, so that the way of a large
- * snapshot can be seen, and bounded. A client that is too far behind is sent nothing more until it
- * has read all; one that reads nothing for 30 s is hopeless, one that reads slowly is not.
+ * The backlog of one client: passed to the socket piece by piece, so that the progress of a large
+ * snapshot can be seen, and the backlog bounded. A client that is too far behind is sent nothing more
+ * until it has read everything; one that reads nothing for 30 s is given up, a slow one is not.
  */
 import type { Duplex } from 'node:stream';
 
 /** About 400 jobs: a client that is this far behind is better served by a snapshot. */
 const BUFFERED_MAX = 256 * 1024;
-/** Handed to the socket at once where more waits: less would not fill a fast line. */
+/** Bytes passed to the socket at once: less would not fill a fast line. */
 const PIECE = 64 * 1024;
-/** A client that reads nothing for so long is gone or hopeless. */
+/** A client that reads nothing for this long is given up. */
 const STALLED_MS = 30_000;
 
 export class Line {
@@ -19,11 +19,11 @@ export class Line {
   /** Whole frames, or fragments of one, in their order. */
   #waiting: Buffer[] = [];
   #waitingBytes = 0;
-  /** Size of the last snapshot while any of it, or of what followed it, is still to leave. */
+  /** Size of the last snapshot while any of it, or of what followed it, still waits. */
   #snapshotBytes = 0;
   #behind = false;
   #written = 0;
-  /** Bytes that had left at the last check, and since when it has been so many. */
+  /** Bytes that had left at the last check, and since when that number has not changed. */
   #left = 0;
   #leftSince = 0;
 
@@ -32,12 +32,12 @@ export class Line {
     socket.on('drain', () => this.#onRoom());
   }
 
-  /** Too far behind: whatever is sent now would come too late. */
+  /** Too far behind: anything sent now would come too late. */
   get behind(): boolean {
     return this.#behind;
   }
 
-  /** Bytes that are still to leave. */
+  /** Bytes that still wait. */
   get unsent(): number {
     return this.#waitingBytes + this.#socket.writableLength;
   }
@@ -58,13 +58,13 @@ export class Line {
     this.#pump();
   }
 
-  /** Hands everything to the socket: nothing comes after it. */
+  /** Passes everything to the socket, as nothing comes after it. */
   finish(): void {
     for (const bytes of this.#waiting.splice(0)) this.#hand(bytes);
     this.#waitingBytes = 0;
   }
 
-  /** Asked regularly: has nothing left for so long that the client must be given up? */
+  /** Called regularly: has nothing left for so long that the client must be given up? */
   isStalled(now: number): boolean {
     const left = this.#written - this.#socket.writableLength;
     if (left !== this.#left || this.unsent === 0) {

@@ -1,13 +1,13 @@
 /**
- * How far a driver may move before any job enters or leaves his range: a computation that cannot
- * change anything is skipped, so that the feed is exact and still cheap.
+ * How far a driver may move before any job enters or leaves his range: computations that cannot change
+ * anything are skipped, so that the feed is exact and still cheap.
  */
 import { distanceKm, type Position } from '../../engine/domain/distance.ts';
 import type { OpenJob } from '../../engine/domain/visibility.ts';
 
 /**
- * A driver who is near no circle's edge is computed anew after so much all the same: zones are
- * followed only that much wider than a job may reach.
+ * The feed of a driver who is near no circle's edge is computed anew after this distance anyway: zones
+ * are followed only this much wider than a job may reach.
  */
 export const MARGIN_MAX_KM = 1;
 
@@ -22,14 +22,14 @@ export class Margin {
     this.#km = MARGIN_MAX_KM;
   }
 
-  /** The edge of a job's circle is so far from here; from the anchor it may be nearer. */
+  /** The edge of a job's circle is this far from here; it may be nearer to the anchor. */
   narrow(here: Position | null, job: OpenJob): void {
     if (!job.position || !here || !this.#anchor) return;
     const away = Math.abs(distanceKm(here, job.position) - job.radiusKm);
     this.#km = Math.min(this.#km, away - distanceKm(this.#anchor, here));
   }
 
-  /** Is nothing crossed on the way to this position? */
+  /** Does the way to this position cross no edge? */
   covers(here: Position): boolean {
     return this.#anchor !== null && distanceKm(this.#anchor, here) < this.#km;
   }

@@ -19,7 +19,7 @@ export function createFeedMetrics(registry: Registry): FeedMetrics {
     labelNames: ['role'],
     registers,
   });
-  // Counted for every frame of every socket, so without the registry's own work until it is read.
+  // Counted for every frame of every socket, so the registry is updated only when it is read.
   const counted = new Map<string, number>();
   new Counter({
     name: 'muster_feed_frames_total',

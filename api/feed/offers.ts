@@ -1,6 +1,6 @@
 /**
- * The jobs that one driver's client holds: decides of each open job whether he is to see it, and tells
- * the client what changes.
+ * The jobs that one driver's client holds: decides for each open job whether he sees it, and tells the
+ * client what changes.
  */
 import {
   type HiddenReason,
@@ -27,13 +27,13 @@ export interface OffersHost {
 export class Offers {
   readonly #connection: Connection;
   readonly #host: OffersHost;
-  /** The driver as he is known now. */
+  /** The driver's state now. */
   readonly #driver: () => KnownDriver | null;
   /** What the client holds: job → version. */
   readonly #held = new Map<string, number>();
-  /** Jobs he took or gave back: told by their zone and to him by name. */
+  /** Jobs he took or gave back: reported by their zone's log and to him by name. */
   readonly #own = new ToldVersions();
-  /** The status of which of them he was sent; what his zone shows of one that he gave back is not sent. */
+  /** The statuses of those jobs that were sent to him; what the zone says of one he gave back is not sent. */
   readonly #sent = new ToldVersions();
   readonly #margin = new Margin();
 
@@ -77,14 +77,14 @@ export class Offers {
     for (const job of current.values()) this.evaluate(job);
   }
 
-  /** Tells the client of a job what is news to him. */
+  /** Tells the client what is new about a job. */
   evaluate(job: MirroredJob): void {
     if (this.#isPast(job)) return;
     const held = this.#held.get(job.id);
     const hidden = this.#hidden(job);
     this.#margin.narrow(this.#driver()?.position ?? null, job);
     if (hidden !== null) {
-      // He had it: what comes later about that time is old.
+      // He had it: later entries about that time are old.
       if (hidden === 'released') this.#own.add(job.id, job.version);
       if (held === undefined) return;
       this.#held.delete(job.id);
@@ -106,9 +106,9 @@ export class Offers {
     this.#connection.send('job:status', job.change);
   }
 
-  /** He is told by name of a job of his. False when that is older than what the client holds. */
+  /** A job of his changed, as told to him by name. False when that is older than what the client holds. */
   takeOwn(jobId: string, version: number): boolean {
-    // Older than what the client has by the zone's log: it goes by versions, and still holds it.
+    // Older than what the client has from the zone's log: it compares versions, and still holds the job.
     if (version <= this.#own.of(jobId) || version < (this.#held.get(jobId) ?? 0)) return false;
     this.#addOwn(jobId, version);
     this.#held.delete(jobId);
@@ -116,8 +116,8 @@ export class Offers {
   }
 
   /**
-   * He is told by name that a job of his was taken from him. What he holds stays as it is: his zone's log
-   * takes it away. False when he was sent that, or something later, already.
+   * He is told by name that a job was taken from him. What his client holds stays: the zone's log removes
+   * it. False when he was sent that, or something later, already.
    */
   takeLost(jobId: string, version: number): boolean {
     if (version <= this.#sent.of(jobId) || version < (this.#held.get(jobId) ?? 0)) return false;
@@ -135,7 +135,7 @@ export class Offers {
     this.#connection.send('job:removed', eventFrame('job:removed', data));
   }
 
-  /** What he was told by name may be ahead of the zone's log, which is another one. */
+  /** What he was told by name may be ahead of the zone's log, since the two have no order. */
   #isPast(job: MirroredJob): boolean {
     return job.version <= this.#own.of(job.id);
   }
@@ -147,7 +147,7 @@ export class Offers {
   }
 }
 
-/** The contract's words for why a job left one driver's feed. */
+/** The contract's word for why a job left a driver's feed. */
 type Removal = 'out_of_range' | 'declined' | 'withdrawn' | 'reserved';
 
 function removalOf(hidden: HiddenReason): Removal {

@@ -1,8 +1,8 @@
 /**
- * What all connections are to be sent in this tick. Most of them get the same frames in the same
- * order, so a list of frames is kept once and shared: a connection holds one reference, and the
- * bytes are put together once for all of them. Everything leaves when the tick's events are done,
- * one write per connection.
+ * The frames to all connections in this tick. Most connections get the same frames in the same order,
+ * so a list of frames is kept once and shared: a connection holds one reference, and the bytes are
+ * joined once for all of them. Everything leaves when the tick's events are done, one write per
+ * connection.
  */
 
 /** A list of frames: the last one, and the list before it. */
@@ -10,7 +10,7 @@ export class FrameList {
   readonly #frame: Buffer | null;
   readonly #before: FrameList | null;
   readonly #length: number;
-  /** The list that somebody made of this one last: the next one most likely wants the same. */
+  /** The list that was last made from this one: the next connection most likely wants the same. */
   #longer: FrameList | null = null;
   #bytes: Buffer | null;
 
@@ -29,7 +29,7 @@ export class FrameList {
     return this.#longer;
   }
 
-  /** All of it, put together at the first call. */
+  /** All bytes, joined at the first call. */
   bytes(): Buffer {
     this.#bytes ??= Buffer.concat(this.#frames());
     return this.#bytes;
@@ -44,7 +44,7 @@ export class FrameList {
   }
 }
 
-/** Who has something to send. */
+/** The connections that have something to send. */
 export interface Sender {
   flush(): void;
 }
@@ -61,7 +61,7 @@ export function openList(sender: Sender): FrameList {
 function flushAll(): void {
   const senders = waiting;
   waiting = [];
-  // A new root: what was sent in this tick must not be kept by it.
+  // A new root, so that the frames of this tick are not kept alive.
   empty = new FrameList();
   for (const sender of senders) sender.flush();
 }

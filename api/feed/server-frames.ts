@@ -1,6 +1,6 @@
 /**
- * What the server says on the feed, as TypeBox schemas: `asyncapi.json` is made of them, and tests
- * check every frame that they see against them.
+ * The frames that the server sends, as TypeBox schemas: `asyncapi.json` is made of them, and tests check
+ * every frame that they see against them.
  */
 import { type Static, Type } from 'typebox';
 import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
@@ -119,10 +119,11 @@ export const SERVER_FRAMES = {
   ),
   'ops:fixes': Type.Array(Type.Number(), {
     description:
-      'To operators, once a second: handle, lat, lng, handle, lat, lng, … of who moved within the view',
+      'To operators, once a second: handle, lat, lng, handle, lat, lng, … of drivers who moved within the view',
   }),
   'ops:cells': Type.Record(Type.String(), count, {
-    description: 'To operators instead of ops:fixes where more than 5 000 are in view: by H3 cell',
+    description:
+      'To operators instead of ops:fixes when more than 5 000 are in view: counts by H3 cell',
   }),
   'ops:job': Type.Object(Job.properties, {
     ...closed,

@@ -1,7 +1,7 @@
 /**
- * The zones that one driver's session looks at. At most once a second they may be such as this process
- * does not follow yet: nobody drives faster than that, and what a phone makes up must not make it load
- * the world.
+ * The zones that one driver's session follows. At most once a second it may add zones that this process
+ * does not follow yet: nobody drives faster than that, and a phone that makes up positions must not make
+ * it load the world.
  */
 import type { Zone } from '../../engine/domain/zones.ts';
 import type { MirroredJob, ZoneMirror, ZoneWatcher } from './zone-mirror.ts';
@@ -17,7 +17,7 @@ export interface ZoneHost {
 }
 
 export class SessionZones {
-  /** A change had to wait for its second. */
+  /** A change is waiting for its second. */
   due = false;
   readonly #host: ZoneHost;
   readonly #watcher: ZoneWatcher;
@@ -38,7 +38,7 @@ export class SessionZones {
     for (const mirror of this.#mirrors.values()) yield* mirror.jobs.values();
   }
 
-  /** Looks at exactly these. True when one is still to be loaded; `now` is monotonic. */
+  /** Follows exactly these zones. True when one is still loading; `now` is monotonic. */
   follow(zones: readonly Zone[], now: number): boolean {
     const added = zones.filter((zone) => !this.#mirrors.has(zone));
     const isNew = added.some((zone) => !this.#host.hasZone(zone));

@@ -7,12 +7,12 @@ import type { FeedMetrics } from './metrics.ts';
 /** Contract section 5: connections of one user. */
 const PER_USER_MAX = 3;
 
-/** A session and what the gateway keeps of it. */
+/** A session and what the gateway remembers of it. */
 export interface Member {
   session: Session;
   /** By the monotonic clock, as all its times. */
   nextPingAt: number;
-  /** When a sign of life of his was last passed on. */
+  /** When his last sign of life was passed on. */
   aliveAt: number;
 }
 
@@ -39,7 +39,7 @@ export class Sessions {
     return this.#byUser.get(`${role}:${id}`) ?? [];
   }
 
-  /** One more; the oldest of a user with too many is closed. */
+  /** Adds a session; if the user has too many, his oldest is closed. */
   add(member: Member): void {
     const { session } = member;
     this.#members.set(session.connection, member);

@@ -1,4 +1,4 @@
-/** The frames of snapshots: drivers who stand together get the same one, which is encoded once. */
+/** The frames of snapshots: drivers at the same place get the same one, which is encoded once. */
 import type { SnapshotReason } from './driver-session.ts';
 import { textFrames } from './frame.ts';
 import type { MirroredJob } from './zone-mirror.ts';
@@ -13,10 +13,10 @@ interface Encoded {
   frames: readonly Buffer[];
 }
 
-/** Remembers the last one for as long as somebody is still to be sent it. */
+/** Remembers the last snapshot as long as a session still waits for it. */
 export function createSnapshotFrames(): SnapshotFrames {
   let last: WeakRef<Encoded> | null = null;
-  /** Frames live as long as sockets hold them; what they were made of lives with them. */
+  /** Frames live as long as sockets hold them, and so do the jobs they were made of. */
   const madeOf = new WeakMap<Buffer, Encoded>();
 
   return {

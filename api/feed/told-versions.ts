@@ -1,6 +1,6 @@
-/** What one client was told of single jobs: what is older than that is no news to him any more. */
+/** The newest version of each job that one client was told: anything older is no news. */
 
-/** Jobs remembered; one that is forgotten may be told twice. */
+/** Jobs remembered; a forgotten one may be told twice. */
 const JOBS_MAX = 64;
 
 export class ToldVersions {

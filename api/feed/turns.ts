@@ -1,12 +1,12 @@
 /**
- * Work of many sessions that comes at once, such as their snapshots when a zone was loaded anew: done
- * in slices, so that a process with thousands of them still answers everybody else.
+ * Work of many sessions that comes at once, such as snapshots after a zone was loaded anew: done in
+ * slices, so that a process with thousands of sessions still answers everybody else.
  */
 
-/** So long nobody else gets a turn. */
+/** How long a slice keeps others waiting. */
 const SLICE_MS = 10;
 
-/** Runs what it is given in its order, soon but never at once. */
+/** Runs work in order, soon but never at once. */
 export type Turns = (work: () => void) => void;
 
 export function createTurns(): Turns {

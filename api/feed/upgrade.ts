@@ -24,13 +24,13 @@ export interface Admission {
   waitMs(identity: Identity): number;
 }
 
-/** Who asks for a connection; null when that was refused. */
+/** The user who asks for a connection; null when he was refused. */
 export async function identify(
   request: IncomingMessage,
   { auth, users, waitMs }: Admission,
   refuse: Refuse,
 ): Promise<Identity | null> {
-  // Null where the address is none (`GET //`): that must not throw.
+  // Null where the URL is invalid (`GET //`), which must not throw.
   const path = URL.parse(request.url ?? '', 'http://localhost')?.pathname;
   const tokenFrom = path === undefined ? undefined : TOKENS[path];
   if (!tokenFrom) {
@@ -53,28 +53,28 @@ export async function identify(
   return null;
 }
 
-/** Where the token comes from, by address. */
+/** Where the token comes from, by path. */
 const TOKENS: Record<string, ((request: IncomingMessage) => string | null) | undefined> = {
   '/ws': tokenOf,
   '/ops/feed': cookieOf,
 };
 
-/** The console's feed is for those who read everything, and for pages of this site alone. */
+/** The console's feed is for roles that read everything, and for pages of this site alone. */
 function mayOpen(path: string | undefined, { role }: Identity, request: IncomingMessage): boolean {
   if (path === '/ops/feed') return readsAll(role) && isOwnPage(request);
   return role === 'driver' || role === 'customer' || readsAll(role);
 }
 
-/** A browser sends the cookie whatever page opens the socket, but it says which one does. */
+/** A browser sends the cookie whatever page opens the socket, but it names that page's origin. */
 function isOwnPage({ headers }: IncomingMessage): boolean {
   const { origin, host } = headers;
-  // A proxy may have put another host into the request; what the browser says of it stands.
+  // A proxy may have changed the Host header, so the browser's own claim counts.
   const site = headers['sec-fetch-site'];
   if (site !== undefined) return site === 'same-origin';
   return origin !== undefined && host !== undefined && URL.parse(origin)?.host === host;
 }
 
-/** Tokens have no character that a cookie must spell in another way. */
+/** Tokens have no character that a cookie must escape. */
 function cookieOf({ headers }: IncomingMessage): string {
   const pairs = (headers.cookie ?? '').split(';').map((pair): [string, string] => {
     const [name = '', ...value] = pair.split('=');
@@ -91,8 +91,8 @@ function tokenOf(request: IncomingMessage): string | null {
 }
 
 /**
- * Answers with an HTTP error instead of switching protocols, and lets go of the socket once that
- * is written: HTTP sockets may stay half open, and this one has nobody left who watches it.
+ * Answers with an HTTP error instead of switching protocols, and destroys the socket once that is
+ * written: HTTP sockets may stay half open, and nothing watches this one any more.
  */
 export function refuseUpgrade(
   socket: Duplex,

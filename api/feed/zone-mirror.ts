@@ -1,28 +1,28 @@
 /**
- * The open jobs of one zone in this gateway's memory, as of the zone's log, with the sessions that
- * look at them. It says what changed; each session decides what that means for its driver.
+ * The open jobs of one zone in this gateway's memory, as of the zone's log, with the sessions that watch
+ * them. It reports what changed; each session decides what that means for its driver.
  */
 import type { Zone } from '../../engine/domain/zones.ts';
 import type { OfferedJob, ZoneEvent, ZoneFollower } from '../../engine/engine.ts';
 import { eventFrame, jsonFrame } from './frame.ts';
 
-/** An open job with its frames, encoded once for everybody, and only when somebody is to get them. */
+/** An open job with its frames, encoded once for everybody, and only when somebody gets them. */
 export interface MirroredJob extends OfferedJob {
   frames: { offer?: Buffer; change?: Buffer };
 }
 
 export type ClosedJob = Extract<ZoneEvent, { kind: 'closed' }> & { change: Buffer };
 
-/** Who looks at a zone. */
+/** A session that watches a zone. */
 export interface ZoneWatcher {
-  /** A job is open in this state. */
+  /** A job is open, in this state. */
   onOpen(job: MirroredJob): void;
   onClosed(job: ClosedJob): void;
-  /** Somebody may not see it any more. */
+  /** A driver must no longer see it. */
   onRefused(job: MirroredJob, driverId: string): void;
   /** The time of a job that is still open ran out. */
   onExpired(job: MirroredJob): void;
-  /** Events may have been missed; `jobs` is what there is now. */
+  /** Events may have been missed; `jobs` are the open ones now. */
   onReload(): void;
 }
 
@@ -31,7 +31,7 @@ export class ZoneMirror implements ZoneFollower {
   readonly jobs = new Map<string, MirroredJob>();
   readonly watchers = new Set<ZoneWatcher>();
   loaded = false;
-  /** Who follows this zone: watchers, and those who only want its live positions. */
+  /** Who follows this zone: watchers, and listeners to its live positions only. */
   users = 0;
   /** Ends the following. */
   unfollow: () => void = () => {};
@@ -49,7 +49,7 @@ export class ZoneMirror implements ZoneFollower {
     for (const watcher of this.watchers) watcher.onReload();
   }
 
-  /** Finds jobs whose time ran out before their row says so. */
+  /** Finds jobs whose time has run out although their row does not say so yet. */
   expire(now: number): void {
     for (const job of this.jobs.values()) {
       if (job.expiresAt === null || job.expiresAt > now || this.#expired.has(job.id)) continue;
@@ -60,8 +60,8 @@ export class ZoneMirror implements ZoneFollower {
 
   onEvent(event: ZoneEvent): void {
     const known = this.jobs.get(event.kind === 'open' ? event.job.id : event.id);
-    // News of the past: a load may be newer than the log it began with, and a Redis that went
-    // backwards is being brought up to date.
+    // Old news: a load may be newer than the log entry it began with, or a Redis that went backwards
+    // is being brought up to date.
     if (event.kind === 'open') {
       if (event.job.version < (known?.version ?? 0)) return;
       const job = { ...event.job, frames: {} };

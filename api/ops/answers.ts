@@ -1,4 +1,4 @@
-/** What operators are answered when they look at jobs, drivers and alarms. */
+/** The answers to operators about jobs, drivers and alarms. */
 import { Type } from 'typebox';
 import { DRIVER_STATES } from '../../engine/domain/fleet.ts';
 import { JOB_STATUSES } from '../../engine/domain/job.ts';
@@ -63,7 +63,7 @@ export const OpsDriversAnswer = Type.Object(
 export const OpsDriverAnswer = Type.Object(
   {
     ...fleetFields,
-    blocked: Type.Boolean({ description: 'Shut out by an operator, whatever his token says' }),
+    blocked: Type.Boolean({ description: 'Blocked by an operator, whatever his token says' }),
     counters: CountersAnswer,
     offers: Type.Array(
       Type.Object(
@@ -84,7 +84,7 @@ export const OpsDriverAnswer = Type.Object(
         {
           at: time,
           what: Type.Enum(['approval_status', 'is_operator', 'online', 'truck_type', 'heard'], {
-            description: '`heard`: heard of again after a silence, from when to when',
+            description: '`heard`: heard from again after a silence, from when to when',
           }),
           from: maybe(Type.String()),
           to: maybe(Type.String()),
@@ -114,7 +114,7 @@ export const AlarmAnswer = Type.Object(
 export const OpsHealthHistoryAnswer = Type.Object(
   {
     step_s: Type.Integer({ description: 'Seconds from one point to the next' }),
-    times: Type.Array(time, { description: 'Oldest first; where nobody led there are none' }),
+    times: Type.Array(time, { description: 'Oldest first; none while nobody led' }),
     charts: Type.Array(
       Type.Object(
         {
@@ -124,7 +124,7 @@ export const OpsHealthHistoryAnswer = Type.Object(
             Type.Object(
               {
                 name: Type.String(),
-                limit: maybe(Type.Number({ description: 'Beyond it an alarm rings' })),
+                limit: maybe(Type.Number({ description: 'Above it an alarm rings' })),
                 values: Type.Array(maybe(Type.Number()), {
                   description: 'One for each time; null while nobody measured it',
                 }),

@@ -1,6 +1,6 @@
 /**
- * The operators' pages under `/ops`: the console, whose every address is the same page, the queues'
- * dashboard, and the map's coasts. None of it is kept by a cache; who is not let in is told how to
+ * The operators' pages under `/ops`: the console, which is one page at every path, the queues'
+ * dashboard, and the map's coasts. Caches keep none of it. A visitor without access is told how to
  * get in, by a page unless he asks for JSON alone.
  */
 import type { TypeBoxTypeProvider } from '@fastify/type-provider-typebox';
@@ -23,10 +23,10 @@ import { staticRoutes } from './static-files.ts';
 const PATH = '/ops';
 const HTML = 'text/html; charset=utf-8';
 const JSON_TYPE = 'application/json; charset=utf-8';
-/** Coasts and cells change with the version of Muster alone. */
+/** Coasts and cells change only with the version of Muster. */
 const MAP_CACHING = 'private, max-age=86400';
 
-/** The pages' addresses as the browser's router knows them. People and proxies add a slash at times. */
+/** The pages' paths as the browser's router knows them. People and proxies sometimes add a slash. */
 const PAGES = ['/jobs/:id', '/drivers', '/drivers/', '/drivers/:id', '/health'];
 
 export interface ConsoleOptions {
@@ -60,7 +60,7 @@ export async function consoleRoutes(
         try {
           request.identity = await entry.visitorOf(request);
         } catch (error) {
-          // The dashboard answers errors in a way of its own: ours must not reach it.
+          // The dashboard handles errors itself: our handler must not apply to it.
           const isPage = !/\/(api|static)\//.test(request.url);
           if (isPage) turnAway(error, request, reply, options);
           else refuse(error, request, reply);
@@ -128,7 +128,7 @@ function pageRoutes(app: HttpApp, options: ConsoleOptions): void {
   });
 }
 
-/** Says how to get in: as a page, unless only JSON is asked for. Other errors are none of ours. */
+/** Says how to get in, as a page unless only JSON is asked for. Other errors are handled elsewhere. */
 function turnAway(
   error: unknown,
   request: FastifyRequest,

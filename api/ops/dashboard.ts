@@ -1,6 +1,6 @@
 /**
  * The BullMQ dashboard at `/ops/queues`: tasks waiting, failed, retried; behind `console.ts`. What it
- * lacks is added here: it tells when Redis does not answer, loads nothing from elsewhere, leads back
+ * lacks is added here: it says when Redis does not answer, loads nothing from elsewhere, links back
  * to the console and from each task to its job, and lets viewers change nothing.
  */
 import { createBullBoard } from '@bull-board/api';
@@ -14,9 +14,9 @@ import type { Refuse } from '../refuse.ts';
 
 export const DASHBOARD_PATH = '/ops/queues';
 
-/** Longer than this Redis is not worth waiting for: the page would show its old counts meanwhile. */
+/** How long to wait for Redis: meanwhile the page shows its old counts. */
 const ANSWER_MS = 1000;
-/** The board asks for each queue every few seconds; whether Redis answers is asked once for all. */
+/** The board asks for each queue every few seconds; one check of Redis serves all. */
 const ASK_EVERY_MS = 500;
 /** The board's own page fetches its fonts from elsewhere, which our policy forbids. */
 const FOREIGN_FONTS = /<link href="https:\/\/fonts\.googleapis\.com[^>]*>\s*/;
@@ -45,7 +45,7 @@ export function createDashboard(queues: readonly Queue[]): Dashboard {
   };
 }
 
-/** Without Redis the board would wait for ever: it is refused instead, and shows so. */
+/** Without Redis the board would wait for ever: it gets a refusal instead, and shows it. */
 function tellTheTruth(app: FastifyInstance, answers: () => Promise<boolean>, refuse: Refuse): void {
   app.addHook('preHandler', async (request, reply) => {
     if (!request.url.includes('/queues/api/') || (await answers())) return;
@@ -54,7 +54,7 @@ function tellTheTruth(app: FastifyInstance, answers: () => Promise<boolean>, ref
   });
 }
 
-/** The console's frame around the board's page, and in its answers that viewers may only read. */
+/** Adds the console's frame to the board's page, and makes its answers say that viewers may only read. */
 function addOurs(app: FastifyInstance, base: string): void {
   const { head, header } = frameOf(base);
   app.addHook('preSerialization', async (request, _reply, payload) => {
@@ -75,7 +75,7 @@ function addOurs(app: FastifyInstance, base: string): void {
   });
 }
 
-/** What the console's own pages have at their top. */
+/** The header of the console's own pages. */
 function frameOf(base: string): { head: string; header: string } {
   const file = (name: string) => `${base}/ops/static/${name}`;
   return {
@@ -109,14 +109,14 @@ function uiConfig(base: string) {
   };
 }
 
-/** Tasks hold ids: of a job, or of a notification that is about one. */
+/** Tasks hold the id of a job, or of a notification about one. */
 function jobPage(base: string, data: { job_id?: string; notification_id?: string }) {
   const { job_id, notification_id } = data;
   const page = job_id === undefined ? `notifications/${notification_id}` : `jobs/${job_id}`;
   return { displayText: 'Job', href: `${base}/ops/${page}` };
 }
 
-/** Does Redis answer? Asked once for all who want to know within a moment. */
+/** Does Redis answer? One check serves all requests of a moment. */
 function redisAnswers([queue]: readonly Queue[]): () => Promise<boolean> {
   let asked: Promise<boolean> = Promise.resolve(true);
   let askedAt = Number.NEGATIVE_INFINITY;

@@ -1,7 +1,7 @@
 /**
- * Who may open the operators' pages: a cookie that the console link sets, or a bearer token. The
- * link works from any site, so the cookie is `Lax`; a page of another site cannot act with it all
- * the same, because what changes something must come from a page of ours.
+ * Who may open the operators' pages: holders of a cookie that the console link sets, or of a bearer
+ * token. The link works from any site, so the cookie is `Lax`; still, a page of another site cannot act
+ * with it, because changes must come from a page of ours.
  */
 import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine } from '../../engine/engine.ts';
@@ -13,18 +13,18 @@ const COOKIE = 'muster_ops';
 const COOKIE_MAX_MS = 400 * 86_400_000;
 /** Browsers drop a cookie over 4 KiB with its name and attributes; a longer token takes several. */
 const PART_LENGTH = 3500;
-/** Of the 16 KiB that all headers of a request may have. */
+/** Most of the 16 KiB that all headers of a request may have. */
 const PARTS_MAX = 4;
 const READING: ReadonlySet<string> = new Set(['GET', 'HEAD', 'OPTIONS']);
 
 export interface Entry {
-  /** Who opens a page. Throws `unauthorized`, `forbidden`, `blocked`. */
+  /** The user who opens a page. Throws `unauthorized`, `forbidden`, `blocked`. */
   visitorOf(request: FastifyRequest): Promise<Identity>;
-  /** Takes the token of a console link into a cookie. Throws the same. */
+  /** Puts the token of a console link into a cookie. Throws the same. */
   signIn(token: string, request: FastifyRequest, reply: FastifyReply): Promise<void>;
 }
 
-/** `path`: under which the cookie is sent, as the browser sees it. */
+/** `path`: where the browser sends the cookie. */
 export function createEntry({ auth, engine }: { auth: Auth; engine: Engine }, path: string): Entry {
   async function admit(token: string): Promise<Identity> {
     const identity = await auth.verify(token);
@@ -63,7 +63,7 @@ export function createEntry({ auth, engine }: { auth: Auth; engine: Engine }, pa
   };
 }
 
-/** Browsers say where a request that changes something comes from; what is no browser says nothing. */
+/** Browsers say from which page a changing request comes; other clients say nothing. */
 function isFromHere({ headers, host }: FastifyRequest): boolean {
   const { origin } = headers;
   if (headers['sec-fetch-site'] !== undefined) {

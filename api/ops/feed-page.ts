@@ -1,7 +1,7 @@
-/** `/asyncapi`: the document of the feed (`/asyncapi.json`) for people, made of the same schemas. */
+/** `/asyncapi`: the feed's document (`/asyncapi.json`) as a page, made of the same schemas. */
 import { escapeHtml, htmlPage } from './page.ts';
 
-/** What is read of a JSON schema. */
+/** The parts of a JSON schema that are used. */
 interface Schema {
   type?: string;
   description?: string;
@@ -76,10 +76,10 @@ function frame(name: string, data: Schema): string {
   return `<h3><code>${escapeHtml(name)}</code></h3>${told}${what}`;
 }
 
-/** Several frames carry whole jobs: nobody reads their fields twenty times. */
+/** Several frames carry whole jobs: their fields are listed only once. */
 const isJob = ({ properties }: Schema) => properties?.total_price !== undefined;
 
-/** A type in a word or a few. */
+/** A type in a few words. */
 function wordOf(schema: Schema): string {
   if (schema.const !== undefined) return JSON.stringify(schema.const);
   if (schema.enum) return schema.enum.map((one) => String(one)).join(' | ');
@@ -100,7 +100,7 @@ function noteOf({ description, minimum, maximum, maxLength }: Schema): string {
   return [description, limits.join(', ')].filter(Boolean).join('; ');
 }
 
-/** What stands between backticks is code. */
+/** Text between backticks is code. */
 function withCode(text: string): string {
   return escapeHtml(text).replace(/`([^`]*)`/g, '<code>$1</code>');
 }

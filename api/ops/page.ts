@@ -1,6 +1,6 @@
 /**
- * The pages that people open, in one plain look: home, how to get in, errors. Plain HTML without a
- * script; the style sheet is `static/plain.css`.
+ * The plain pages for people: home, how to get in, errors. HTML without scripts; the style sheet is
+ * `static/plain.css`.
  */
 import type { FastifyRequest } from 'fastify';
 
@@ -9,7 +9,7 @@ export function asksForHtml({ headers }: FastifyRequest): boolean {
   return /\btext\/html\b/.test(headers.accept ?? '');
 }
 
-/** Text that is safe inside of an element or an attribute. */
+/** Text that is safe inside an element or an attribute. */
 export function escapeHtml(text: string): string {
   return text.replace(/[&<>"']/g, (sign) => `&#${sign.charCodeAt(0)};`);
 }
@@ -45,27 +45,27 @@ interface Link {
 
 const LINKS: readonly Link[] = [
   { path: '/ops', title: 'Console', text: 'For operators: jobs, drivers, alarms and queues.' },
-  { path: '/docs', title: 'API', text: 'Every call, what it answers and how it refuses.' },
+  { path: '/docs', title: 'API', text: 'Every call, its answers and its refusals.' },
   {
     path: '/asyncapi',
     title: 'Live feed',
     text: 'Every frame of the WebSocket, and how it closes.',
   },
   { path: '/readyz', title: 'Readiness', text: 'Redis, Postgres, scripts and feed, right now.' },
-  { path: '/metrics', title: 'Metrics', text: 'What Prometheus reads.' },
+  { path: '/metrics', title: 'Metrics', text: 'For Prometheus.' },
 ];
 
-/** What stands at `/`. */
+/** The page at `/`. */
 export const homePage = (base: string): string => htmlPage(base, 'Muster', linkList(base, LINKS));
 
-/** What stands where somebody is not let in: why, and how to get in. */
+/** The page for a visitor without access: why, and how to get in. */
 export function signInPage(base: string, why: string): string {
   return htmlPage(
     base,
     'Sign in',
     `<p role="alert">${escapeHtml(why)}.</p>
 <p>The console opens with a link that carries a token of an operator or a viewer:
-<code>${base}/ops?token=…</code>. Who runs this deployment has such links; with a development setup
+<code>${base}/ops?token=…</code>. Ask whoever runs this deployment for one; in development
 <code>npm run token -- --role operator --sub you</code> prints a token.</p>
 <form action="${base}/ops" method="get">
 <input name="token" type="password" autocomplete="off" required aria-label="Token">
@@ -74,7 +74,7 @@ export function signInPage(base: string, why: string): string {
   );
 }
 
-/** An error where somebody asked for a page. */
+/** An error as a page. */
 export const errorPage = (base: string, sentence: string, code: string): string =>
   htmlPage(
     base,

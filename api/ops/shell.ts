@@ -1,6 +1,6 @@
 /**
- * The one page that every address of the console answers with: what it shows is put together by
- * `static/app.js` in the browser, which reads what it must know beforehand from the meta elements.
+ * The one page at every path of the console: `static/app.js` builds its content in the browser, and reads
+ * what it must know at the start from the meta elements.
  */
 import { globSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
@@ -14,7 +14,7 @@ export interface ShellOptions {
   tilesUrl: string | undefined;
 }
 
-/** What the other sheets build on. */
+/** The sheets that the others build on. */
 const FIRST = ['tokens.css', 'style.css', 'parts.css'];
 const FOLDER = fileURLToPath(new URL('static/', import.meta.url));
 
@@ -22,7 +22,7 @@ const FOLDER = fileURLToPath(new URL('static/', import.meta.url));
 export function createShell({ base, tilesUrl }: ShellOptions): (visitor: Identity) => string {
   const at = (name: string) => `${base}/ops/static/${name}`;
   const sheets = ['vendor/uplot.css', ...FIRST, ...namesOf('**/*.css')];
-  // Told at once: each module that names the next ones would cost a round trip of a phone's line.
+  // All named at once: each level of imports would cost a round trip on a phone's line.
   const modules = ['vendor/preact.js', ...namesOf('**/*.js')];
   const head = [
     ...sheets.map((name) => `<link rel="stylesheet" href="${at(name)}">`),
@@ -52,7 +52,7 @@ ${head}
 `;
 }
 
-/** Of other pages, or named already. */
+/** Files of other pages, or named already. */
 const NOT_HERE = [...FIRST, ...['plain.css', 'docs.css', 'docs.js', 'queues.css', 'queues.js']];
 const namesOf = (pattern: string) => {
   return globSync(pattern, { cwd: FOLDER, exclude: NOT_HERE }).sort();

@@ -1,7 +1,7 @@
 /**
- * The console's files under `/ops/static/`: all of the folder `static/`, and under `vendor/` what
- * comes from packages, as it is. They hold nothing of anybody, so they are open to anyone: the page
- * that says how to get in needs them too.
+ * The console's files under `/ops/static/`: all of the folder `static/`, and under `vendor/` unchanged
+ * files from packages. They hold no data, so they are open to anyone: the page that says how to get in
+ * needs them too.
  */
 import { hash } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
@@ -11,7 +11,7 @@ import { gzip } from 'node:zlib';
 import type { FastifyInstance } from 'fastify';
 
 const FOLDER = new URL('static/', import.meta.url);
-/** Names without a dot before their ending: no name leads out of the folder. */
+/** Names with no dot but that of their ending: no name leads out of the folder. */
 const NAME = /^(?:[\w-]+\/)*[\w-]+\.(\w+)$/;
 const TYPES: Readonly<Record<string, string>> = {
   js: 'text/javascript; charset=utf-8',
@@ -40,7 +40,7 @@ export function staticRoutes(app: FastifyInstance): void {
       const type = TYPES[NAME.exec(name)?.[1] ?? ''];
       const file = type === undefined ? null : await read(name);
       if (!file) return reply.callNotFound();
-      // Asked for anew each time: a page of today must not run with a module of yesterday.
+      // Revalidated each time: a page of today must not run with a module of yesterday.
       reply.headers({ 'cache-control': 'no-cache', etag: file.etag, vary: 'accept-encoding' });
       if (request.headers['if-none-match'] === file.etag) return reply.code(304).send();
       reply.type(type as string);
@@ -52,7 +52,7 @@ export function staticRoutes(app: FastifyInstance): void {
   );
 }
 
-/** Reads a file of a name that is safe; null when there is none. What has not changed is zipped once. */
+/** Reads a file by a safe name; null when there is none. An unchanged file is zipped only once. */
 function createReader(): (name: string) => Promise<File | null> {
   const known = new Map<string, File>();
   return async (name) => {
@@ -61,7 +61,7 @@ function createReader(): (name: string) => Promise<File | null> {
       throw error;
     });
     if (!text) return null;
-    // Weak: it stands for the file, whether it is sent zipped or not.
+    // Weak, since the tag is the same whether the file is sent zipped or not.
     const etag = `W/"${hash('sha256', text, 'base64url')}"`;
     const before = known.get(name);
     if (before?.etag === etag) return before;

@@ -9,7 +9,7 @@ import { feedPage } from '../ops/feed-page.ts';
 const readStatic = (name: string) =>
   readFileSync(new URL(`../ops/static/${name}`, import.meta.url), 'utf8');
 const iconFile = readStatic('icon.svg');
-/** The colours of all our pages, and what Swagger UI makes of them. */
+/** The colours of all our pages, and Swagger UI's look in them. */
 const LOOK = ['tokens.css', 'docs.css'];
 const ICON = { filename: 'icon.svg', rel: 'icon', type: 'image/svg+xml', sizes: 'any' };
 
@@ -54,7 +54,7 @@ interface Operation {
   requestBody?: { required?: boolean };
 }
 
-/** The generator takes every body for required; those that are not are marked. */
+/** The generator takes every body as required; this marks those that are optional. */
 function allowNoBody<T extends { paths?: object }>(document: T): T {
   const paths: Record<string, Operation>[] = Object.values(document.paths ?? {});
   for (const operation of paths.flatMap((operations) => Object.values(operations))) {
@@ -65,7 +65,7 @@ function allowNoBody<T extends { paths?: object }>(document: T): T {
   return document;
 }
 
-/** The pages; the routes must be there already. */
+/** Adds the pages; the routes must be registered already. */
 export async function docsRoutes(app: FastifyInstance, base: string): Promise<void> {
   jsonOnce(app, '/openapi.json', () => app.swagger());
   jsonOnce(app, '/asyncapi.json', () => asyncApi(base));
@@ -85,7 +85,7 @@ export async function docsRoutes(app: FastifyInstance, base: string): Promise<vo
   });
 }
 
-/** A document that does not change while the process runs: put together for the first who asks. */
+/** A document that does not change while the process runs: built at the first request. */
 function jsonOnce(app: FastifyInstance, path: string, document: () => object): void {
   let text: string | undefined;
   app.get(path, async (_request, reply) => {

@@ -1,4 +1,4 @@
-/** What a driver does with jobs: see which he is offered, take, decline, report, give back. */
+/** What a driver does with jobs: see those he is offered, take, decline, report progress, give back. */
 import { toJob } from '../../engine/domain/job.ts';
 import { AcceptAnswer, AvailableAnswer, JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
@@ -30,7 +30,7 @@ function offeredRoutes(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request) => {
       const known = await engine.drivers.know(identityOf(request).sub);
-      // This very call is a sign of life.
+      // This call itself is a sign of life.
       const jobs = known ? await engine.jobs.available({ ...known, seenAt: engine.now() }) : [];
       return { jobs };
     },

@@ -1,4 +1,4 @@
-/** A driver's own calls about himself, and the operator's about any driver. */
+/** A driver's calls about himself, and operators' calls about any driver. */
 import type { Static } from 'typebox';
 import { toTime } from '../../engine/domain/job.ts';
 import type { DriverChange, DriverRow, Engine } from '../../engine/engine.ts';
@@ -49,7 +49,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Say where you are',
-      description: 'A fix that is older than the last one is answered alike and ignored.',
+      description: 'A fix older than the last one gets the same answer and is ignored.',
       body: LocationBody,
       answers: { 204: null },
       errors: ['driver_not_found', 'invalid_location'],
@@ -118,7 +118,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
         throw invalid([{ field: 'release_jobs', rule }]);
       }
       const row = await saveDriver(engine, id, body, identityOf(request));
-      // Nothing is his any more that he could not take again: he cannot claim since the row says so.
+      // He cannot take them again: since his row says suspended, he cannot claim.
       if (body.release_jobs) await engine.jobs.releaseAllOf(id, actorOf(identityOf(request)));
       return driverView(row);
     },

@@ -1,6 +1,6 @@
 /**
- * What load balancers and Prometheus ask for; open to anyone, so no call costs more than a look at what
- * is known already.
+ * Calls of load balancers and Prometheus; open to anyone, so each costs no more than reading what is
+ * known already.
  */
 import { Type } from 'typebox';
 import { createScrape } from '../../engine/process/scrape.ts';

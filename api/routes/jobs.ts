@@ -52,7 +52,7 @@ function postRoute(app: HttpApp, { engine }: RouteDeps): void {
       const key = request.headers['idempotency-key'];
       const input = toPostInput(identity, body, typeof key === 'string' ? key : undefined);
       const late = expiryRules(body, engine.now());
-      // A repeated call is answered like the first one, also after its expiry has passed.
+      // A repeated call is answered like the first one, even after its `expires_at` has passed.
       if (late.length > 0 && !(await isRepeated(input))) throw invalid(late);
       const result = await engine.jobs.post(input);
       if (!result.ok) throw new ApiError(result.code);
@@ -187,7 +187,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Cancel a job that is not completed',
-      description: 'The driver who holds it is told. Cancelling it again answers the same.',
+      description: 'The driver who holds it is told. Cancelling it again gets the same answer.',
       params: IdParams,
       body: CancelBody,
       optionalBody: true,
@@ -206,7 +206,7 @@ function changeRoutes(app: HttpApp, { engine }: RouteDeps): void {
 
 const SETTLED = ['already_accepted', 'job_cancelled', 'job_expired', 'job_completed'] as const;
 
-/** Throws `job_not_found` also for somebody else's job, so that nothing is revealed. */
+/** Throws `job_not_found` for somebody else's job too, so that nothing is revealed. */
 async function readJob(engine: Engine, id: string, identity: Identity): Promise<JobRow> {
   const row = await engine.jobs.find(id);
   if (!row || !maySee(row, identity)) throw new ApiError('job_not_found');

@@ -13,7 +13,7 @@ import { notificationView } from '../views.ts';
 
 const tag = 'push';
 const config = { roles: ['driver', 'customer'] } as const;
-/** Ids are UUIDs; anything else is no notification's. */
+/** Ids are UUIDs; anything else is no notification. */
 const ID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/;
 
 export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
@@ -25,7 +25,8 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',
-      description: 'The next page is asked for with the `next_cursor` of this one; null: the last.',
+      description:
+        'Ask for the next page with the `next_cursor` of this one; null on the last page.',
       query: PageQuery,
       answers: { 200: NotificationsAnswer },
     }),
@@ -61,7 +62,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
   });
 }
 
-/** Drivers and customers have an app each; it is known from the role. */
+/** Drivers and customers have an app each, known from the role. */
 export function appOf({ role }: Identity): App {
   if (role !== 'driver' && role !== 'customer') throw new ApiError('forbidden');
   return role;

@@ -1,4 +1,4 @@
-/** What operators do with single jobs: reserve, give back, offer again. */
+/** What operators do with a job: reserve it, give it back, offer it again. */
 import { JobAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -65,7 +65,7 @@ export function opsJobRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Open a new wave of an open job now',
-      description: 'The next, wider one of the plan; after the last one the same again.',
+      description: 'The next, wider wave of the plan; after the last one the last once more.',
       params: IdParams,
       body: NoBody,
       optionalBody: true,

@@ -44,7 +44,7 @@ function healthRoutes(app: HttpApp, { engine }: RouteDeps): void {
     config,
     schema: describeRoute({
       tag,
-      summary: 'The alarms, with what each measures now',
+      summary: 'The alarms with their current values',
       answers: { 200: OpsHealthAnswer },
     }),
     handler: async () => ({ alarms: await health.alarms() }),

@@ -1,4 +1,4 @@
-/** The phones of drivers and customers: register, forget, try. */
+/** The phones of drivers and customers: register, forget, test. */
 import { PushTestAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -9,10 +9,10 @@ import { appOf } from './notifications.ts';
 
 const tag = 'push';
 const config = { roles: ['driver', 'customer'] } as const;
-/** What APNs says of a push that it took. */
+/** The status of a push that APNs accepted. */
 const TAKEN = 200;
 
-/** Hex in whatever case is the same phone. */
+/** Upper and lower case hex is the same phone. */
 const onePhone = (token: string) => token.toLowerCase();
 
 export function pushRoutes(app: HttpApp, deps: RouteDeps): void {

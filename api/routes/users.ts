@@ -1,4 +1,4 @@
-/** Who may not come in at all, whatever his token says. */
+/** Blocks users, whatever their tokens say. */
 import { UserAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
@@ -13,7 +13,7 @@ export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
     config: { roles: ['operator'] },
     schema: describeRoute({
       tag: 'operators',
-      summary: 'Block a user of any role, or let him in again',
+      summary: 'Block or unblock a user of any role',
       description:
         'Every call of a blocked user is refused with `blocked`, and his feeds close with 4501 ' +
         'within a second.',
@@ -25,7 +25,7 @@ export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
       const { id } = request.params;
       const { blocked } = request.body;
       const { sub, role } = identityOf(request);
-      // Nobody but an operator could let him in again, and he may be the only one.
+      // Only an operator could unblock him, and he may be the only one.
       if (blocked && id === sub) throw invalid([{ field: 'id', rule: 'must not be your own' }]);
       await engine.users.setBlocked(id, blocked, `${role}:${sub}`);
       return { id, blocked };

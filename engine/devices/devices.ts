@@ -20,8 +20,8 @@ export interface Devices {
   /** The phones of these users, each user's in the order in which they were registered. */
   of(app: App, userIds: readonly string[]): Promise<DeviceToken[]>;
   /**
-   * Forgets a phone that Apple reported as gone at that moment (epoch ms), unless the app registered it
-   * again since, or for the other environment: then false.
+   * Forgets a phone that Apple reported as gone since that moment (epoch ms). False when the app has
+   * registered it again since, or for the other environment.
    */
   forgetGone(
     device: Pick<DeviceToken, 'token' | 'environment'>,

@@ -13,8 +13,8 @@ import {
 } from './visibility.ts';
 
 /**
- * In the order in which the reasons are looked for: those of the driver first, that the wave was full
- * before his turn came, then that the job is on offer no more, then that nothing hides it from him.
+ * In the order in which they are checked: reasons of the driver first, then that the wave was full
+ * before his turn, then that the job is no longer on offer, then that nothing hides it from him.
  */
 export const EXPLAIN_REASONS = [
   'not_approved',
@@ -35,7 +35,7 @@ export const EXPLAIN_REASONS = [
 ] as const satisfies readonly (HiddenReason | 'push_cap' | 'sees_it')[];
 export type ExplainReason = (typeof EXPLAIN_REASONS)[number];
 
-/** Why the job is not in the driver's feed now, with the value seen and the one it was held against. */
+/** Why the job is not in the driver's feed now, with the value seen and the limit it was compared with. */
 export interface Because {
   reason: ExplainReason;
   value: string | number | boolean | null;
@@ -49,7 +49,7 @@ export interface RefusedAt {
   at: string;
 }
 
-/** The first reason, as the one rule has it; a job that is settled is asked about as if it were open. */
+/** The first reason by the one rule; a job that is no longer open is judged as if it were. */
 export function because(
   row: JobRow,
   refusal: RefusedAt | undefined,
@@ -88,7 +88,7 @@ export function because(
   }
 }
 
-/** Nothing about the driver hides the job: it is settled, or he has it before his eyes. */
+/** Nothing about the driver hides the job: it is closed, or he sees it. */
 function ofJob(row: JobRow, now: number): Because {
   const open = isClaimable(row.status);
   const overdue = open && row.expiresAt !== null && row.expiresAt <= now;
@@ -107,14 +107,14 @@ function asOpen(row: JobRow, refused: OpenJob['refused']): OpenJob {
     position: positionOf(row),
     radiusKm: row.radiusKm,
     truckType: row.truckType,
-    // Whoever holds a job has not merely got it reserved.
+    // A driver who holds the job is more than reserved for it.
     reservedFor: row.status === 'assigned' ? row.driverId : null,
     expiresAt: null,
     refused,
   };
 }
 
-/** How far the driver is from the job, as people are told; null where one has no position. */
+/** How far the driver is from the job, rounded for people; null where either has no position. */
 export function distanceFrom(row: JobRow, { position }: DriverState): number | null {
   const there = positionOf(row);
   return there && position && roundKm(distanceKm(there, position));

@@ -1,4 +1,4 @@
-/** Counting many positions by H3 cell: what is shown of a fleet that is too large to be drawn one by one. */
+/** Counts positions by H3 cell: how a fleet is shown that is too large to draw driver by driver. */
 import { cellToBoundary, getHexagonAreaAvg, isValidCell, latLngToCell, UNITS } from 'h3-js';
 import type { Position } from './distance.ts';
 
@@ -7,7 +7,7 @@ export type Box = readonly [west: number, south: number, east: number, north: nu
 
 /** From about 1 km across to about 1 100 km across. */
 const [COARSEST, FINEST] = [1, 8];
-/** So many cells fill a screen: more would be dots again. */
+/** Most cells on a screen: more would be dots again. */
 const CELLS_MAX = 1000;
 const KM_PER_DEGREE = 111.2;
 
@@ -16,7 +16,7 @@ export function isInBox({ lat, lng }: Position, [west, south, east, north]: Box)
   return west <= east ? lng >= west && lng <= east : lng >= west || lng <= east;
 }
 
-/** The finest resolution of which no more cells lie in a box than a screen can show. */
+/** The finest resolution at which no more cells lie in a box than a screen can show. */
 export function resolutionFor([west, south, east, north]: Box): number {
   const width = west <= east ? east - west : 360 - west + east;
   const cosine = Math.cos(((south + north) / 2) * (Math.PI / 180));

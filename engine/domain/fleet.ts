@@ -1,7 +1,7 @@
 /** What a driver is doing, in one word: how operators look at the fleet. */
 import { type DriverState, unavailableReason, type VisibilityRules } from './visibility.ts';
 
-/** The first that applies, from the last to the first; an operator's own account is never offered work. */
+/** The last of these that applies counts; an operator's own account is never offered work. */
 export const DRIVER_STATES = [
   'available',
   'busy',

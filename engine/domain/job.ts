@@ -24,7 +24,7 @@ export type JobStatus = (typeof JOB_STATUSES)[number];
 export const CLAIMABLE: readonly JobStatus[] = ['pending', 'confirmed', 'assigned'];
 /** A driver holds it. */
 export const HELD: readonly JobStatus[] = ['accepted', 'en_route', 'arrived', 'started'];
-/** Nothing will become of it any more. */
+/** Nothing can happen to it any more. */
 export const OVER: readonly JobStatus[] = ['completed', 'cancelled', 'expired'];
 /** What the job's driver may report, in order; skipping forward is allowed. */
 export const PROGRESS = ['en_route', 'arrived', 'started', 'completed'] as const;
@@ -45,7 +45,7 @@ export interface JobRow {
   version: number;
   settledVersion: number;
   customerId: string;
-  /** Who holds it; with status `assigned` for whom it is reserved. */
+  /** The driver who holds it; with status `assigned` the one for whom it is reserved. */
   driverId: string | null;
   address: string;
   lat: number | null;
@@ -53,7 +53,7 @@ export interface JobRow {
   totalPrice: number;
   truckType: string | null;
   notes: string | null;
-  /** Counts upwards for the life of the job, also over releases. */
+  /** Counts upwards for the life of the job, across releases. */
   wave: number;
   /** Where in the wave plan this wave stands. */
   waveStep: number;
@@ -112,7 +112,7 @@ export type ClaimRefusal =
   | 'not_approved'
   | 'job_not_found';
 
-/** The refusal that a settled status means for a driver who does not hold the job. */
+/** What a driver who does not hold the job is told when its status is no longer claimable. */
 export function refusalOf(status: JobStatus): ClaimRefusal {
   if (status === 'cancelled') return 'job_cancelled';
   if (status === 'expired') return 'job_expired';

@@ -1,4 +1,4 @@
-/** What a push is: to which phone it goes, what became of it, and what of it is on record. */
+/** What a push is: the phone it goes to, its outcome, and what is recorded of it. */
 import type { App } from './notifications.ts';
 
 /** `critical`: notifications to one user. `nearby`: a wave's offer to its candidates. */
@@ -14,7 +14,7 @@ export interface DeviceToken {
 /** `unknown` from the moment before a push is sent until its answer is in, and for ever if none comes. */
 export type PushOutcome = 'sent' | 'rejected' | 'never_processed' | 'unknown' | 'not_sent';
 
-/** What became of a push. */
+/** The outcome of a push. */
 export interface PushResult {
   outcome: PushOutcome;
   status: number | null;
@@ -27,7 +27,7 @@ export interface PushResult {
 /** One push to one phone, as it is on record. */
 export interface Attempt extends PushResult {
   tokenSuffix: string;
-  /** When it was begun, epoch ms. */
+  /** When it began, epoch ms. */
   at: number;
   apnsId: string;
 }
@@ -35,7 +35,7 @@ export interface Attempt extends PushResult {
 /** An attempt, with what it was about. */
 export interface AttemptRow extends Attempt {
   jobId: string;
-  /** 0 for what is not part of a wave. */
+  /** 0 when it is not part of a wave. */
   wave: number;
   userId: string;
   app: App;
@@ -44,6 +44,6 @@ export interface AttemptRow extends Attempt {
   notificationId: string | null;
 }
 
-/** Enough to know a phone again in the record, and useless to anybody else. */
+/** Enough to recognise a phone in the record, and useless to anybody else. */
 const SUFFIX_LENGTH = 8;
 export const suffixOf = (token: string) => token.slice(-SUFFIX_LENGTH);

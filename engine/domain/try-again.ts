@@ -1,11 +1,11 @@
 /** The refusal that promises nothing: the caller may try again. */
 
-/** Unless somebody knows better, a caller is asked to wait so long. */
+/** How long a caller is asked to wait, unless something better is known. */
 const RETRY_AFTER_MS = 200;
 
 /**
- * What the caller wanted may be done already (a job that is given back without Redis); asked again, it is
- * not done twice.
+ * What the caller wanted may be done already (a job given back while Redis is away); asking again does
+ * not do it twice.
  */
 export class TryAgainError extends Error {
   override name = 'TryAgainError';

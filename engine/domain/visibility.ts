@@ -59,8 +59,8 @@ export type HiddenReason =
   | 'out_of_range';
 
 /**
- * Is he at work: may he be offered jobs, or does he hold one? Only then is his position anybody's business
- * but his own.
+ * Is he at work: may he be offered jobs, or does he hold one? Only then may anybody else learn his
+ * position.
  */
 export function isAtWork(
   driver: Pick<DriverState, 'approved' | 'isOperator' | 'online' | 'activeJobs'>,

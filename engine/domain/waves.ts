@@ -1,6 +1,6 @@
 /**
- * The wave plan: with which radius a job is offered, and for how long before the next, wider one.
- * A plan is data; the engine opens its steps in order and the reconciler sees to those that are due.
+ * The wave plan: the radius in which a job is offered, and for how long before the next, wider one.
+ * A plan is data: the engine opens its first step, and maintenance opens the others when they are due.
  */
 export interface WaveStep {
   /** Who is nearby in this wave. */
@@ -9,7 +9,7 @@ export interface WaveStep {
   waitS: number | undefined;
 }
 
-/** More steps than this is a slip of the pen, not a plan. */
+/** More steps than this are a typing error, not a plan. */
 const WAVE_STEPS_MAX = 10;
 const WAVE_WAIT_S_MAX = 3600;
 

@@ -22,8 +22,8 @@ const RESOLUTION = 3;
 const NEIGHBOURHOOD_RESOLUTION = 5;
 /**
  * No point of a cell is farther from its centre than this. Cells vary around the average edge
- * (measured over 200 000 points: at most 75.3 km); the factor covers the widest, a too wide bound only
- * costs one more zone to look at.
+ * (measured over 200 000 points: at most 75.3 km); the factor covers the widest. A bound that is too
+ * wide only costs one more zone to look at.
  */
 const CELL_REACH_KM = getHexagonEdgeLengthAvg(RESOLUTION, UNITS.km) * 1.2;
 
@@ -32,7 +32,7 @@ export function zoneOf(position: Position): Zone {
   return latLngToCell(position.lat, position.lng, RESOLUTION);
 }
 
-/** The neighbourhood of a position, some 16 km across: about as many drivers are near all of it. */
+/** The neighbourhood of a position, some 16 km across: everywhere in it about as many drivers are near. */
 export function neighbourhoodOf(position: Position): string {
   return latLngToCell(position.lat, position.lng, NEIGHBOURHOOD_RESOLUTION);
 }

@@ -1,18 +1,18 @@
 /** Whether a driver may take jobs, asked once for a burst of taps. */
 
-/** A burst of taps by one driver asks once whether he is approved. */
+/** For this long a yes is remembered: a burst of taps by one driver asks once. */
 const APPROVED_MS = 1000;
-/** About 5 MB; beyond it all are asked again. */
+/** About 5 MB; beyond it all are forgotten and asked again. */
 const APPROVED_MAX = 50_000;
 
 export interface Approvals {
   /**
-   * Is a driver approved? A yes is remembered for a moment, until a change of his is heard of, since
-   * the commit asks the row again; a no is asked anew each time, so that it ends when the operator
-   * approves him.
+   * Is a driver approved? A yes is remembered for a moment, or until he changes, since the commit
+   * checks the row again. A no is never remembered, so that it ends when an operator approves
+   * him.
    */
   isApproved(driverId: string): boolean | Promise<boolean>;
-  /** The driver has changed: what was known of him, or is being asked, says nothing any more. */
+  /** The driver has changed: forgets what is known of him or is being asked. */
   forget(driverId: string): void;
 }
 
@@ -21,7 +21,7 @@ export function createApprovals(parts: {
   ask(driverId: string): Promise<boolean>;
   elapsed(): number;
 }): Approvals {
-  /** When each was found to be approved. */
+  /** Driver → when he was found to be approved. */
   const approvedAt = new Map<string, number>();
   const asking = new Map<string, Promise<boolean>>();
 

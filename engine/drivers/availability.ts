@@ -9,8 +9,8 @@ export type AvailabilityResult =
   | { ok: false; code: 'not_approved' };
 
 /**
- * Goes online or offline. Only an approved driver may go online. Where he was until then is in his row
- * alone: the caller sees to it that it is up to date.
+ * Goes online or offline. Only an approved driver may go online. Until then only his row knew his
+ * position: the caller makes sure that the row is up to date.
  */
 export async function setAvailability(
   parts: DriverStores,

@@ -1,7 +1,7 @@
 /**
- * The drivers of one process: who they are and may be, where they are, and who of them is near a job.
- * Postgres is the truth about each; while a driver is at work Redis has what is asked often. Owns what
- * this process remembers of approvals and of positions that are under way.
+ * Drivers, as one process works with them: profile, approval, position, and who is near a job.
+ * Postgres is the truth; while a driver is at work, Redis has what is asked often. Owns this process's
+ * memory of approvals and of positions that are not flushed yet.
  */
 import { isAtWork } from '../domain/visibility.ts';
 import { type DriverChange, type DriverRow, findDriver } from '../pg/drivers.ts';
@@ -32,28 +32,28 @@ export interface Drivers {
    * `TryAgainError` when it was not taken. A caller that does not wait need not handle the rejection.
    */
   track(driver: KnownDriver, fix: Fix | null): Promise<void>;
-  /** May he take jobs? A yes is remembered for a moment, until a change of his is heard of. */
+  /** May he take jobs? A yes is remembered for a moment, or until he changes. */
   isApproved(id: string): boolean | Promise<boolean>;
-  /** He has changed: an approval that is remembered says nothing any more. */
+  /** He has changed: forgets a remembered approval. */
   forget(id: string): void;
-  /** Brings Redis to his row as it is now. */
+  /** Brings Redis in line with his row as it is now. */
   sync(id: string): Promise<void>;
   /** Tells every gateway what is known of a driver now. */
   announce(id: string): Promise<void>;
-  /** Takes the body of an entry of the drivers log: what is known of one driver from now on. */
+  /** Takes the body of an entry in the drivers log: the new state of one driver. */
   hear(body: string): KnownDriver;
   /** The nearest drivers who may be offered a job, as Redis knows them. */
   nearest(search: Search): Promise<Nearest>;
   /** Makes sure that Redis knows the drivers: fills it from Postgres after a loss. */
   ensure(): Promise<void>;
   /**
-   * Compares what Redis holds of drivers with Postgres, everywhere, and repairs the difference. How many
+   * Compares all driver data in Redis with Postgres and repairs the differences. Returns how many
    * drivers were repaired.
    */
   sweep(signal?: AbortSignal): Promise<number>;
-  /** Brings Redis to the rows of those of these drivers of whom it knows more than they say. How many were. */
+  /** Mends those of these drivers whose rows are behind Redis. Returns how many were. */
   mend(ids: readonly string[]): Promise<number>;
-  /** Waits for positions that are under way. */
+  /** Waits until the positions in hand are flushed and saved. */
   close(): Promise<void>;
 }
 
@@ -63,7 +63,7 @@ export function createDrivers(parts: DriverParts): Drivers {
 
   async function know(id: string): Promise<KnownDriver | null> {
     const known = await knowDriver(parts, id);
-    // Of a driver who is not at work Redis knows no position: his own process may have one for Postgres.
+    // Redis knows no position of a driver who is not at work; this process may hold one for Postgres.
     const fix = known && (known.fix ?? saver.unsavedFix(id));
     return known && { ...known, fix, position: fix };
   }
@@ -71,9 +71,9 @@ export function createDrivers(parts: DriverParts): Drivers {
   const approvals = createApprovals({
     elapsed: parts.elapsed,
     async ask(id) {
-      // Without Redis the row alone says it.
+      // Without Redis only the row can tell.
       if ((await know(id).catch(() => null))?.approved) return true;
-      // Redis may not have heard yet that he is: a no is asked of his row.
+      // Redis may not know yet that he is approved: his row confirms a no.
       return (await findDriver(parts.db, id))?.approvalStatus === 'approved';
     },
   });
@@ -98,7 +98,7 @@ export function createDrivers(parts: DriverParts): Drivers {
     hear(body) {
       const driver = parseDriverEvent(body);
       approvals.forget(driver.id);
-      // He came to work in another process, which cannot know what this one has just set aside.
+      // He came to work through another process, which does not have the fix that this one set aside.
       const fix = isAtWork(driver) ? tracker.asideFix(driver.id) : null;
       if (fix && fix.at > (driver.fix?.at ?? 0)) void tracker.add(driver, fix);
       return driver;

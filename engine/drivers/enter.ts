@@ -10,9 +10,9 @@ import { keys } from '../redis/keys.ts';
 import type { DriverStores } from './parts.ts';
 
 /**
- * Brings a driver to where his fix is; a fix that is older than the one Redis has changes nothing in the end.
- * `unknown`: Redis does not know him, his row must be put first. `outdated`: he changed meanwhile, his row
- * must be put again.
+ * Moves a driver to the zone of his fix; a fix older than the one in Redis changes nothing in the end.
+ * `unknown`: Redis does not know him, his row must be put first. `outdated`: he changed meanwhile and his
+ * row must be put again.
  */
 export async function enterZone(
   parts: DriverStores,
@@ -30,7 +30,7 @@ export async function enterZone(
   await indexDriver(redis, entry);
   if (move.before && move.before !== zone) {
     const left = await leaveZone(redis, { zone: move.before, id, at: fix.at });
-    // This fix came late: a newer one says that he is where he was.
+    // This fix came late: by a newer one he has not left.
     const newer = left ? null : parseFix(await redis.hget(keys.fixes(move.before), id));
     if (newer) return enterZone(parts, id, newer, ageMs);
   }
@@ -49,7 +49,7 @@ export function entryOf(
   return { id, rev, truckType, available: mayBeFound(facts, settings), ...where };
 }
 
-/** May he be found by a search? Staleness is a matter of the moment and not part of it. */
+/** May a search find him? Staleness depends on the moment and is checked then. */
 export function mayBeFound(
   facts: DriverFacts,
   { driverMaxActiveJobs: limit }: DriverStores['settings'],

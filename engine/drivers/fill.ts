@@ -14,9 +14,9 @@ import { syncDriverRow } from './sync.ts';
 const PAGE = 500;
 
 /**
- * Makes sure that Redis knows the drivers. After a loss all who are at work are put back; an older copy may
- * hold as at work whoever is not any more, so there all are gone through. One run at a time: whoever comes
- * meanwhile waits for the same one.
+ * Makes sure that Redis knows the drivers. After a loss all who are at work are put back; an older copy of
+ * Redis may still show others as at work, so then all drivers are put. One run at a time: callers that come
+ * meanwhile wait for the same one.
  */
 export function createFill(parts: DriverStores): () => Promise<void> {
   let running: Promise<void> | null = null;

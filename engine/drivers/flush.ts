@@ -1,6 +1,6 @@
 /**
- * One flush of signs of life: a script call for each zone that takes the fixes of drivers at work, and one
- * for `world`; whom they do not know is brought in from his row. What was taken goes out on the zone's live
+ * One flush of signs of life: a script call for each zone with the fixes of drivers at work, and one for
+ * `world`; a driver they do not know is brought in from his row. Positions taken go out on the zone's live
  * channel. Drivers who are not at work concern nobody: their positions go to Postgres alone.
  */
 import { isAtWork } from '../domain/visibility.ts';
@@ -14,19 +14,19 @@ import type { DriverParts, TrackedFix } from './parts.ts';
 import type { PositionSaver } from './save.ts';
 import { announceDriver, enterOrSync, syncDriver, syncDriverRow } from './sync.ts';
 
-/** One script call stays short: others wait behind it. */
+/** Keeps a script call short: others wait behind it. */
 const SCRIPT_BATCH = 250;
 /**
- * Who is in a zone is passed on to `world` this often, or four times in the time after which he is
- * stale: every fix would make it the busiest zone of all.
+ * A driver's sign of life is passed on to `world` this often, or four times within the time that makes
+ * him stale: with every fix, `world` would be the busiest zone of all.
  */
 const WORLD_MS = 5000;
 /**
- * An approved driver who reports though he is offline may have taken a job since, or given it back: his row
- * is asked this often.
+ * An approved driver who reports though he is offline may have taken or given back a job since: his row
+ * is read this often.
  */
 const ASK_ROW_MS = 10_000;
-/** Where a driver who is not at work is goes to Postgres at once, but not more often than this. */
+/** The position of a driver who is not at work goes to Postgres at once, but no more often than this. */
 const ASIDE_MS = 4000;
 const NEVER = Number.NEGATIVE_INFINITY;
 
@@ -42,7 +42,7 @@ export class Flusher {
   readonly #worldMs: number;
   /** Driver → when `world` last heard of him. */
   readonly #inWorld = new Map<string, number>();
-  /** Driver → when his row was last asked whether he is at work. */
+  /** Driver → when his row was last read to see whether he is at work. */
   readonly #askedAt = new Map<string, number>();
   /** Driver who is not at work → his last fix, and when one was saved at once. */
   readonly #aside = new Map<string, { fix: Fix; savedAt: number }>();
@@ -53,7 +53,7 @@ export class Flusher {
     this.#worldMs = Math.min(WORLD_MS, parts.settings.driverStaleMs / 4);
   }
 
-  /** Each driver at most once in a batch. Rejects when a store did not take it. */
+  /** Each driver at most once in a batch. Rejects when a store did not take the batch. */
   async flush(batch: readonly Heard[]): Promise<void> {
     for (const { driver } of batch) if (driver.approved && !driver.online) this.#askRow(driver.id);
     const atWork = batch.filter(({ driver }) => isAtWork(driver));
@@ -73,7 +73,7 @@ export class Flusher {
     return this.#aside.get(driverId)?.fix ?? null;
   }
 
-  /** Forgets what is past. */
+  /** Forgets entries that are too old to matter. */
   prune(): void {
     const now = this.#parts.elapsed();
     for (const [id, at] of this.#inWorld) if (now - at >= this.#worldMs) this.#inWorld.delete(id);
@@ -88,7 +88,7 @@ export class Flusher {
     const { redis, log, onTracked } = this.#parts;
     onTracked(tracked);
     for (const [zone, fixes] of Map.groupBy(tracked, (t) => t.zone)) {
-      // Nobody waits for it: the positions are in Redis, and the next ones tell others as well.
+      // Not awaited: the positions are in Redis, and the next ones reach others as well.
       redis
         .spublish(channelOn(redis, zoneLog(zone).live), `fixes ${JSON.stringify(fixes)}`)
         .catch((error: unknown) => {
@@ -97,7 +97,7 @@ export class Flusher {
     }
   }
 
-  /** One script call for the zone and one for the world, then whomever they did not know. */
+  /** One script call for the zone and one for `world`, then the drivers whom they did not know. */
   async #flushZone(zone: Zone, part: readonly Heard[]): Promise<TrackedFix[]> {
     const { redis, settings, metrics } = this.#parts;
     const now = this.#parts.elapsed();
@@ -128,16 +128,16 @@ export class Flusher {
       else if (answer?.wasStale || everywhere?.wasStale) back.push(id);
     }
     await this.#bringIn(unknown);
-    // Heard of again after a silence that had hidden every job from them: gateways must know.
+    // Heard from again after a silence that had hidden every job from them: gateways must know.
     for (const id of back) await announceDriver(this.#parts, id);
     return tracked;
   }
 
   async #bringIn(unknown: readonly Unknown[]): Promise<void> {
-    // Who is new in a zone may stand still from now on, and no later fix would make up for a lost one.
+    // A driver who is new in a zone may stand still from now on: no later fix would make up for a lost one.
     const entering = unknown.filter(({ fix }) => fix).map(({ id }) => id);
     if (entering.length > 0) void this.#saver.save(entering);
-    // What only rows can tell is asked once for all: after a loss it is everybody.
+    // Rows are read once for all of them: after a loss that is everybody.
     const lost = unknown.filter(({ fix, toWorld }) => toWorld || !fix).map(({ id }) => id);
     const rows = lost.length === 0 ? [] : await findDrivers(this.#parts.db, lost);
     await Promise.all(rows.map((row) => syncDriverRow(this.#parts, row)));

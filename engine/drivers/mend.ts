@@ -1,7 +1,7 @@
 /**
- * Drivers of whom Redis knows more than their rows say. What it knew was committed before; so a row that is
- * read after Redis, and is behind, proves that Postgres went back. Then the row wins, under a rev above what
- * Redis held. A driver whose row is gone is offered nothing any more.
+ * Mends drivers whose rows are behind Redis. What Redis knew was committed before, so a row that is read
+ * after Redis and is behind proves that Postgres went back. Then the row wins, under a rev above what
+ * Redis held. A driver whose row is gone is no longer offered anything.
  */
 import { WORLD } from '../domain/zones.ts';
 import { type DriverRow, findDrivers, raiseRevs } from '../pg/drivers.ts';
@@ -11,7 +11,7 @@ import type { DriverFacts } from '../redis/drivers.ts';
 import type { DriverStores } from './parts.ts';
 import { announceDriver, factsOf, syncDriver } from './sync.ts';
 
-/** Brings Redis to the rows of those of these drivers who are ahead of them. How many were. */
+/** Brings Redis in line with the rows of those drivers who are ahead of them. Returns how many were. */
 export async function mendDrivers(parts: DriverStores, ids: readonly string[]): Promise<number> {
   if (ids.length === 0) return 0;
   // Redis is read first: whatever it holds then is in Postgres by now.
@@ -35,7 +35,7 @@ export async function mendDrivers(parts: DriverStores, ids: readonly string[]): 
   return raised.length + forgotten;
 }
 
-/** Does Redis hold of him what his row does not say, or not yet? Read in the other order this proves nothing. */
+/** Does Redis hold something of him that his row does not have? Read in the other order it proves nothing. */
 export function isAhead(
   { settings }: Pick<DriverStores, 'settings'>,
   row: DriverRow,
@@ -45,7 +45,7 @@ export function isAhead(
   if (rev !== row.rev) return rev > row.rev;
   if (has.rev !== rev || !has.facts) return false;
   const { activeJobs, ...facts } = factsOf(row);
-  // Without a limit his jobs change without his rev.
+  // Without a job limit his number of jobs changes without his rev.
   const compared = settings.driverMaxActiveJobs > 0 ? { ...facts, activeJobs } : facts;
   const held = has.facts;
   return Object.entries(compared).some(
@@ -60,8 +60,8 @@ function revOf({ rev, here, world }: Membership): number {
 }
 
 /**
- * He stays connected, offline: while a dump is being restored rows are missing that come back in a moment.
- * False when nothing is to be done.
+ * He stays connected but offline: while a dump is being restored, missing rows may come back in a moment.
+ * False when there is nothing to do.
  */
 async function forget(parts: DriverStores, id: string, has: Membership): Promise<boolean> {
   const { atWork, facts, here, world } = has;

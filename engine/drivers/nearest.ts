@@ -1,7 +1,7 @@
 /**
  * The nearest drivers who may be offered a job: as many as a wave pushes, or all within its radius. The
- * circle that is searched goes by how many were near last time, so that the cost follows the offers made and
- * not the city. Exact, although GEO rounds: where a metre decides, exact positions do.
+ * searched circle is sized by how many were near last time, so the cost grows with the offers made and not
+ * with the city. Exact although GEO rounds: where a metre decides, exact positions are compared.
  */
 import { distanceKm, type Position } from '../domain/distance.ts';
 import { neighbourhoodOf, zonesWithin } from '../domain/zones.ts';
@@ -16,11 +16,11 @@ import type { DriverStores } from './parts.ts';
 
 /** Where nothing is known yet: the first circle costs little even in the densest city. */
 const FIRST_KM = 1;
-/** No circle is smaller: nothing would be saved. */
+/** The smallest circle: a smaller one would save nothing. */
 const LEAST_KM = 0.1;
-/** So many more than are needed are looked for, since drivers are not spread evenly. */
+/** How many more are looked for than needed, since drivers are not spread evenly. */
 const SPARE = 1.3;
-/** A circle grows at least and at most so much: what lies beyond may be far denser, or empty. */
+/** The least and the most that a circle grows: the ground beyond may be far denser, or empty. */
 const GROWTH_MIN = 1.25;
 const GROWTH_MAX = 3;
 /** Neighbourhoods and truck types whose radius is remembered, about 1 MB. */
@@ -33,21 +33,21 @@ export interface Search {
   truckType: string | null;
   /** How many are wanted at most, nearest first. */
   wanted: number;
-  /** Drivers who are not offered it. */
+  /** Drivers who must not be offered it. */
   without: ReadonlySet<string>;
 }
 
 export interface Nearest {
   /** Nearest first; `km` to a metre. */
   candidates: { driverId: string; km: number }[];
-  /** How many were found: all in range when they are fewer than were wanted. */
+  /** How many were found: all in range when fewer than wanted. */
   count: number;
 }
 
 export function createNearest(parts: DriverStores): (search: Search) => Promise<Nearest> {
   const { redis, settings } = parts;
   const staleMs = settings.driverStaleMs;
-  /** Neighbourhood and type → the radius that should hold as many as are wanted. */
+  /** Neighbourhood and type → the radius that should hold as many drivers as wanted. */
   const remembered = new Map<string, number>();
 
   function remember(place: string, radiusKm: number): void {
@@ -96,7 +96,7 @@ export function createNearest(parts: DriverStores): (search: Search) => Promise<
       const found = await within(search, at, circleKm);
       const growth = Math.sqrt((SPARE * wanted) / Math.max(1, found.length));
       const last = found[wanted - 1];
-      // Whoever lies beyond the circle is farther away than the last of those who are wanted.
+      // Enough when the last wanted driver is nearer than anybody beyond the circle.
       const isEnough = wanted === 0 || (last && last.km <= circleKm - GEO_ERROR_KM);
       if (isEnough || circleKm >= radiusKm) {
         remember(place, circleKm * growth);
@@ -107,7 +107,7 @@ export function createNearest(parts: DriverStores): (search: Search) => Promise<
   };
 }
 
-/** The first `wanted` of drivers in order; where a metre decides who is the last, exactly. */
+/** The first `wanted` drivers in order; exact positions decide who is last where a metre matters. */
 async function cut(
   { redis }: DriverStores,
   at: Position,

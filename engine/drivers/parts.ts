@@ -18,8 +18,8 @@ export type DriverStores = Pick<
 >;
 
 export interface DriverParts extends DriverStores {
-  /** A clock of this process that never jumps, ms: for how long ago something was. */
+  /** A monotonic clock of this process, ms: for how long ago something was. */
   elapsed(): number;
-  /** Hears what this process took in; other processes hear it on the zone's live channel. */
+  /** Told of what this process took in; other processes hear it on the zone's live channel. */
   onTracked(fixes: readonly TrackedFix[]): void;
 }

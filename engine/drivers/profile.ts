@@ -26,7 +26,7 @@ export async function changeDriver(
   return row;
 }
 
-/** The change is committed; if Redis is away maintenance brings it there. */
+/** The change is committed; if Redis is away, maintenance brings it there. */
 export async function trySync(parts: DriverStores, row: DriverRow): Promise<void> {
   try {
     await syncDriverRow(parts, row);

@@ -1,6 +1,6 @@
 /**
- * Where drivers are, for Postgres: the newest of each is kept until the next round, then many are written
- * at once. What could not be written is written with the next round.
+ * Saves positions in Postgres: the newest of each driver is kept until the next round, then many are
+ * written at once. What could not be written goes with the next round.
  */
 import { createSamples } from '../history/samples.ts';
 import { saveLastSeen } from '../pg/drivers.ts';
@@ -10,11 +10,11 @@ import type { DriverParts } from './parts.ts';
 const SAVE_BATCH = 1000;
 
 export interface PositionSaver {
-  /** A sign of life heard now, with a fix where there is one. */
+  /** A sign of life that came now, with a fix where there is one. */
   remember(id: string, fix: Fix | null): void;
   /** His newest fix that is not in Postgres yet. */
   unsavedFix(id: string): Fix | null;
-  /** Writes what is remembered of these drivers. Never rejects: what failed is remembered still. */
+  /** Writes what is remembered of these drivers. Never rejects: what failed stays remembered. */
   save(ids: readonly string[]): Promise<void>;
   saveAll(): Promise<void>;
 }

@@ -1,7 +1,7 @@
 /**
  * The sweep of drivers: every driver at work by Postgres is compared with his hash and with the zones where
- * he must be found, and every driver whom a zone holds with Postgres. What differs is looked at a second
- * time, since drivers move and change meanwhile, then brought to the row.
+ * he must be found, and every driver in a zone is compared with Postgres. A difference is checked a second
+ * time, since drivers move and change meanwhile, then repaired from the row.
  */
 import { isAtWork } from '../domain/visibility.ts';
 import { WORLD, type Zone } from '../domain/zones.ts';
@@ -19,12 +19,12 @@ import { isAhead, mendDrivers } from './mend.ts';
 import type { DriverStores } from './parts.ts';
 import { factsOf, syncDriverRow } from './sync.ts';
 
-/** Drivers compared at once: some milliseconds of each store. */
+/** Drivers compared at once: a few milliseconds of each store. */
 const PAGE = 500;
 /** Repaired at once: others wait for the stores as well. */
 const REPAIRS_AT_ONCE = 16;
 
-/** One sweep says how many drivers were repaired; it stops early when the signal says so. */
+/** A sweep returns how many drivers it repaired; it ends early when the signal aborts. */
 export function createSweep(parts: DriverStores): (signal?: AbortSignal) => Promise<number> {
   return async (signal) => {
     /** Driver at work → the zone where Redis has him. */
@@ -78,7 +78,7 @@ async function judged(
   });
 }
 
-/** Does Redis hold him otherwise than his row says? What it knows from a newer row is not judged. */
+/** Does Redis hold him differently from his row? What it knows from a newer row is not judged. */
 function differs({ settings }: DriverStores, row: DriverRow, has: Membership): boolean {
   if (has.rev === null || has.rev < row.rev) return true;
   if (has.rev > row.rev) return false;
@@ -97,7 +97,7 @@ function differs({ settings }: DriverStores, row: DriverRow, has: Membership): b
   return !has.atWork || !isRight(has.world) || (needsZone && !isRight(has.here));
 }
 
-/** Drivers whom a zone holds and should not. */
+/** Drivers who are in a zone and should not be. */
 async function sweepMembers(
   parts: DriverStores,
   zone: Zone,

@@ -1,7 +1,7 @@
 /**
  * How a driver's row reaches Redis: his hash, the zones where he can be found while he is at work, and the
- * drivers log that every gateway follows. Ordered by `rev`; safe from any state Redis may be in, and at the
- * same time as others. What does not arrive is repeated by maintenance.
+ * drivers log that every gateway follows. Ordered by `rev`; safe in any state of Redis and beside other
+ * processes. What does not arrive is repeated by maintenance.
  */
 import { isAtWork } from '../domain/visibility.ts';
 import { WORLD, type Zone, zoneOf } from '../domain/zones.ts';
@@ -20,10 +20,10 @@ import { appendLog } from '../redis/log-scripts.ts';
 import { enterZone, entryOf } from './enter.ts';
 import type { DriverStores } from './parts.ts';
 
-/** In `world` everybody is at one place. */
+/** In `world` everybody is at the same place. */
 const NOWHERE = '0 0 0 -';
 
-/** What the drivers log says: all that is known of one driver. */
+/** An entry of the drivers log: all that is known of one driver. */
 interface DriverEvent {
   facts: DriverFacts;
   zone: Zone | null;
@@ -31,13 +31,13 @@ interface DriverEvent {
   seenAt: number;
 }
 
-/** Reads the row again and brings Redis to it. */
+/** Reads the row again and brings Redis in line with it. */
 export async function syncDriver(parts: DriverStores, id: string): Promise<void> {
   const row = await findDriver(parts.db, id);
   if (row) await syncDriverRow(parts, row);
 }
 
-/** Brings Redis to a driver's row, from any state Redis may be in. */
+/** Brings Redis in line with a driver's row, whatever state Redis is in. */
 export async function syncDriverRow(parts: DriverStores, row: DriverRow): Promise<void> {
   const { redis } = parts;
   const facts = factsOf(row);
@@ -51,7 +51,7 @@ export async function syncDriverRow(parts: DriverStores, row: DriverRow): Promis
       if (zone) await leaveZone(redis, { zone, id, rev });
     }
   }
-  // A change that came between, in this process or another, is applied anew.
+  // If a change came in between, here or in another process, start over.
   if (Number(await redis.hget(keys.driver(id), 'rev')) > rev) return syncDriver(parts, id);
   await announceDriver(parts, id);
   if (row.syncedRev < rev) await markSynced(parts.db, id, rev);
@@ -71,11 +71,11 @@ async function place(
   const fix = lastFixOf(row);
   const isThere = fix !== null && zone === zoneOf(fix);
   if (zone) await enter({ zone, fix: isThere ? formatFix(fix) : '', onlyPresent: !isThere });
-  // An older copy of Redis has him where he was then; of two fixes the newer one counts.
+  // An older copy of Redis has an older position of him; the newer of two fixes counts.
   if (fix && !isThere) await enterZone(parts, row.id, fix, ageMs);
 }
 
-/** Brings a driver to where his fix is, from his row where Redis does not know him or is outdated. */
+/** Moves a driver to where his fix is; puts his row first where Redis does not know him or is outdated. */
 export async function enterOrSync(
   parts: DriverStores,
   id: string,
@@ -109,7 +109,7 @@ function lastFixOf({ lat, lng, positionAt }: DriverRow): Fix | null {
   return lat === null || lng === null ? null : { lat, lng, at: positionAt ?? 0, heading: null };
 }
 
-/** What a row says of a driver, as Redis keeps it. */
+/** The part of a row that Redis keeps of a driver. */
 export function factsOf(row: DriverRow): DriverFacts {
   return {
     id: row.id,

@@ -1,7 +1,7 @@
 /**
- * Track: where drivers are, and that they are alive. The newest fix of each driver is kept for at most
- * 50 ms, then all that wait are flushed together; rounds write them to Postgres. What is heard faster than
- * the stores take it waits and is merged, up to a bound.
+ * Tracks where drivers are, and that they are alive. The newest fix of each driver waits at most 50 ms,
+ * then all that wait are flushed together; rounds write them to Postgres. What comes faster than the
+ * stores take it waits and is merged, up to a limit.
  */
 import { TryAgainError } from '../context.ts';
 import type { Fix, KnownDriver } from '../redis/drivers.ts';
@@ -9,15 +9,15 @@ import { Flusher, type Heard } from './flush.ts';
 import type { DriverParts } from './parts.ts';
 import type { PositionSaver } from './save.ts';
 
-/** A fix waits no longer than this for others to share its script call. */
+/** How long a fix waits at most for others to share its script call. */
 const FLUSH_MS = 50;
 /** Contract section 5: after a loss of Redis positions from Postgres are at most 10 s behind. */
 const SAVE_MS = 4000;
-/** So many drivers are flushed at once: more of them would share little more. */
+/** Drivers flushed at once: with more, sharing saves little more. */
 const FULL = 1000;
-/** Flushes under way: while Redis works on some, the next is put together. Beyond it fixes wait to be merged. */
+/** Flushes under way: while Redis works on some, the next is prepared. Beyond it fixes wait and are merged. */
 const UNDER_WAY_MAX = 4;
-/** Drivers waiting for one flush; whoever comes beyond it is told to try again. */
+/** Drivers waiting for one flush; a driver beyond it is told to try again. */
 const PENDING_MAX = 20_000;
 
 export interface Tracker {
@@ -31,7 +31,7 @@ export interface Tracker {
   close(): Promise<void>;
 }
 
-/** What waits to be flushed together, and the promise that all of them share. */
+/** Signs of life to be flushed together, and the promise that they share. */
 interface Batch {
   drivers: Map<string, Heard>;
   done: PromiseWithResolvers<void>;
@@ -41,7 +41,7 @@ export function createTracker(parts: DriverParts, saver: PositionSaver): Tracker
   const flusher = new Flusher(parts, saver);
   let pending = newBatch();
   const underWay = new Set<Promise<void>>();
-  /** A flush is due that had to wait for those under way. */
+  /** A due flush that had to wait for those under way. */
   let due = false;
   let timer: NodeJS.Timeout | null = null;
   const rounds = setInterval(() => {

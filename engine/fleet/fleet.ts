@@ -1,6 +1,6 @@
 /**
- * All drivers, for those who watch the whole fleet: rows with the newest position and sign of life where
- * Redis has them. Keeps nothing; changes are heard in the drivers log.
+ * All drivers, for those who watch the whole fleet: rows, with the newest position and sign of life where
+ * Redis has them. Keeps nothing; changes come through the drivers log.
  */
 import type { EngineContext } from '../context.ts';
 import { isAtWork } from '../domain/visibility.ts';
@@ -24,14 +24,14 @@ export interface Fleet {
   /** The drivers after an id, in the order of ids; an empty page is the end. */
   page(afterId: string): Promise<FleetDriver[]>;
   find(ids: readonly string[]): Promise<FleetDriver[]>;
-  /** When each was last heard of, epoch ms by the clock of Redis; who is not at work is left out. */
+  /** When each was last heard from, epoch ms by the clock of Redis; without drivers who are not at work. */
   lastSeen(ids: readonly string[]): Promise<Map<string, number>>;
 }
 
 export function createFleet(ctx: EngineContext): Fleet {
   const { db, redis, now } = ctx;
 
-  /** Without Redis the rows count, which are some seconds behind. */
+  /** Without Redis from the rows, which are some seconds behind. */
   async function withNewest(rows: readonly DriverRow[]): Promise<FleetDriver[]> {
     const drivers = rows.map((row) => fromRow(row, now()));
     const working = drivers.filter(isAtWork);

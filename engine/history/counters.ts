@@ -2,17 +2,17 @@
 import type { EngineContext } from '../context.ts';
 import { type DriverCounters, driverCounters, foldJobs } from '../pg/counters.ts';
 
-/** One statement stays short: a job may have met hundreds of drivers. */
+/** Keeps a statement short: a job may have reached hundreds of drivers. */
 const FOLD_BATCH = 100;
-/** Rounds of one run: what is left comes with the next. */
+/** Rounds of one run; the next run does the rest. */
 const ROUNDS_MAX = 50;
 
 export interface Counters {
   /** The counters of one driver, exact at the moment of the call. */
   of(driverId: string): Promise<DriverCounters>;
   /**
-   * Adds jobs that are over to the days of their drivers, until none is left or `signal` aborts.
-   * Returns how many.
+   * Adds jobs that are over to the daily counters of their drivers, until none is left or `signal`
+   * aborts. Returns how many.
    */
   fold(signal?: AbortSignal): Promise<number>;
 }

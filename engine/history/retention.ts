@@ -1,14 +1,14 @@
-/** Drops what is older than anybody wants it, a little at a time; for the duty and `npm run retention`. */
+/** Drops what is past its retention, a little at a time; for the duty and `npm run retention`. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import { AGED_TABLES, type Dropped, dropAged, dropJobs } from '../pg/retention.ts';
 
 export type { Dropped } from '../pg/retention.ts';
 
-/** With all that is kept of them some 10 000 rows, about 100 ms of Postgres. */
+/** With everything kept of them some 10 000 rows, about 100 ms of Postgres. */
 const JOBS_BATCH = 200;
 const ROWS_BATCH = 5000;
-/** Between two batches others come first. */
+/** A pause between batches lets other statements in. */
 const PAUSE_MS = 50;
 
 /**

@@ -1,18 +1,18 @@
 /**
- * Samples of where drivers were: of one who moves and is available, one each `POSITION_HISTORY_S`.
- * Who stands still is where his last sample says. `explain` and `record` read them.
+ * Samples of where drivers were: one every `POSITION_HISTORY_S` of each available driver who moves.
+ * A driver who stands still is where his last sample says. `explain` and `record` read them.
  */
 import type { EngineContext } from '../context.ts';
 import { distanceKm, type Position } from '../domain/distance.ts';
 import { insertPositions, type PositionSample } from '../pg/driver-history.ts';
 
-/** The fixes of a phone that lies still wander by some metres. */
+/** Fixes of a phone that lies still wander by some metres. */
 const MOVED_KM = 0.025;
 /** Drivers whose last sample is remembered, about 20 MB; beyond it all are sampled anew. */
 const REMEMBERED_MAX = 100_000;
 
 export interface Samples {
-  /** Keeps those of these positions that are due. Those of drivers who are not available go nowhere. */
+  /** Keeps those of these positions that are due. Positions of unavailable drivers are not kept. */
   take(batch: readonly SeenPosition[]): Promise<void>;
 }
 

@@ -1,4 +1,4 @@
-/** The list of jobs a driver is offered now: what his feed must equal. */
+/** The list of jobs that a driver is offered now: his feed must equal it. */
 
 import type { EngineContext } from '../context.ts';
 import { roundKm } from '../domain/because.ts';

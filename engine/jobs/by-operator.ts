@@ -1,6 +1,6 @@
 /**
- * What operators do when a job is stuck: give it back in its driver's place, one or all that he
- * holds, and offer an open one again.
+ * What operators do when a job is stuck: give back one or all jobs that a driver holds, in his place,
+ * and offer an open job again.
  */
 
 import type { EngineContext } from '../context.ts';
@@ -19,7 +19,7 @@ import { tryDispatchWave } from './dispatch.ts';
 import { firstWaveAgain, givenBack } from './release.ts';
 import { openWave } from './transition.ts';
 
-/** Jobs of a suspended driver given back at once: more would only wait for connections. */
+/** Jobs given back at once for a suspended driver: more would only wait for connections. */
 const AT_ONCE = 8;
 
 /** Who gives a job back, and why. */
@@ -29,7 +29,7 @@ interface By {
 }
 
 /**
- * As if its driver had given it back, and he is told. A job that is reserved is open to all again.
+ * As if its driver had given it back, but he is told. A reserved job is open to all again.
  * Refused when no driver has it. Throws `TryAgainError` while Redis does not know.
  */
 export async function releaseByOperator(
@@ -78,8 +78,8 @@ export async function releaseAllOf(
 }
 
 /**
- * Opens a new wave of an open job now: the next, wider one of the plan, or after the last one the
- * same again. A reserved job is offered to nobody else.
+ * Opens a new wave of an open job now: the plan's next, wider one, or the last one once more. A reserved
+ * job is offered to nobody else.
  */
 export async function dispatchAgain(
   ctx: EngineContext,

@@ -1,5 +1,5 @@
 /**
- * How a verb changes a job: it reads the row, decides, and writes with a fence; whoever was overtaken
+ * How a verb changes a job: it reads the row, decides, and writes with a fence; if it was overtaken, it
  * decides again on the new row. Cancel against accept, expire against accept, release against cancel are
  * decided by the row, never by the order of messages. Then the change is published.
  */
@@ -15,19 +15,19 @@ export type ChangeRefusal =
   | 'driver_not_found';
 export type ChangeResult = { ok: true; job: JobRow } | { ok: false; code: ChangeRefusal };
 
-/** A change of the row that was looked at, a refusal, or what is done already. */
+/** A change of the row that was read, a refusal, or the news that it is done already. */
 export type Decision = Omit<Transition, 'target'> | { refuse: ChangeRefusal } | { done: JobRow };
 
-/** The row moved on under the change; more often than this in a row the caller may try again. */
+/** How often in a row the job may change under the verb before the caller is told to try again. */
 const ATTEMPTS = 5;
-/** Somebody waits for an answer that does not depend on it; the settler repeats what hangs longer. */
+/** The answer does not depend on Redis and somebody waits for it; the settler repeats what takes longer. */
 export const PUT_WAIT_MS = 1000;
 
 export interface Changed {
   result: ChangeResult;
   /** The row that this call changed; null where it changed nothing. */
   before: JobRow | null;
-  /** Redis has heard of the row that is answered with. */
+  /** Redis knows the row that the answer is built from. */
   known: boolean;
 }
 
@@ -47,7 +47,7 @@ export async function change(
     if ('refuse' in decision) return refused(decision.refuse);
     if ('done' in decision) {
       const { done } = decision;
-      // The call that did it may have ended before anybody heard of it.
+      // The call that did it may have ended before anybody was told.
       const known = done.settledVersion >= done.version || (await publish(ctx, done));
       return { result: { ok: true, job: done }, before: null, known };
     }
@@ -58,8 +58,8 @@ export async function change(
 }
 
 /**
- * Brings a committed change to Redis and has the people concerned told. False when Redis did not take it in
- * time: then the settler repeats it. `readUnder`: the run id of Redis from before the row was written.
+ * Brings a committed change to Redis and has people told. False when Redis did not take it in time: then
+ * the settler repeats it. `readUnder`: the run id of Redis from before the row was written.
  */
 export async function publish(
   ctx: EngineContext,
@@ -79,20 +79,20 @@ export async function publish(
 }
 
 /**
- * Redis refuses whoever taps a job by the last it heard of it. So who opened one again is told so only
- * when Redis knows; asked again, what he did is done. Throws `TryAgainError` before.
+ * Redis refuses taps by what it last heard of a job. So a driver who opened one again is told so only
+ * when Redis knows; asking again then succeeds. Throws `TryAgainError` until then.
  */
 export function mustBeKnownOpen({ result, known }: Changed): ChangeResult {
   if (!known) throw new TryAgainError('Redis has not heard yet that the job is open');
   return result;
 }
 
-/** With a job limit, what a driver holds decides what he is offered: then his rev moves. */
+/** With a job limit, the number of jobs a driver holds decides what he is offered: then his rev moves. */
 export function loadOf(ctx: EngineContext): boolean {
   return ctx.settings.driverMaxActiveJobs > 0;
 }
 
-/** The number of jobs that a driver holds changed. What fails here is repeated by his rev. */
+/** The number of jobs that a driver holds has changed. If this fails, maintenance repeats it by his rev. */
 export async function loadChanged(ctx: EngineContext, driverId: string | null): Promise<void> {
   if (driverId === null || !loadOf(ctx)) return;
   try {

@@ -24,7 +24,7 @@ export async function dispatchWave(ctx: EngineContext, row: JobRow): Promise<voi
   await markDispatched(ctx.db, row.id, row.wave);
 }
 
-/** `dispatchWave` where the answer does not depend on it: a failure is left to the reconciler. */
+/** `dispatchWave` where the answer does not depend on it: a failure is left to maintenance. */
 export async function tryDispatchWave(ctx: EngineContext, row: JobRow): Promise<void> {
   try {
     await dispatchWave(ctx, row);
@@ -36,7 +36,7 @@ export async function tryDispatchWave(ctx: EngineContext, row: JobRow): Promise<
   }
 }
 
-/** Who is offered the job, nearest first, up to the push cap; `count` is how many were found. */
+/** The drivers who are pushed, nearest first, up to the push cap; `count` is how many were found. */
 export async function chooseCandidates(
   ctx: EngineContext,
   row: JobRow,

@@ -1,5 +1,4 @@
-/** The time of an untaken job runs out, on Postgres's clock: one job that was looked at, or all due. */
-
+/** Expires untaken jobs whose time ran out on Postgres's clock: a single one, or all that are due. */
 import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
 import { sql } from '../pg/drizzle.ts';
@@ -21,8 +20,8 @@ export async function expireJob(ctx: EngineContext, row: JobRow): Promise<void> 
 }
 
 /**
- * Expires up to `limit` jobs whose time is over, those first that are overdue longest, and returns how
- * many. A row that somebody is changing is left for the next call.
+ * Expires up to `limit` jobs whose time is over, the longest overdue first, and returns how many. A row
+ * that is being changed is left for the next call.
  */
 export async function expireDue(ctx: EngineContext, limit: number): Promise<number> {
   const run = runIdOf(ctx.redis);
@@ -37,8 +36,8 @@ export async function expireDue(ctx: EngineContext, limit: number): Promise<numb
 }
 
 /**
- * Many changes at once: what Redis does not take in time, the settler brings to it with the rest. The time
- * is short because the next jobs wait for it, while a zone of these may have thousands to be filled with.
+ * For many changes at once: what Redis does not take in time, the settler brings there with the rest. The
+ * time is short because the next jobs wait, and one of these zones may have to be filled with thousands.
  */
 export async function publishAll(
   ctx: EngineContext,

@@ -1,7 +1,7 @@
 /**
- * Why did a driver get an offer, or none? Puts together what is on record of a job's waves,
- * deliveries, pushes and refusals, and asks the one rule of visibility about each driver as he was
- * when the latest wave opened, or as he is now. For operators, live and after the fact.
+ * Why did a driver get an offer, or none? Combines the records of a job's waves, deliveries, pushes
+ * and refusals, and applies the one rule of visibility to each driver as he was when the latest wave
+ * opened, or as he is now. For operators, live and after the fact.
  */
 import type { EngineContext } from '../context.ts';
 import { type Because, because, distanceFrom, positionOf, roundKm } from '../domain/because.ts';
@@ -15,27 +15,27 @@ import { findJob } from '../pg/jobs.ts';
 import { readDriver } from '../redis/drivers.ts';
 import { consideredIn, type OfferRecords, readRecords } from './offer-records.ts';
 
-/** Drivers who had to do with the job are told of up to here, in the order of the waves. */
+/** Most drivers listed as `considered`, in the order of the waves. */
 export const CONSIDERED_MAX = 1000;
-/** Of the others so many are told of, online ones first, the nearest first. */
+/** Most drivers listed as `others`, online ones first, then the nearest. */
 export const OTHERS_MAX = 100;
-/** So many drivers are looked at, those nearest to the job by their last positions: a second or two. */
+/** Most drivers examined, the nearest by their last positions: a second or two of work. */
 const FLEET_MAX = 20_000;
 
 export interface ExplainedDriver extends Because {
   driver_id: string;
   name: string | null;
   limit: string | number | null;
-  /** Of his position from the job. */
+  /** From his position to the job. */
   distance_km: number | null;
-  /** The waves of which he was a candidate. */
+  /** The waves in which he was a candidate. */
   waves: { wave: number; distance_km: number }[];
   /** He was a candidate, or the job was in his feed. */
   offered: boolean;
   /** A socket of his was given the job. */
   delivered: boolean;
   delivered_at: string | null;
-  /** Apple took a push of the job to him. */
+  /** Apple accepted a push of the job to him. */
   pushed: boolean;
   pushes: {
     wave: number;
@@ -48,7 +48,7 @@ export interface ExplainedDriver extends Because {
 }
 
 export interface Explanation {
-  /** Of when the reasons are. */
+  /** The moment that the reasons are about. */
   at: string;
   job: Job;
   waves: {
@@ -59,13 +59,13 @@ export interface Explanation {
     candidate_count: number;
     candidates: { driver_id: string; distance_km: number }[];
   }[];
-  /** How many of the others each reason kept out, also beyond those that are told of. */
+  /** How many of the other drivers each reason kept out, including those not listed. */
   counts: Partial<Record<Because['reason'], number>>;
-  /** Who was a candidate, was given the job, was pushed, or refused it. */
+  /** Drivers who were candidates, were given the job, were pushed, or refused it. */
   considered: ExplainedDriver[];
-  /** Who was not, online ones first, then nearest first. */
+  /** The other drivers, online ones first, then nearest first. */
   others: ExplainedDriver[];
-  /** False when not everybody was looked at, or one of the lists was cut at its limit. */
+  /** False when not everybody was examined, or one of the lists was cut at its limit. */
   complete: boolean;
 }
 
@@ -80,12 +80,12 @@ export interface ExplainQuery {
   at: 'wave' | 'now';
 }
 
-/** A driver at the moment that is explained, and why the job was not in his feed. */
+/** A driver at the explained moment, and why the job was not in his feed. */
 interface Judged {
   then: DriverThen;
   state: DriverState;
   because: Because;
-  /** How far the wave found him, whose samples are a minute apart; null where he is no candidate of it. */
+  /** The distance that the wave measured, since samples are a minute apart; null where he is no candidate. */
   km: number | null;
 }
 
@@ -131,7 +131,7 @@ export async function explainJob(
   };
 }
 
-/** By the one rule; of a wave also that it was full before his turn came. */
+/** The reason by the one rule, or that the wave was full before his turn. */
 function judgeDriver(
   { settings }: EngineContext,
   row: JobRow,
@@ -166,7 +166,7 @@ function judgeDriver(
   return kept({ reason: 'push_cap', value: wave.candidateCount, limit: wave.candidates.length });
 }
 
-/** Where they are, and when they were heard of, to the second: Redis knows, where it is there. */
+/** Where they are, and when they were heard from, to the second: from Redis, if it answers. */
 async function refreshShown(
   { redis }: EngineContext,
   shown: readonly Judged[],
@@ -188,7 +188,7 @@ function countReasons(others: readonly Judged[]): Explanation['counts'] {
   return Object.fromEntries([...groups].map(([reason, group]) => [reason, group.length]));
 }
 
-/** Online ones first, then nearest first; at one distance by id, so that the same question is answered alike. */
+/** Online first, then nearest first, then by id, so that the same question always has the same answer. */
 function byRow(row: JobRow) {
   const km = ({ state }: Judged) => distanceFrom(row, state) ?? Infinity;
   return (a: Judged, b: Judged) =>

@@ -49,13 +49,13 @@ export interface Jobs {
   views(rows: readonly JobRow[], reader: Reader): Promise<Job[]>;
   /** What happened to a job, oldest first. */
   events(id: string): Promise<JobEventRow[]>;
-  /** Has this user posted with this key before? */
+  /** The job that this user posted with this key before, if there is one. */
   wasPosted(sub: string, key: string): Promise<boolean>;
   /** What a driver is offered now, nearest first: what his feed must equal. */
   available(driver: KnownDriver): Promise<Job[]>;
   /** A customer's jobs that are not over, as the customer sees them. */
   active(customerId: string): Promise<Job[]>;
-  /** A page of the jobs that fit the filter, newest first. `caller` is whose cursors it takes. */
+  /** A page of the jobs that match the filter, newest first. Takes only cursors given to this `caller`. */
   list(caller: string, filter: JobFilter, page: PageQuery): Promise<Listed<JobRow>>;
   /** Who was offered a job, and why the others were not. */
   explain(id: string, query: ExplainQuery): Promise<ExplainResult>;
@@ -65,7 +65,7 @@ export interface Jobs {
   seen(ids: readonly string[]): Promise<Job[]>;
 }
 
-/** The gate of every verb by which a driver works on jobs; claims have it as well. */
+/** The check before every verb by which a driver works on jobs; claims have it as well. */
 const NOT_APPROVED = { ok: false, code: 'not_approved' } as const;
 
 export function createJobs(

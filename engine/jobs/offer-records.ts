@@ -1,4 +1,4 @@
-/** What is on record of a job's offers: its waves, and what reached whom and was answered. */
+/** The records of a job's offers: its waves, what reached which driver, and how he answered. */
 import type { AttemptRow } from '../domain/push.ts';
 import type { Db } from '../pg/client.ts';
 import {
@@ -11,7 +11,7 @@ import {
 import { listAttempts } from '../pg/push-attempts.ts';
 
 export interface OfferRecords {
-  /** In order. */
+  /** In order of the waves. */
   waves: readonly WaveRow[];
   /** When each driver's socket was first given the job. */
   deliveries: ReadonlyMap<string, string>;
@@ -26,7 +26,7 @@ export async function readRecords(db: Db, jobId: string): Promise<OfferRecords> 
     listAttempts(db, { jobId }),
     refusalsOf(db, jobId),
   ]);
-  // The other lane tells people of what became of the job; it offers nothing.
+  // The critical lane tells people what became of the job; it offers nothing.
   const offers = attempts.filter(({ lane }) => lane === 'nearby');
   return {
     waves,
@@ -36,7 +36,7 @@ export async function readRecords(db: Db, jobId: string): Promise<OfferRecords> 
   };
 }
 
-/** Who was a candidate, was given the job, was pushed, or refused it; in the order of the waves. */
+/** Drivers who were candidates, were given the job, were pushed, or refused it; in the order of the waves. */
 export function consideredIn({ waves, deliveries, pushes, refusals }: OfferRecords): Set<string> {
   const candidates = waves.flatMap((wave) => wave.candidates.map((one) => one.driverId));
   return new Set([...candidates, ...deliveries.keys(), ...pushes.keys(), ...refusals.keys()]);

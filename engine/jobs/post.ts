@@ -32,9 +32,9 @@ export type PostResult =
   | { ok: false; code: 'idempotency_mismatch' | 'too_many_open_jobs' };
 
 /**
- * The post verb of one process: posts a job; its dispatch goes on after the answer. Posts of one
- * customer that are counted wait for each other here, so that they do not wait for each other's locks
- * on connections that others need.
+ * The post verb of one process: posts a job; its dispatch goes on after the answer. Counted posts of
+ * one customer queue here, so that they do not wait for each other's locks on connections that others
+ * need.
  */
 export function createPosts(ctx: EngineContext): (input: PostInput) => Promise<PostResult> {
   const turns = new Map<string, Promise<unknown>>();
@@ -52,7 +52,7 @@ export function createPosts(ctx: EngineContext): (input: PostInput) => Promise<P
   };
 }
 
-/** With his own token: what others post for him they answer for. */
+/** Only what he posts with his own token counts. */
 const isByCustomer = ({ actor, customerId }: PostInput) => actor === `customer:${customerId}`;
 
 async function postJob(ctx: EngineContext, input: PostInput): Promise<PostResult> {
@@ -65,13 +65,13 @@ async function postJob(ctx: EngineContext, input: PostInput): Promise<PostResult
     const earlier = await earlierPost(ctx, idempotency);
     if (earlier) return earlier;
   }
-  // What is inserted after this was asked cannot have been closed under an earlier Redis.
+  // Asked before the insert: what is inserted later cannot have been closed under an earlier Redis.
   const run = ctx.redis.status === 'ready' ? runIdOf(ctx.redis) : null;
   let row: JobRow | null;
   try {
     row = await insert(ctx, input, idempotency);
   } catch (error) {
-    // Somebody with the same key was faster by a moment.
+    // Another call with the same key was faster.
     const earlier =
       idempotency && isUniqueViolation(error) ? await earlierPost(ctx, idempotency) : null;
     if (earlier) return earlier;

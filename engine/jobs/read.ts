@@ -1,6 +1,6 @@
 /**
- * Jobs as they are read: what each reader sees of a row, and what happened to it. One function each, so
- * that a field that is nobody's business cannot slip into one answer and not the other.
+ * Reads jobs: what each reader sees of a row, and what happened to it. One function each, so that a
+ * private field cannot slip into one answer and not the other.
  */
 import type { EngineContext } from '../context.ts';
 import { type DriverCard, type Job, type JobRow, toJob, toOwnersJob } from '../domain/job.ts';
@@ -13,10 +13,10 @@ type Stores = Pick<EngineContext, 'db'>;
 /** Rows read at once: a few hundred kilobytes where their notes are long. */
 const PAGE = 250;
 
-/** Drivers do not see whose job it is; its customer and operators do. */
+/** Drivers do not see who posted a job; its customer and operators do. */
 export type Reader = 'driver' | 'owner';
 
-/** Null when there is no such job, and for an id that can be none's. */
+/** Null when there is no such job, and for an impossible id. */
 export async function readJob({ db }: Stores, id: string): Promise<JobRow | null> {
   return zoneOfJob(id) === null ? null : findJob(db, id);
 }
@@ -42,7 +42,7 @@ export async function listActive(stores: Stores, customerId: string): Promise<Jo
   return viewsOf(stores, await listActiveJobs(stores.db, customerId), 'owner');
 }
 
-/** Everybody's that are not over after an id, in the order of ids; an empty page is the end. */
+/** All jobs that are not over after an id, in the order of ids; an empty page is the end. */
 export async function listAlive(stores: Stores, afterId: string): Promise<Job[]> {
   return viewsOf(stores, await listAliveJobs(stores.db, afterId, PAGE), 'owner');
 }
@@ -57,7 +57,7 @@ function viewOf(row: JobRow, reader: Reader, card: DriverCard | undefined): Job 
   return { ...toJob(row), ...(card && { driver: card }) };
 }
 
-/** Who accepted it; a driver for whom it is merely reserved has not. */
+/** The driver who accepted it; one for whom it is only reserved has not. */
 function holderOf(row: JobRow): string | null {
   return row.acceptedAt === null ? null : row.driverId;
 }

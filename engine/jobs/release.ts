@@ -1,5 +1,4 @@
-/** A held job is given back: it is `pending` again, for everybody but its driver, in a new wave. */
-
+/** Gives a held job back: it is `pending` again, for everybody but its driver, in a new wave. */
 import type { EngineContext } from '../context.ts';
 import { type Actor, isClaimable, isHeld, refusalOf } from '../domain/job.ts';
 import { hasReleased } from '../pg/drivers.ts';
@@ -55,7 +54,7 @@ export function givenBack(
   };
 }
 
-/** Whoever has an open job back is offered it as if it were new, in a wave of its own. */
+/** An open job given back is offered as if it were new, in a wave of its own. */
 export function firstWaveAgain(ctx: EngineContext): SQL[] {
   const { waves, radiusKm } = ctx.settings;
   const step = waves[0];

@@ -1,6 +1,6 @@
 /**
- * An operator reserves a job for one driver, and drivers decline: the one for whom it is reserved
- * opens it again, the others have it hidden.
+ * Operators reserve a job for one driver, and drivers decline jobs: the decline of the driver for whom
+ * a job is reserved opens it again, any other hides the job from its driver.
  */
 
 import type { EngineContext } from '../context.ts';
@@ -64,13 +64,13 @@ export async function declineJob(
       refuseJob(ctx.redis, { zone, id, driverId, kind: 'declined' }),
     );
   } finally {
-    // An operator may have reserved it for him meanwhile, who knew nothing of his decline.
+    // An operator who knew nothing of his decline may have reserved it for him meanwhile.
     await reopenReserved(ctx, id, driverId, reason);
   }
   return { ok: true };
 }
 
-/** Opens a job again that is reserved for the driver who declines it; the row keeps his decline. */
+/** Reopens a job that is reserved for the driver who declines it; the row keeps his decline. */
 async function reopenReserved(
   ctx: EngineContext,
   id: string,

@@ -11,53 +11,53 @@ import type { Db } from '../pg/client.ts';
 import { type SQL, sql } from '../pg/drizzle.ts';
 import { JOB_COLUMNS, type RowOf } from '../pg/jobs.ts';
 
-/** The driver whom a part is about: who held the job before, or who holds it by the new row. */
+/** The driver whom a part is about: the one who held the job before, or holds it by the new row. */
 export type Party = 'before' | 'after';
 
 export interface Transition {
-  /** A query for the rows that change, locked: all columns of `jobs`, and what `set` refers to. */
+  /** A query for the rows to change, locked: all columns of `jobs`, and what `set` refers to. */
   target: SQL;
   /** Assignments besides version and time; `target` is the row before. */
   set?: readonly SQL[];
-  /** The new version is above this number as well as above the row's own. */
+  /** A number that the new version must exceed, besides the row's own. */
   above?: SQL;
   event: {
     /** Its name in the timeline. */
     type: string;
-    /** Left out: the driver who holds the job by the new row. */
+    /** By default the driver who holds the job by the new row. */
     actor?: Actor;
     reason?: string | null;
-    /** Whom the event names; left out: `after`. */
+    /** Which driver the event names; by default `after`. */
     driver?: Party;
   };
   /** A new wave opens, with the radius that the row has now. */
   opensWave?: boolean;
   /** The driver before must not see the job again. */
   refusal?: Refusal;
-  /** A driver whose earlier refusal of the job is over. */
+  /** A driver whose earlier refusal of the job is forgiven. */
   forgiven?: string;
   notifications?: readonly { type: NotificationType; app: App }[];
   /**
-   * The driver whose number of jobs changed: his rev moves, because with a job limit it decides what he
-   * is offered. Left out where there is no limit.
+   * The driver whose number of jobs changes: his rev moves, because with a job limit that number decides
+   * what he is offered. Left out where there is no limit.
    */
   load?: Party;
   /** The driver after has completed one more job. */
   completed?: boolean;
 }
 
-/** Applies the change and returns the new rows; a row that is missing had moved on, or was locked. */
+/** Applies the change and returns the new rows; a missing row had moved on, or was locked. */
 export async function transition(db: Pick<Db, 'execute'>, t: Transition): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(statementOf(t));
 }
 
-/** The target of a change that was decided by this row: nobody was faster. */
+/** The target of a change decided on this row: the row, unless somebody was faster. */
 export function rowAt(row: JobRow): SQL {
   return sql`select * from jobs
     where id = ${row.id} and version = ${row.version}::int and status = ${row.status} for update`;
 }
 
-/** What a wave changes of its job: the next number, its radius, and when the one after it is due. */
+/** What a new wave changes in its job: number, radius, and when the wave after it is due. */
 export function openWave(wave: {
   step: number;
   radiusKm: number;
@@ -115,7 +115,7 @@ function forgivenPart(driverId: string): SQL {
     where job_id in (select id from j) and driver_id = ${driverId}::text)`;
 }
 
-/** Nobody is told where there is nobody: a job without a driver cancels without a word to one. */
+/** No notification without a recipient: cancelling a job without a driver tells no driver. */
 function notificationPart({ type, app }: { type: NotificationType; app: App }, i: number): SQL {
   const { title, body } = textOf(type);
   const user = app === 'customer' ? sql`customer_id` : sql`driver_before`;

@@ -1,5 +1,4 @@
-/** The next, wider wave of jobs that nobody took: set by set, each job once. */
-
+/** Opens the next, wider wave of jobs that nobody took: set by set, each job once. */
 import type { EngineContext } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
 import { sql } from '../pg/drizzle.ts';
@@ -9,8 +8,8 @@ import { publishAll } from './expire.ts';
 import { transition } from './transition.ts';
 
 /**
- * Opens the next wave of up to `limit` jobs whose wave is over, and returns them: they are to be
- * dispatched. One whose plan has become shorter meanwhile keeps its last wave.
+ * Opens the next wave of up to `limit` jobs whose wave is over, and returns them to be dispatched.
+ * A job whose plan has become shorter meanwhile keeps its last wave.
  */
 export async function openDueWaves(ctx: EngineContext, limit: number): Promise<JobRow[]> {
   const run = runIdOf(ctx.redis);
@@ -30,13 +29,13 @@ export async function openDueWaves(ctx: EngineContext, limit: number): Promise<J
     event: { type: 'job.wave_opened', actor: 'muster' },
     opensWave: true,
   });
-  // Those that the plan no longer reaches took places of this turn, and would of each further one.
+  // Jobs beyond the end of the plan took places in this turn, and would do so in every turn.
   if (opened.length < limit) await endPlans(ctx, limit);
   await publishAll(ctx, opened, run);
   return opened;
 }
 
-/** Jobs whose wave is the last by today's plan wait for no other. */
+/** Marks jobs whose wave is the last by today's plan: no other is due. */
 async function endPlans(ctx: EngineContext, limit: number): Promise<void> {
   const { waves } = ctx.settings;
   await ctx.db.execute(sql`

@@ -1,13 +1,13 @@
 /**
- * Cursors: where a page of a list ended, signed, so that the next page goes on from there whatever was
- * deleted meanwhile. A cursor names the time and the id of the last row and refers to no row; it is good
- * for the list and the caller that it was made for, and for nobody else.
+ * Cursors say where a page of a list ended, signed, so that the next page goes on from there whatever was
+ * deleted meanwhile. A cursor holds the time and the id of the last row but does not need that row; it is
+ * good only for the list and the caller it was made for.
  */
 import { createHmac, timingSafeEqual } from 'node:crypto';
 
-/** The place of a row in its list: what it is sorted by, then its id. */
+/** The place of a row in its list: its sort value, then its id. */
 export interface Place {
-  /** Microseconds since 1970 for lists by time: as exact as the row, or two rows would be one. */
+  /** Microseconds since 1970 in lists by time: as exact as the row, or two rows would share a place. */
   at: string;
   id: string;
 }
@@ -35,8 +35,8 @@ export type Listed<Row> = ({ ok: true } & Page<Row>) | InvalidCursor;
 
 export interface Cursors {
   /**
-   * One page: `read` is given the place after which it begins and how many rows to read, one more
-   * than are shown. Fewer are shown where their texts are long. `list` names the list and its caller.
+   * One page: `read` gets the place after which the page begins and how many rows to read, one more
+   * than are shown. Fewer are shown if their texts are long. `list` names the list and its caller.
    */
   page<Row extends { id: string; place: string }>(
     list: string,
@@ -49,8 +49,8 @@ export interface Cursors {
 const SIGNATURE_BYTES = 16;
 
 /**
- * A page holds no more text than this, however many rows were asked for: 200 jobs with the longest notes
- * would be 1.8 MB, and a hundred such answers at once hold everybody up.
+ * Most text in a page, however many rows were asked for: 200 jobs with the longest notes would be 1.8 MB,
+ * and a hundred such answers at once hold everybody up.
  */
 const PAGE_TEXT_MAX = 256 * 1024;
 
@@ -86,7 +86,7 @@ export function createCursors(key: Buffer): Cursors {
   };
 }
 
-/** How many rows one page may hold by their texts; at least one. */
+/** How many of these rows fit into a page by their texts; at least one. */
 function countOfFitting(rows: readonly object[]): number {
   let text = 0;
   for (const [i, row] of rows.entries()) {

@@ -1,4 +1,4 @@
-/** The two logs that everybody follows besides zones: changes of drivers, and what users are told. */
+/** The two logs that every gateway follows besides zones: changes of drivers, and what users are told. */
 import type { EngineContext } from '../context.ts';
 import type { ANEW, UserEvent } from '../projection/tell.ts';
 import { runIdOf } from '../redis/client.ts';
@@ -7,13 +7,13 @@ import { driversLog, usersLog } from '../redis/keys.ts';
 import type { LogSource } from './log-follower.ts';
 
 export interface WhatHappened {
-  /** What is known of a driver changed. */
+  /** A driver has changed. */
   onDriver(driver: KnownDriver): void;
   /** Changes of drivers may have been missed, and Redis may have forgotten where they are. */
   onDriversMissed(): void;
   /** A user is told something. */
   onUserEvent(event: UserEvent): void;
-  /** Users may have been told something that was missed. */
+  /** Events for users may have been missed. */
   onUserEventsMissed(): void;
 }
 

@@ -1,8 +1,8 @@
 /**
- * Every log that a gateway follows: the subscriptions, and twice a second the comparison of
- * where each log ends with where we are. A read that misses its deadline, or a lost connection,
- * makes the feed `degraded`; a full round makes it `live`: Redis has heard of all that Postgres
- * holds, and we are at the end of every log.
+ * Every log that a gateway follows: the subscriptions, and twice a second a comparison of where
+ * each log ends with where we are. A read that misses its deadline, or a lost connection, makes the
+ * feed `degraded`; a full round makes it `live`: Redis has heard of everything in Postgres, and we
+ * are at the end of every log.
  */
 import { type EngineContext, withDeadline } from '../context.ts';
 import type { TrackedFix } from '../drivers/parts.ts';
@@ -13,19 +13,19 @@ import { pipelined } from '../redis/pipelines.ts';
 import { LiveChannels } from './live-channels.ts';
 import { LogFollower, type LogRead, type LogSource, READ_MAX } from './log-follower.ts';
 
-/** Contract section 5: within 1 s of the last change, also when the live channel is deaf. */
+/** Contract section 5: within 1 s of the last change, even when the live channel is deaf. */
 const COMPARE_MS = 500;
 /** While degraded, the first good round should come soon after Redis does. */
 const COMPARE_DEGRADED_MS = 100;
-/** With `COMPARE_MS`: who may be wrong is told within 1 s, also where no connection broke. */
+/** With `COMPARE_MS`: clients are told within 1 s that the feed may be stale, even if no connection broke. */
 const READ_DEADLINE_MS = 500;
-/** Rounds in a row that find news of which the live channel said nothing: it is deaf. */
+/** After this many rounds in a row with news that the live channel missed, it counts as deaf. */
 const DEAF_ROUNDS = 2;
 
 export interface StateListener {
   onDegraded(): void;
   onLive(): void;
-  /** What is not logged: where drivers are, as other processes took it in. */
+  /** Not logged: positions that other processes took in. */
   onFixes(fixes: readonly TrackedFix[]): void;
   /** An entry was applied; `at` is its time on Redis's clock, epoch ms. */
   onApplied(at: number): void;
@@ -117,7 +117,7 @@ export class FollowedLogs {
     };
   }
 
-  /** What changed during an outage may not be in any log yet: puts it there. */
+  /** Puts changes made during an outage, which may not be in any log yet. */
   async #complete(): Promise<void> {
     if (await this.#ctx.projection.putUnsettled()) return;
     const followers = [...this.#byChannel.values()];
@@ -129,10 +129,10 @@ export class FollowedLogs {
     await markRebuild(this.#ctx.redis, canaryLog(0), 'feed');
   }
 
-  /** One comparison of every log; catches up where we are behind. */
+  /** Compares every log once; catches up where we are behind. */
   async #compare(recovering: boolean): Promise<void> {
-    // A zone that is being loaded for the first time, however large, holds up no other: nobody has
-    // been shown it yet. After an outage nothing is live before all of it is here.
+    // A zone that is loaded for the first time, however large, holds up no other: no client has seen
+    // it yet. After an outage nothing is live until everything is loaded.
     const followers = [...this.#byChannel.values()].filter((one) => recovering || !one.isLoading);
     const run = runIdOf(this.#ctx.redis);
     const replies = await this.#deadline(
@@ -152,7 +152,7 @@ export class FollowedLogs {
     );
   }
 
-  /** Where the connection stands and brings nothing: another one. Meanwhile comparing serves. */
+  /** The connection stands but brings nothing: replace it. Until then comparing finds the news. */
   #renewDeafChannels(): void {
     const followers = [...this.#byChannel.values()];
     if (followers.every(({ unheard }) => unheard < DEAF_ROUNDS)) return;
@@ -167,7 +167,7 @@ export class FollowedLogs {
   }
 
   async #round(): Promise<void> {
-    // What is lost during this round is only made good by a whole round after it.
+    // What is lost during this round is recovered only by a whole round after it.
     const recovering = this.degradedSince !== null;
     try {
       await this.#compare(recovering);
@@ -192,7 +192,7 @@ export class FollowedLogs {
     }
   }
 
-  /** What is shown may be stale from now on, until a whole round has said otherwise. */
+  /** The feed may be stale from now on, until a whole round has succeeded. */
   degrade(): void {
     if (this.degradedSince !== null || this.#closed) return;
     this.degradedSince = this.#ctx.now();

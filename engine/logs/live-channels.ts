@@ -1,6 +1,6 @@
 /**
- * The live channels that a gateway listens to, over one connection of its own. They only make news quick: what
- * they lose is found by comparing the logs, and so is a connection that stands and brings nothing.
+ * The live channels that a gateway listens to, over one connection of its own. They only make news fast:
+ * comparing the logs finds what they lose, and also a connection that stands but brings nothing.
  */
 import type { Logger } from '../context.ts';
 import { onceEachOutage } from '../outage-log.ts';
@@ -13,15 +13,15 @@ import {
 
 export interface ChannelListener {
   onMessage(channel: string, message: string): void;
-  /** The connection is gone, and with it whatever is said until it is back. */
+  /** The connection is gone, and with it everything published until it is back. */
   onLost(): void;
 }
 
 export class LiveChannels {
   readonly #subscriber: RedisClient;
-  /** Channel → how many want it: followers of its log, and those who only want positions. */
+  /** Channel → number of listeners: followers of its log, and those who only want positions. */
   readonly #heard = new Map<string, number>();
-  /** The connection is being replaced by ourselves: nothing is lost that it would have brought. */
+  /** We are replacing the connection ourselves: it would have brought nothing. */
   #renewing = false;
 
   constructor(url: RedisTarget, log: Logger, listener: ChannelListener) {
@@ -35,7 +35,7 @@ export class LiveChannels {
     });
   }
 
-  /** A log's live channel as this database of Redis has it. */
+  /** The name of a log's live channel in this database of Redis. */
   channelOf(live: string): string {
     return channelOn(this.#subscriber, live);
   }
@@ -59,7 +59,7 @@ export class LiveChannels {
     }
   }
 
-  /** Another connection for one that stands and brings nothing. */
+  /** Replaces a connection that stands but brings nothing. */
   renew(): void {
     this.#renewing = true;
     this.#subscriber.disconnect(true);
@@ -69,7 +69,7 @@ export class LiveChannels {
     this.#subscriber.disconnect();
   }
 
-  /** A subscription that failed, or was made on a connection that is gone, is made again. */
+  /** Repeats subscriptions that failed, or were made on a connection that is gone. */
   #subscribeAll(): void {
     this.#renewing = false;
     for (const channel of this.#heard.keys()) {

@@ -1,6 +1,6 @@
 /**
- * Follows one log without missing an entry: each entry names the one before it. What does not
- * follow on the last one applied is read from the log; what cannot be read there any more is
+ * Follows one log without missing an entry: each entry names the one before it. If an entry does not
+ * follow the last one applied, the gap is read from the log; if the log no longer has it, the state is
  * loaded anew. The live channel is for speed only: the regular comparison finds what it loses.
  */
 import type { LogKeys } from '../redis/keys.ts';
@@ -9,17 +9,17 @@ import type { LogKeys } from '../redis/keys.ts';
 export interface LogSource {
   keys: LogKeys;
   /**
-   * Loads the whole state anew and returns the id of the entry as of which it is.
+   * Loads the whole state anew and returns the id of the entry that it includes last.
    * `suspect`: Redis contradicts what was seen before, so it must be checked against Postgres.
    */
   load(suspect: boolean): Promise<string>;
-  /** Brings all that Redis did not hear of into the log: after an outage in which that was much. */
+  /** Brings everything that Redis missed into the log, after an outage with too many changes to put singly. */
   complete?(): Promise<void>;
-  /** False for an entry that does not say all that changed: then the state is loaded anew. */
+  /** False for an entry that does not say everything that changed: then the state is loaded anew. */
   apply(body: string): boolean;
 }
 
-/** What one read of the log says. */
+/** The result of one read of the log. */
 export interface LogRead {
   ready: boolean;
   last: string;
@@ -27,18 +27,18 @@ export interface LogRead {
   entries: { id: string; prev: string; body: string }[];
 }
 
-/** Entries read at once; a follower that is further behind reads again. */
+/** Entries per read; a follower that is further behind reads again. */
 export const READ_MAX = 1000;
-/** Reads in a row that do not reach the end; then the state is loaded anew. */
+/** Most reads in a row; if they do not reach the end, the state is loaded anew. */
 const READS_MAX = 12;
-/** Live entries kept while reading; what is dropped beyond it the next comparison finds. */
+/** Live entries kept while reading; the next comparison finds what is dropped beyond them. */
 const HELD_MAX = 1000;
 
 export class LogFollower {
   readonly source: LogSource;
   /** Id of the last entry applied; null until the state was loaded. */
   last: string | null = null;
-  /** Comparisons in a row that found the log ahead of us and no live entry since the one before. */
+  /** Comparisons in a row that found the log ahead of us although no live entry had come. */
   unheard = 0;
   readonly #read: (keys: LogKeys, after: string) => Promise<LogRead>;
   readonly #onApplied: (id: string) => void;
@@ -61,7 +61,7 @@ export class LogFollower {
     return this.last === null && this.#working !== null;
   }
 
-  /** An entry from the live channel. What does not follow is left to `catchUp`. */
+  /** An entry from the live channel. One that does not follow the last is left to `catchUp`. */
   live(id: string, prev: string, body: string): void {
     this.unheard = 0;
     if (this.#working) {
@@ -73,7 +73,7 @@ export class LogFollower {
     void this.catchUp().catch(() => {});
   }
 
-  /** Does the log end where we are? Asked by each comparison. */
+  /** Does the log end where we are? Called by each comparison. */
   isAt(ready: boolean, last: string): boolean {
     if (this.last === last) this.unheard = 0;
     else if (this.last !== null) this.unheard++;
@@ -106,7 +106,7 @@ export class LogFollower {
     this.last = await this.source.load(true);
   }
 
-  /** False when the entry does not say enough: then the state is to be loaded anew. */
+  /** False when the entry does not say enough: then the state must be loaded anew. */
   #apply(id: string, body: string): boolean {
     const isApplied = this.source.apply(body);
     this.last = isApplied ? id : null;

@@ -1,6 +1,6 @@
 /**
- * What happens, for those who show it to people: the logs of zones, of drivers and of what single users are
- * told, followed without a gap. Hides how they are kept: whoever listens sees jobs, drivers and events.
+ * What happens, for those who show it to people: the logs of zones, of drivers and of events for single
+ * users, followed without a gap. Hides how they are kept: listeners see jobs, drivers and events.
  */
 
 import type { EngineContext } from '../context.ts';
@@ -20,18 +20,18 @@ export interface LogFeed {
   degradedSince(): number | null;
   /** Follows a zone until the returned function is called. */
   followZone(follower: ZoneFollower): () => void;
-  /** Hears where drivers of a zone are, without following its jobs, until the returned function is called. */
+  /** Listens to the positions in a zone, without following its jobs, until the returned function is called. */
   hearPositions(zone: Zone): () => void;
   close(): void;
 }
 
 export interface Logs {
-  /** Follows the logs of drivers and users, and those zones that are asked for. */
+  /** Follows the logs of drivers and users, and of the zones that are asked for. */
   follow(listener: FeedListener): LogFeed;
 }
 
 export interface LogsParts {
-  /** Where Redis's channels are heard. */
+  /** Where to subscribe to Redis's channels. */
   subscriberUrl: RedisTarget;
   health: Pick<Health, 'onChange'>;
 }

@@ -15,8 +15,8 @@ export interface ZoneFollower {
   /** Events may have been missed; `jobs` is what is open now. */
   onLoad(jobs: readonly OfferedJob[]): void;
   /**
-   * What happened, in order. Right after a load some of it may be older than the jobs that were loaded:
-   * versions tell.
+   * What happened, in order. Right after a load some of it may be older than the loaded jobs: versions
+   * tell.
    */
   onEvent(event: ZoneEvent): void;
 }

@@ -1,26 +1,26 @@
-/** A duty: something that the leader sees to in regular turns. */
+/** A duty: work that the leader does in regular turns. */
 export interface Duty {
-  /** As it is counted in `muster_reconciled_total`, and named in the log. */
+  /** Its `kind` in `muster_reconciled_total` and its name in the log. */
   name: string;
   /** From the end of one turn to the beginning of the next. */
   everyMs: number;
-  /** False for what is done for its own sake: counted, not logged. Left out: it repairs. */
+  /** False for a duty that repairs nothing: it is counted, but not logged. By default true. */
   repairs?: boolean;
   /**
-   * One turn, bounded by a batch. Returns how many things it did; throws when a store is away: the next turn
-   * repeats it. Ends soon after `signal`.
+   * One turn, bounded by a batch. Returns how many items it did; throws when a store is away, and the next
+   * turn repeats it. Ends soon after `signal` aborts.
    */
   run(signal: AbortSignal): Promise<number>;
 }
 
-/** Items at once in a turn: enough to hide the stores' answers, few enough to leave them to others. */
+/** Items at once in a turn: enough to hide the stores' latency, few enough to leave room for others. */
 const AT_ONCE = 8;
-/** So many failures in a row are an outage: the rest comes with the next turn. */
+/** This many failures in a row are an outage: the next turn does the rest. */
 const FAILURES_MAX = 3;
 
 /**
- * Does `work` for each item, a few at once, and returns for how many it did not say false. One that fails is
- * found again by the next turn; throws the last failure when they come in a row.
+ * Does `work` for each item, a few at once, and returns for how many it did not return false. The next turn
+ * finds a failed item again; throws the last failure when they come in a row.
  */
 export async function forEach<T>(
   items: readonly T[],

@@ -1,4 +1,4 @@
-/** Jobs whose time ran out, and waves whose successor is due: what the calendar of a job asks for. */
+/** Expires jobs whose time ran out, and opens waves that are due. */
 import type { EngineContext } from '../context.ts';
 import { tryDispatchWave } from '../jobs/dispatch.ts';
 import { expireDue } from '../jobs/expire.ts';
@@ -9,7 +9,7 @@ import { type Duty, forEach } from './duty.ts';
 const EVERY_MS = 500;
 /** One statement each; about 50 ms of Postgres. */
 const BATCH = 500;
-/** So many batches in one turn: 10 000 jobs, so that a burst of one customer is over in seconds. */
+/** Batches in one turn: 10 000 jobs, so that a burst of one customer is over in seconds. */
 const BATCHES_MAX = 20;
 
 export function expireDuty(ctx: EngineContext): Duty {

@@ -1,5 +1,5 @@
 /**
- * The lease of the one process that sees to the duties, from its holder's side: until when it is surely ours,
+ * The lease of the one process that does the duties, as its holder sees it: until when it is certainly ours,
  * by this process's own clock.
  */
 import { randomUUID } from 'node:crypto';
@@ -10,11 +10,11 @@ import { dropLease, MAINTENANCE_LEASE, takeLease } from '../pg/leases.ts';
 export interface HeldLease {
   /** As of the last `renew`. */
   isHeld(): boolean;
-  /** How long it is surely ours from now on, ms; 0 when it is not. */
+  /** How much longer it is certainly ours, ms; 0 when it is not. */
   leftMs(): number;
-  /** Asks for it, or for more of it. Throws when Postgres does not answer before it would end. */
+  /** Takes or renews it. Throws when Postgres does not answer before it would end. */
   renew(): Promise<void>;
-  /** Gives it back, so that a successor need not wait. Does not throw: it ends by itself. */
+  /** Gives it back, so that a successor need not wait. Never throws: the lease ends by itself. */
   drop(deadlineMs: number): Promise<void>;
 }
 
@@ -38,7 +38,7 @@ export function createLease(db: Db, leaseMs: number): HeldLease {
           deadline,
           late,
         );
-        // From before the question: Postgres began to count later.
+        // Taken before asking: Postgres began to count later.
         heldUntil = held ? asked + leaseMs : null;
       } catch (error) {
         if (leftMs() === 0) heldUntil = null;

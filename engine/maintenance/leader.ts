@@ -1,5 +1,5 @@
 /**
- * The leader: of all workers one sees to the duties. It holds a lease on Postgres's clock and renews it by a
+ * The leader: one of all workers does the duties. It holds a lease on Postgres's clock and renews it by a
  * heartbeat of its own, on a connection of its own, so that no duty, however slow, costs it the lease. When
  * it cannot renew, it stops its duties before another may begin. Every duty is safe to run twice.
  */
@@ -16,7 +16,7 @@ export interface LeaderTimes {
   heartbeatMs: number;
 }
 const TIMES: LeaderTimes = { leaseMs: 3000, heartbeatMs: 1000 };
-/** A stop waits for the turns that are under way, but no longer. */
+/** How long a stop waits for the turns under way. */
 const STOP_MS = 5000;
 
 export interface Leader {
@@ -41,9 +41,9 @@ export function startLeader(parts: LeaderParts): Leader {
   const lease = createLease(db, times.leaseMs);
   const stopping = new AbortController();
   let term: AbortController | null = null;
-  /** Terms of which a turn is under way still; a lost one may outlast the beginning of the next. */
+  /** Terms with a turn still under way; a lost term may outlast the beginning of the next. */
   const underWay = new Set<Promise<unknown>>();
-  /** Postgres did not answer the last time: said once in an outage. */
+  /** Postgres did not answer the last time; logged once in an outage. */
   let away = false;
 
   async function beat(): Promise<void> {
@@ -125,7 +125,7 @@ async function turn({ count, log }: LeaderParts, duty: Duty, signal: AbortSignal
   }
 }
 
-/** Keeps no process alive; ends at once with the signal. */
+/** Keeps no process alive; ends at once when the signal aborts. */
 async function pause(ms: number, signal: AbortSignal): Promise<void> {
   await sleep(ms, undefined, { signal, ref: false }).catch(() => {});
 }

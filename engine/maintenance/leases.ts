@@ -1,7 +1,7 @@
 /**
- * Claims that outlived their lease: their process died, or Postgres did not answer it. While the job is open
- * by its row the fence waits for a commit in flight and shuts out a late one; a claim that was committed is
- * settled as it is. Looked for where jobs are open, since a claim is of an open job.
+ * Resolves claims that outlived their lease: their process died, or Postgres did not answer it. If the row
+ * is still open, the fence waits for a commit in flight and shuts out a late one; a committed claim is
+ * settled as it is. Only zones with open jobs are searched, since only an open job can be claimed.
  */
 import type { EngineContext } from '../context.ts';
 import { isClaimable } from '../domain/job.ts';
@@ -13,7 +13,7 @@ import { listEndedLeases } from '../redis/job-scripts.ts';
 import { type Duty, forEach } from './duty.ts';
 
 const EVERY_MS = 1000;
-/** Of one zone in one turn. */
+/** Most claims of one zone in one turn. */
 const BATCH = 200;
 
 export function leasesDuty(ctx: EngineContext): Duty {

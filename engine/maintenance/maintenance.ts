@@ -1,4 +1,4 @@
-/** What keeps a deployment true beside its traffic: the leader with all its duties. */
+/** Maintenance keeps a deployment true beside its traffic: the leader with all its duties. */
 import type { EngineContext } from '../context.ts';
 import { connectPg, type PgTarget } from '../pg/client.ts';
 import { foldDuty } from './counters.ts';
@@ -15,7 +15,7 @@ import { truthDuty } from './truth.ts';
 import { unsettledDuty } from './unsettled.ts';
 
 export interface Maintenance {
-  /** Contends for the lease; the process that holds it sees to the duties. Close what is returned. */
+  /** Contends for the lease; the process that holds it does the duties. Close what is returned. */
   start(times?: LeaderTimes): Leader;
 }
 

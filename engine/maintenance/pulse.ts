@@ -1,4 +1,4 @@
-/** Notes how the deployment does, for the charts of the console's health page. */
+/** Notes how the deployment is doing, for the charts of the console's health page. */
 import type { EngineContext } from '../context.ts';
 import { STEP_S } from '../ops/charts.ts';
 import { notePulse } from '../ops/pulse.ts';

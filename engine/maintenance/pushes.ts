@@ -1,4 +1,4 @@
-/** Waves and notifications whose push was not handed over, or is not done: they are handed over again. */
+/** Enqueues waves and notifications again whose push was never enqueued, or is not done. */
 import type { EngineContext } from '../context.ts';
 import { dispatchWave } from '../jobs/dispatch.ts';
 import { findJob } from '../pg/jobs.ts';
@@ -8,10 +8,10 @@ import { type Duty, forEach } from './duty.ts';
 
 const EVERY_MS = 1000;
 const BATCH = 200;
-/** What is younger is still being done by the process that caused it. */
+/** Younger ones are still in the hands of the process that caused them. */
 const DISPATCH_GRACE_MS = 2000;
 const NOTIFICATION_GRACE_MS = 5000;
-/** A wave of thousands is being pushed for as long; a second task for it does no harm. */
+/** A wave of thousands takes this long to push; a second task for it does no harm. */
 const PUSH_GRACE_MS = 10_000;
 
 export function dispatchDuty(ctx: EngineContext): Duty {

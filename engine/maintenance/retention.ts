@@ -1,4 +1,4 @@
-/** What is older than `RETENTION_DAYS` goes: when a leader begins, and every hour. */
+/** Drops what is older than `RETENTION_DAYS`: when a leader begins, and every hour. */
 import type { EngineContext } from '../context.ts';
 import { dropOld } from '../history/retention.ts';
 import type { Duty } from './duty.ts';

@@ -1,6 +1,6 @@
 /**
- * The sweep: every zone that holds something is compared with Postgres, whether or not anything seems wrong.
- * A zone that holds nothing any more is forgotten; its keys end by themselves.
+ * The sweep compares every zone that holds something with Postgres, whether or not anything seems wrong.
+ * A zone that holds nothing any more is taken off the list; its keys expire by themselves.
  */
 import type { EngineContext } from '../context.ts';
 import { forgetIdempotencyKeys } from '../pg/idempotency.ts';
@@ -9,7 +9,7 @@ import { keys, zoneLog } from '../redis/keys.ts';
 import { keepLog } from '../redis/log-scripts.ts';
 import { type Duty, forEach } from './duty.ts';
 
-/** Contract section 12: what went back is followed within a minute, the sweep itself included. */
+/** Contract section 12: Redis follows a Postgres that went back within a minute, the sweep included. */
 const EVERY_MS = 45_000;
 const KEYS_BATCH = 2000;
 
@@ -39,7 +39,7 @@ export function sweepDuty(ctx: EngineContext): Duty {
 async function isEmpty(ctx: EngineContext, zone: string, hasJobs: boolean): Promise<boolean> {
   if (hasJobs || (await holdsSomething(ctx, zone))) return false;
   await ctx.redis.srem(keys.zones, zone);
-  // Somebody may have filled it between the look and the removal, and put it on the list before it.
+  // Another process may have filled the zone after the look and listed it before the removal.
   if (!(await holdsSomething(ctx, zone))) return true;
   await ctx.redis.sadd(keys.zones, zone);
   return false;

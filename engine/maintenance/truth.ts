@@ -3,7 +3,7 @@ import type { EngineContext } from '../context.ts';
 import { createTruthWatch } from '../truth/truth.ts';
 import type { Duty } from './duty.ts';
 
-/** Of a tail that was lost, what is longer than this shows by the mark alone. */
+/** A lost tail longer than this shows by the mark alone. */
 const EVERY_MS = 1000;
 
 export function truthDuty(ctx: EngineContext): Duty {

@@ -1,14 +1,14 @@
-/** Changes that nobody has settled for a while: their process died, or gave up. The settler is woken. */
+/** Wakes the settler for changes that nobody has settled for a while: their process died, or gave up. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import { listUnsettled } from '../pg/work-lists.ts';
 import type { Duty } from './duty.ts';
 
 const EVERY_MS = 1000;
-/** What is younger is still being done by the process that caused it. */
+/** Younger changes are still in the hands of the process that made them. */
 const GRACE_MS = 2000;
 const BATCH = 1000;
-/** Where new changes never cease the settler is never idle; what it dropped is still to be found. */
+/** With constant changes the settler is never idle, and what it dropped must still be found. */
 const WAIT_MAX_MS = 2000;
 
 export function unsettledDuty({ db, settler }: EngineContext): Duty {

@@ -1,6 +1,6 @@
 /**
  * Notifications as their users and the critical lane see them. One is done when the outcome of its push,
- * or that there is no phone, is on record; until then it is handed over again.
+ * or the lack of a phone, is on record; until then it is enqueued again.
  */
 import type { EngineContext } from '../context.ts';
 import type { App } from '../domain/notifications.ts';
@@ -25,9 +25,9 @@ export interface Notifications {
   find(id: string): Promise<NotificationRow | null>;
   /** Has its user been pushed something newer about the same job? */
   isOvertaken(notification: NotificationRow): Promise<boolean>;
-  /** Nothing more is pushed for it. May be said twice. */
+  /** Nothing more is pushed for it. May be called twice. */
   markDone(id: string): Promise<void>;
-  /** How many have no outcome although they are so old. */
+  /** How many older than this have no outcome. */
   countUndone(olderThanMs: number): Promise<number>;
 }
 

@@ -1,6 +1,6 @@
 /**
- * The alarms, once: what `GET /api/ops/health` says, and what the table in `docs/operations.md` says to
- * Prometheus under the same names. Each process measures its part; `combine` makes one value of them.
+ * The alarms, defined once: for `GET /api/ops/health`, and under the same names for Prometheus in the table
+ * of `docs/operations.md`. Each process measures its part; `combine` makes one value of all parts.
  */
 import {
   gaugeOf,
@@ -15,14 +15,14 @@ import {
 
 export interface Alarm extends Measured {
   name: string;
-  /** The same for Prometheus, as the table spells it. */
+  /** The same for Prometheus, as spelled in the table. */
   expression: string;
   whatToDo: string;
-  /** A value beyond it is an alarm. */
+  /** A value above it is an alarm. */
   limit: number;
 }
 
-/** Per cent of the sends, or of the time, that a lane may fail before somebody looks. */
+/** The share of a lane's pushes that may fail before somebody should look. */
 const FAILING_MAX = 0.1;
 const LANES = ['critical', 'nearby'] as const;
 const REPAIRS = /^(lease_ended|job_settled|driver_synced|driver_indexed)$/;
@@ -145,7 +145,7 @@ export const ALARMS: readonly Alarm[] = [
   },
 ];
 
-/** Not of any process: nobody would be there to measure it. */
+/** Measured by no process: there would be none to measure it. */
 export const NOBODY_RECONCILES = {
   name: 'nobody reconciles',
   expression: '`absent(muster_push_undone_notifications)`',

@@ -1,15 +1,15 @@
-/** The charts of the console's health page: how the deployment did in the last quarter of an hour. */
+/** The charts of the console's health page: the last quarter of an hour of the deployment. */
 import { gaugeOf, type Measured, quantileOf, rateOf } from './measured.ts';
 
-/** What one line shows is measured by the processes, or counted in Postgres. */
+/** A line is measured by the processes, or counted in Postgres. */
 type Source = Measured | { counted: Counted };
-/** What the one who notes it counts. */
+/** What the leader counts when it notes a point. */
 export type Counted = 'openJobs' | 'driversHeard' | 'driversSilent';
 
 export interface Line {
   name: string;
   source: Source;
-  /** Beyond it an alarm rings that goes by the same. */
+  /** The limit of the alarm that watches the same value. */
   limit?: number;
 }
 export interface Chart {
@@ -18,9 +18,9 @@ export interface Chart {
   lines: readonly Line[];
 }
 
-/** A point is noted so often; rates are of this time. */
+/** How often a point is noted; rates are over this time. */
 export const STEP_S = 15;
-/** Seldom enough that a quantile of fewer seconds would be of nothing. */
+/** Events are so rare that a quantile over fewer seconds would be of nothing. */
 const QUANTILE_S = 60;
 
 const pushWait = (lane: string) =>
@@ -76,7 +76,7 @@ export const CHARTS: readonly Chart[] = [
   },
 ];
 
-/** Names a line among all. */
+/** The name of a line among all lines. */
 export const keyOf = (chart: Chart, line: Line): string => `${chart.name}: ${line.name}`;
 
 /** The lines that processes measure. */

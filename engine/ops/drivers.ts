@@ -1,4 +1,4 @@
-/** The fleet page by page: who is in which state and where he was last heard of. */
+/** The fleet page by page: each driver's state and last known position. */
 
 import type { EngineContext } from '../context.ts';
 import type { DriverWord } from '../domain/fleet.ts';
@@ -20,13 +20,13 @@ export interface FleetDriver extends FleetRow {
 export interface FleetQuery extends FleetFilter, PageQuery {}
 
 export interface FleetPage extends Page<FleetDriver> {
-  /** Of all that fit, whatever states were asked for. */
+  /** Of all that match, whatever states were asked for. */
   counts: Record<DriverWord, number>;
 }
 
 type Parts = Pick<EngineContext, 'db' | 'redis' | 'settings' | 'now'>;
 
-/** A page of the drivers who fit, nearest first where a place was given, for one caller. */
+/** A page of the drivers who match, nearest first where a place was given, for one caller. */
 export async function listDrivers(
   parts: Parts,
   cursors: Cursors,
@@ -53,7 +53,7 @@ export async function findFleetDriver(parts: Parts, id: string): Promise<FleetDr
   return row && withNewest(parts, row);
 }
 
-/** With his newest position from Redis; without Redis the row has the one of some seconds ago. */
+/** With his newest position from Redis; without Redis with that of some seconds ago from his row. */
 async function withNewest({ redis, now }: Parts, row: FleetRow): Promise<FleetDriver> {
   const known = await readDriver(redis, row.id).catch(() => null);
   const { lat, lng, at } = known?.fix ?? { lat: row.lat, lng: row.lng, at: row.positionAt };

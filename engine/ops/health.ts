@@ -1,4 +1,4 @@
-/** The health of a deployment: its alarms now, and how it did in the last quarter of an hour. */
+/** The health of a deployment: its alarms now, and the last quarter of an hour. */
 import type { EngineContext } from '../context.ts';
 import { MAINTENANCE_LEASE, secondsWithoutLease } from '../pg/leases.ts';
 import { ALARMS, NOBODY_RECONCILES } from './alarms.ts';
@@ -16,11 +16,11 @@ export interface AlarmState {
 }
 
 export interface Health {
-  /** Every alarm, rung or not. */
+  /** Every alarm, ringing or not. */
   alarms(): Promise<AlarmState[]>;
   /** Points of the charts, oldest first. */
   history(): Promise<Point[]>;
-  /** Measures and publishes now; by itself it does so every few seconds. */
+  /** Measures and publishes now; it also does so by itself every few seconds. */
   publish(): Promise<void>;
   close(): void;
 }

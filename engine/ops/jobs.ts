@@ -1,4 +1,4 @@
-/** Jobs as operators look for them: with how many drivers each has reached, and how many there are. */
+/** Jobs as operators search them: with how many drivers each has reached, and how many jobs there are. */
 import type { EngineContext } from '../context.ts';
 import { isClaimable, type JobRow, type JobStatus } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
@@ -8,23 +8,23 @@ import { countJobs, type JobFilter, listJobs, type Reach, reachOf } from '../pg/
 export interface OpsJob {
   row: JobRow;
   reach: Reach;
-  /** How long it has been waiting for a driver, or did until one took it or it was over. */
+  /** How long it has waited for a driver, or waited until one took it or it was over. */
   waitingS: number;
 }
 
-/** Its text is a whole id, or a part of the address in any case. */
+/** The text to search: a whole id, or part of the address in upper or lower case. */
 export interface OpsJobsQuery extends JobFilter, PageQuery {
   sort: 'newest' | 'oldest';
 }
 
 export interface OpsJobsPage extends Page<OpsJob> {
-  /** Whatever statuses were asked for; of what is over only the last 30 days. */
+  /** Whatever statuses were asked for; jobs that are over count for 30 days. */
   counts: Record<JobStatus, number>;
 }
 
 const NONE: Reach = { offered: 0, delivered: 0, pushed: 0 };
 
-/** A page of the jobs that fit, for one caller. */
+/** A page of the jobs that match, for one caller. */
 export async function listOpsJobs(
   { db, now }: Pick<EngineContext, 'db' | 'now'>,
   cursors: Cursors,
@@ -32,7 +32,7 @@ export async function listOpsJobs(
   query: OpsJobsQuery,
 ): Promise<({ ok: true } & OpsJobsPage) | InvalidCursor> {
   const { sort, limit: _, cursor: __, text, ...rest } = query;
-  // A whole id is looked up; what is none is a part of an address.
+  // A whole id is looked up; any other text is part of an address.
   const filter: JobFilter =
     text !== undefined && zoneOfJob(text) !== null ? { ...rest, id: text } : { ...rest, text };
   const [page, counts] = await Promise.all([

@@ -1,5 +1,5 @@
 /**
- * What is measured by every process and made into one value: for the alarms and for the charts beside
+ * Values that every process measures and that are combined into one, for the alarms and the charts beside
  * them.
  */
 import type { Window } from './window.ts';
@@ -8,17 +8,17 @@ import type { Window } from './window.ts';
 export type Reading = Readonly<Record<string, number>>;
 
 export interface Measured {
-  /** What it is measured by. */
+  /** The metric it is measured by. */
   metric: string;
-  /** The part of this process; empty where it has nothing to do with it. */
+  /** The part of this process; empty where it has none. */
   measure(window: Window): Reading;
-  /** One value of what all processes measured; null where none did. */
+  /** One value from what all processes measured; null where none did. */
   combine(readings: readonly Reading[]): number | null;
 }
 
 type Labels = Readonly<Record<string, string | undefined>>;
 
-/** How often a second, of all processes together. */
+/** How often a second, over all processes together. */
 export function rateOf(
   metric: string,
   seconds: number,
@@ -34,7 +34,7 @@ export function rateOf(
   };
 }
 
-/** The highest that a process sees now. */
+/** The highest value that any process sees now. */
 export function gaugeOf(metric: string, of?: (labels: Labels) => boolean): Measured {
   return { metric, measure: (window) => reading(window.now(metric, of)), combine: highest };
 }
@@ -55,7 +55,7 @@ export function highest(readings: readonly Reading[]): number | null {
   return values.length === 0 ? null : Math.max(...values);
 }
 
-/** A quantile of what all processes observed within the last seconds. */
+/** A quantile of what all processes observed in the last seconds. */
 export function quantileOf(q: number, metric: string, seconds: number): Measured {
   return {
     metric,
@@ -75,7 +75,7 @@ function quantile(q: number, readings: readonly Reading[]): number | null {
   const bounds = [...counts].sort(([a], [b]) => a - b);
   const all = bounds.at(-1)?.[1] ?? 0;
   if (all === 0) return null;
-  // Beyond the last bound nothing more is known than that.
+  // Above the last bound nothing more is known.
   const finite = bounds.filter(([bound]) => Number.isFinite(bound));
   return (finite.find(([, count]) => count >= q * all) ?? finite.at(-1))?.[0] ?? null;
 }

@@ -1,4 +1,4 @@
-/** What operators look at: jobs with their reach, the fleet, one driver's story, and the alarms. */
+/** What operators look at: jobs with their reach, the fleet, one driver's history, and the alarms. */
 import type { EngineContext } from '../context.ts';
 import type { Counters } from '../history/counters.ts';
 import type { Cursors, InvalidCursor } from '../lists/cursors.ts';
@@ -15,19 +15,19 @@ import {
 import type { Health } from './health.ts';
 import { listOpsJobs, type OpsJobsPage, type OpsJobsQuery } from './jobs.ts';
 
-/** A driver's page shows so many offers and changes. */
+/** Offers and changes on a driver's page. */
 const SHOWN = 50;
 
 export interface OpsDriver {
   driver: FleetDriver;
   counters: DriverCounters;
-  /** Newest first, like the changes. */
+  /** Newest first; so are the changes. */
   offers: DriverOffer[];
   changes: DriverEventRow[];
 }
 
 export interface Ops {
-  /** `caller` is whose cursors it takes; so it is of `drivers`. */
+  /** Takes only cursors given to this `caller`; so does `drivers`. */
   jobs(caller: string, query: OpsJobsQuery): Promise<({ ok: true } & OpsJobsPage) | InvalidCursor>;
   drivers(caller: string, query: FleetQuery): Promise<({ ok: true } & FleetPage) | InvalidCursor>;
   /** Null when there is no such driver. */

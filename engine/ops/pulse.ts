@@ -1,6 +1,6 @@
 /**
- * How a deployment did in the last quarter of an hour: the leader notes a point every few seconds, in
- * Redis, so that the charts are there when somebody first looks.
+ * The last quarter of an hour of a deployment: the leader notes a point in Redis every few seconds, so
+ * that the charts are there when somebody first looks.
  */
 import type { Resources } from '../context.ts';
 import { countNow } from '../pg/counts.ts';
@@ -14,7 +14,7 @@ const KEPT_MS = 900_000;
 export interface Point {
   /** Epoch ms. */
   at: number;
-  /** By the name of a line (`keyOf`); null where nobody measured it. */
+  /** By the name of a line (`keyOf`); null where no process measured it. */
   values: Record<string, number | null>;
 }
 
@@ -22,7 +22,7 @@ type Context = Pick<Resources, 'db' | 'redis' | 'settings' | 'now'>;
 
 const oldest = ({ now }: Context) => String(Math.floor(now() - KEPT_MS));
 
-/** Notes how it is now. */
+/** Notes a point now. */
 export async function notePulse(ctx: Context): Promise<void> {
   const { db, redis, settings, now } = ctx;
   const [vitals, counts] = await Promise.all([
@@ -42,7 +42,7 @@ export async function notePulse(ctx: Context): Promise<void> {
   await redis.xadd(keys.pulse, 'MINID', '~', oldest(ctx), '*', 'point', JSON.stringify(point));
 }
 
-/** Oldest first. Where nobody led there are none. */
+/** Oldest first. There are none while nobody led. */
 export async function readPulse(ctx: Context): Promise<Point[]> {
   const entries: [string, string[]][] = await ctx.redis.xrange(keys.pulse, oldest(ctx), '+');
   return entries.map(([, [, text = '']]) => JSON.parse(text) as Point);

@@ -1,6 +1,6 @@
 /**
- * What the processes of a deployment measured: each puts its own into Redis every few seconds, and
- * whoever is asked reads that of all.
+ * What the processes of a deployment measured: each puts its own values into Redis every few seconds,
+ * and the process that is asked reads those of all.
  */
 import { randomUUID } from 'node:crypto';
 import type { Resources } from '../context.ts';
@@ -8,19 +8,19 @@ import { keys } from '../redis/keys.ts';
 import type { Measured, Reading } from './measured.ts';
 import { createWindow } from './window.ts';
 
-/** As often as people look at a console; three of them missed, and a process is gone. */
+/** As often as people look at a console; a process that misses three is gone. */
 const SAMPLE_MS = 5000;
 const GONE_MS = 3 * SAMPLE_MS;
 
 /** What one process measured. */
 export interface Vitals {
   at: number;
-  /** By the name of what is measured. */
+  /** By the name of the measured value. */
   readings: Record<string, Reading>;
 }
 
 export interface Publisher {
-  /** Measures and publishes now; by itself it does so every few seconds. */
+  /** Measures and publishes now; it also does so by itself every few seconds. */
   publish(): Promise<void>;
   close(): void;
 }
@@ -46,7 +46,7 @@ export function publishVitals(
   return { publish, close: () => clearInterval(timer) };
 }
 
-/** What the living processes measured; those that are gone are forgotten. */
+/** What the living processes measured; those that are gone are removed. */
 export async function readVitals({
   redis,
   now,
@@ -60,7 +60,7 @@ export async function readVitals({
   return all.filter((one) => !isGone(one)).map(({ vitals }) => vitals);
 }
 
-/** One value of what all processes measured; null where none did. */
+/** One value from what all processes measured; null where none did. */
 export function combined(
   { name, combine }: Pick<Measured, 'combine'> & { name: string },
   all: readonly Vitals[],

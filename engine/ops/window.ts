@@ -1,10 +1,10 @@
 /**
- * What a process measured over the last hour, as far as the alarms look at it: a sample of its metrics
- * every few seconds, and the sums and differences of them that Prometheus would compute.
+ * What a process measured over the last hour, as far as alarms need it: a sample of its metrics every few
+ * seconds, and the sums and differences that Prometheus would compute.
  */
 import type { EngineMetrics, Measure } from '../context.ts';
 
-/** The longest that an alarm looks back. */
+/** The longest time that an alarm looks back. */
 const KEPT_S = 3600;
 
 type Filter = (labels: Measure['labels']) => boolean;
@@ -12,16 +12,16 @@ type Filter = (labels: Measure['labels']) => boolean;
 export interface Window {
   /** The sum of a metric's values now; null where the process has no such metric. */
   now(metric: string, of?: Filter): number | null;
-  /** By how much that sum grew within the last seconds, or since the process started. */
+  /** How much that sum grew in the last seconds, or since the process started. */
   increase(metric: string, seconds: number, of?: Filter): number | null;
-  /** The lowest that the sum was within the last seconds. */
+  /** The lowest value of the sum in the last seconds. */
   lowest(metric: string, seconds: number, of?: Filter): number | null;
-  /** By how much a histogram's buckets grew: their upper bounds with the counts up to there. */
+  /** How much a histogram's buckets grew: upper bounds with the counts up to there. */
   buckets(metric: string, seconds: number): Record<string, number>;
 }
 
 export interface SampledWindow extends Window {
-  /** Reads the metrics; `now` in ms, of a clock that never jumps. */
+  /** Reads the metrics; `now` in ms, of a monotonic clock. */
   sample(now: number): Promise<void>;
 }
 
@@ -37,7 +37,7 @@ export function createWindow(metrics: EngineMetrics, names: readonly string[]): 
   const samples: Sample[] = [];
 
   const last = () => samples.at(-1);
-  /** The samples of the last seconds and the one before them, with which they are compared. */
+  /** The samples of the last seconds, and the one before them to compare with. */
   function since(seconds: number): Sample[] {
     const from = (last()?.at ?? 0) - seconds * 1000;
     const first = samples.findIndex(({ at }) => at > from);

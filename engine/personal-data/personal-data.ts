@@ -1,6 +1,6 @@
 /**
- * What is held of one user: told to him, or erased. Erasing ends what he has open by the engine's own
- * verbs, so that everybody concerned is told, shuts him out while it works, and may be repeated.
+ * All data held of one user, to be exported or erased. Erasing cancels his open jobs by the engine's own
+ * verbs, so that everybody concerned is told, blocks him while it works, and may be repeated.
  */
 import { randomBytes } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -19,21 +19,21 @@ import {
 import { eraseFromKeys } from '../redis/personal-data.ts';
 import type { Users } from '../users/blocked.ts';
 
-/** Other processes know within a second that he is shut out, and close his feeds. */
+/** Within this time other processes know that he is blocked, and have closed his feeds. */
 const SHUT_OUT_MS = 1500;
-/** Those who are told of his cancelled jobs are waited for; without a worker they are not. */
+/** How long to wait until people are told of his cancelled jobs; without a worker they are not told. */
 const TOLD_MS = 15_000;
 const POLL_MS = 100;
-/** What another process had under way may come after a pass; the next one finds it. */
+/** Writes that another process had under way may come after a pass; the next pass finds them. */
 const PASSES_MAX = 5;
 
 export type EraseResult =
   | { ok: true; cancelled: number; rows: Record<string, number>; keys: number }
-  /** He holds these jobs: their customers wait for him. */
+  /** Jobs that he holds: their customers wait for him. */
   | { ok: false; code: 'holds_jobs'; jobIds: string[] };
 
 export interface PersonalData {
-  /** Hands over all that is held of a user, with where it is from. */
+  /** Hands over all data held of a user, with its source. */
   read(id: string, take: (from: string, held: object) => Promise<void>): Promise<void>;
   erase(id: string): Promise<EraseResult>;
 }
@@ -51,7 +51,7 @@ export function createPersonalData(
     return cancelled;
   }
 
-  /** The refusal, where he holds a job or one is reserved for him that he cannot decline. */
+  /** The refusal, if he holds a job or one is reserved for him that he cannot decline. */
   async function heldBy(id: string): Promise<EraseResult | null> {
     for (const { id: jobId, reserved } of await listJobsInHand(db, id)) {
       if (reserved) await jobs.decline(jobId, id, null);
@@ -61,7 +61,7 @@ export function createPersonalData(
     return { ok: false, code: 'holds_jobs', jobIds: held.map((job) => job.id) };
   }
 
-  /** Nothing is open of his any more, and those concerned have been told. Returns how many jobs were. */
+  /** Cancels his open jobs and waits until people are told. Returns how many there were. */
   async function endAll(id: string): Promise<number> {
     if ((await drivers.find(id))?.online) await drivers.setAvailability(id, false);
     const cancelled = await cancelAll(await jobs.active(id));
@@ -109,7 +109,7 @@ async function waitUntilTold(db: Db, id: string): Promise<void> {
   while (performance.now() < deadline && !(await isAllTold(db, id))) await sleep(POLL_MS);
 }
 
-/** Pass after pass, until one finds nothing; returns how many keys and entries went. */
+/** Pass after pass, until one finds nothing; returns how many keys and entries were removed. */
 async function eraseKeys(
   redis: EngineContext['redis'],
   userId: string,

@@ -1,7 +1,7 @@
 /**
  * Where Postgres is, as `DATABASE_URL` names it: libpq's URL, with several servers, its TLS parameters
- * and those that hosters put there for other clients. What has no meaning here is named, so that a
- * start can say so; what cannot work is refused, without the URL, which may hold a password.
+ * and those that hosters put there for other clients. Parameters without meaning here are listed, so that
+ * a start can warn; what cannot work is refused, without quoting the URL, which may hold a password.
  */
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
@@ -12,9 +12,9 @@ export interface PgAddress {
   user: string | undefined;
   password: string | undefined;
   tls: false | 'prefer' | ConnectionOptions;
-  /** TLS from the first byte on, without asking for it. */
+  /** TLS from the first byte on, without an SSLRequest. */
   tlsDirect: boolean;
-  /** Of several servers, those that take writes. */
+  /** Of several servers, use only those that take writes. */
   primaryOnly: boolean;
   applicationName: string;
   /** Settings of the session (libpq's `options`), e.g. `-c search_path=…`. */
@@ -32,10 +32,10 @@ const UNDERSTOOD = new Set([
   ...['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'sslnegotiation'],
   'target_session_attrs',
 ]);
-/** Whoever asks for a server that takes writes; several servers mean it by themselves. */
+/** Values that ask for a server that takes writes; with several servers that is implied. */
 const WRITES = ['read-write', 'primary'];
 
-/** Throws an error whose message goes on where the variable's name leaves off. */
+/** Throws an error whose message continues after the variable's name. */
 export function parsePgUrl(text: string): PgAddress {
   const parts = URL_PARTS.exec(text.trim())?.groups;
   if (!parts) throw new Error(`is not a postgres:// or postgresql:// URL (${ESCAPES})`);
@@ -99,14 +99,14 @@ function hostsOf(text: string, ports: string | undefined): PgAddress['hosts'] {
   });
 }
 
-/** Prisma's `schema=public` is everybody's default; another one would silently be ours as well. */
+/** Prisma's `schema=public` is the default anyway; another schema would silently be ignored. */
 function refuseOtherSchema(schema: string | undefined): void {
   if (schema !== undefined && schema !== 'public') {
     throw new Error(`has schema=${schema}, but Muster's tables are in the schema public`);
   }
 }
 
-/** As libpq has it: a root certificate makes `require` verify, `system` means the well-known ones. */
+/** As in libpq: a root certificate makes `require` verify, `system` means the well-known ones. */
 function tlsOf(query: ReadonlyMap<string, string>): PgAddress['tls'] {
   const root = query.get('sslrootcert');
   const mode = query.get('sslmode') ?? (root === undefined ? 'disable' : 'verify-full');
@@ -121,7 +121,7 @@ function tlsOf(query: ReadonlyMap<string, string>): PgAddress['tls'] {
   }
   const ca = root === undefined || root === 'system' ? {} : { ca: readPem('sslrootcert', root) };
   if (mode === 'verify-full' || root === 'system') return { ...client, ...ca };
-  // The name in the certificate may be another one.
+  // The certificate may name another host.
   if (mode === 'verify-ca' || root)
     return { ...client, ...ca, checkServerIdentity: () => undefined };
   return relaxed(client);

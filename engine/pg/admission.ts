@@ -1,26 +1,26 @@
 /**
- * Lets so many statements at the pool as it has connections; the others wait here, first come first
- * served. A server that takes no more connections (53300) is met by waiting as well: whoever was
- * refused goes first again, and for a while no more are let in than the server took.
+ * Admits as many statements as the pool has connections; the others wait here, first come first
+ * served. When the server takes no more connections (53300), statements wait as well: a refused one
+ * goes first again, and for a while no more are admitted than the server took.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 
 export interface Admission {
-  /** Runs `work` when it may. Throws `PoolBusyError` when that takes too long. */
+  /** Runs `work` when it is admitted. Throws `PoolBusyError` when that takes too long. */
   run<T>(work: () => Promise<T>): Promise<T>;
-  /** The most that ran at once since it was asked last. */
+  /** The most that ran at once since the last call. */
   takeHighest(): number;
-  /** Does `work` as soon as nothing runs, and lets nobody in meanwhile. */
+  /** Does `work` as soon as nothing runs, and admits nothing meanwhile. */
   whenQuiet(work: () => Promise<void>): void;
 }
 
-/** Nobody got a connection in time: nothing was sent. */
+/** There was no connection in time: nothing was sent. */
 export class PoolBusyError extends Error {
   override name = 'PoolBusyError';
   readonly code = 'POOL_BUSY';
 }
 
-/** Below the time in which a call must be answered; who waits for longer is told to try again. */
+/** Below the deadline of a call; one that waits longer is told to try again. */
 const WAIT_MS = 5000;
 /** After a refusal one more connection is tried this often, until all are allowed again. */
 const GROW_MS = 1000;
@@ -51,7 +51,7 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
   };
 }
 
-/** Who may begin, and who waits for a turn. */
+/** Which statements may begin, and which wait for a turn. */
 class Turns {
   readonly #size: number;
   readonly #waiting: (() => void)[] = [];
@@ -67,7 +67,7 @@ class Turns {
     this.#limit = size;
   }
 
-  /** Resolves when the caller has begun. `first`: before all who wait. */
+  /** Resolves when the caller may begin. `first`: before all others that wait. */
   next(deadline: number, first: boolean): Promise<void> | undefined {
     if (this.#isFree()) {
       this.#begin();

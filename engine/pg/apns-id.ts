@@ -4,7 +4,7 @@ import type { LedgerKey } from './push-ledger.ts';
 
 const NUMBER_DIGITS = 12;
 
-/** What the ids of a row's attempts begin with. */
+/** The part that the ids of a row's attempts share. */
 export function apnsIdsOf(key: LedgerKey): (number: number) => string {
   const name =
     'notificationId' in key

@@ -12,17 +12,17 @@ export interface ClaimIntent {
 }
 
 export interface ClaimRules {
-  /** Rows that somebody has locked are waited for, or skipped. */
+  /** Whether to wait for locked rows or to skip them. */
   wait: boolean;
   /** 0: no limit. */
   maxActiveJobs: number;
 }
 
 /**
- * The rows that these intents may take, locked, each with its `claimant`: still claimable at the version the
- * gate saw, by an approved driver who did not release it before and is below his limit.
- * Each row is looked up by its id alone (`offset 0` keeps the conditions out), since a plan that begins with
- * what is open reads every open job. Driver and refusal are subqueries, not joins, which may be planned to
+ * The rows that these intents may take, locked, each with its `claimant`: still claimable at the version that
+ * the gate saw, by an approved driver who did not release it before and is below his job limit.
+ * Each row is looked up by its id alone (`offset 0` keeps the conditions out), since a plan that starts from
+ * open jobs reads every one of them. Driver and refusal are subqueries, not joins, which may be planned to
  * compare each tap with each driver.
  */
 export function claimableBy(intents: readonly ClaimIntent[], rules: ClaimRules): SQL {
@@ -43,16 +43,16 @@ export function claimableBy(intents: readonly ClaimIntent[], rules: ClaimRules):
       ${rules.maxActiveJobs > 0 ? sql`and ${belowLimit(rules.maxActiveJobs)}` : sql``}`;
 }
 
-/** Few enough jobs in hand; a batch holds at most one claim per driver, so counting rows is enough. */
+/** Is he below his limit? A batch holds at most one claim per driver, so counting rows is enough. */
 function belowLimit(maxActiveJobs: number): SQL {
   return sql`(select count(*) from jobs held where held.driver_id = tap."driverId"
     and held.status in ${HELD_SQL}) < ${maxActiveJobs}::int`;
 }
 
 /**
- * Locks drivers in id order until the transaction ends, and returns those that it got. With a job limit it
- * is the first statement of a claim's transaction and the second one counts: a lock inside the same
- * statement would see too old a snapshot.
+ * Locks drivers in id order until the transaction ends, and returns those that it got. With a job limit this
+ * is the first statement of a claim's transaction, and the second one counts jobs: a lock within the same
+ * statement would count in too old a snapshot.
  */
 export async function lockDrivers(
   tx: Pick<Db, 'execute'>,
@@ -66,8 +66,8 @@ export async function lockDrivers(
 }
 
 /**
- * Why a claimable job cannot be taken by this driver right now; null when nothing is in the way, or the
- * job is not claimable any more.
+ * Why this driver cannot take a claimable job right now; null when nothing is in the way, or the job is no
+ * longer claimable.
  */
 export async function claimObstacle(
   db: Db,

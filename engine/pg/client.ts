@@ -19,30 +19,30 @@ export interface PgClient {
 }
 
 /**
- * One statement per connection at a time: while the process is busy each waits for its turn, so
- * that few connections would be the bottleneck (at 50 ms a turn ten carry 200 statements a second).
+ * One statement per connection at a time: while the process is busy each answer waits for its turn, so
+ * few connections would be the bottleneck (at 50 ms a turn ten carry 200 statements a second).
  */
 const POOL_SIZE = 20;
 /** A statement that takes longer is stuck behind a lock or a dead disk; the caller was told 503. */
 const STATEMENT_TIMEOUT_MS = 5000;
 /**
- * Whoever waits for a locked row is refused by the server before a claim's deadline (600 ms): then the
- * claim has surely not committed, needs no fence, and does not keep one of the few connections.
+ * The server refuses a statement that waits for a locked row before a claim's deadline (900 ms): then the
+ * claim has certainly not committed, needs no fence, and ties up none of the few connections.
  */
 const LOCK_TIMEOUT_MS = 500;
-/** A process that froze, or was cut off, between two statements of a transaction keeps its locks no longer. */
+/** How long a process that froze, or was cut off, in the middle of a transaction keeps its locks. */
 const IDLE_IN_TRANSACTION_MS = 2000;
 const CONNECT_TIMEOUT_S = 5;
-/** A burst is over, and the server's connections are others' as well. */
+/** By then a burst is over, and others need the server's connections too. */
 const IDLE_S = 60;
 const LEAVE_MS = 1000;
 const ANSWER_ENDS_MS = 50;
 /** How long `close` waits for statements in flight. */
 const CLOSE_TIMEOUT_S = 5;
-/** Reconnects are cheap and a claim waits for them: never more than this apart. */
+/** The longest pause between reconnects: they are cheap, and a claim waits for them. */
 const RECONNECT_MAX_S = 1;
 
-/** `DATABASE_URL`, and whether a pooler stands between that lends sessions for a transaction. */
+/** `DATABASE_URL`, and whether a pooler in between lends sessions per transaction. */
 export type PgTarget = string | { url: string; pooled: boolean };
 
 /** Opens a pool; it connects when first used and reconnects by itself. */
@@ -50,7 +50,7 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
   const { url, pooled } = typeof target === 'string' ? { url: target, pooled: false } : target;
   const sockets = createSockets();
   const client = postgres({
-    // What a session keeps would be another client's as well; a pooler refuses it, or drops it.
+    // Session settings would reach other clients of the pooler as well; it refuses or drops them.
     ...driverOptions(url, pooled ? {} : SETTINGS),
     prepare: !pooled,
     max: poolSize,
@@ -59,8 +59,8 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
     max_pipeline: 1,
     connect_timeout: CONNECT_TIMEOUT_S,
     idle_timeout: IDLE_S,
-    // Nobody listens to the statement with which the driver asks each new connection for array
-    // types: one that fails ends the process (porsager/postgres#1192). Arrays travel as JSON.
+    // The driver asks each new connection for array types, and nothing catches a failure of that
+    // statement, which ends the process (porsager/postgres#1192). Arrays travel as JSON.
     fetch_types: false,
     socket: sockets.open,
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
@@ -78,11 +78,11 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
   return { db, close };
 }
 
-/** What every connection of a pool begins with. */
+/** The settings of every connection of a pool. */
 const SETTINGS = {
   // Whatever the database's default is: a statement that lost a race sees what won it.
   default_transaction_isolation: 'read committed',
-  // Some operators of Postgres give their roles a path without it.
+  // Some Postgres operators give their roles a path without it.
   search_path: TABLES_SCHEMA,
   statement_timeout: STATEMENT_TIMEOUT_MS,
   lock_timeout: LOCK_TIMEOUT_MS,
@@ -101,9 +101,9 @@ const SETTINGS = {
 };
 
 /**
- * Each statement and transaction waits for its turn, and `onError` hears how it failed. Drizzle hands
- * its statements over as `unsafe`, which the driver parses and plans anew each time unless it is told
- * otherwise. Ours are few and constant: each is prepared once a connection.
+ * Each statement and transaction waits for its turn, and `onError` is told how it failed. Drizzle passes
+ * its statements as `unsafe`, which the driver parses and plans anew each time unless told otherwise.
+ * Ours are few and constant: each is prepared once per connection.
  */
 function admitAll(
   client: postgres.Sql,
@@ -122,7 +122,7 @@ function admitAll(
     const prepared = () =>
       unsafe(text, [...parameters], { ...options, prepare: !!client.options.prepare });
     let asValues = false;
-    // Begun after this turn, in which Drizzle may ask for rows as lists.
+    // Started after this turn, within which Drizzle may still ask for rows as lists.
     const answer = Promise.resolve().then(() =>
       run<unknown>(() => (asValues ? prepared().values() : prepared())),
     );
@@ -136,14 +136,14 @@ function admitAll(
     run(() => begin('isolation level read committed', work))) as unknown as typeof begin;
 }
 
-/** The server has as many connections as it may have, or this user, or this database. */
+/** The server, this user or this database has as many connections as allowed. */
 function isFull(error: unknown): boolean {
   return sqlState(error) === '53300';
 }
 
 /**
- * A server that became a standby keeps its connections and refuses every write: they are left, so
- * that the next ones may lead to the new primary. At most once a second, where it is the only server.
+ * A server that became a standby keeps its connections and refuses every write: they are closed, so
+ * that new ones may lead to the new primary. At most once a second, in case it is the only server.
  */
 function leaveReadOnly(sockets: Sockets): (error: unknown) => void {
   let leftAt = Number.NEGATIVE_INFINITY;
@@ -155,14 +155,14 @@ function leaveReadOnly(sockets: Sockets): (error: unknown) => void {
   };
 }
 
-/** Did the server itself refuse the statement (so that it was surely rolled back)? */
+/** Did the server itself refuse the statement, so that it was certainly rolled back? */
 export function isServerError(error: unknown): boolean {
   return sqlState(error) !== undefined && !CONNECTION_STATES.has(sqlState(error) ?? '');
 }
 
 /**
- * Will the server refuse the next connection as well, until somebody changes the configuration? A wrong
- * password or certificate, no such database, a parameter that it or a pooler does not know.
+ * Will the server refuse every connection until somebody changes the configuration? A wrong password
+ * or certificate, no such database, a parameter that it or a pooler does not know.
  */
 export function isHopeless(error: Error & { code?: string }): boolean {
   return /^(28...|3D000|42501|42704|08P01|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
@@ -175,7 +175,7 @@ export function isUniqueViolation(error: unknown): boolean {
   return sqlState(error) === '23505';
 }
 
-/** Server messages after which the connection is gone, and with it the knowledge of the outcome. */
+/** Server messages after which the connection is gone, and the outcome unknown. */
 const CONNECTION_STATES = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006']);
 
 function sqlState(error: unknown): string | undefined {

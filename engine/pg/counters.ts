@@ -1,11 +1,11 @@
 /**
  * How drivers answered their offers, in Postgres: one row a driver and day, into which a job is
- * folded a moment after it was over, and what is not folded yet, which is added when somebody asks.
+ * folded a moment after it was over, plus what is not folded yet, which is added when somebody asks.
  *
  * Each job counts once for a driver. Only what reached him counts against him: an offer that was
  * never delivered, or was withdrawn before he answered (taken by another, reserved for another,
- * cancelled), does not; `ignored` are those that expired unanswered. Who declined a job and took it
- * after all has accepted it.
+ * cancelled), does not; `ignored` are those that expired unanswered. A driver who declined a job and
+ * took it after all has accepted it.
  */
 
 import type { Db } from './client.ts';
@@ -24,9 +24,9 @@ export interface DriverCounters {
 
 /** What the counters cover. */
 const COUNTED_DAYS = 30;
-/** Deliveries and pushes of a job go on record for a moment after it is over. */
+/** Deliveries and pushes of a job are still being recorded for a moment after it is over. */
 const SETTLED_AFTER_S = 60;
-/** Of his jobs that are not folded, alive ones for the most part, so many are counted. */
+/** Most jobs counted of those that are not folded yet, which are mostly still open or held. */
 const UNFOLDED_MAX = 2000;
 
 /** The counters of one driver over the last 30 days. */
@@ -90,7 +90,7 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
 }
 
 /**
- * Folds some of the jobs that are over into the days of their drivers, oldest first; in one
+ * Folds some of the jobs that are over into the daily counters of their drivers, oldest first, in one
  * statement, so that a job is either folded or not. Returns how many.
  */
 export async function foldJobs(db: Db, limit: number): Promise<number> {
@@ -161,15 +161,15 @@ export async function foldJobs(db: Db, limit: number): Promise<number> {
 
 const COUNTED = ['offered', 'delivered', 'accepted', 'declined', 'ignored', 'withdrawn'] as const;
 const NAMES = sql.raw(COUNTED.join(', '));
-/** Looked up one by one; a join may be planned to read the whole table. */
+/** Looked up one by one: a join may be planned to read the whole table. */
 const IDS = sql.raw('any(array(select id from job))');
 
-/** For whom a job was reserved when it expired: its offer was withdrawn from everybody else. */
+/** The driver for whom a job was reserved when it expired: everybody else's offer was withdrawn. */
 const RESERVED_FOR = sql.raw(`case when j.status = 'expired' then (
   select case when e.status = 'assigned' then e.driver_id end from job_events e
   where e.job_id = j.id and e.type <> 'job.expired' order by e.id desc limit 1) end`);
 
-/** What one job counts for one driver, by how it met him and what became of it. */
+/** What one job counts for one driver, by how it reached him and how it ended. */
 const COUNTS = sql`
   offered::int as offered, delivered::int as delivered, accepted::int as accepted,
   (declined and not accepted)::int as declined,

@@ -6,7 +6,7 @@ import { CLAIMABLE_SQL } from './jobs.ts';
 
 export interface Counts {
   openJobs: number;
-  /** Online and heard of within the time that makes a driver stale. */
+  /** Online, and heard from within the time that makes a driver stale. */
   driversHeard: number;
   driversSilent: number;
 }

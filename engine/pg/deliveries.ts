@@ -3,22 +3,22 @@
 import type { Db } from './client.ts';
 import { type SQL, sql } from './drizzle.ts';
 
-/** Drivers that a row names; a job that stays open for days does not make it grow for ever. */
+/** Most drivers in a row: a job that stays open for days must not make it grow for ever. */
 const DRIVERS_MAX = 5000;
-/** What the column holds: 24 days. */
+/** The most that the column holds: 24 days. */
 const AFTER_MAX_MS = 2_147_483_647;
 
 /** The drivers whose sockets were given one job. */
 export interface JobDeliveries {
   jobId: string;
-  /** How long ago the first was. */
+  /** How long ago the first delivery was. */
   ageMs: number;
   driverIds: readonly string[];
-  /** How long after the first each was. */
+  /** How long after the first each delivery was. */
   afterMs: readonly number[];
 }
 
-/** What a gateway has delivered; who is in the row already stays there with his first time. */
+/** Records what a gateway has delivered; a driver already in the row keeps his first time. */
 export async function saveDeliveries(
   db: Db,
   gateway: string,
@@ -43,5 +43,5 @@ export async function saveDeliveries(
       and not excluded.driver_ids <@ d.driver_ids`);
 }
 
-/** Milliseconds as the column holds them. */
+/** Milliseconds, limited to what the column holds. */
 const intOf = (ms: SQL) => sql`greatest(0, least(${ms}, ${AFTER_MAX_MS}::float8))::int`;

@@ -6,7 +6,7 @@ import { anyOf, type Db } from './client.ts';
 import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
 
-/** Nobody carries more phones; an app that mints tokens must not make his pushes countless. */
+/** Nobody carries more phones; an app that keeps registering tokens must not multiply his pushes. */
 const PHONES_MAX = 10;
 
 /**

@@ -1,7 +1,7 @@
 /**
- * Changes of a driver that decide what he is offered. What has changed goes on record in the same
- * statement, with who did it: what he was at any moment can be told for ever after. Its time is taken
- * while the row is locked, since a transaction may have waited for another that began later.
+ * Changes of a driver that decide what he is offered. Each is recorded in the same statement, with who
+ * made it, so that his state at any past moment is known. Its time is taken while the row is locked,
+ * since a transaction may have waited for another that began later.
  */
 
 import type { Actor } from '../domain/job.ts';
@@ -12,8 +12,8 @@ import { sql } from './drizzle.ts';
 import { one, type RowOf } from './jobs.ts';
 
 /**
- * Creates the driver (as `pending`) or changes the given fields. `before` is read first, or
- * the insert would hide it.
+ * Creates the driver (as `pending`) or changes the given fields. `before` is read first, or the
+ * insert would hide it.
  */
 export async function upsertDriver(db: Db, id: string, change: DriverChange): Promise<DriverRow> {
   const truckGiven = change.truckType !== undefined;
@@ -46,12 +46,12 @@ export async function upsertDriver(db: Db, id: string, change: DriverChange): Pr
   return one(rows);
 }
 
-/** What goes on record when a driver goes online or offline. */
+/** What is recorded when a driver goes online or offline. */
 export interface OnlineRecord {
   by: Actor;
-  /** A longer silence than this goes on record too. */
+  /** A silence longer than this is recorded too. */
   staleMs: number;
-  /** Where he is goes on record when he goes online. */
+  /** His position is recorded when he goes online. */
   keepPosition: boolean;
 }
 

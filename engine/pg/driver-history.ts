@@ -1,5 +1,4 @@
-/** What is kept of drivers' past: changes of their state, and where they were. */
-
+/** The kept history of drivers: changes of their state, and where they were. */
 import type { Db } from './client.ts';
 import { type SQL, sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
@@ -23,7 +22,7 @@ export async function listDriverEvents(
   driverId: string,
   limit: number,
 ): Promise<DriverEventRow[]> {
-  // Each kind by itself: the index has them in order of time.
+  // Each kind by itself, since the index orders them by time.
   return db.execute<RowOf<DriverEventRow>>(sql`
     select e.what, was, became, actor, reason, floor(extract(epoch from e.at) * 1000)::float8 as at
     from jsonb_array_elements_text(${JSON.stringify(KINDS)}::text::jsonb) kind(what)
@@ -42,7 +41,7 @@ export interface PositionSample {
   at: number;
 }
 
-/** Keeps the samples of those drivers who are available by their rows. */
+/** Keeps the samples of drivers who are available by their rows. */
 export async function insertPositions(db: Db, samples: readonly PositionSample[]): Promise<void> {
   await db.execute(sql`
     insert into driver_positions (driver_id, at, lat, lng)
@@ -55,8 +54,8 @@ export async function insertPositions(db: Db, samples: readonly PositionSample[]
 }
 
 /**
- * An online driver who was silent for so long that he was offered nothing, and is heard of again: from
- * when to when. One who stays silent is known by his row.
+ * An online driver who was silent for so long that he was offered nothing, and is heard from again: from
+ * when to when. A driver who stays silent is known by his row.
  */
 export function insertSilence(heard: SQL, staleMs: number): SQL {
   return sql`

@@ -1,6 +1,6 @@
 /**
- * What drivers were at a moment, from their rows and from the histories of their changes, silences,
- * jobs and positions. At the present moment it is what their rows say.
+ * The state of drivers at a moment, from their rows and from the histories of their changes, silences,
+ * jobs and positions. For the present moment it is what their rows say.
  */
 
 import { anyOf, type Db } from './client.ts';
@@ -10,7 +10,7 @@ import { HELD_SQL, type RowOf } from './jobs.ts';
 
 export interface DriverThen {
   id: string;
-  /** The one he has today. */
+  /** His name of today. */
   name: string | null;
   /** He had no profile yet. */
   unborn: boolean;
@@ -21,7 +21,7 @@ export interface DriverThen {
   activeJobs: number;
   lat: number | null;
   lng: number | null;
-  /** When he was last heard of before, epoch ms; null: never. */
+  /** When he was last heard from before the moment, epoch ms; null: never. */
   seenAt: number | null;
 }
 
@@ -30,11 +30,11 @@ export interface StateRules {
   driverMaxActiveJobs: number;
 }
 
-/** Jobs that a driver took before the moment, of which so many are looked at: what he may hold at most. */
+/** Most jobs examined of those that a driver took before the moment: as many as he may hold. */
 const HELD_MAX = 1000;
 /** What takes a job from its driver. */
 const ENDS = `('job.released', 'job.cancelled', 'job.completed', 'job.expired')`;
-/** Jobs that he had taken, and that nothing had taken from him. */
+/** Jobs that he had taken and still held. */
 const HELD_THEN = sql.raw(`(
   select count(*)::int from (
     select * from job_events e
@@ -93,7 +93,7 @@ function rowsThen(ids: readonly string[], at: string, { driverMaxActiveJobs }: S
         order by known.at desc limit 1) place on true`;
 }
 
-/** What the last change before the moment made it; or what the first one after it found; or the row. */
+/** What the last change before the moment made it, else what the first one after it found, else the row. */
 function valueAt(what: string, current: string): SQL {
   const events = sql`driver_events e where e.driver_id = d.id and e.what = ${what}`;
   return sql`(

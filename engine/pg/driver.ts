@@ -1,4 +1,4 @@
-/** How the driver is told where Postgres is, and what it gets wrong by itself. */
+/** Options of the Postgres driver, and corrections of what it gets wrong. */
 import type postgres from 'postgres';
 import { type PgAddress, parsePgUrl } from './address.ts';
 
@@ -32,8 +32,8 @@ export function driverOptions(url: string, settings: object = {}): object {
 /**
  * Postgres.js 3.4.9 puts a parameter's text in the place of its value, and turns that into text again
  * when it must prepare a statement anew (its name is gone, or a result's type has changed): `true`
- * became `t`, then `f` (porsager/postgres#1197). What it is given twice comes out the same.
- * Drizzle's own texts of times and JSON are passed through anyway.
+ * became `t`, then `f` (porsager/postgres#1197). These serialisers may run twice on the same value.
+ * Drizzle passes times and JSON as text anyway.
  */
 export function serializeTwiceAlike(client: postgres.Sql): void {
   const { serializers } = client.options as {

@@ -1,6 +1,6 @@
 /**
  * Drivers in Postgres: who they are, whether they may work, where they were last seen.
- * Every change that decides what a driver is offered bumps `rev`; what Redis knows follows it.
+ * Every change that decides what a driver is offered raises `rev`, which orders what Redis takes.
  */
 
 import type { Actor, DriverCard } from '../domain/job.ts';
@@ -13,7 +13,7 @@ import type { RowOf } from './jobs.ts';
 export type ApprovalStatus = 'pending' | 'approved' | 'suspended';
 
 /**
- * One row of `drivers` with the number of jobs he holds; times in epoch milliseconds, those from ahead of
+ * One row of `drivers` with the number of jobs he holds; times in epoch milliseconds, those ahead of
  * Postgres's clock as of now.
  */
 export interface DriverRow {
@@ -28,7 +28,7 @@ export interface DriverRow {
   lat: number | null;
   lng: number | null;
   positionAt: number | null;
-  /** Since his last sign of life, ms, by the clock of Postgres, which wrote it. */
+  /** Time since his last sign of life, ms, by the clock of Postgres, which wrote it. */
   seenAgeMs: number | null;
   totalJobs: number;
   activeJobs: number;
@@ -51,7 +51,7 @@ export interface DriverChange {
   truckType?: string | null;
   approvalStatus?: ApprovalStatus;
   isOperator?: boolean;
-  /** Who changes him, and why, for the record; Muster itself when left out. */
+  /** Who changes him, and why, for the record; by default Muster itself. */
   by?: Actor;
   reason?: string;
 }
@@ -63,7 +63,7 @@ export async function findDriver(db: Db, id: string): Promise<DriverRow | null> 
   return row ?? null;
 }
 
-/** The rows of those of these drivers who exist, in no order. */
+/** The rows of these drivers, as far as they exist, in no order. */
 export async function findDrivers(db: Db, ids: readonly string[]): Promise<DriverRow[]> {
   return db.execute<RowOf<DriverRow>>(sql`
     select ${DRIVER_COLUMNS} from drivers d where d.id = ${anyOf(ids)}`);
@@ -84,8 +84,8 @@ export async function listUnsynced(db: Db, olderThanMs: number, limit: number): 
 }
 
 /**
- * Raises the revs of these drivers above what is given, as far as they are not yet, and returns whom it raised.
- * All are locked in one order.
+ * Raises the revs of these drivers above the given ones where they are not yet, and returns the drivers it
+ * raised. Rows are locked in one order.
  */
 export async function raiseRevs(
   db: Db,
@@ -129,9 +129,9 @@ export interface LastSeen {
 }
 
 /**
- * Stores the newest positions of many drivers at once; an older fix never overwrites, and none is from
- * ahead of now. A driver who was silent for longer than `staleMs` before has that on record. Rows are
- * locked in one order: a driver on his way from one process to another is in the batches of both.
+ * Stores the newest positions of many drivers at once; an older fix never overwrites, and no time is ahead
+ * of now. A silence before it longer than `staleMs` is recorded. Rows are locked in one order: a driver
+ * who moves from one process to another is in the batches of both.
  */
 export async function saveLastSeen(
   db: Db,
@@ -161,7 +161,7 @@ export async function saveLastSeen(
     ${insertSilence(sql`select * from d`, staleMs)}`);
 }
 
-/** The cards that customers see of drivers, by id; ratings do not exist yet. */
+/** The cards of drivers that customers see, by id; ratings do not exist yet. */
 export async function driverCards(
   db: Db,
   ids: readonly string[],
@@ -173,7 +173,7 @@ export async function driverCards(
   return new Map(rows.map((row) => [row.id, row]));
 }
 
-/** Who must not see which open jobs again. */
+/** Which drivers must not see which open jobs again. */
 export async function listRefusals(
   db: Db,
   jobIds: readonly string[],
@@ -191,7 +191,7 @@ export async function hasReleased(db: Db, jobId: string, driverId: string): Prom
   return rows.length > 0;
 }
 
-/** A decline never replaces a release: who gave a job back stays barred from it. */
+/** A decline never replaces a release: a driver who gave a job back stays barred from it. */
 export async function insertDecline(
   db: Db,
   jobId: string,

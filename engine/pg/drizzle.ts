@@ -1,7 +1,7 @@
 /**
- * Drizzle, as CommonJS. For each ESM file of a package Node reads its package.json anew to learn what kind of
- * module it is, and that of Drizzle has 180 KB: with its hundred files that was half of what the start of a
- * process costs. A `.cjs` says what it is by its name.
+ * Drizzle, as CommonJS. For each ESM file of a package Node reads its package.json anew to learn the kind of
+ * module, and Drizzle's has 180 KB: with its hundred files that was half the cost of starting a process. A
+ * `.cjs` file says its kind by its name.
  */
 import { createRequire } from 'node:module';
 

@@ -1,5 +1,4 @@
-/** What Postgres has on record of a job's offers: read by `explain` alone. */
-
+/** The records of a job's offers in Postgres: read by `explain` alone. */
 import type { Position } from '../domain/distance.ts';
 import type { Refusal } from '../domain/visibility.ts';
 import { anyOf, type Db } from './client.ts';
@@ -12,7 +11,7 @@ export interface WaveRow {
   radiusKm: number;
   /** RFC 3339; so are all times here. */
   openedAt: string;
-  /** The same to the microsecond: what happened in the same statement was before it. */
+  /** The same to the microsecond: what happened in the same statement came before it. */
   moment: string;
   /** Null while the candidates are not chosen. */
   chosenAt: string | null;
@@ -57,7 +56,7 @@ export interface RefusalRow {
   at: string;
 }
 
-/** Who declined a job or gave it back. */
+/** Drivers who declined a job or gave it back. */
 export async function refusalsOf(db: Db, jobId: string): Promise<RefusalRow[]> {
   return db.execute<RowOf<RefusalRow>>(sql`
     select driver_id as "driverId", kind, reason, ${timeOf('at')} as at from job_refusals
@@ -65,9 +64,9 @@ export async function refusalsOf(db: Db, jobId: string): Promise<RefusalRow[]> {
 }
 
 /**
- * Drivers: first these, then the others by their last position, nearest first, then those without
- * one, last heard of first; of a job without a position all count as the latter. Reads every driver:
- * for a person who asks, not for dispatch.
+ * Drivers: first these, then the others by their last position, nearest first, then those without one,
+ * last heard from first; for a job without a position all count as without one. Reads every driver: for
+ * a person who asks, not for dispatch.
  */
 export async function listNearest(
   db: Db,

@@ -1,5 +1,4 @@
-/** All drivers, page by page or by id, as somebody reads them who keeps the whole fleet in memory. */
-
+/** All drivers, page by page or by id, for a reader that keeps the whole fleet in memory. */
 import type { Db } from './client.ts';
 import { DRIVER_COLUMNS, type DriverRow } from './drivers.ts';
 import { sql } from './drizzle.ts';

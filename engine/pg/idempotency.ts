@@ -3,10 +3,10 @@
 import type { Db } from './client.ts';
 import { sql } from './drizzle.ts';
 
-/** A key counts for a day. */
+/** How long a key counts. */
 const KEY_LIFE = sql.raw(`interval '24 hours'`);
 
-/** Forgets the oldest of the keys that count no more. */
+/** Deletes the oldest of the keys that no longer count. */
 export async function forgetIdempotencyKeys(db: Db, limit: number): Promise<void> {
   await db.execute(sql`
     delete from idempotency_keys where (sub, key) in (

@@ -1,6 +1,6 @@
 /**
- * Looks at Postgres before anything relies on it: is it a primary with the current schema, and is it
- * reached through a pooler that lends sessions for a transaction? Then nothing may be left in a session.
+ * Inspects Postgres before anything relies on it: is it a primary with the current schema, and is it
+ * reached through a pooler that lends sessions per transaction? Then nothing may be left in a session.
  */
 
 import postgres from 'postgres';
@@ -12,13 +12,13 @@ import { wrongSearchPath } from './search-path.ts';
 export interface Inspection {
   standby: boolean;
   currentSchema: boolean;
-  /** Sessions are a pooler's: no settings of a session and no prepared statements. */
+  /** Sessions belong to a pooler: no session settings and no prepared statements. */
   pooled: boolean;
-  /** What a transaction begins with, e.g. `read committed`. */
+  /** The isolation of a transaction by default, e.g. `read committed`. */
   isolation: string;
-  /** Does a statement end that waits for a lock or for a disk? */
+  /** Do statements time out that wait for a lock or a disk? */
   hasTimeouts: boolean;
-  /** Why a session that is told nothing else does not find the tables; null where it does. */
+  /** Why a session with default settings does not find the tables; null where it does. */
   wrongSearchPath: string | null;
 }
 
@@ -39,7 +39,7 @@ export async function inspectPg(url: string): Promise<Inspection> {
       current_setting('default_transaction_isolation') as isolation,
       current_setting('statement_timeout') <> '0' and current_setting('lock_timeout') <> '0' as timeouts`;
     const [row] = await query;
-    // What the server said of itself when it took the connection; a pooler says its own.
+    // The pid that the server sent at connect; a pooler sends one of its own.
     const { pid } = (query as unknown as { state: { pid: number } }).state;
     const db = drizzle(client);
     return {

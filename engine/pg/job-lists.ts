@@ -1,7 +1,7 @@
 /**
- * Lists of jobs in Postgres. Each status that is asked for is read by itself, newest first and no
- * further than the page, and the results are merged: a customer's ten thousand completed jobs cost
- * nothing when he asks for his open ones.
+ * Lists of jobs in Postgres. Each status asked for is read by itself, newest first and no further
+ * than the page, and the results are merged: a customer's ten thousand completed jobs cost nothing
+ * when he asks for his open ones.
  */
 
 import { CLAIMABLE, HELD, JOB_STATUSES, type JobRow, type JobStatus, OVER } from '../domain/job.ts';
@@ -17,9 +17,9 @@ export interface JobFilter {
   /** All of them when left out. */
   statuses?: readonly JobStatus[] | undefined;
   id?: string | undefined;
-  /** A part of the address in any case. */
+  /** Part of the address, in upper or lower case. */
   text?: string | undefined;
-  /** Epoch ms; both are of the moment of the post, `until` excluded. */
+  /** Epoch ms; both are about the moment of the post, `until` excluded. */
   since?: number | undefined;
   until?: number | undefined;
 }
@@ -27,15 +27,15 @@ export interface JobFilter {
 export type ListedJob = JobRow & { place: string };
 
 /**
- * A text is looked for in all that is alive and in so many jobs of each status that is over: no index
- * knows parts of a text, and a call reads no history. Measured: 1 to 2 ms a thousand.
+ * A text is searched in all jobs that are not over and in this many of each status that is over: no
+ * index knows parts of a text, and a call reads no history. Measured: 1 to 2 ms a thousand.
  */
 export const SEARCHED_MAX = 1000;
-/** What is over is counted for this long. */
+/** For how many days jobs that are over are counted. */
 const COUNTED_DAYS = 30;
 
 const ALIVE = [...CLAIMABLE, ...HELD];
-/** A place in a list by time as exact as the column: microseconds. */
+/** A place in a list by time, as exact as the column: microseconds. */
 export const placeOf = (column: SQL) =>
   sql`(extract(epoch from ${column}) * 1000000)::bigint::text`;
 /** The time of a place. */
@@ -68,8 +68,8 @@ export async function listJobs(
 }
 
 /**
- * How many jobs there are of each status, whatever statuses the filter names: of those that are over
- * only the last 30 days. Without a filter the latter are added up already, day by day.
+ * How many jobs there are of each status, whatever statuses the filter names; jobs that are over count
+ * for 30 days. Without a filter those are added up already, day by day.
  */
 export async function countJobs(db: Db, filter: JobFilter): Promise<Record<JobStatus, number>> {
   const conditions = [...conditionsOf(filter)];
@@ -107,7 +107,7 @@ async function countRows(
     select s.status, counted.count from ${statusesOf(statuses)} cross join lateral (${count}) counted`);
 }
 
-/** What the days have added up, and what they have not yet. */
+/** The daily counts, plus jobs that are not folded into them yet. */
 async function countOver(db: Db): Promise<StatusCount[]> {
   return db.execute<StatusCount>(sql`
     select status, sum(jobs)::int as count from (
@@ -123,7 +123,7 @@ const SEARCHED = sql.raw(
   `(case when s.status in ('${ALIVE.join("', '")}') then null else ${SEARCHED_MAX} end)`,
 );
 
-/** The statuses as a table, so that the statement is the same one for any of them. */
+/** The statuses as a table, so that the statement is the same for any of them. */
 function statusesOf(statuses: readonly JobStatus[]): SQL {
   return sql`jsonb_array_elements_text(${JSON.stringify(statuses)}::text::jsonb) s(status)`;
 }
@@ -132,7 +132,7 @@ function matches(text: string): SQL {
   return sql`${contains(sql`j.address`, text)}`;
 }
 
-/** As a number: Postgres knows fewer offsets and years than a text may name. */
+/** As a number: Postgres knows fewer offsets and years than a text may have. */
 const momentOf = (ms: number) => sql`to_timestamp(${ms}::float8 / 1000)`;
 
 function* conditionsOf(filter: JobFilter): Generator<SQL> {

@@ -1,6 +1,6 @@
 /**
- * Jobs in Postgres: they are inserted and read here. What changes them is one fenced statement,
- * `transition()`, which writes the row, its event and its notifications together.
+ * Jobs in Postgres: inserted and read here. They are changed by one fenced statement, `transition()`,
+ * which writes the row, its event and its notifications together.
  */
 
 import { type Actor, CLAIMABLE, HELD, type JobRow, type JobStatus, OVER } from '../domain/job.ts';
@@ -52,8 +52,8 @@ export async function insertJob(db: Db, job: NewJob): Promise<JobRow> {
 }
 
 /**
- * The same for a job that a customer posts himself; 0 as `maxOpen`: any number. Null when he has so
- * many open already: exactly, however many he posts at once.
+ * The same for a job that a customer posts himself. Null when he has `maxOpen` jobs open already (0: any
+ * number), exactly so however many he posts at once.
  */
 export async function insertOwnJob(db: Db, job: NewJob, maxOpen: number): Promise<JobRow | null> {
   const [row] = await insertRows(db, job, true, maxOpen);
@@ -111,7 +111,7 @@ export async function listHeldJobs(db: Db, driverId: string): Promise<string[]> 
   return rows.map((row) => row.id);
 }
 
-/** A customer's jobs that still go on, for the snapshot of his feed. */
+/** A customer's jobs that are not over, for the snapshot of his feed. */
 export async function listActiveJobs(db: Db, customerId: string): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(sql`
     select ${JOB_COLUMNS} from jobs j
@@ -127,7 +127,7 @@ export async function listAliveJobs(db: Db, afterId: string, limit: number): Pro
     order by j.id limit ${limit}::int`);
 }
 
-/** The ids of all open jobs of a zone: what a rebuild puts into Redis. */
+/** The ids of all open jobs of a zone, which a rebuild puts into Redis. */
 export async function listOpenJobs(db: Db, zone: string): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(
     sql`select id from jobs where zone = ${zone} and status in ${CLAIMABLE_SQL}`,
@@ -153,7 +153,7 @@ export interface JobEventRow {
   at: number;
 }
 
-/** What `db.execute` wants of a row type. */
+/** The shape that `db.execute` requires of a row type. */
 export type RowOf<T> = T & Record<string, unknown>;
 
 /** The only row of a statement that always returns one. */

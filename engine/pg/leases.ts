@@ -3,7 +3,7 @@
 import type { Db } from './client.ts';
 import { sql } from './drizzle.ts';
 
-/** Held by the one process that sees to the duties. */
+/** Held by the one process that does the duties. */
 export const MAINTENANCE_LEASE = 'maintenance';
 
 /** Takes or renews the lease for `ttlMs`; false while another holds it. */
@@ -27,7 +27,7 @@ export async function dropLease(db: Db, name: string, holder: string): Promise<v
   await db.execute(sql`delete from leases where name = ${name} and holder = ${holder}`);
 }
 
-/** How long ago the lease ran out, 0 while somebody holds it; null when nobody ever did. */
+/** How long ago the lease ran out; 0 while it is held, null when it never was. */
 export async function secondsWithoutLease(db: Db, name: string): Promise<number | null> {
   const [row] = await db.execute<{ seconds: number }>(sql`
     select greatest(0, extract(epoch from now() - expires_at))::float8 as seconds

@@ -1,7 +1,7 @@
 /**
  * Brings a database to the current schema, while calls go on. Safe to run twice and at once: one migrator
- * at a time, by an advisory lock of a transaction, so that nothing of it stays behind in a session, which
- * through a pooler would be somebody else's.
+ * at a time, by an advisory lock of a transaction, so that no lock stays behind in a session, which through
+ * a pooler would be somebody else's.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
@@ -14,18 +14,18 @@ import { wrongSearchPath } from './search-path.ts';
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));
 /** Any number will do, as long as every migrator of Muster uses the same. */
 const MIGRATION_LOCK = 20_261_123;
-/** Longer than any migration takes; whoever waits so long waits for somebody who hangs. */
+/** Longer than any migration takes: the migrator that holds the lock must hang. */
 const LOCK_LIMIT_S = 60;
 const LOCK_POLL_MS = 100;
 const CONNECT_TIMEOUT_S = 10;
 
 /**
- * Applies what is missing, one migration after the other; what a run that was cut off left behind is
- * taken up by the next. Throws what Postgres says when it cannot, and a sentence of its own when another
- * migrator holds the lock for too long.
+ * Applies what is missing, one migration after the other; the next run resumes what an interrupted one left
+ * behind. Throws what Postgres says when it cannot, and a sentence of its own when another migrator holds
+ * the lock for too long.
  */
 export async function migrate(databaseUrl: string, lockLimitS = LOCK_LIMIT_S): Promise<void> {
-  // One connection holds the lock, in a transaction that sees and locks nothing else; the other works.
+  // One connection holds the lock, in a transaction without a snapshot or other locks; the other works.
   const [guard, worker] = [connect(databaseUrl), connect(databaseUrl)];
   try {
     await guard.begin(async (tx) => {
@@ -50,11 +50,11 @@ function connect(databaseUrl: string): postgres.Sql {
 }
 
 /**
- * An index that is built beside calls waits for every older snapshot. So whoever has the lock, or wants
- * it, must keep none: it is asked for again and again, and by simple queries, which leave no portal open.
+ * An index that is built concurrently waits for every older snapshot. So migrators that hold or want the
+ * lock must keep none: they ask for it again and again, by simple queries, which leave no portal open.
  */
 async function takeLock(tx: postgres.TransactionSql, limitS: number): Promise<void> {
-  // A role or database may have limits of its own, made for short work.
+  // A role or database may have time limits made for short statements.
   await tx.unsafe('set local statement_timeout = 0').simple();
   await tx.unsafe('set local idle_in_transaction_session_timeout = 0').simple();
   const deadline = performance.now() + limitS * 1000;
@@ -72,7 +72,7 @@ async function takeLock(tx: postgres.TransactionSql, limitS: number): Promise<vo
   }
 }
 
-/** Drizzle's own table and way to count. */
+/** Drizzle's own table and way of counting. */
 async function applyMissing(db: Db): Promise<void> {
   const wrong = await wrongSearchPath(db);
   if (wrong !== null) throw new Error(wrong);
@@ -91,7 +91,7 @@ async function applyMissing(db: Db): Promise<void> {
 }
 
 const CONCURRENTLY = /\bconcurrently if (?:not )?exists "(\w+)"/i;
-/** A statement that must wait for longer keeps every call behind it waiting: it is tried again. */
+/** A statement that waits longer for a lock blocks every call behind it: it is tried again. */
 const STEP_LOCK_MS = 500;
 const STEP_PAUSE_MS = 200;
 /** A minute or two of trying. */
@@ -107,7 +107,7 @@ async function apply(
 }
 
 /**
- * A migration of large tables: each statement by itself, so that none holds its locks while others work.
+ * A migration of large tables runs each statement by itself, so that none holds its locks while others work.
  * All of them may be repeated.
  */
 async function applyBesideCalls(db: Db, migration: MigrationMeta): Promise<void> {
@@ -134,7 +134,7 @@ async function applyStep(db: Db, statement: string): Promise<void> {
   }
 }
 
-/** One that was cut off leaves an index that nobody uses and everybody keeps up. */
+/** An interrupted build leaves an index that no query uses and every write maintains. */
 async function buildIndex(db: Db, name: string, statement: string): Promise<void> {
   const [left] = await db.execute(sql`
     select from pg_index where indexrelid = to_regclass(${`"${name}"`}) and not indisvalid`);

@@ -1,5 +1,5 @@
 /**
- * Notifications in Postgres. One is done when the outcome of its push, or that there is no device, is on
+ * Notifications in Postgres. One is done when the outcome of its push, or the lack of a device, is on
  * record.
  */
 
@@ -67,7 +67,7 @@ export interface Unsettled {
   settledVersion: number;
 }
 
-/** Is a notification among what these changes of a job have to tell people? */
+/** Do these changes of a job include a notification? */
 export function tellsOf(note: NotificationRow, change: Unsettled): boolean {
   return (
     note.jobId === change.id &&
@@ -76,7 +76,7 @@ export function tellsOf(note: NotificationRow, change: Unsettled): boolean {
   );
 }
 
-/** What these changes of jobs have to tell people, oldest first. */
+/** The notifications of these changes of jobs, oldest first. */
 export async function notificationsOf(
   db: Db,
   changes: readonly Unsettled[],
@@ -122,7 +122,7 @@ export async function markDone(db: Db, id: string): Promise<void> {
 }
 
 /**
- * Notifications without an outcome for a while; they are listed again after the same while, so that
+ * Notifications without an outcome for a while. Each is listed again only after the same while, so that
  * many that cannot be delivered do not hide the others.
  */
 export async function takeUndone(db: Db, olderThanMs: number, limit: number): Promise<string[]> {
@@ -136,7 +136,7 @@ export async function takeUndone(db: Db, olderThanMs: number, limit: number): Pr
   return rows.map((row) => row.id);
 }
 
-/** How many have no outcome although they are so old. */
+/** How many older than this have no outcome. */
 export async function countUndone(db: Db, olderThanMs: number): Promise<number> {
   const [row] = await db.execute<{ count: number }>(sql`
     select count(*)::int as count from notifications

@@ -1,5 +1,5 @@
 /**
- * The fleet in Postgres, as operators look at it: each driver's state in one word, by the rules of
+ * The fleet in Postgres, as operators see it: each driver's state in one word, by the rules of
  * visibility. Positions and signs of life are some seconds behind Redis here.
  */
 
@@ -18,9 +18,9 @@ export interface FleetRules {
 
 export interface FleetFilter {
   states?: readonly DriverWord[] | undefined;
-  /** A whole id, or a part of the name in any case. */
+  /** A whole id, or part of the name in upper or lower case. */
   text?: string | undefined;
-  /** Nearest first; by id when left out. */
+  /** Sorts nearest first from here; by default by id. */
   near?: Position | undefined;
 }
 
@@ -54,7 +54,7 @@ function stateOf({ driverStaleMs, driverMaxActiveJobs }: FleetRules): SQL {
     ${busy} else 'available' end`;
 }
 
-/** What the list is sorted by first; the farther, the greater. Who has no position comes last. */
+/** The first sort value of the list: greater is farther; drivers without a position come last. */
 function keyOf(near: Position | undefined): SQL {
   if (!near) return sql`0::float8`;
   return sql`coalesce(power(sin(radians(d.lat - ${near.lat}::float8) / 2), 2)
@@ -62,7 +62,7 @@ function keyOf(near: Position | undefined): SQL {
     * power(sin(radians(d.lng - ${near.lng}::float8) / 2), 2), 2)`;
 }
 
-/** A page of the fleet after a place. Reads every driver where it must sort or search. */
+/** A page of the fleet after a place. Reads every driver if it must sort or search. */
 export async function listFleet(
   db: Db,
   rules: FleetRules,
@@ -87,7 +87,7 @@ export async function listFleet(
     order by d.key, d.id`);
 }
 
-/** How many drivers are in each state, of those that fit the text. */
+/** How many drivers that match the text are in each state. */
 export async function countFleet(
   db: Db,
   rules: FleetRules,
@@ -107,7 +107,7 @@ function searchOf({ text }: FleetFilter): SQL {
   return sql`(d.id = ${text} or ${contains(sql`d.name`, text)})`;
 }
 
-/** One driver as the fleet shows him; null when there is no such driver. */
+/** One driver as in the list of the fleet; null when there is no such driver. */
 export async function findInFleet(db: Db, rules: FleetRules, id: string): Promise<FleetRow | null> {
   const [row] = await db.execute<RowOf<FleetRow>>(sql`
     select d.id, d.name, ${stateOf(rules)} as state, d.truck_type as "truckType", d.lat, d.lng,

@@ -1,6 +1,6 @@
 /**
- * All that Postgres holds of one user, whatever his role: where it is, how it is told to him and how
- * it is erased. Jobs and offers stay, under a made-up id and without his texts. Tables without an index
+ * All that Postgres holds of one user, whatever his role: where it is, how it is exported and how it
+ * is erased. Jobs and offers stay, under a made-up id and without his texts. Tables without an index
  * by user are read once from end to end: for `npm run export` and `npm run erase`, never for a call.
  */
 
@@ -8,21 +8,21 @@ import type { Db } from './client.ts';
 import { type SQL, sql } from './drizzle.ts';
 import { HELD_SQL } from './jobs.ts';
 
-/** What stands where an address stood. */
+/** Replaces an erased address. */
 const NO_ADDRESS = '(erased)';
-/** Reading a large table from end to end may take a minute; a call's statement may not. */
+/** Reading a large table from end to end may take a minute, longer than a call's statement may. */
 const STATEMENT_TIMEOUT_MS = 10 * 60_000;
 
 type Tx = Pick<Db, 'execute'>;
 
-/** One table, as far as it is about a user. */
+/** The rows of one table that are about a user. */
 interface Holding {
   table: string;
   /** His rows. */
   where: (id: string) => SQL;
-  /** What he is told of them; left out: all columns. Of others' jobs he is told what he did in them. */
+  /** The exported columns; by default all. Of others' jobs only what he did in them. */
   columns?: string;
-  /** Left out: the rows are deleted. */
+  /** How rows are changed; by default they are deleted. */
   erase?: (id: string, pseudonym: string) => SQL;
 }
 
@@ -40,7 +40,7 @@ const actorRenamed = (column: string, id: string, pseudonym: string) =>
 const byHim = (id: string) => sql`actor in ${actorsOf(id)}`;
 const OF_HIS_JOBS = (id: string) => sql`job_id in (select id from jobs where customer_id = ${id})`;
 
-/** In the order in which they are erased: what is found by his jobs comes before them. */
+/** In the order of erasure: rows that are found by his jobs come before the jobs. */
 const HOLDINGS: readonly Holding[] = [
   { table: 'device_tokens', where: (id) => sql`user_id = ${id}` },
   {
@@ -51,7 +51,7 @@ const HOLDINGS: readonly Holding[] = [
   },
   {
     table: 'notifications',
-    // Those of others about his jobs may name his address.
+    // Other users' notifications about his jobs may name his address.
     where: (id) => sql`user_id = ${id} or ${OF_HIS_JOBS(id)}`,
     columns: 'user_id, app, job_id, type, title, body, created_at, read_at',
   },
@@ -146,7 +146,7 @@ const HOLDINGS: readonly Holding[] = [
   { table: 'drivers', where: (id) => sql`id = ${id}` },
 ];
 
-/** A user's rows, table by table, each handed to `take` as its columns. */
+/** Passes a user's rows to `take`, table by table, each as its columns. */
 export async function readPersonalRows(
   db: Db,
   id: string,
@@ -193,13 +193,13 @@ export async function listJobsInHand(
     where driver_id = ${id} and (status in ${HELD_SQL} or status = 'assigned')`);
 }
 
-/** All jobs that a customer ever posted and that still are on record. */
+/** All jobs of a customer that are still on record. */
 export async function listIdsOfCustomer(db: Db, id: string): Promise<string[]> {
   const rows = await db.execute<{ id: string }>(sql`select id from jobs where customer_id = ${id}`);
   return rows.map((row) => row.id);
 }
 
-/** Have all changes of these jobs been told, as far as somebody could be told? */
+/** Have people been told of all changes of these jobs, where there is somebody to tell? */
 export async function isAllTold(db: Db, customerId: string): Promise<boolean> {
   const [row] = await db.execute<{ told: boolean }>(sql`
     select not exists (

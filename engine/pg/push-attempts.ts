@@ -1,5 +1,4 @@
-/** Every push attempt, as the view `pushes` lists them. */
-
+/** Push attempts, as the view `pushes` lists them. */
 import type { AttemptRow } from '../domain/push.ts';
 import { apnsIdsOf } from './apns-id.ts';
 import type { Db } from './client.ts';
@@ -35,7 +34,7 @@ export async function listAttempts(
   });
 }
 
-/** What the version before has pushed of a notification, oldest first. */
+/** Attempts of a notification by the version before this, oldest first. */
 export async function listAttemptsBefore(db: Db, notificationId: string): Promise<AttemptRow[]> {
   return db.execute<RowOf<AttemptRow>>(sql`
     select job_id as "jobId", wave, user_id as "userId", app, lane, kind,

@@ -1,7 +1,8 @@
 /**
  * The push ledger: one row for a window of a wave's candidates, and one for a notification. Attempts are
- * in arrays, the n-th element of each is of the n-th attempt; they are only ever appended, before they
- * are sent. Every write names the revision that it found: of two runs of a task one writes, and sends.
+ * in arrays, the n-th element of each belongs to the n-th attempt; they are only ever appended, before
+ * they are sent. Every write names the revision that it found: of two runs of a task only one writes, and
+ * sends.
  */
 
 import type { PushOutcome, PushResult } from '../domain/push.ts';
@@ -20,11 +21,11 @@ export type LedgerKey = WindowKey | { notificationId: string };
 /** A row as `to_jsonb` gives it; arrays may be missing or shorter than `suffixes`. */
 export interface LedgerRow {
   revision: number;
-  /** Of the first attempt; RFC 3339. */
+  /** When the first attempt began; RFC 3339. */
   at: string;
-  /** How long after `at` each was begun; null: all of them then. */
+  /** How long after `at` each attempt began; null: all began at `at`. */
   after_ms: number[] | null;
-  /** Only of windows: which candidate each went to, from the first place. */
+  /** Only in windows: which candidate each attempt went to, counted from the first place. */
   places?: number[];
   suffixes: number[];
   outcomes: PushOutcome[] | null;
@@ -41,7 +42,7 @@ export interface NewAttempt {
 
 /** Apple answers within half of it. */
 const LATENCY_MAX_MS = 32_767;
-/** What the column holds: 24 days, and attempts end within an hour. */
+/** The most that the column holds: 24 days; attempts end within an hour. */
 const AFTER_MAX_MS = 2_147_483_647;
 const UUID = /^[0-9a-f]{8}(-[0-9a-f]{4}){3}-[0-9a-f]{12}$/i;
 
@@ -85,7 +86,7 @@ export async function appendToLedger(
   return row?.after ?? null;
 }
 
-/** What became of all attempts of a row so far; false when the row has moved on. */
+/** Records the outcomes of all attempts of a row so far; false when the row has moved on. */
 export async function fillLedger(
   db: Db,
   key: LedgerKey,
@@ -125,11 +126,11 @@ function isRow(key: LedgerKey): SQL {
     and first_place = ${key.firstPlace}::int`;
 }
 
-/** An array in the text form of Postgres; null when it would hold nothing else. */
+/** An array in the text form of Postgres; null when it would hold only nulls. */
 function literal(values: readonly (string | number | null)[]): string | null {
   if (values.every((value) => value === null)) return null;
   return `{${values.map((value) => (typeof value === 'string' ? quoted(value) : (value ?? 'null'))).join()}}`;
 }
 
-/** Postgres has no text with a zero byte in it; a proxy may say anything. */
+/** Postgres takes no text with a zero byte in it, and a proxy may answer anything. */
 const quoted = (text: string) => `"${text.replaceAll('\0', '').replaceAll(/["\\]/g, '\\$&')}"`;

@@ -1,14 +1,14 @@
 /**
- * What is old, dropped in small batches: each is one statement that looks its rows up by indexes and
- * locks nothing that a call would wait for. Whole partitions would be cheaper to drop, but the role
- * that a deployment runs under owns no tables.
+ * Drops what is old in small batches: each is one statement that looks its rows up by indexes and locks
+ * nothing that a call would wait for. Whole partitions would be cheaper to drop, but the role that a
+ * deployment runs as owns no tables.
  */
 
 import type { Db } from './client.ts';
 import { type SQL, sql } from './drizzle.ts';
 import { OVER_SQL } from './jobs.ts';
 
-/** Everything that is kept of a job, by its id. */
+/** All tables that keep something of a job, by its id. */
 const OF_JOBS = [
   'job_events',
   'job_waves',
@@ -25,8 +25,8 @@ const OF_JOBS = [
 export type Dropped = Record<string, number>;
 
 /**
- * Drops the jobs that were over the longest, and longer than `days`, with all that is kept of them. One
- * that the counters of its drivers do not hold yet is left for later. `jobs` tells whether there are more.
+ * Drops the jobs that have been over longest, and longer than `days`, with all that is kept of them. A job
+ * not yet folded into its drivers' counters is left for later. `jobs` tells whether there are more.
  */
 export async function dropJobs(db: Db, days: number, limit: number): Promise<Dropped> {
   const parts = OF_JOBS.map(
@@ -51,19 +51,19 @@ export async function dropJobs(db: Db, days: number, limit: number): Promise<Dro
   return row ?? {};
 }
 
-/** What has an age of its own: how old it gets, in days, and which column tells. */
+/** Tables whose rows age by themselves: how many days they are kept, and which column has their time. */
 const AGED = {
   /** Contract section 11. */
   driver_positions: { column: 'at', days: 7 },
   /** Counters cover 30 days; today is the first of them. */
   driver_days: { column: 'day', days: 31 },
   job_days: { column: 'day', days: 31 },
-  /** With the waves that they explain. */
+  /** As long as the waves that they explain. */
   driver_events: { column: 'at', days: null },
 } as const;
 export const AGED_TABLES = Object.keys(AGED) as (keyof typeof AGED)[];
 
-/** Drops the rows of a table that are too old, at most so many. Returns how many. */
+/** Drops up to `limit` rows of a table that are too old. Returns how many. */
 export async function dropAged(
   db: Db,
   table: keyof typeof AGED,

@@ -3,5 +3,5 @@ import { boolean, timestamp } from './drizzle.ts';
 
 export const time = (name: string) => timestamp(name, { withTimezone: true });
 export const createdAt = () => time('created_at').notNull().defaultNow();
-/** The counters of its drivers hold it: false for what is alive, and a moment longer. */
+/** It is folded into its drivers' counters: false until a moment after it is over. */
 export const folded = () => boolean('folded').notNull().default(false);

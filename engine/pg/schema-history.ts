@@ -1,4 +1,4 @@
-/** The tables of what is remembered: days of drivers and jobs, changes of drivers, where they were. */
+/** The tables of history: days of drivers and jobs, changes of drivers, where they were. */
 import {
   bigserial,
   date,
@@ -11,7 +11,7 @@ import {
 } from './drizzle.ts';
 import { time } from './schema-columns.ts';
 
-/** How a driver answered his offers: the jobs that were over on one day (UTC), added up. */
+/** How a driver answered his offers, summed over the jobs that were over on one day (UTC). */
 export const driverDays = pgTable(
   'driver_days',
   {
@@ -39,8 +39,8 @@ export const jobDays = pgTable(
 );
 
 /**
- * Every change of what decides whether a driver is offered work: written with the change itself, so
- * that what he was at any moment can be told for ever after.
+ * Every change of what decides whether a driver is offered work, written with the change itself, so
+ * that his state at any past moment is known.
  */
 export const driverEvents = pgTable(
   'driver_events',
@@ -72,7 +72,7 @@ export const driverPositions = pgTable(
   },
   (t) => [
     primaryKey({ columns: [t.driverId, t.at] }),
-    // Rows come in the order of time: a block range index is all that reading by time needs.
+    // Rows are inserted in order of time: a block range index is enough to read by time.
     index('driver_positions_at').using('brin', t.at),
   ],
 );

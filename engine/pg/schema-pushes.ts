@@ -1,6 +1,6 @@
 /**
- * The tables of what went out: pushes and deliveries, many to a row. Part of the schema; those of the version
- * before the ledger in windows stay until nothing in them is kept any more.
+ * The tables of what went out: pushes and deliveries, many to a row. Part of the schema; the tables of the
+ * version before the ledger in windows stay until retention has emptied them.
  */
 import {
   bigserial,
@@ -27,15 +27,15 @@ export const pushOutcome = pgEnum('push_outcome', [
 ]);
 
 /**
- * Pushes on record, many to a row: the n-th element of each array is of the n-th attempt. Attempts are
- * appended before they are sent, and only by whoever found the row at its `revision`. What is known
- * of them afterwards is null until the first of them has an outcome.
+ * Recorded pushes, many to a row: the n-th element of each array belongs to the n-th attempt. Attempts
+ * are appended before they are sent, and only by the run that found the row at its `revision`. What is
+ * known afterwards is null until the first of them has an outcome.
  */
 const attemptColumns = () => ({
   revision: integer('revision').notNull().default(1),
-  /** Of the first attempt. */
+  /** When the first attempt began. */
   at: time('at').notNull().defaultNow(),
-  /** How long after `at` each began; null: all of them then. */
+  /** How long after `at` each began; null: all began at `at`. */
   afterMs: integer('after_ms').array(),
   /** The last eight hex digits of each device token, as a number. */
   suffixes: integer('suffixes').array().notNull(),
@@ -55,7 +55,7 @@ export const pushWindows = pgTable(
     wave: integer('wave').notNull(),
     /** Where the window begins in `job_waves.candidate_ids`, from 0. */
     firstPlace: integer('first_place').notNull(),
-    /** Which candidate each attempt went to, from `first_place`. */
+    /** Which candidate each attempt went to, counted from `first_place`. */
     places: smallint('places').array().notNull(),
     ...attemptColumns(),
   },
@@ -68,20 +68,20 @@ export const notificationPushes = pgTable('notification_pushes', {
   ...attemptColumns(),
 });
 
-/** Of the version before this: one row a push. Read, no longer written. */
+/** From the version before this: one row a push. Read, no longer written. */
 export const pushAttempts = pgTable(
   'push_attempts',
   {
     id: bigserial('id', { mode: 'number' }).primaryKey(),
     jobId: text('job_id').notNull(),
-    /** 0 for what is not part of a wave. */
+    /** 0 when it is not part of a wave. */
     wave: integer('wave').notNull().default(0),
     userId: text('user_id').notNull(),
     app: text('app').notNull(),
     lane: text('lane').notNull(),
     kind: text('kind').notNull(),
     notificationId: text('notification_id'),
-    /** The last characters only; a device token is nobody's business but its owner's. */
+    /** The last characters only: a device token is private. */
     tokenSuffix: text('token_suffix').notNull(),
     apnsId: text('apns_id').notNull(),
     /** Under which Apple's console finds a push of the sandbox; production gives none. */
@@ -102,7 +102,7 @@ export const pushAttempts = pgTable(
   ],
 );
 
-/** Of the version before this: whom it has pushed a wave to. Read, no longer written. */
+/** From the version before this: whom it has pushed a wave to. Read, no longer written. */
 export const pushMarks = pgTable(
   'push_marks',
   {
@@ -121,10 +121,10 @@ export const deliveries = pgTable(
     jobId: text('job_id').notNull(),
     /** A gateway process. */
     gateway: text('gateway').notNull(),
-    /** When the first of them were. */
+    /** When the first delivery was. */
     at: time('at').notNull().defaultNow(),
     driverIds: text('driver_ids').array().notNull(),
-    /** How long after `at` each was. */
+    /** How long after `at` each delivery was. */
     afterMs: integer('after_ms').array().notNull(),
     folded: folded(),
   },
@@ -134,7 +134,7 @@ export const deliveries = pgTable(
   ],
 );
 
-/** Of the version before this: one row per (job, gateway flush). Read, no longer written. */
+/** From the version before this: one row per (job, gateway flush). Read, no longer written. */
 export const jobDeliveries = pgTable(
   'job_deliveries',
   {

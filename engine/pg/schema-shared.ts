@@ -16,7 +16,7 @@ export const idempotencyKeys = pgTable(
   (t) => [primaryKey({ columns: [t.sub, t.key] }), index('idempotency_keys_age').on(t.createdAt)],
 );
 
-/** Whom an operator has shut out: users of any role, by the `sub` of their tokens. */
+/** Users of any role whom an operator has blocked, by the `sub` of their tokens. */
 export const usersBlocked = pgTable('users_blocked', {
   id: text('id').primaryKey(),
   blockedBy: text('blocked_by').notNull(),

@@ -33,7 +33,7 @@ export const drivers = pgTable(
     online: boolean('online').notNull().default(false),
     /** Grows with every change that decides what he is offered. */
     rev: bigint('rev', { mode: 'number' }).notNull().default(1),
-    /** The rev that Redis is known to hold; behind `rev` it is work for the reconciler. */
+    /** The rev that Redis is known to hold; while it is behind `rev`, maintenance has work. */
     syncedRev: bigint('synced_rev', { mode: 'number' }).notNull().default(0),
     lat: doublePrecision('lat'),
     lng: doublePrecision('lng'),
@@ -57,7 +57,7 @@ export const jobs = pgTable(
     zone: text('zone').notNull(),
     status: text('status').notNull().default('pending'),
     version: integer('version').notNull().default(1),
-    /** The version that Redis and the people concerned are known to have heard of. */
+    /** The version that Redis and the people concerned are known to have. */
     settledVersion: integer('settled_version').notNull().default(0),
     customerId: text('customer_id').notNull(),
     /** Posted with the customer's own token: such jobs count for CUSTOMER_MAX_OPEN_JOBS. */
@@ -77,7 +77,7 @@ export const jobs = pgTable(
     expiresAt: time('expires_at'),
     acceptedAt: time('accepted_at'),
     createdAt: createdAt(),
-    /** Of a job that is over: since when. */
+    /** When the job was over. */
     updatedAt: time('updated_at').notNull().defaultNow(),
     folded: folded(),
   },
@@ -122,7 +122,7 @@ export const jobEvents = pgTable(
   },
   (t) => [
     index('job_events_job').on(t.jobId, t.id),
-    // What a driver held at some moment: explain asks for it.
+    // For `explain`: what a driver held at some moment.
     index('job_events_accepted').on(t.driverId, t.at).where(sql`${t.type} = 'job.accepted'`),
   ],
 );
@@ -138,11 +138,11 @@ export const jobWaves = pgTable(
     chosenAt: time('chosen_at'),
     /** Null until their push task is enqueued. */
     dispatchedAt: time('dispatched_at'),
-    /** Its pushes are on record in `push_windows`; the version before this leaves it alone then. */
+    /** Its pushes are recorded in `push_windows`, so the version before this leaves it alone. */
     windowed: boolean('windowed').notNull().default(false),
-    /** Of the version before this: first positions of chunks that are done with. */
+    /** From the version before this: first positions of chunks that are done. */
     chunksDone: integer('chunks_done').array().notNull().default(sql`'{}'::int[]`),
-    /** Null until every window is done with. */
+    /** Null until every window is done. */
     pushedAt: time('pushed_at'),
     /** Nearest first, up to the push cap. */
     candidateIds: text('candidate_ids').array().notNull().default(sql`'{}'::text[]`),
@@ -205,9 +205,9 @@ export const notifications = pgTable(
     data: jsonb('data').notNull(),
     createdAt: createdAt(),
     readAt: time('read_at'),
-    /** When its push was handed to the lane last; the first time with its row. */
+    /** When its push was last enqueued; first set with its row. */
     enqueuedAt: time('enqueued_at').notNull().defaultNow(),
-    /** When the push's outcome, or that there is no device, went on record. */
+    /** When the push's outcome, or the lack of a device, was recorded. */
     doneAt: time('done_at'),
   },
   (t) => [

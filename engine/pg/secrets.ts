@@ -1,4 +1,4 @@
-/** Random keys that every process of a deployment shares, made by whoever needs one first. */
+/** Random keys that every process of a deployment shares, made by the first that needs one. */
 import { randomBytes } from 'node:crypto';
 import type { Db } from './client.ts';
 import { sql } from './drizzle.ts';

@@ -1,24 +1,24 @@
 /**
- * The sockets of the pool: one that owes an answer for too long is closed rather than waited for, and each
- * begins with the driver's opening message.
+ * The sockets of the pool: one that owes an answer for too long is closed, and each begins with the
+ * driver's opening message.
  */
 import net from 'node:net';
 
 /**
- * Above the server's own limit for a statement: who owes an answer for longer is not there, however
- * open the connection looks, and TCP itself would take a quarter of an hour to say so.
+ * Above the server's own limit for a statement: a server that owes an answer for longer is gone, however
+ * open the connection looks, and TCP itself would take a quarter of an hour to notice.
  */
 const SILENT_MS = 10_000;
 const CHECK_MS = 1000;
 /** What a connection may begin with (PostgreSQL's "Message Formats"): StartupMessage 3.0, SSLRequest. */
 const OPENINGS = new Set([0x0003_0000, 80_877_103]);
 
-/** What the driver knows of the servers: lists, when the URL names several. */
+/** The servers as the driver knows them: lists, when the URL names several. */
 interface Address {
   host: readonly string[];
   port: readonly number[];
   path?: string | undefined | false;
-  /** `direct`: TLS from the first byte on, without asking for it. */
+  /** `direct`: TLS from the first byte on, without an SSLRequest. */
   sslnegotiation?: string | null | undefined;
 }
 
@@ -26,15 +26,15 @@ export interface Sockets {
   open(address: Address): net.Socket;
   /** How many are open. */
   count(): number;
-  /** So many connections end; resolves when they have. Nobody may wait for an answer over one. */
+  /** Ends this many connections; resolves when they have ended. None may be waiting for an answer. */
   leave(count: number): Promise<void>;
-  /** Every connection ends now; the next statements make others. */
+  /** Ends every connection now; the next statements open others. */
   leaveAll(): void;
 }
 
 /**
- * Makes the driver's sockets, plain ones; the driver itself turns them into TLS where it is asked to.
- * With several servers each try goes to the next one, as the driver does by itself.
+ * Makes plain sockets for the driver, which turns them into TLS itself where needed. With several
+ * servers each try goes to the next one, as the driver would do by itself.
  */
 export function createSockets(): Sockets {
   const opened = new Set<net.Socket>();
@@ -42,9 +42,9 @@ export function createSockets(): Sockets {
   const open = ({ host, port, path, sslnegotiation }: Address) => {
     const i = tries++ % host.length;
     const socket = path ? net.connect(path) : net.connect(port[i] as number, host[i] as string);
-    // By it the driver tells TLS which server it wants, and whose certificate to expect.
+    // The driver uses it as the TLS server name, and to check the certificate.
     if (!path) Object.assign(socket, { host: host[i] });
-    // There TLS speaks first, past the socket's `write`.
+    // With direct TLS the first bytes do not pass the socket's `write`.
     if (sslnegotiation !== 'direct') beginClean(socket);
     closeWhenSilent(socket);
     opened.add(socket);
@@ -67,8 +67,8 @@ export function createSockets(): Sockets {
 }
 
 /**
- * Postgres.js 3.4.9 keeps what it has not written yet when a connection closes, and takes the write that
- * it cancelled for still to come: over each later connection it says nothing until a KiB has come together
+ * Postgres.js 3.4.9 keeps what it has not written yet when a connection closes, and believes the write that
+ * it cancelled is still to come: over each later connection it sends nothing until it has a KiB
  * (a query that is given to it fails after 5 s), then sends the old bytes first (porsager/postgres#457).
  * So one that stays mute is closed at once: the driver tries again, with more to say each time; and
  * what comes before the opening message is left out.
@@ -89,7 +89,7 @@ function beginClean(socket: net.Socket): void {
   });
 }
 
-/** From the message on that fills the rest of `data` and is one to begin with; all of it if none is. */
+/** The tail of `data` that is exactly one opening message; all of `data` if there is none. */
 function fromOpening(data: Buffer): Buffer {
   for (let at = 0; at + 8 <= data.length; at++) {
     const fills = data.readUInt32BE(at) === data.length - at;
@@ -98,7 +98,7 @@ function fromOpening(data: Buffer): Buffer {
   return data;
 }
 
-/** Seen from the bare socket, so not over TLS: there TCP's own limit stands. */
+/** Watches the bare socket, so it does not work over TLS, where TCP's own limit applies. */
 function closeWhenSilent(socket: net.Socket): void {
   let owedSince: number | null = null;
   const write = socket.write.bind(socket);

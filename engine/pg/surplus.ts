@@ -1,13 +1,13 @@
 /**
- * Gives connections back that nobody needed for a minute. The driver would do so by itself, but it hands
- * its free connections out in turn: a statement now and then keeps all of them from being idle.
+ * Gives connections back that were not needed for a minute. The driver would do so by itself, but it uses
+ * its free connections in turn, so a statement now and then keeps all of them from being idle.
  */
 import type { Admission } from './admission.ts';
 import type { Sockets } from './socket.ts';
 
 const CHECK_MS = 10_000;
 
-/** Looks until it is stopped; `idleS`: for how long a connection must not have been needed. */
+/** Runs until it is stopped; `idleS`: how long a connection must not have been needed. */
 export function giveBackSurplus(
   admission: Admission,
   sockets: Sockets,

@@ -1,10 +1,10 @@
-/** Looks for a text within a text in any case, whatever locale the database was made with. */
+/** Finds a text within a text in upper or lower case, whatever the database's locale. */
 import { type SQL, sql } from './drizzle.ts';
 
-/** Does the column hold this text, in any case? */
+/** Does the column contain this text, in upper or lower case? */
 export function contains(column: SQL, text: string): SQL {
   const variants = [...text].map(variantsOf);
-  // The locale "C" knows the case of ASCII alone, and there is nothing quicker.
+  // The locale "C" knows the case of ASCII only, and is the fastest.
   if (variants.flat().every(isAscii)) {
     return sql`lower(${column} collate "C") like ${`%${escapeForLike(text.toLowerCase())}%`}`;
   }

@@ -1,14 +1,13 @@
-/** How far Postgres has come, which server it is and whose tables: by these it shows when it went back. */
-
+/** How far Postgres has come, which server it is and which tables it has: these show when it went back. */
 import { type Db, isServerError } from './client.ts';
 import { sql } from './drizzle.ts';
 
-/** A row of the leases, whose time only grows. */
+/** A row in `leases` whose time only grows. */
 const MARK = 'truth';
 
 /**
- * Moves the mark on, if it is `atLeast` where Redis last heard of it to be, and returns it: microseconds, as
- * text. Null when it is behind, or gone. One statement: nothing can go back between the look and the write.
+ * Moves the mark on if it is at least where Redis remembers it (`atLeast`), and returns it: microseconds, as
+ * text. Null when it is behind, or gone. One statement: nothing can go back between the check and the write.
  */
 export async function advanceMark(db: Db, atLeast: string): Promise<string | null> {
   const [row] = await db.execute<{ mark: string }>(sql`
@@ -18,7 +17,7 @@ export async function advanceMark(db: Db, atLeast: string): Promise<string | nul
   return row?.mark ?? null;
 }
 
-/** The same from wherever it is, or for the first time. */
+/** Moves the mark on wherever it is, or creates it. */
 export async function setMark(db: Db): Promise<string> {
   const [row] = await db.execute<{ mark: string }>(sql`
     insert into leases (name, holder, expires_at) values (${MARK}, ${MARK}, clock_timestamp())
@@ -27,7 +26,7 @@ export async function setMark(db: Db): Promise<string> {
   return row?.mark ?? '0';
 }
 
-/** Of two servers' clocks the second may be behind. */
+/** After a failover the new server's clock may be behind. */
 const NEXT = sql.raw("greatest(clock_timestamp(), leases.expires_at + interval '1 microsecond')");
 const MICROSECONDS = sql.raw('(extract(epoch from leases.expires_at) * 1000000)');
 
@@ -35,10 +34,10 @@ const MICROSECONDS = sql.raw('(extract(epoch from leases.expires_at) * 1000000)'
 export type AskServer = () => Promise<string | null>;
 
 /**
- * Database and table have other numbers where a dump was restored, however fresh it was; system identifier and
- * timeline are others after a failover, or on a server that was restored to a point in time. The latter two are
- * left out where the role may not ask, or Postgres is of a kind that does not say. Null when that turns out only
- * now; the next answer is without them.
+ * A restored dump, however fresh, changes the numbers of database and table; a failover, or a restore to a
+ * point in time, changes system identifier and timeline. The latter two are left out where the role may not
+ * ask, or where this kind of Postgres does not say. Null when that turns out only now; the next answer is
+ * without them.
  */
 export function createAskServer(db: Db): AskServer {
   let mayAsk: boolean | null = null;

@@ -3,13 +3,13 @@
 import type { Db } from './client.ts';
 import { sql } from './drizzle.ts';
 
-/** The ids of all of them. */
+/** The ids of all blocked users. */
 export async function readBlocked(db: Db): Promise<ReadonlySet<string>> {
   const rows = await db.execute<{ id: string }>(sql`select id from users_blocked`);
   return new Set(rows.map(({ id }) => id));
 }
 
-/** Changes whenever somebody was blocked or let in again. */
+/** Changes whenever a user is blocked or unblocked. */
 export async function readMark(db: Db): Promise<string> {
   const [row] = await db.execute<{ mark: string }>(
     sql`select count(*) || ' ' || coalesce(max(blocked_at)::text, '') as mark from users_blocked`,
@@ -17,7 +17,7 @@ export async function readMark(db: Db): Promise<string> {
   return row?.mark ?? '';
 }
 
-/** Blocking again changes nothing: who did it first stays on record. */
+/** Blocking again changes nothing: the first operator stays on record. */
 export async function insertBlocked(db: Db, id: string, by: string): Promise<void> {
   await db.execute(sql`
     insert into users_blocked (id, blocked_by) values (${id}, ${by}) on conflict do nothing`);

@@ -49,9 +49,9 @@ export async function markDispatched(db: Db, jobId: string, wave: number): Promi
 }
 
 /**
- * A wave is pushed by windows from now on, and not by the version before, which marks drivers: its marks
- * that are not committed yet are waited for, later ones are refused. How many candidates it has, or null
- * when there is no such wave.
+ * From now on a wave is pushed by windows, and not by the version before, which marks drivers: waits for
+ * marks that are not committed yet, and later ones are refused. Returns how many candidates the wave has,
+ * or null when there is no such wave.
  */
 export async function openPushes(db: Db, jobId: string, wave: number): Promise<number | null> {
   const [row] = await db.execute<{ count: number }>(sql`
@@ -68,15 +68,15 @@ export const WINDOW_PLACES = 100;
 /** An offer is not pushed later than this after its wave opened. */
 const PUSH_LIFE_S = 600;
 
-/** A candidate's phone; `place`: his among the window's. */
+/** A candidate's phone; `place`: the candidate's place in the window. */
 export interface WavePhone extends DeviceToken {
   place: number;
 }
 
 /**
- * The phones of the candidates in a window, nearest first, and the row of its pushes, if there is one. None
- * of who is not offered the job any more: he refused it, or may not work; nor of whom the version before
- * has pushed. None at all when the wave is old news.
+ * The phones of the candidates in a window, nearest first, and the row of its pushes, if there is one.
+ * Without drivers who are no longer offered the job (they refused it, or may not work), and without those
+ * whom the version before has pushed. None at all when the wave is old news.
  */
 export async function readWindow(
   db: Db,
@@ -112,7 +112,7 @@ export async function readWindow(
   return { phones: phones ?? [], row: found?.row ?? null };
 }
 
-/** Waves of open jobs that nobody dispatched for a while; of one that is reserved none is. */
+/** Waves of open jobs that nobody dispatched for a while; reserved jobs have no wave to dispatch. */
 export async function listUndispatched(
   db: Db,
   olderThanMs: number,
@@ -126,7 +126,7 @@ export async function listUndispatched(
     order by w.opened_at limit ${limit}::int`);
 }
 
-/** Every window of the wave is done with. */
+/** Every window of the wave is done. */
 export async function markPushed(db: Db, jobId: string, wave: number): Promise<void> {
   await db.execute(sql`
     update job_waves set pushed_at = coalesce(pushed_at, now())
@@ -134,14 +134,14 @@ export async function markPushed(db: Db, jobId: string, wave: number): Promise<v
 }
 
 /**
- * One handed over longer ago opened even earlier. Said of the indexed column, so that waves whose push
- * never ended are not read for ever.
+ * A wave enqueued longer ago opened even earlier. A condition on the indexed column, so that waves whose
+ * push never ended are not read for ever.
  */
 const HANDED_OVER_S = PUSH_LIFE_S + 60;
 
 /**
- * Waves of open jobs whose push task was handed over a while ago and is not done: lost, or slow.
- * They are listed again after the same while.
+ * Waves of open jobs whose push task was enqueued a while ago and is not done: lost, or slow.
+ * Each is listed again only after the same while.
  */
 export async function takeUnpushed(
   db: Db,

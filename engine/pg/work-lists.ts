@@ -1,13 +1,12 @@
-/** What the reconciler looks for in the rows of jobs, and the mark that a change is settled. */
-
+/** What maintenance looks for in the rows of jobs, and the mark that a change is settled. */
 import type { JobRow } from '../domain/job.ts';
 import type { Db } from './client.ts';
 import { sql } from './drizzle.ts';
 import { CLAIMABLE_SQL, JOB_COLUMNS, type RowOf } from './jobs.ts';
 
 /**
- * Redis and the people concerned have heard of these versions. The list is parsed once and sorted, so
- * that everybody locks in the same order; each row is looked up by its id.
+ * Marks that Redis and the people concerned have heard of these versions. The list is parsed once and
+ * sorted, so that all lock in the same order; each row is looked up by its id.
  */
 export async function markSettled(
   db: Db,
@@ -22,7 +21,7 @@ export async function markSettled(
     where jobs.id = told.id and jobs.settled_version < told.version`);
 }
 
-/** The work list of the reconciler: changed rows nobody has settled for a while. */
+/** Changed rows that nobody has settled for a while. */
 export async function listUnsettled(db: Db, olderThanMs: number, limit: number): Promise<JobRow[]> {
   return db.execute<RowOf<JobRow>>(sql`
     select ${JOB_COLUMNS} from jobs j

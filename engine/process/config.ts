@@ -1,7 +1,7 @@
 /**
  * The configuration of every process, read once from the environment.
  * A malformed variable stops the start with one line that names it, what is wrong and an example.
- * Called by the process entries (api, workers, scripts); nothing else reads `process.env`.
+ * Called by the entries of api, workers and scripts; nothing in the engine reads `process.env`.
  */
 import { type ApnsConfig, readApns } from './config/apns.ts';
 import { type AuthConfig, readAuth } from './config/auth.ts';
@@ -23,7 +23,7 @@ export interface Config extends StoresConfig, WebConfig {
   auth: AuthConfig;
   apns: ApnsConfig;
   dispatch: DispatchConfig;
-  /** What is wrong and does not keep a process from working, one line each, for its log. */
+  /** Problems that do not keep a process from working, one line each, for its log. */
   warnings: readonly string[];
 }
 
@@ -44,7 +44,7 @@ export function readConfig(env: Env): Config {
   };
 }
 
-/** A mistyped one must not pass for development, with its conveniences. */
+/** A mistyped mode must not count as development, with its conveniences. */
 function readProduction(env: Env): boolean {
   const modes = ['production', 'development', 'test'];
   return oneOf(env, 'NODE_ENV', modes, 'development') === 'production';

@@ -6,7 +6,7 @@
  */
 export function withDeadline<T>(work: Promise<T>, ms: number, late: () => Error): Promise<T> {
   return new Promise((resolve, reject) => {
-    // Timers come before sockets: after a busy moment the answer may be in, unread.
+    // Timers run before sockets: after a busy moment the answer may be in, unread.
     const timer = setTimeout(() => setImmediate(() => reject(late())), ms);
     work.then(
       (value) => {

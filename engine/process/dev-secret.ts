@@ -1,7 +1,7 @@
 /**
  * The secret that signs tokens outside production when none is configured: made once, kept under
- * `.muster/`. The api and the scripts that mint tokens use the same one. In production it comes from
- * outside.
+ * `.muster/`. The api and the scripts that mint tokens use the same one. In production it must be
+ * configured.
  */
 import { randomBytes } from 'node:crypto';
 import { linkSync, mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
@@ -9,7 +9,7 @@ import path from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { ConfigError, type Env } from './config.ts';
 
-/** What survives between two starts of one checkout. */
+/** The folder that survives between two starts of a checkout. */
 export const checkoutStateDir = fileURLToPath(new URL('../../.muster', import.meta.url));
 
 /** The environment with a secret: the configured one, or outside production the kept one. */
@@ -28,7 +28,7 @@ export function readSecret(stateDir: string): string | undefined {
   }
 }
 
-/** The same, made when it is missing; only the owner may read it. Throws `ConfigError`. */
+/** The same, created when it is missing; only the owner may read it. Throws `ConfigError`. */
 export function ensureSecret(stateDir: string): string {
   const kept = readSecret(stateDir);
   if (kept) return kept;
@@ -43,7 +43,7 @@ export function ensureSecret(stateDir: string): string {
   throw unusable(stateDir, 'is empty or cannot be read');
 }
 
-/** Of processes that start at once one is first: a link to a finished file fails for the others. */
+/** Of processes that start at once only one wins: linking to a finished file fails for the others. */
 function writeOnce(stateDir: string): void {
   mkdirSync(stateDir, { recursive: true, mode: 0o700 });
   const draft = `${secretFile(stateDir)}.${process.pid}`;

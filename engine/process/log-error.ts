@@ -1,6 +1,6 @@
 /**
- * What a log may say of an error: a list of fields, each of them known to hold no secret. Errors of
- * drivers carry what was sent (passwords, tokens, positions, whole scripts); none of that is on the list.
+ * What a log may say of an error: a list of fields that are known to hold no secret. Errors of drivers
+ * carry what was sent (passwords, tokens, positions, whole scripts); none of that is on the list.
  */
 
 /** An error as it is logged. */
@@ -21,7 +21,7 @@ const FRAMES_MAX = 12;
 /** Beyond this, causes repeat each other. */
 const DEPTH_MAX = 3;
 
-/** In messages that quote what was sent. */
+/** Parts of messages that quote what was sent. */
 const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/\/\/[^/\s@]*@/g, '//[hidden]@'],
   [/\beyJ[\w-]+(\.[\w-]*){1,2}/g, '[token]'],
@@ -31,7 +31,7 @@ const SECRETS: readonly (readonly [RegExp, string])[] = [
   [/: "[^"]*"$/, ': "[hidden]"'],
 ];
 
-/** Safe to be logged, whatever it came from. */
+/** An error as it may be logged, wherever it came from. */
 export function toLoggable(error: Error, depth = 1): LoggableError {
   // A failed statement's own message repeats its parameters: its cause says why it failed.
   const failedStatement = 'query' in error && 'params' in error && error.cause instanceof Error;
@@ -60,7 +60,7 @@ export function withoutSecrets(message: string): string {
   );
 }
 
-/** Without the lines before the first frame, which repeat the message. */
+/** The stack without the lines before the first frame, which repeat the message. */
 function framesOf(stack: string): string {
   const frames = stack.split('\n').filter((line) => /^\s+at /.test(line));
   return frames.slice(0, FRAMES_MAX).join('\n');

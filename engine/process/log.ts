@@ -11,7 +11,7 @@ const SECRET_PATHS = [
   '*.token',
 ];
 
-/** What is safe already is written as it is. */
+/** Already safe errors are written as they are. */
 const SERIALIZERS = { err: (error: unknown) => error };
 
 /** `destination`: where tests read it. */
@@ -25,11 +25,11 @@ export function createLog(name: string, level: string, destination?: Destination
     serializers: SERIALIZERS,
   };
   const log = destination ? pino(options, destination) : pino(options);
-  // Fastify asks a log for them by this name, and would take pino's own instead.
+  // Fastify asks the log for serializers by this name, and would take pino's own otherwise.
   return Object.assign(log, { serializers: SERIALIZERS });
 }
 
-/** Errors as what may be said of them, under whatever name they are logged. */
+/** Replaces errors by what may be logged of them, whatever the field's name. */
 function withoutErrorObjects(details: Record<string, unknown>): Record<string, unknown> {
   const safe = Object.entries(details).map(([name, value]) => [
     name,

@@ -1,12 +1,12 @@
 /**
- * How a Muster process starts and fails: what cannot succeed ends with one line on stderr and exit
- * code 1. No fault ends a process with an error object on stderr, which may carry secrets.
+ * How a Muster process starts and fails: a start that cannot succeed ends with one line on stderr and
+ * exit code 1. No fault prints an error object, which may carry secrets, to stderr.
  */
 import { ConfigError } from './config.ts';
 import { toLoggable, withoutSecrets } from './log-error.ts';
 import { StartError } from './start-error.ts';
 
-/** Starts; what the person at the keyboard can mend is said in one line, without a stack. */
+/** Starts; an error that the person at the keyboard can fix is one line, without a stack. */
 export async function runProcess(name: string, start: () => Promise<void>): Promise<void> {
   process.on('uncaughtException', (error) => {
     process.stderr.write(`muster ${name}: ${JSON.stringify(toLoggable(error))}\n`);
@@ -20,7 +20,7 @@ export async function runProcess(name: string, start: () => Promise<void>): Prom
   }
 }
 
-/** Listens; where that is impossible the variable is named that says where. */
+/** Listens; if that is impossible, the error names the variable that says where. */
 export async function listenAs<T>(
   where: { host: string; port: number; variable: 'PORT' | 'WORKER_PORT' },
   listen: () => Promise<T>,
@@ -45,14 +45,14 @@ export async function listenAs<T>(
   }
 }
 
-/** What the system says of a host that is not found, or is not of this machine. */
+/** The system's codes for a host that is not found, or is not this machine. */
 const BAD_HOST: ReadonlySet<string> = new Set([
   ...['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EADDRNOTAVAIL', 'EINVAL', 'ERR_INVALID_ARG_VALUE'],
 ]);
 
 function oneLine(error: unknown): string {
   if (error instanceof ConfigError || error instanceof StartError) return error.message;
-  // A failed statement says what it was; its cause says why it failed.
+  // The message of a failed statement repeats it; its cause says why it failed.
   const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;
   const first = root instanceof AggregateError ? root.errors[0] : root;
   const { code, message } = first as NodeJS.ErrnoException;

@@ -1,5 +1,5 @@
 /**
- * The engine's own measures (contract section 7), in a registry that the process serves on
+ * The engine's own metrics (contract section 7), in a registry that the process serves on
  * `/metrics`. Each part of a process adds its own to the same registry.
  */
 import { Counter, collectDefaultMetrics, Histogram, Registry } from 'prom-client';

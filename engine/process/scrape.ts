@@ -1,9 +1,9 @@
-/** The text of `/metrics`: made at most once a second, without what a frozen store keeps back. */
+/** The text of `/metrics`: made at most once a second, without metrics that a frozen store holds up. */
 import type { Registry } from 'prom-client';
 import { SharedRegistry } from './shared-registry.ts';
 
 const MADE_EVERY_MS = 1000;
-/** Prometheus gives up later; a figure that is not there by then is left out of this page. */
+/** Prometheus gives up later than this; a metric that is not there by then is left out. */
 const COLLECT_MS = 800;
 
 /** Never rejects, and never waits for long. */
@@ -20,13 +20,13 @@ export function createScrape(registry: Registry): () => Promise<string> {
   };
 }
 
-/** Does it show other processes' measures as well? Only the development stack has one that does. */
+/** Does it show other processes' metrics as well? Only in the development stack. */
 function isShared(registry: Registry): boolean {
   return registry instanceof SharedRegistry && registry.others.length > 0;
 }
 
 async function makePage(registry: Registry): Promise<string> {
-  // Of the development stack: its parts answer at once or are left out.
+  // In the development stack parts that do not answer at once are left out.
   if (registry instanceof SharedRegistry && registry.others.length > 0) return registry.metrics();
   const parts = registry.getMetricsAsArray().map((metric) => {
     const { promise, resolve } = Promise.withResolvers<string>();

@@ -1,7 +1,7 @@
 /**
- * The life of a process that serves. Signals are heard from the first moment on: one that comes while
- * the start still waits ends the process at once. Later SIGTERM begins an orderly end: readiness
- * fails, everything is served for a while so that balancers notice, then the process drains.
+ * The life of a serving process. Signals count from the first moment on: one that comes while the start
+ * still waits ends the process at once. Later SIGTERM begins an orderly end: readiness fails,
+ * everything is served for a while so that balancers notice, then the process drains.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../context.ts';
@@ -9,15 +9,15 @@ import { runProcess } from './main.ts';
 
 export interface Ending {
   log: Logger;
-  /** After SIGTERM everything is served on for so long. */
+  /** How long after SIGTERM everything is still served. */
   delayMs: number;
-  /** What `stop` may take; then the process exits with 1. */
+  /** How long `stop` may take; then the process exits with 1. */
   limitMs: number;
   stop: () => Promise<void>;
 }
 
 export interface Service {
-  /** Aborted when the process was told to stop: it is not ready any more. */
+  /** Aborted when the process is told to stop: it is no longer ready. */
   stopping: AbortSignal;
   /** How the process ends from now on. */
   endWith(ending: Ending): void;
@@ -33,7 +33,7 @@ export function runService(
   const begin = (why: 'SIGTERM' | 'SIGINT' | 'parent gone') => {
     if (stopping.signal.aborted) return;
     stopping.abort();
-    // Nothing is served yet, and the stores see a connection end.
+    // Nothing is served yet, and the stores just see a connection end.
     if (!ending) process.exit(0);
     void end(ending, why);
   };
@@ -50,7 +50,7 @@ export function runService(
   });
 }
 
-/** A further signal changes nothing: what is under way has its limit. */
+/** Further signals change nothing: the stop has a time limit. */
 async function end(ending: Ending, why: string): Promise<never> {
   const { log, delayMs, limitMs, stop } = ending;
   log.info({ why }, 'stopping');
@@ -68,7 +68,7 @@ async function end(ending: Ending, why: string): Promise<never> {
   process.exit(0);
 }
 
-/** Started by a parent with a channel: when the parent is gone, nobody would stop us. */
+/** If a parent with a channel started us, stop when it is gone: nobody else would stop us. */
 function stopWithParent(stop: () => void): void {
   if (!process.send) return;
   process.once('disconnect', stop);

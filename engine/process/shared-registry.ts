@@ -1,6 +1,6 @@
 /**
- * Measures of several processes at one address. In the development stack the api's `/metrics` shows what its
- * workers count as well, so that one place has every series; elsewhere each process is scraped by itself.
+ * Metrics of several processes at one address. In the development stack the api's `/metrics` also shows those
+ * of the workers, so that one place has every series; elsewhere each process is scraped by itself.
  */
 import { AggregatorRegistry, type MetricObjectWithValues, Registry } from 'prom-client';
 
@@ -10,7 +10,7 @@ const READ_MS = 500;
 type Measures = MetricObjectWithValues<never>[];
 
 export class SharedRegistry extends Registry {
-  /** Where other processes serve their measures as JSON; none until somebody says so. */
+  /** Where other processes serve their metrics as JSON; at first none. */
   others: readonly string[] = [];
 
   override async metrics(): Promise<string> {

@@ -1,4 +1,4 @@
-/** Why a process cannot start, where waiting would mend nothing. */
+/** Why a process cannot start, where waiting would not help. */
 
 /** The message is one line for the person who starts the process. */
 export class StartError extends Error {

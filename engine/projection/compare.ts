@@ -1,9 +1,8 @@
 /**
  * The truth may go back: an older dump was restored, or a failover lost its tail. What Redis held of a job was
  * committed before; so a row that is read *after* Redis, and is older, proves it. Then the row wins, under a
- * version above what Redis held, so that clients take it. A version that says something else than its row,
- * which the new primary wrote once more, is found out by the time at which it was written. A job whose row is
- * gone is forgotten.
+ * version above what Redis held, so that clients take it. If the new primary has used a version again for
+ * something else, the time at which it was written gives it away. A job whose row is gone is forgotten.
  */
 
 import { type Resources, TryAgainError } from '../context.ts';
@@ -20,17 +19,17 @@ import { inTime, refusalsOf } from './put.ts';
 import { tellWentBack } from './tell.ts';
 
 /**
- * Redis has lost what it knew of an open job, so nobody knows which versions clients were shown: no job
- * changes so often while somebody looks at it.
+ * Added to the version of an open job that Redis has lost, since nobody knows which versions clients were
+ * shown: no job changes that often while it is on a screen.
  */
 const UNSEEN_VERSIONS = 1000;
 
 export interface Comparison {
   /** The rows as they are now. */
   rows: JobRow[];
-  /** Those of them that were raised above what Redis holds, and are to be put. */
+  /** Rows that were raised above what Redis holds, and must be put. */
   raised: JobRow[];
-  /** Jobs that Redis has forgotten since their rows are gone, as it held them. */
+  /** Jobs removed from Redis because their rows are gone, as Redis held them. */
   gone: (JobPlace & HeldJob)[];
 }
 
@@ -46,9 +45,9 @@ interface Looked {
 }
 
 /**
- * Compares what Redis holds of these jobs with their rows, and raises rows that are behind; whoever finds that
- * Postgres went back has everybody told. `filledUnder`: the run id under which Redis was filled with every
- * open job of these zones, so that it has lost what is missing; null where it was not.
+ * Compares what Redis holds of these jobs with their rows, and raises rows that are behind; if Postgres went
+ * back, everybody is told. `filledUnder`: the run id under which Redis was filled with every open job of these
+ * zones, so that a missing job was lost; null if it was not filled.
  */
 export async function compareJobs(
   stores: Stores,
@@ -61,7 +60,7 @@ export async function compareJobs(
   const suspects = looked.filter(isWrong).map(({ job }) => job);
   const rows = new Map(looked.flatMap(({ row }) => (row ? [[row.id, row] as const] : [])));
   if (suspects.length === 0) return { rows: [...rows.values()], raised: [], gone: [] };
-  // Jobs change meanwhile: what is wrong is so at a second look as well.
+  // Jobs change meanwhile: a real difference is still there at a second look.
   const again = (await look(stores, suspects, isComplete)).filter(isWrong);
   if (isComplete && filledUnder !== runIdOf(stores.redis)) {
     throw new TryAgainError('Redis was started again meanwhile');
@@ -69,7 +68,7 @@ export async function compareJobs(
   const raised = await raise(stores, again);
   for (const row of raised) rows.set(row.id, row);
   const ghosts = again.filter(({ isGone }) => isGone);
-  // Before they are forgotten: whatever fails from here on, the next comparison finds and tells them again.
+  // Tell before forgetting: if anything fails from here on, the next comparison finds and tells them again.
   if (raised.length + ghosts.length > 0) {
     const told = ghosts.flatMap(({ job, held }) => (held ? [{ ...job, ...held }] : []));
     await tellWentBack(stores.redis, told);
@@ -112,7 +111,7 @@ async function look(
   });
 }
 
-/** The version that this row must be above, as Redis holds what the row is not; null when it does not. */
+/** The version that this row must exceed because Redis holds something else; null if it does not. */
 function floorOf(
   row: JobRow,
   held: HeldJob | null,
@@ -127,19 +126,19 @@ function floorOf(
   return held.version === row.version && isSame(row, held, refused) ? null : held.version;
 }
 
-/** Is this what was written under the version that both have? */
+/** Do both hold the same content under their common version? */
 function isSame(row: JobRow, held: HeldJob, refused: ReadonlySet<string>): boolean {
   return (
     held.state !== 'gone' &&
     held.status === row.status &&
     held.driverId === row.driverId &&
     (held.updatedAt === null || held.updatedAt === row.updatedAt) &&
-    // A refusal is a row before Redis hears of it.
+    // A refusal is in Postgres before Redis hears of it.
     (!isClaimable(row.status) || held.refused.every((driver) => refused.has(driver)))
   );
 }
 
-/** Who refused the job is told by its rows alone when it is put again. */
+/** When the job is put again, only its rows tell who refused it. */
 async function raise({ db, redis }: Stores, looked: readonly Looked[]): Promise<JobRow[]> {
   const floors = looked.flatMap(({ job, above }) =>
     above === null ? [] : [{ id: job.id, above }],
@@ -152,7 +151,7 @@ async function raise({ db, redis }: Stores, looked: readonly Looked[]): Promise<
   return raised;
 }
 
-/** Rows that are above already are left alone. All are locked in one order. */
+/** Rows that are above already are left alone. Rows are locked in one order. */
 function raiseRows(db: Db, floors: readonly { id: string; above: number }[]): Promise<JobRow[]> {
   const list = floors.toSorted((a, b) => (a.id < b.id ? -1 : 1));
   return transition(db, {
@@ -166,5 +165,5 @@ function raiseRows(db: Db, floors: readonly { id: string; above: number }[]): Pr
   });
 }
 
-/** As the timeline gives the cause of a version that was skipped. */
+/** The cause of a skipped version, as the timeline says it. */
 const RESYNCED = 'PostgreSQL had gone back behind what Redis knew';

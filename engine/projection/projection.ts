@@ -1,6 +1,6 @@
 /**
  * Redis as a projection of Postgres: the rows of jobs, zone by zone. Verbs write the row, then put it
- * here; every loss is made good by putting again.
+ * here; every loss is repaired by putting again.
  */
 import type { Resources } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
@@ -11,21 +11,21 @@ import { putJob } from '../redis/open-jobs.ts';
 import { inTime, isNews, putRows, refusalsOf } from './put.ts';
 import { createZones, type Zones } from './zones.ts';
 
-/** What was written in a minute of outage of a busy city; with more, whole zones are compared. */
+/** The writes of a busy city in a minute of outage; with more, whole zones are compared. */
 const UNSETTLED_MAX = 1000;
 
 export interface Projection extends Zones {
   /**
-   * Copies one row into Redis if it is newer than what is there. A job that is open by this row and not
-   * known there is read again first, unless it was read under the Redis that is there now (`readUnder`):
-   * it may have lost what closed the job meanwhile.
+   * Copies one row into Redis if it is newer than what is there. If the row is open and Redis does not know
+   * the job, the row is read again first, unless it was read under the same run of Redis (`readUnder`): Redis
+   * may have lost what closed the job meanwhile.
    */
   put(row: JobRow, readUnder?: string | null): Promise<'applied' | 'old'>;
   /** The same for many rows, pipelined. `readUnder` is from before they were read. */
   putAll(rows: readonly JobRow[], readUnder: string): Promise<void>;
   /**
    * Puts every row that Redis may not have heard of, such as those written while it was away. Telling
-   * the people concerned is left to the settler. False when there are more than one call puts.
+   * people is left to the settler. False when there are more rows than one call puts.
    */
   putUnsettled(): Promise<boolean>;
 }
@@ -58,7 +58,7 @@ export function createProjection(resources: Resources): Projection {
       if (rows.length === 0) return;
       const answers = await putRows(resources, rows, { run: readUnder });
       const late = rows.filter((_, i) => answers[i] === 'not_ready' || answers[i] === 'unknown');
-      // A zone that was being rebuilt may have read Postgres before these rows were written.
+      // A zone under rebuild may have read Postgres before these rows were written.
       for (const row of late) await put(row);
     },
 

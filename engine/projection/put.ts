@@ -13,15 +13,14 @@ import { putJob } from '../redis/open-jobs.ts';
 /** Jobs put at once: a zone of thousands is ready in a moment, and no other command waits long. */
 const PUTS_AT_ONCE = 64;
 /**
- * Everybody in the zone, or with a driver's feed, waits for these rows: a connection to Postgres that does
- * not answer must not hold them up until it is given up. A page, or the ids of a hundred thousand jobs,
- * takes a fraction of it.
+ * Everybody in the zone waits for these rows: a connection to Postgres that does not answer must not hold
+ * them up until it is closed. A page, or the ids of a hundred thousand jobs, takes a fraction of this.
  */
 const READ_DEADLINE_MS = 2000;
 
 /**
- * Puts rows of ready zones and answers in their order. `run`: the run id of Redis from before the rows were
- * read; they are not put into the next one, which may know newer ones and have forgotten what closed them.
+ * Puts rows of ready zones; answers come in their order. `run`: the run id of Redis from before the rows were
+ * read. They are not put into a later run, which may have known newer rows and forgotten what closed them.
  */
 export async function putRows(
   resources: Pick<Resources, 'db' | 'redis'>,
@@ -45,11 +44,11 @@ export async function putRows(
   return answers;
 }
 
-/** Was it news to Redis? */
+/** Was the row news to Redis? */
 export const isNews = (answer: PutAnswer): boolean =>
   answer === 'applied' || answer === 'completed';
 
-/** The refusals of those jobs that may have some, by job. */
+/** The refusals of the jobs that may have some, by job. */
 export async function refusalsOf(
   { db }: Pick<Resources, 'db'>,
   rows: readonly JobRow[],
@@ -65,7 +64,7 @@ export async function refusalsOf(
   return byJob;
 }
 
-/** Rows that a zone waits for, or `TryAgainError`. */
+/** Reads rows that a zone waits for; throws `TryAgainError` when that takes too long. */
 export function inTime<T>(rows: Promise<T>): Promise<T> {
   return withDeadline(rows, READ_DEADLINE_MS, () => new TryAgainError('Postgres is too slow'));
 }

@@ -1,7 +1,7 @@
 /**
- * The settler: one queue of jobs whose change is committed. It reads their rows, brings them to Redis, tells
- * the people concerned and marks the rows as settled. Bounded, one entry a job; what it drops, or a crash
- * leaves behind, the duty `unsettled` wakes again.
+ * The settler: one queue of jobs with committed changes. It reads their rows, brings them to Redis, tells
+ * people and marks the rows as settled. Bounded, one entry a job; what it drops, or a crash leaves behind,
+ * the duty `unsettled` wakes again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Resources } from '../context.ts';
@@ -12,15 +12,15 @@ import { runIdOf } from '../redis/client.ts';
 import type { Projection } from './projection.ts';
 import { tell } from './tell.ts';
 
-/** Told in one go: fewer and larger writes are what a burst of claims can pay for. */
+/** Jobs settled in one go: a burst of claims leaves room for few, large writes only. */
 const BATCH_MAX = 256;
-/** A burst that does not end holds nobody's news up for longer than this. */
+/** A burst that does not end holds news up no longer than this. */
 const QUIET_WAIT_MAX_MS = 200;
-/** A batch that takes longer, as where a zone of its jobs is being filled, goes on beside the next ones. */
+/** A batch that takes longer (one of its zones is being filled, say) goes on beside the next ones. */
 const SLOW_MS = 500;
-/** So many at most: when all are slow, a store is, and more would not be faster. */
+/** Most slow batches: when all are slow, a store is slow, and more would not be faster. */
 const SLOW_MAX = 4;
-/** What comes beyond it is left to the duty: about a minute of the fastest machine's claims. */
+/** Jobs beyond this are left to the duty: about a minute of the fastest machine's claims. */
 const QUEUE_MAX = 10_000;
 /** Pauses after failures, together about as long as the duty waits; then it takes over. */
 const RETRY_MS = [100, 200, 400, 800, 1000];
@@ -57,7 +57,7 @@ class SettlerQueue {
   readonly #quiet: () => Promise<void>;
   readonly #waiting = new Map<string, Entry>();
   readonly #underWay = new Set<Promise<void>>();
-  /** Jobs of the batches under way: woken again, they wait, so that nobody is told twice. */
+  /** Jobs of the batches under way: if woken again they wait, so that nobody is told twice. */
   readonly #busy = new Set<string>();
   #working: Promise<void> | null = null;
   #timer: NodeJS.Timeout | undefined;
@@ -95,7 +95,7 @@ class SettlerQueue {
     });
   }
 
-  /** Until nothing is due. */
+  /** Works until nothing is due. */
   async #work(): Promise<void> {
     for (;;) {
       await Promise.race([this.#quiet(), sleep(QUIET_WAIT_MAX_MS, undefined, { ref: false })]);
@@ -105,12 +105,12 @@ class SettlerQueue {
     }
   }
 
-  /** Resolves when the next batch may begin. */
+  /** Begins a batch; resolves when the next one may begin. */
   async #begin(batch: readonly Entry[]): Promise<void> {
     const settling = this.#settleEach(batch).finally(() => {
       this.#underWay.delete(settling);
       for (const { id } of batch) this.#busy.delete(id);
-      // A slow one may end when nothing else would look at what waited for it, or is to be tried again.
+      // When a slow batch ends, jobs may wait for it, or for another try, with nothing else to start them.
       if (!this.#working) this.#schedule();
     });
     this.#underWay.add(settling);
@@ -132,7 +132,7 @@ class SettlerQueue {
     return batch;
   }
 
-  /** What fails together is tried singly, so that one job does not fail the others. */
+  /** A batch that fails is tried job by job, so that one job does not fail the others. */
   async #settleEach(batch: readonly Entry[]): Promise<void> {
     const { log, redis } = this.#resources;
     try {
@@ -163,7 +163,7 @@ class SettlerQueue {
   }
 }
 
-/** Both are about the same job: at once, and Redis has the newer of what is known. */
+/** Merges two entries of the same job: due at the earlier time, with the newer version known in Redis. */
 function merged(a: Entry, b: Entry): Entry {
   return {
     id: a.id,
@@ -178,7 +178,7 @@ async function settle(
   projection: Projection,
   batch: readonly Entry[],
 ): Promise<void> {
-  // Before the rows are read. Throws while Redis is away: then nothing is asked of Postgres.
+  // Taken before the rows are read. Throws while Redis is away, so that Postgres is not asked either.
   const run = runIdOf(resources.redis);
   const put = new Map(batch.map((entry) => [entry.id, entry.put]));
   const rows = await findJobs(resources.db, [...put.keys()]);

@@ -1,5 +1,5 @@
 /**
- * What people are told of a change: frames by name in the users log, pushes in their queue. Safe to repeat:
+ * Tells people of a change: frames for single users in the users log, pushes in their queue. Safe to repeat:
  * sessions drop what is old, and a notification that is done is not pushed again.
  */
 import type { Resources } from '../context.ts';
@@ -23,14 +23,14 @@ export interface UserEvent {
   app: App;
   event: string;
   data: object;
-  /** The change of a job that it tells of, which a later one overtakes; notifications stand. */
+  /** The change of a job that it is about, which a later change overtakes; a notification stays valid. */
   job: { id: string; version: number } | null;
 }
 
-/** In the users log: what users were told may not be so any more, whoever they are. */
+/** An entry of the users log: what any user was told may no longer be true. */
 export const ANEW: { anew: true } = { anew: true };
 
-/** Tells the people concerned of rows that Redis has. Throws when a store is away. */
+/** Tells people of rows that Redis has. Throws when a store is away. */
 export async function tell(resources: Resources, rows: readonly JobRow[]): Promise<void> {
   const { db, push } = resources;
   const changed = rows.filter((row) => row.version > 1);
@@ -54,12 +54,12 @@ export async function tell(resources: Resources, rows: readonly JobRow[]): Promi
       undone.map(({ id, title, app, userId }) => ({ id, about: `${title} → ${app} ${userId}` })),
     );
   }
-  // Sessions drop none of them as old, so they are shown only once the queue has them: were they shown
-  // before, each further try would show them again.
+  // Sessions drop no notification as old, so they are sent only once the queue has them: otherwise each
+  // further try would show them again.
   await appendEvents(resources, notifications.map(notificationEvent));
 }
 
-/** A job that Redis held and whose row is gone, as it was held. */
+/** A job whose row is gone, as Redis held it. */
 export interface GoneJob {
   id: string;
   version: number;
@@ -68,8 +68,8 @@ export interface GoneJob {
 }
 
 /**
- * Tells everybody that Postgres went back: customers hold jobs of which no row tells any more that they are
- * theirs, so all are sent what there is. Whoever held a job that is gone is told by name: his app shows it
+ * Tells everybody that Postgres went back. No row says any more which customer had a job that is gone, so
+ * all customers are sent what there is. A driver who held such a job is told by name: his app shows it
  * whatever his feed says.
  */
 export async function tellWentBack(redis: RedisClient, gone: readonly GoneJob[]): Promise<void> {
@@ -92,7 +92,7 @@ async function appendEvents(
   await appendLog(redis, usersLog, bodies);
 }
 
-/** What the change itself tells: sessions drop it when a later one has overtaken it. */
+/** Frames of the change itself: sessions drop them when a later change has overtaken it. */
 function changeEvents(
   row: JobRow,
   notifications: readonly NotificationRow[],
@@ -114,7 +114,7 @@ function changeEvents(
   for (const user of new Set([holder, ...withdrawnFrom(notifications)])) {
     if (user !== null) events.push({ user, app: 'driver', ...status });
   }
-  // Not by the status: the driver may report progress before anybody was told that he comes.
+  // Not by the status: the driver may report progress before anybody was told that he is coming.
   const isNew = isHeld(row.status) && notifications.some(({ type }) => type === 'driver_assigned');
   const driver = isNew && cards.get(row.driverId ?? '');
   if (driver) {
@@ -129,7 +129,7 @@ function changeEvents(
   return events;
 }
 
-/** From whom an operator took the job: the row names him no longer. */
+/** The driver from whom an operator took the job: the row no longer names him. */
 function withdrawnFrom(notifications: readonly NotificationRow[]): string[] {
   return notifications.flatMap(({ type, userId }) => (type === 'job_withdrawn' ? [userId] : []));
 }

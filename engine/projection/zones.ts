@@ -1,7 +1,7 @@
 /**
- * The life of a zone in Redis: it is filled from Postgres when somebody needs it, compared now and then,
- * and ends by itself an hour after the last write. Safe to run twice, at once in several processes and
- * beside live traffic: everything it writes is ordered by version.
+ * The life of a zone in Redis: it is filled from Postgres when it is needed, compared now and then, and
+ * expires an hour after the last write. Safe to run twice, at once in several processes and beside live
+ * traffic: everything it writes is ordered by version.
  */
 import { randomUUID } from 'node:crypto';
 import { type Resources, TryAgainError } from '../context.ts';
@@ -16,20 +16,20 @@ import { inTime, isNews, putRows } from './put.ts';
 
 /** Rows of jobs read at once: tens of milliseconds, however many are open in the zone. */
 const JOBS_PAGE = 1000;
-/** A zone that is lost again while it is being used is tried so often, then the caller may. */
+/** How often to retry a zone that is lost again while it is used; then the caller must try again. */
 const ATTEMPTS = 3;
 
 export interface Zones {
-  /** Runs `work`; while it says `not_ready` the zone is rebuilt and the work is tried again. */
+  /** Runs `work`; while it returns `not_ready`, rebuilds the zone and tries again. */
   inZone<T>(zone: Zone, work: () => Promise<T | 'not_ready'>): Promise<Exclude<T, 'not_ready'>>;
   /**
-   * Brings a zone to Postgres: every open job, and whatever Redis wrongly holds open; then it is
-   * ready. A zone that is ready already is only compared, which costs a look at each job.
+   * Brings a zone in line with Postgres: every open job, and jobs that Redis wrongly holds open; then
+   * it is ready. A ready zone is only compared, which costs a look at each job.
    */
   rebuild(zone: Zone): Promise<Rebuilt>;
 }
 
-/** What Redis held that Postgres does not know any more: it went back. */
+/** What Redis held and Postgres no longer knows: Postgres went back. */
 export interface Rebuilt {
   /** Jobs whose rows were raised above what Redis held. */
   raised: string[];
@@ -38,7 +38,7 @@ export interface Rebuilt {
 }
 
 export function createZones(resources: Resources): Zones {
-  /** One rebuild of a zone at a time in this process; who comes meanwhile waits for the same one. */
+  /** One rebuild of a zone at a time in this process; callers that come meanwhile wait for it. */
   const underWay = new Map<Zone, Promise<Rebuilt>>();
 
   function rebuild(zone: Zone): Promise<Rebuilt> {
@@ -65,14 +65,14 @@ export function createZones(resources: Resources): Zones {
 
 async function rebuildZone(resources: Resources, zone: Zone): Promise<Rebuilt> {
   const { redis } = resources;
-  // Before anything is read: should the server change meanwhile, the zone is not ready on it.
+  // Taken before anything is read: if the server changes meanwhile, the zone is not ready on the new one.
   const run = runIdOf(redis);
   const before = await redis.hget(zoneLog(zone).meta, 'ready');
   const rebuilding = before !== run;
   const token = randomUUID();
   if (rebuilding) await markRebuild(redis, zoneLog(zone), token);
   const filled = await fillZone(resources, zone, { run, rebuilding });
-  // What the sweep goes by: a zone that it has just taken off its list may be filled again.
+  // For the sweep, which may just have taken this zone off its list.
   if (filled.open > 0 || rebuilding) await redis.sadd(keys.zones, zone);
   if (rebuilding) await endRebuild(redis, zoneLog(zone), { token, run, ttlS: ZONE_TTL_S });
   const found = before === null ? 'emptied' : rebuilding ? 'an older copy' : 'jobs out of date';
@@ -85,7 +85,7 @@ interface Filled extends Rebuilt {
   repaired: number;
 }
 
-/** Every open job, and all that Redis held open. Redis is read first: what it held is in Postgres by now. */
+/** Every open job, and all that Redis holds open. Redis is read first: what it held is in Postgres by now. */
 async function fillZone(
   resources: Resources,
   zone: Zone,

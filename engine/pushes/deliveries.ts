@@ -1,13 +1,13 @@
 /**
- * Which drivers' sockets were given which offers: kept for a second, then written to Postgres in
- * one statement. Operators read there who was reached, drivers' counters are made of it.
+ * Records which drivers' sockets were given which offers: kept for a second, then written to Postgres
+ * in one statement. Operators read there who was reached, and drivers' counters are computed from it.
  */
 import { randomBytes } from 'node:crypto';
 import type { EngineContext } from '../context.ts';
 import { type JobDeliveries, saveDeliveries } from '../pg/deliveries.ts';
 
 const SAVE_MS = 1000;
-/** Offers kept while Postgres is away; beyond it offers go uncounted. */
+/** Offers kept while Postgres is away; offers beyond that are not counted. */
 const PENDING_MAX = 100_000;
 const GATEWAY_BYTES = 4;
 
@@ -19,7 +19,7 @@ export interface Deliveries {
 }
 
 export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>): Deliveries {
-  /** Two processes that drew the same share a row, which does no harm. */
+  /** Two processes that draw the same number share a row, which does no harm. */
   const gateway = randomBytes(GATEWAY_BYTES).toString('hex');
   /** Job → driver → when, by the monotonic clock. */
   let pending = new Map<string, Map<string, number>>();

@@ -1,25 +1,25 @@
-/** Whether a job is still offered: asked before each window of its pushes, and while one waits. */
+/** Checks whether a job is still offered: before each window of its pushes, and while one waits. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../context.ts';
 import { isClaimable, type JobRow } from '../domain/job.ts';
 import { findJob } from '../pg/jobs.ts';
 import { checkOffer } from '../redis/offer-script.ts';
 
-/** While somebody's claim is being decided nobody is pushed; it is decided within a second or so. */
+/** While a claim is being decided nobody is pushed; that takes about a second at most. */
 const CLAIM_POLL_MS = 100;
 const CLAIM_POLLS_MAX = 100;
-/** A window takes less while Apple is well; else its job is looked at so often meanwhile. */
+/** A window takes less while Apple is well; otherwise its job is checked this often meanwhile. */
 const OFFER_POLL_MS = 250;
 
-/** `reserved`: since the row was read, and for another driver. */
+/** `reserved`: for another driver, since the row was read. */
 export type Offer = 'open' | 'closed' | 'reserved';
 
 export interface Offers {
-  /** By the row alone, which is ahead of Redis where that is behind. */
+  /** By the row alone, which may be ahead of Redis. */
   byRow(job: JobRow, wave: number): 'open' | 'closed';
-  /** By Redis; by the row where Redis does not know the job. */
+  /** By Redis, or by the row where Redis does not know the job. */
   look(job: JobRow, wave: number): Promise<Offer | 'claiming'>;
-  /** Works with a signal that is aborted when the job is taken or closed meanwhile. */
+  /** Runs `work` with a signal that is aborted when the job is taken or closed meanwhile. */
   whileOpen<T>(job: JobRow, wave: number, work: (withdrawn: AbortSignal) => Promise<T>): Promise<T>;
 }
 
@@ -33,7 +33,7 @@ export function createOffers(ctx: EngineContext): Offers {
     return inTime && isClaimable(job.status) && job.wave === wave ? 'open' : 'closed';
   }
 
-  /** A job that is missing from its zone may be open all the same: a wave is done with for ever. */
+  /** A job that its zone does not have may still be open, and a wave that is done is never pushed again. */
   async function byRowNow(known: JobRow, wave: number): Promise<Offer> {
     const row = await findJob(ctx.db, known.id);
     if (!row || byRow(row, wave) === 'closed') return 'closed';
@@ -68,7 +68,7 @@ export function createOffers(ctx: EngineContext): Offers {
   };
 }
 
-/** Looks, and does what depends on it, again until no claim of the job is being decided. */
+/** Repeats a check and what depends on it until no claim of the job is being decided. */
 export async function onceDecided<T>(
   work: () => Promise<T & { offer: Offer | 'claiming' }>,
 ): Promise<T & { offer: Offer }> {
@@ -80,7 +80,7 @@ export async function onceDecided<T>(
   throw new Error('a claim of this job is not being decided');
 }
 
-/** Who alone may take the job, while it is reserved. */
+/** The only driver who may take the job, while it is reserved. */
 export function reservedDriver(job: JobRow): string | null {
   return job.status === 'assigned' ? job.driverId : null;
 }

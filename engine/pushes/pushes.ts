@@ -1,6 +1,6 @@
 /**
- * Pushes as the engine knows them: whom a wave is to reach, whether its offer still stands, and the
- * record of every attempt, which decides once for ever who may be pushed.
+ * Pushes in the engine: whom a wave should reach, whether its offer still stands, and the record of
+ * every attempt, which decides once and for all who may be pushed.
  */
 import type { EngineContext } from '../context.ts';
 import type { JobRow } from '../domain/job.ts';
@@ -15,7 +15,7 @@ import { createRecord, type PushRecord } from './record.ts';
 export interface Pushes {
   offers: Offers;
   jobOf(jobId: string): Promise<JobRow | null>;
-  /** A wave's windows, by their first places; null when there is no such wave. To be called before `window`. */
+  /** A wave's windows, by their first places; null when there is no such wave. Must be called before `window`. */
   openWave(jobId: string, wave: number): Promise<{ candidates: number; windows: number[] } | null>;
   /** The phones in a window to whose drivers the job is still offered, nearest first, and its record. */
   window(
@@ -23,9 +23,9 @@ export interface Pushes {
     wave: number,
     firstPlace: number,
   ): Promise<{ phones: WavePhone[]; record: PushRecord }>;
-  /** Every window of the wave is done with. May be said twice. */
+  /** Every window of the wave is done. May be called twice. */
   markPushed(jobId: string, wave: number): Promise<void>;
-  /** The record of a notification; `before`: attempts that are on record elsewhere, oldest first. */
+  /** The record of a notification; `before`: attempts recorded elsewhere, oldest first. */
   recordOf(notificationId: string): Promise<{ record: PushRecord; before: Attempt[] }>;
   /** Every attempt of a job, oldest first. */
   attemptsOf(jobId: string): Promise<AttemptRow[]>;

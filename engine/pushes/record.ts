@@ -1,7 +1,7 @@
 /**
- * The record of a window's or a notification's pushes in the hands of one run of a task. Attempts are on
- * record before they are sent, and only one of several runs gets them there; what another run has
- * written meanwhile is kept.
+ * The record of a window's or a notification's pushes, as one run of a task works with it. Attempts are
+ * recorded before they are sent, and only one of several runs manages to record them; what another run
+ * has written meanwhile is kept.
  */
 import type { Attempt, PushResult } from '../domain/push.ts';
 import { suffixOf } from '../domain/push.ts';
@@ -16,7 +16,7 @@ import {
   readLedger,
 } from '../pg/push-ledger.ts';
 
-/** An attempt of a record: the n-th of it, to the phone of the candidate at `place`. */
+/** The n-th attempt of a record, to the phone of the candidate at `place`. */
 export interface RecordedAttempt extends Attempt {
   number: number;
   place: number;
@@ -26,17 +26,17 @@ export interface PushRecord {
   /** All attempts so far, oldest first. */
   readonly attempts: readonly RecordedAttempt[];
   /**
-   * Puts pushes to these phones on record; then they are the caller's to send. Null when another run has
-   * written since: nothing is on record, what is due is to be found anew.
+   * Records pushes to these phones, which the caller then sends. Null when another run has written since:
+   * nothing was recorded, and the caller must find anew what is due.
    */
   begin(
     phones: readonly { place: number; token: string }[],
   ): Promise<readonly RecordedAttempt[] | null>;
-  /** What became of them; may be said again after an error. */
+  /** Records their outcomes; may be repeated after an error. */
   settle(results: readonly ({ number: number } & PushResult)[]): Promise<void>;
 }
 
-/** Writes of other runs that one may meet; there are two runs of a task, seldom three. */
+/** How often another run may write in between; there are two runs of a task, seldom three. */
 const CHANGES_MAX = 20;
 const IN_FLIGHT: PushResult = {
   outcome: 'unknown',

@@ -1,19 +1,18 @@
 /**
  * Where Redis is, as `REDIS_URL` names it: one server, a Cluster (a comma-separated list), or the
- * primary that Sentinels know by a name. Whatever is wrong is said without the URL, which may hold a
- * password.
+ * primary that Sentinels know by a name. Errors never quote the URL, which may hold a password.
  */
 
 export interface RedisAddress {
   kind: 'single' | 'cluster' | 'sentinel';
   nodes: readonly { host: string; port: number }[];
-  /** What Sentinels call the primary; empty for the other kinds. */
+  /** The Sentinels' name for the primary; empty for the other kinds. */
   primaryName: string;
   username: string | undefined;
   password: string | undefined;
   db: number;
   tls: boolean;
-  /** 0: whichever the name resolves to. */
+  /** 0: whichever the host name resolves to. */
   family: 0 | 4 | 6;
 }
 
@@ -23,7 +22,7 @@ const ESCAPES = 'in a user or password % is written %25, # %23, / %2F, ? %3F and
 const URL_PARTS =
   /^(?<scheme>rediss?)(?<sentinel>-sentinel)?:\/\/(?:(?<credentials>[^@/?#]*)@)?(?<hosts>[^@/?#]+)(?:\/(?<path>[^/?#]*))?(?:\?(?<query>[^#]*))?$/;
 
-/** Throws an error whose message goes on where the variable's name leaves off. */
+/** Throws an error whose message continues after the variable's name. */
 export function parseRedisUrl(text: string): RedisAddress {
   const [first, ...others] = splitUrls(text).map(parseOne) as [RedisAddress, ...RedisAddress[]];
   if (others.length === 0) return first;
@@ -40,7 +39,7 @@ export function parseRedisUrl(text: string): RedisAddress {
   return { kind: 'cluster', nodes, primaryName: '', username, password, db: 0, tls, family };
 }
 
-/** Commas part URLs, and within one URL the Sentinels. */
+/** Commas separate URLs, and within one URL the Sentinels. */
 function splitUrls(text: string): string[] {
   return text.split(/,(?=\s*[a-z-]+:\/\/)/).map((part) => part.trim());
 }

@@ -1,4 +1,4 @@
-/** The scripts that look for drivers who may be offered a job. */
+/** The scripts that search for drivers who may be offered a job. */
 import type { Position } from '../domain/distance.ts';
 import { WORLD, type Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
@@ -7,10 +7,10 @@ import { keys } from './keys.ts';
 import { runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
-/** No distance by GEO is farther off than this (measured: 0.4 m, near the equator). */
+/** The largest error of a distance by GEO (measured: 0.4 m, near the equator). */
 export const GEO_ERROR_KM = 0.001;
 
-/** A driver in range, by the rounded position of GEO, with the exact one where a metre decides. */
+/** A driver in range by GEO's rounded position, with the exact one where a metre decides. */
 export interface NearDriver {
   id: string;
   zone: Zone;
@@ -19,7 +19,7 @@ export interface NearDriver {
 }
 
 /**
- * Available drivers of one zone within a radius who were heard of lately, in no order. Those farther away
+ * Available drivers of one zone within a radius who were heard from lately, in no order. Those farther away
  * than `exactFromKm` come with their exact position.
  */
 export async function findCandidates(
@@ -51,7 +51,7 @@ export async function findCandidates(
   return found;
 }
 
-/** Available drivers anywhere who were heard of lately: at least as many as are wanted, or all. */
+/** Available drivers anywhere who were heard from lately: at least as many as wanted, or all. */
 export async function listCandidates(
   redis: RedisClient,
   a: { truckType: string | null; wanted: number; staleMs: number },

@@ -1,6 +1,6 @@
 /**
  * The one factory of Redis clients: commands, subscriptions, BullMQ's two kinds. All lead to the same
- * place and obey the same rules (`connection.ts`); they differ in how long a caller waits.
+ * server and follow the same rules (`connection.ts`); they differ in how long a caller waits.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { rootCertificates } from 'node:tls';
@@ -14,22 +14,22 @@ import { isHopeless } from './wrong-server.ts';
 /** Also stands for a client of Redis Cluster, which takes the same calls. */
 export type RedisClient = Redis;
 
-/** `REDIS_URL`, and the certificates that TLS trusts besides the well-known ones (PEM). */
+/** `REDIS_URL`, and certificates (PEM) that TLS trusts besides the well-known ones. */
 export type RedisTarget = string | { url: string; ca: string | undefined };
 type OnError = (error: Error) => void;
 
-/** A command without an answer for so long is given up; the caller may try again. */
+/** A command without an answer for this long fails; the caller may try again. */
 const COMMAND_TIMEOUT_MS = 900;
 /**
- * A connection that owes an answer and is silent for so long is half open: another one is made.
- * Above the time of a command, and early enough to be right within 2 s of the end of a fault.
+ * A connection that owes an answer and is silent for this long is half open and is replaced. Longer
+ * than a command may take, and short enough to recover within 2 s of the end of a fault.
  */
 const SILENT_MS = 1500;
 const NODES_POLL_MS = 20;
 
 /**
- * The ordinary connection of a process. Commands fail fast: a caller is told 503 rather than kept
- * waiting. `onError` hears of lost connections.
+ * The ordinary connection of a process. Commands fail fast: a caller gets 503 rather than having to
+ * wait. `onError` is told of lost connections.
  */
 export function connectRedis(target: RedisTarget, onError: OnError): RedisClient {
   const client = open(target, onError, {
@@ -45,27 +45,27 @@ export function connectRedis(target: RedisTarget, onError: OnError): RedisClient
 }
 
 /**
- * A connection for subscriptions: it waits for Redis. After a reconnect its user subscribes again: nobody
- * listens to the answers of the client's own subscribing, and a connection lost before they came would end
- * the process. Nobody relies on it alone: what it loses is found by comparing with the log.
+ * A connection for subscriptions: it waits for Redis. After a reconnect its user subscribes again: nothing
+ * catches failures of the client's own resubscribing, and a connection lost during it would end the
+ * process. Nobody relies on this connection alone: comparing with the log finds what it loses.
  */
 export function connectSubscriber(target: RedisTarget, onError: OnError): RedisClient {
   return open(target, onError, { enableOfflineQueue: true, autoResubscribe: false });
 }
 
-/** For handing tasks to BullMQ: a producer would rather fail, and be repeated, than wait. */
+/** For handing tasks to BullMQ: a producer should fail, and be repeated, rather than wait. */
 export function connectProducer(target: RedisTarget, onError: OnError): RedisClient {
   return open(target, onError, { commandTimeout: COMMAND_TIMEOUT_MS, enableOfflineQueue: false });
 }
 
-/** For taking tasks from BullMQ, which waits for Redis for as long as it takes. */
+/** For taking tasks from BullMQ, which waits for Redis as long as necessary. */
 export function connectConsumer(target: RedisTarget, onError: OnError): RedisClient {
   return open(target, onError, {});
 }
 
 /**
- * The name of a channel on the server of this client. Channels know no databases: two deployments on
- * two database numbers of one server would hear each other.
+ * The name of a channel on the server of this client. Channels ignore database numbers: two deployments
+ * on two numbers of one server would hear each other.
  */
 export function channelOn(client: RedisClient, channel: string): string {
   const { db = 0 } = client.options;
@@ -73,9 +73,9 @@ export function channelOn(client: RedisClient, channel: string): string {
 }
 
 /**
- * The run id of the server that this client reached: another one after each start of a server and after
- * a failover. What Redis holds counts only under the run id that it was filled under, so data that came
- * back from an older copy is never taken for current. Throws while it is not known.
+ * The run id of the server that this client reached; it changes with each start of a server and with a
+ * failover. What Redis holds counts only under the run id that it was filled under, so data restored from
+ * an older copy is never taken for current. Throws while it is not known.
  */
 export function runIdOf(client: RedisClient): string {
   const cluster = asCluster(client);
@@ -84,12 +84,12 @@ export function runIdOf(client: RedisClient): string {
   return runId;
 }
 
-/** Each server that takes writes: itself, or the primaries of a Cluster. */
+/** Each server that takes writes: the single one, or the primaries of a Cluster. */
 export function primariesOf(client: RedisClient): RedisClient[] {
   return asCluster(client)?.nodes('master') ?? [client];
 }
 
-/** Hears whenever a connection to a server is lost, of a Cluster to any of its nodes. */
+/** Calls the listener whenever a connection to a server is lost; in a Cluster, to any node. */
 export function onLost(client: RedisClient, listener: () => void): void {
   client.on('close', listener);
   asCluster(client)?.on('-node', listener);
@@ -125,7 +125,7 @@ function optionsFor(address: RedisAddress, ca: string | undefined): RedisOptions
 
 /**
  * Commands of one turn of the event loop leave in one write: a burst asks the gate hundreds of times
- * at once, and each write costs more than the command (measured: a third of a claim's CPU).
+ * at once, and a write costs more than the command (measured: a third of a claim's CPU).
  */
 function coalesceWrites(stream: Redis['stream']): void {
   const write = stream.write.bind(stream);
@@ -145,13 +145,13 @@ function coalesceWrites(stream: Redis['stream']): void {
 }
 
 /**
- * Resolves when the connection is ready. Rejects after `timeoutMs` with what went wrong last, or at once
- * with what waiting does not mend.
+ * Resolves when the connection is ready. Rejects after `timeoutMs` with the last error, or at once with
+ * an error that waiting cannot fix.
  */
 export async function whenReady(client: RedisClient, timeoutMs: number): Promise<void> {
   const deadline = performance.now() + timeoutMs;
   if (client.status !== 'ready') await connected(client, timeoutMs);
-  // Of a Cluster the slots are known before the nodes are.
+  // In a Cluster the slots are known before the nodes are connected.
   const cluster = asCluster(client);
   while (cluster && clusterRunId(cluster) === null) {
     if (performance.now() > deadline) throw new Error('a primary of the Cluster does not answer');

@@ -1,22 +1,22 @@
 /**
  * The time of Redis, as this process knows it: measured on the ordinary connection and carried on by the
- * process's monotonic clock. What scripts write is stamped with `TIME`; whatever is compared with it here
- * is compared by this clock, so the wall clocks of hosts may say what they like.
+ * process's monotonic clock. Scripts stamp what they write with `TIME`; this process compares those times
+ * by this clock, so the wall clocks of hosts do not matter.
  */
 import type { RedisClient } from './client.ts';
 
 export interface RedisClock {
   /** Epoch ms by Redis's clock, at most half the best round trip off. */
   now(): number;
-  /** Asks Redis now; rejects when it does not answer, then the last measurement stands. */
+  /** Asks Redis now; rejects when it does not answer, and the last measurement stands. */
   measure(): Promise<void>;
   close(): void;
 }
 
-/** Two crystals drift apart by less than a millisecond in this time. */
+/** Two clocks drift apart by less than a millisecond in this time. */
 const EVERY_MS = 5000;
 
-/** `elapsed`: a clock of this process of which only differences count, ms. */
+/** `elapsed`: a monotonic clock of this process, ms. */
 export function createRedisClock(redis: RedisClient, elapsed: () => number): RedisClock {
   let measured: number | null = null;
   const assumed = Date.now() - elapsed();
@@ -44,9 +44,8 @@ export function createRedisClock(redis: RedisClient, elapsed: () => number): Red
 }
 
 /**
- * How far Redis is ahead of this process's clock, after one more question. Its time was read somewhere
- * between `sent` and `received`: a slow answer says little, and moves what was known before only as far
- * as it must.
+ * How far Redis is ahead of this process's clock, after one more measurement. Redis read its time between
+ * `sent` and `received`: a slow answer says little, and moves the known value only as far as it must.
  */
 export function offsetAfter(
   before: number | null,

@@ -1,23 +1,23 @@
 /**
- * A client of Redis Cluster, which looks to its users like a single connection: every call goes to the
- * node of its key and is never repeated. What differs is here: the run id, which stands for all
- * primaries, the loss of one node, and calls that travel together.
+ * A client of Redis Cluster, which its users see as a single connection: every call goes to the node
+ * of its key and is never repeated. What differs is here: the run id, which stands for all primaries,
+ * the loss of one node, and calls that travel together.
  */
 import { createHash } from 'node:crypto';
 import { Cluster, Command, type Redis, type RedisOptions } from 'ioredis';
 import type { RedisAddress } from './address.ts';
 
-/** A process that heard of no MOVED learns of a failover or a slot move by asking this often. */
+/** How often the slots are asked for: a process that got no MOVED learns of a failover or a move this way. */
 const SLOTS_EVERY_MS = 1000;
 const SLOTS_TIMEOUT_MS = 1000;
-/** Never more than this between two tries to find the Cluster. */
+/** The longest pause between two tries to find the Cluster. */
 const RECONNECT_MAX_MS = 200;
-/** A slot on its way answers TRYAGAIN, and has done nothing. */
+/** A slot that is being moved answers TRYAGAIN, and has done nothing. */
 const TRY_AGAIN_MS = 50;
-/** A primary that serves one slot of a hundred is met by then. */
+/** After this many numbers even a primary with one slot of a hundred is met. */
 const NUMBERS_MAX = 1000;
 
-/** Of ioredis's own state: which node keys serve each slot, the primary first; and groups of slots. */
+/** Internal state of ioredis: the node keys of each slot, the primary first; and groups of slots. */
 interface ClusterState {
   slots: string[][];
   _groupsBySlot: number[];
@@ -26,13 +26,13 @@ interface ClusterState {
 /** What is known of the nodes of a client. */
 interface Nodes {
   runIds: Map<string, string>;
-  /** The run id of all; null while one is not known. */
+  /** The run id for all primaries; null while one is not known. */
   current: string | null;
 }
 
 const nodesOf = new WeakMap<Cluster, Nodes>();
 
-/** `options` are those of each node's connection. */
+/** `options` apply to each node's connection. */
 export function createCluster(address: RedisAddress, options: RedisOptions): Cluster {
   const { enableOfflineQueue = true, ...rest } = options;
   const cluster = new Cluster([...address.nodes], {
@@ -46,7 +46,7 @@ export function createCluster(address: RedisAddress, options: RedisOptions): Clu
     retryDelayOnFailover: 0,
     retryDelayOnClusterDown: 0,
     retryDelayOnTryAgain: TRY_AGAIN_MS,
-    // Certificates name hosts, and Node resolves them.
+    // Keep host names, since certificates name hosts; Node resolves them.
     dnsLookup: (host, done) => done(null, host),
   });
   const nodes: Nodes = { runIds: new Map(), current: null };
@@ -60,8 +60,8 @@ export function createCluster(address: RedisAddress, options: RedisOptions): Clu
       look();
     });
   });
-  // Every primary is connected, so that its run id is known before it is needed. Not earlier: the
-  // client's own readiness check would meet a node that is just being connected, and give up.
+  // Connect to every primary, so that its run id is known before it is needed. Not earlier: the client's
+  // own readiness check would meet a node that is just connecting, and give up.
   const connectAll = () => {
     if (cluster.status !== 'ready') return;
     for (const node of cluster.nodes('master')) if (node.status === 'wait') node.connect(() => {});
@@ -86,14 +86,14 @@ function onRunId(node: Redis, listener: (runId: string) => void): void {
 
 const keyOf = ({ options: { host, port } }: Redis) => `${host}:${port}`;
 
-/** The client itself, when it is one of a Cluster. */
+/** The client as a Cluster client, if it is one. */
 export function asCluster(client: unknown): Cluster | null {
   return client instanceof Cluster ? client : null;
 }
 
 /**
- * What stands for the run id of a single server: another one whenever a primary was started again or
- * replaced. Of a primary that is away the last one counts, so that the others' zones go on.
+ * Stands for the run id of a single server: it changes whenever a primary is restarted or replaced. For
+ * a primary that is away the last one counts, so that the zones of the others go on.
  */
 export function clusterRunId(cluster: Cluster): string | null {
   return nodesOf.get(cluster)?.current ?? null;
@@ -107,7 +107,7 @@ function runIdOfAll(cluster: Cluster, known: ReadonlyMap<string, string>): strin
   return createHash('sha1').update(ids.sort().join()).digest('hex');
 }
 
-/** Numbers for which `keyOf` gives keys that lie on every primary. */
+/** Numbers for which `keyOf` gives keys that together cover every primary. */
 export function numbersOnAll(cluster: Cluster, keyOf: (number: number) => string): number[] {
   const { slots } = cluster as unknown as ClusterState;
   const found = new Map<string, number>();
@@ -121,7 +121,7 @@ export function numbersOnAll(cluster: Cluster, keyOf: (number: number) => string
 
 const slotOf = (key: string) => new Command('exists', [key]).getSlot() ?? 0;
 
-/** Calls for keys of the same group may share a pipeline. */
+/** The group of a key: calls for keys of the same group may share a pipeline. */
 export function groupOf(cluster: Cluster, key: string): number {
   return (cluster as unknown as ClusterState)._groupsBySlot[slotOf(key)] ?? -1;
 }

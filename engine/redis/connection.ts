@@ -1,22 +1,22 @@
 /**
- * One connection to a primary of Redis, whatever it is used for. It is ready only on a server that takes
- * writes, leaves one that stops being such, and never sends a command again: what was under way when a
- * connection ends has failed, and its caller hears of it at once.
+ * One connection to a Redis primary, whatever it is used for. It is ready only on a server that takes
+ * writes, leaves a server that stops doing so, and never sends a command again: what was under way when
+ * the connection ends has failed, and its caller is told at once.
  */
 
 import { Redis, type RedisOptions } from 'ioredis';
 import { createWrongServerRule } from './wrong-server.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
-/** Never more than this between two tries to reconnect. */
+/** The longest pause between two tries to reconnect. */
 const RECONNECT_MAX_MS = 200;
 const KEEP_ALIVE_MS = 10_000;
-/** A server that loads its data is asked again after this. */
+/** How soon a server that is loading its data is asked again. */
 const LOADING_RETRY_MS = 200;
-/** What is not ready so long after it connected is left: its name may lead elsewhere by now. */
+/** A server that is not ready this long after connecting is left: its name may lead elsewhere by now. */
 const READY_MS = 2000;
 
-/** Of `INFO`, as far as it is looked at. */
+/** The fields of `INFO` that are used. */
 interface ServerInfo {
   role?: string;
   run_id?: string;
@@ -34,7 +34,7 @@ export function createConnection(options: RedisOptions): Redis {
   return create(options, new Set());
 }
 
-/** `relatives` lead to the same server, and leave it together. */
+/** `relatives` are connections to the same server, which leave it together. */
 function create(options: RedisOptions, relatives: Set<Redis>): Redis {
   const isWrong = createWrongServerRule();
   const rules: RedisOptions = {
@@ -59,14 +59,14 @@ function create(options: RedisOptions, relatives: Set<Redis>): Redis {
   keepToTheDatabase(client);
   relatives.add(client);
   client.once('end', () => relatives.delete(client));
-  // BullMQ makes its blocking connections this way. What one of them hears, a task to be fetched, would
-  // be lost if the other were still asked on a server that was demoted.
+  // BullMQ makes its blocking connections this way. If one of them learns of a task and the other is still
+  // connected to a demoted server, the task would be lost.
   client.duplicate = ((override?: Partial<RedisOptions>) =>
     create({ ...client.options, ...override }, relatives)) as typeof client.duplicate;
   return client;
 }
 
-/** The client's own readiness check asks `INFO`; by its answer a replica is turned away. */
+/** The client's own readiness check asks `INFO`; the answer is used to turn a replica away. */
 function askWhoAnswers(client: Redis): void {
   const { connector } = client as unknown as { connector: { check(info: ServerInfo): boolean } };
   const check = connector.check.bind(connector);
@@ -94,7 +94,7 @@ function leaveWhenNeverReady(client: Redis): void {
   for (const event of ['ready', 'close', 'end']) client.on(event, () => clearTimeout(timer));
 }
 
-/** Without this they would wait for an answer that another connection never gives. */
+/** Otherwise they would wait for an answer that the next connection never gives. */
 function failWhatIsUnderWay(client: Redis): void {
   const { flushQueue } = client as unknown as {
     flushQueue(error: Error, which: { offlineQueue: boolean }): void;
@@ -104,7 +104,7 @@ function failWhatIsUnderWay(client: Redis): void {
   });
 }
 
-/** The client would go on with database 0, which may be another deployment's. */
+/** The client would go on with database 0, which may belong to another deployment. */
 function keepToTheDatabase(client: Redis): void {
   client.on('error', (error: Error & { command?: { name?: string } }) => {
     if (error.command?.name === 'select') client.disconnect(true);

@@ -1,4 +1,4 @@
-/** The scripts of drivers: what is known of them, where they are, who is in range. */
+/** The scripts of drivers: their state, where they are, who is in range. */
 import type { Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
 import { DRIVER_KEYS_TTL_S, keys } from './keys.ts';
@@ -22,8 +22,8 @@ export async function putDriver(
 const MOVES = { '1': 'moved', '0': 'old', '-1': 'not_at_work', '-2': 'unknown' } as const;
 
 /**
- * He is in `zone` since the fix of `at`. `old`: a later fix has him elsewhere; `unknown`: only his row can
- * tell. With the zone before, and what is known of him as JSON.
+ * He has been in `zone` since the fix of `at`. `old`: a later fix has him elsewhere; `unknown`: only his row
+ * can tell. Returns the zone before as well, and his state as JSON.
  */
 export async function moveDriver(
   redis: RedisClient,
@@ -44,7 +44,7 @@ export interface IndexEntry {
   rev: number;
   available: boolean;
   truckType: string | null;
-  /** Since his last sign of life, ms; null: never. */
+  /** Time since his last sign of life, ms; null: never. */
   ageMs: number | null;
   /** `lat lng at heading`, or empty: the stored one. */
   fix: string;
@@ -52,8 +52,8 @@ export interface IndexEntry {
 }
 
 /**
- * Puts a driver who is at work into a zone, or tells the zone whether he may be found there. False when the
- * zone knows a newer rev, or with `onlyPresent` when he is not there.
+ * Puts a driver who is at work into a zone, or tells the zone whether he is available. False when the zone
+ * knows a newer rev, or with `onlyPresent` when he is not there.
  */
 export async function indexDriver(redis: RedisClient, a: IndexEntry): Promise<boolean> {
   const code = await runScript(
@@ -80,8 +80,8 @@ export async function indexDriver(redis: RedisClient, a: IndexEntry): Promise<bo
 }
 
 /**
- * He left with the fix of `at`, or stopped working by `rev`. False when a newer fix had brought him back
- * there, or a newer rev says that he works: then he stays.
+ * He left with the fix of `at`, or stopped working by `rev`. False when a newer fix has brought him back,
+ * or a newer rev says that he works: then he stays.
  */
 export async function leaveZone(
   redis: RedisClient,
@@ -105,13 +105,13 @@ export interface TrackEntry {
 
 export interface TrackAnswer {
   kind: 'taken' | 'ignored' | 'absent';
-  /** He had not been heard of for longer than a driver may be. */
+  /** He had been silent for longer than `staleMs`. */
   wasStale: boolean;
 }
 
 /**
- * Takes signs of life in one zone, each driver once; answers in the order of the entries, `at` the time of
- * Redis at which they count. `absent`: the driver is not in this zone, and was not added.
+ * Takes signs of life in one zone, each driver once; answers come in the order of the entries, `at` is the
+ * time of Redis at which they count. `absent`: the driver is not in this zone, and was not added.
  */
 export async function track(
   redis: RedisClient,

@@ -1,4 +1,4 @@
-/** Which zones hold which drivers, read for comparison with their rows: hash, roster, index, signs of life. */
+/** Reads what Redis holds of drivers, to compare it with their rows: hash, roster, index, signs of life. */
 import { WORLD, type Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
 import type { DriverFacts } from './drivers.ts';
@@ -11,7 +11,7 @@ export interface Placement {
   entry: string | null;
   hasFix: boolean;
   isSeen: boolean;
-  /** In the index of all types, and in that of his own. */
+  /** Is he in the index of all types, and in that of his own? */
   isIndexed: boolean;
   isIndexedByType: boolean;
 }
@@ -110,7 +110,7 @@ async function readPlacements(
   );
 }
 
-/** Everybody whom a zone's roster or index names, page by page; one driver may come more than once. */
+/** All drivers in a zone's roster or index, page by page; a driver may come more than once. */
 export async function* readZoneMembers(
   redis: RedisClient,
   zone: Zone,
@@ -129,7 +129,7 @@ export async function* readZoneMembers(
   }
 }
 
-/** Every driver of whom Redis knows something, page by page. */
+/** Every driver with a hash in Redis, page by page. */
 export async function* scanDrivers(redis: RedisClient): AsyncGenerator<string[]> {
   const prefix = keys.driver('');
   const [before, after] = [prefix.slice(0, -1), prefix.slice(-1)];

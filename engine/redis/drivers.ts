@@ -1,6 +1,6 @@
 /**
- * Drivers as Redis holds them: what decides whether one may be offered work, and where he is.
- * The state comes from his row by rev; fixes by the order in which the phone took them.
+ * Drivers as Redis holds them: the state that decides whether one is offered work, and where he is.
+ * The state is ordered by the rev of his row; fixes by the order in which the phone took them.
  */
 import type { Position } from '../domain/distance.ts';
 import type { DriverState } from '../domain/visibility.ts';
@@ -34,8 +34,7 @@ export interface KnownDriver extends DriverState {
 }
 
 /**
- * Null when Redis does not know him; then Postgres may. What was stored from ahead of Redis's clock counts
- * as of now.
+ * Null when Redis does not know him; Postgres may. Stored times ahead of Redis's clock count as now.
  */
 export async function readDriver(redis: RedisClient, id: string): Promise<KnownDriver | null> {
   const [state, zone] = await redis.hmget(keys.driver(id), 'state', 'zone');

@@ -1,4 +1,4 @@
-/** What Redis holds of jobs, read for comparison with their rows; and the end of one whose row is gone. */
+/** Reads what Redis holds of jobs, to compare it with their rows; and removes a job whose row is gone. */
 import type { Zone } from '../domain/zones.ts';
 import { channelOn, type RedisClient } from './client.ts';
 import { TOMBSTONE_S, ZONE_TTL_S } from './job-scripts.ts';
@@ -17,13 +17,13 @@ export interface JobPlace {
 
 export interface HeldJob {
   version: number;
-  /** `gone`: its row was gone when it was looked for. */
+  /** `gone`: its row was found to be gone. */
   state: 'open' | 'claiming' | 'closed' | 'gone';
   status: string;
   driverId: string | null;
   /** When its version was written, epoch ms by Postgres; null where an older Muster put it. */
   updatedAt: number | null;
-  /** Drivers who must not see it, of a job that is open. */
+  /** For an open job: drivers who must not see it. */
   refused: readonly string[];
 }
 
@@ -70,9 +70,9 @@ export async function* scanHeldJobs(redis: RedisClient): AsyncGenerator<JobPlace
 }
 
 /**
- * Its row is gone: whoever was shown it is told that it is over, and its version is kept for as long as that of
- * a job that is closed. `version`: what Redis held before the row was looked for, 0 for nothing. False when
- * there was nothing to forget.
+ * Its row is gone: people to whom it was shown are told that it is over, and its version is kept as long as that
+ * of a closed job. `version`: what Redis held before the row was searched, 0 for nothing. False when there was
+ * nothing to forget.
  */
 export async function forgetJob(
   redis: RedisClient,

@@ -1,4 +1,4 @@
-/** The scripts of a zone's jobs: what is open, who may claim it, whom it is offered. */
+/** The scripts of a zone's jobs: which are open, who may claim them, who must not see them. */
 import type { Refusal } from '../domain/visibility.ts';
 import type { Zone } from '../domain/zones.ts';
 import { channelOn, type RedisClient, runIdOf } from './client.ts';
@@ -8,11 +8,11 @@ import { pipelined } from './pipelines.ts';
 import { named, runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
-/** A zone's keys end so long after its last entry; it is filled again when somebody needs it. */
+/** How long a zone's keys live after its last entry; the zone is filled again when it is needed. */
 export const ZONE_TTL_S = 3600;
-/** How long a closed job is remembered, so that late taps get their true answer from Redis. */
+/** How long a closed job is remembered, so that late taps get a true answer from Redis. */
 export const TOMBSTONE_S = 3600;
-/** Open jobs read at once: a few hundred kilobytes where their notes are long, in a millisecond of Redis. */
+/** Open jobs per read: a few hundred kilobytes if their notes are long, a millisecond of Redis. */
 const JOBS_PAGE = 100;
 
 export interface PutJobArgs {
@@ -26,7 +26,7 @@ export interface PutJobArgs {
   status: string;
   driverId: string | null;
   position: { lat: number; lng: number } | null;
-  /** What gateways and readers need of an open job, as JSON. */
+  /** What gateways and lists need of an open job, as JSON. */
   payload: string;
   expiresAt: number | null;
   refusals: readonly (readonly [driver: string, kind: Refusal])[];
@@ -36,8 +36,8 @@ export interface PutJobArgs {
 }
 
 /**
- * `unknown`: not here, and maybe old news; the row is to be read again. `completed`: old news, but some
- * of its refusals were missing.
+ * `unknown`: not here, and maybe old news; the row must be read again. `completed`: old news, but some of
+ * its refusals were missing and have been added.
  */
 const PUT_ANSWERS = {
   '1': 'applied',
@@ -87,7 +87,7 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
   return named(PUT_ANSWERS, code);
 }
 
-/** `ask`: unknown here, or out of time; only the row in Postgres can tell. */
+/** `ask`: unknown here, or expired; only the row in Postgres can tell. */
 const GATE_ANSWERS = {
   '1': 'granted',
   '2': 'mine',
@@ -101,7 +101,7 @@ const GATE_ANSWERS = {
   '-7': 'ask',
 } as const;
 
-/** What the gate says. */
+/** The answers of the gate. */
 export type GateAnswer =
   | { kind: 'granted'; version: number }
   | { kind: 'mine'; version: number }
@@ -114,8 +114,8 @@ export type GateAnswer =
   | { kind: 'reserved' };
 
 /**
- * Asks the gate for a job. `granted` is a lease, which the claim needs to be committed; `mine`: an attempt
- * of the same driver holds it already; `own`: it is closed and his, as its row says.
+ * Asks the gate for a job. `granted` is a lease under which the claim may be committed; `mine`: an attempt
+ * of the same driver holds the lease already; `own`: the job is closed and his.
  */
 export async function claimJob(
   redis: RedisClient,
@@ -140,7 +140,7 @@ export async function claimJob(
   return { kind };
 }
 
-/** Jobs of these zones that are being claimed under a lease that is over, on the clock of Redis. */
+/** Jobs of these zones that are being claimed under a lease that has ended by the clock of Redis. */
 export async function listEndedLeases(
   redis: RedisClient,
   zones: readonly Zone[],
@@ -171,7 +171,7 @@ export async function unclaimJob(
 
 const REFUSE_ANSWERS = { '1': 'applied', '0': 'nothing', '-1': 'not_ready' } as const;
 
-/** Hides an open job from one driver. `nothing`: it is closed or not here, or he gave it back before. */
+/** Hides an open job from one driver. `nothing`: it is closed or not here, or he had given it back. */
 export async function refuseJob(
   redis: RedisClient,
   a: { zone: Zone; id: string; driverId: string; kind: Refusal },
@@ -194,8 +194,8 @@ export interface JobsReply {
 
 /**
  * All open jobs of a zone, or those within `around.radiusKm`, read page by page: `last` is the end of the log
- * before the first one. What happened meanwhile may be among the jobs already; the log's entries after `last`
- * make them exact.
+ * before the first page. Later changes may be in the jobs already; the log's entries after `last` make them
+ * exact.
  */
 export async function readJobs(
   redis: RedisClient,

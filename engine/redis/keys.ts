@@ -7,13 +7,13 @@ import type { Zone } from '../domain/zones.ts';
 /** The truck type under which every available driver is indexed. */
 const ANY_TYPE = '*';
 
-/** Keys of drivers that nobody writes to any more are gone after this: their rows know more. */
+/** How long keys of drivers live after the last write: their rows know more. */
 export const DRIVER_KEYS_TTL_S = 3600;
 
-/** No type's name is that of all types. */
+/** No truck type may be spelled like the key of all types. */
 const encodeType = (truckType: string) => encodeURIComponent(truckType).replaceAll('*', '%2A');
 
-/** A driver as a zone's roster has him; written by `lib/roster.lua`. */
+/** The entry of a driver in a zone's roster, as `lib/roster.lua` writes it. */
 export function rosterEntry(rev: number, available: boolean, truckType: string | null): string {
   return `${rev} ${available ? 1 : 0} ${truckType === null ? ANY_TYPE : encodeType(truckType)}`;
 }
@@ -27,7 +27,7 @@ export const keys = {
   openJobs: (zone: Zone) => `muster:{${zone}}:jobs`,
   /**
    * HASH version, at (when that version was written), state `open|claiming|closed|gone` (its row is gone),
-   * status, driver, token, lease, payload. An hour after closing it goes.
+   * status, driver, token, lease, payload. Expires an hour after closing.
    */
   job: (zone: Zone, id: string) => `muster:{${zone}}:job:${id}`,
   /** ZSET job → end of the lease under which it is being claimed. */
@@ -37,7 +37,7 @@ export const keys = {
   /** GEO: available drivers, all of them or those of one truck type. Writer: track, index-driver. */
   candidates: (zone: Zone, truckType: string | null) =>
     `muster:{${zone}}:drivers:${truckType === null ? ANY_TYPE : encodeType(truckType)}`,
-  /** HASH driver → `rev available type`: drivers at work in this zone, may one be found, and in which index. */
+  /** HASH driver → `rev available type`: drivers at work here, whether each is available, and in which index. */
   roster: (zone: Zone) => `muster:{${zone}}:roster`,
   /** HASH driver → `lat lng at heading`: last fixes, `at` the phone's time capped at ours. */
   fixes: (zone: Zone) => `muster:{${zone}}:fixes`,
@@ -45,23 +45,23 @@ export const keys = {
   seen: (zone: Zone) => `muster:{${zone}}:seen`,
   /** HASH process → what it measured for alarms and charts, and when. */
   vitals: 'muster:vitals',
-  /** HASH mark, server: how far PostgreSQL had come when we looked last, and which one it was. */
+  /** HASH mark, server: how far PostgreSQL had come at the last look, and which server it was. */
   truth: 'muster:truth',
-  /** STREAM `point`: how the deployment did, for a quarter of an hour. Writer: the leader. */
+  /** STREAM `point`: points of the charts, for a quarter of an hour. Writer: the leader. */
   pulse: 'muster:pulse',
   /** HASH rev, state (JSON), atWork, zone, zoneAt. Writer: put-driver, move-driver. */
   driver: (id: string) => `muster:driver:{${id}}`,
 };
 
-/** A log: what happened in order, each entry naming the one before it, and at once on a channel. */
+/** A log: what happened, in order; each entry names the one before it and is also published at once. */
 export interface LogKeys {
   /** HASH `ready` (run id of the server that a rebuild filled), `last` (id of the newest entry). */
   meta: string;
-  /** STRING: a rebuild that is under way; gone when Redis was emptied meanwhile. */
+  /** STRING: a rebuild under way; gone if Redis was emptied meanwhile. */
   rebuild: (token: string) => string;
   /** STREAM of entries `prev`, `body`; capped. */
   log: string;
-  /** Sharded channel: the same entries at once, and what is not logged. */
+  /** Sharded channel: the same entries at once, and positions, which are not logged. */
   live: string;
 }
 
@@ -76,7 +76,7 @@ const logKeys = (tag: string): LogKeys => ({
 export const zoneLog = (zone: Zone): LogKeys => logKeys(zone);
 /** Changes of drivers (approval, availability, type, limit, zone): every gateway follows it. */
 export const driversLog: LogKeys = logKeys('drivers');
-/** What single people are told (customers, a job's driver): every gateway follows it. */
+/** Events for single people (customers, a job's driver): every gateway follows it. */
 export const usersLog: LogKeys = logKeys('users');
-/** What the health probe writes to; nobody follows it. In a Cluster each primary has one of its own. */
+/** Written by the health probe; nobody follows it. In a Cluster each primary has one of its own. */
 export const canaryLog = (number: number): LogKeys => logKeys(`canary${number}`);

@@ -1,4 +1,4 @@
-/** The scripts of logs: when what belongs to one counts as filled, and what no other script appends. */
+/** The scripts of logs: marking what belongs to a log as filled, and appending where no other script does. */
 import { TryAgainError } from '../domain/try-again.ts';
 import { channelOn, type RedisClient } from './client.ts';
 import type { LogKeys } from './keys.ts';
@@ -6,23 +6,26 @@ import { runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
 /**
- * Entries kept in a log: a follower that is further behind takes a snapshot. Two minutes of a busy
- * zone (100 events a second), 4 MB at 300 bytes an entry.
+ * Entries kept in a log: a follower further behind takes a snapshot. Two minutes of a busy zone (100
+ * events a second), 4 MB at 300 bytes an entry.
  */
 export const LOG_LENGTH = 12_000;
 
 /** Contract section 11: Redis's logs are kept no longer than an hour. */
 export const LOG_AGE_MAX_S = 3600;
 
-/** A rebuild that does not end within this has failed. */
+/** A rebuild that takes longer has failed. */
 const REBUILD_S = 120;
 
-/** Begins to fill what belongs to a log; `markReady` ends it. */
+/** Marks the beginning of a rebuild; `endRebuild` ends it. */
 export async function markRebuild(redis: RedisClient, log: LogKeys, token: string): Promise<void> {
   await redis.set(log.rebuild(token), '1', 'EX', REBUILD_S);
 }
 
-/** What was filled since `markRebuild` counts from now on, for `ttlS` unless something happens there. Throws when Redis was emptied meanwhile. */
+/**
+ * What was filled since `markRebuild` counts from now on; the keys live for `ttlS` unless something happens.
+ * Throws when Redis was emptied meanwhile.
+ */
 export async function endRebuild(
   redis: RedisClient,
   log: LogKeys,
@@ -48,8 +51,8 @@ export async function appendLog(
 }
 
 /**
- * Keeps the log of what is alive although nothing happens there, without entries older than an hour: logs
- * are followed, not read later.
+ * Keeps a log alive although nothing happens in it, and drops entries older than an hour: logs are
+ * followed, not read later.
  */
 export async function keepLog(redis: RedisClient, { meta, log }: LogKeys): Promise<void> {
   const [seconds] = await redis.time();

@@ -1,11 +1,11 @@
-/** The script that is asked before a push goes out: is the job still offered? */
+/** The script that checks before a push whether the job is still offered. */
 import type { Zone } from '../domain/zones.ts';
 import { type RedisClient, runIdOf } from './client.ts';
 import { keys, zoneLog } from './keys.ts';
 import { runScript } from './script-loader.ts';
 import { SCRIPTS } from './scripts.ts';
 
-/** What the script's codes mean. */
+/** The meanings of the script's codes. */
 const OFFERS = {
   '1': 'open',
   '0': 'closed',
@@ -17,8 +17,8 @@ const OFFERS = {
 export type OfferAnswer = (typeof OFFERS)[keyof typeof OFFERS];
 
 /**
- * May a wave of this job still be pushed? `reserved`: for another driver than `reservedFor`, by news that
- * the caller has not. `unknown`: it is not here, only the row can tell.
+ * May a wave of this job still be pushed? `reserved`: for another driver than `reservedFor`, as the caller
+ * does not know yet. `unknown`: it is not here, only the row can tell.
  */
 export async function checkOffer(
   redis: RedisClient,

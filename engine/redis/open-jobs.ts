@@ -1,6 +1,6 @@
 /**
- * Open jobs as Redis holds them: one payload serves the gateways (a ready-made Job) and the rule
- * who may see it. Written from the row, read by feed, list and push.
+ * Open jobs as Redis holds them: one payload serves the gateways (a ready-made Job) and the rule of who
+ * may see it. Written from the row, read by feed, list and push.
  */
 import { setImmediate } from 'node:timers/promises';
 import { isClaimable, type Job, type JobRow, toJob } from '../domain/job.ts';
@@ -9,10 +9,10 @@ import type { Zone } from '../domain/zones.ts';
 import type { RedisClient } from './client.ts';
 import { type PutAnswer, putJob as putJobScript, readJobs } from './job-scripts.ts';
 
-/** Thousands of jobs take tenths of a second to parse: others get their turn in between. */
+/** Jobs parsed in one turn: thousands take tenths of a second, and others need their turn in between. */
 const PARSED_AT_ONCE = 100;
 
-/** An open job with what people are shown of it. */
+/** An open job, with the Job that people are shown. */
 export interface OfferedJob extends OpenJob {
   job: Job;
   /** `job` as JSON, made once. */
@@ -76,9 +76,9 @@ export async function readOpenJobs(
   return { last: reply.last, jobs };
 }
 
-/** What a zone's log says happened. */
+/** An entry of a zone's log. */
 export type ZoneEvent =
-  /** `more`: too many refused it to be named; the zone is to be read anew. */
+  /** `more`: too many drivers refused it to list them; the zone must be read anew. */
   | { kind: 'open'; job: OfferedJob; more: boolean }
   | { kind: 'closed'; id: string; version: number; status: Job['status']; driverId: string | null }
   | { kind: 'refused'; id: string; driverId: string; refusal: Refusal };

@@ -1,10 +1,10 @@
 /**
- * Which commands are used of Redis, and whether its user may run them: each is run once against scratch
- * keys at a start. A user who lacks one would make a process that looks well and does half its work.
+ * Which Redis commands are used, and whether its user may run them: a start runs each once against scratch
+ * keys. Without one of them a process would look healthy and do half its work.
  */
 import { channelOn, type RedisClient } from './client.ts';
 
-/** How each command is run without consequence; `key` begins the names of the scratch keys. */
+/** How each command is run without effect; `key` begins the names of the scratch keys. */
 type Trial = (key: string, channel: string) => (string | number)[];
 
 const TRIALS: Readonly<Record<string, Trial>> = {
@@ -84,7 +84,7 @@ const TRIALS: Readonly<Record<string, Trial>> = {
 };
 const SCRATCH = ['geo', 'hash', 'number', 'list', 'set', 'string', 'stream', 'zset'];
 
-/** What scripts and calls of the engine run; BullMQ's are named where its queues are. */
+/** The commands of the engine's scripts and calls; those of BullMQ are listed beside its queues. */
 export const ENGINE_COMMANDS: readonly string[] = [
   ...['DEL', 'EVAL', 'EVALSHA', 'EXPIRE', 'GEOADD', 'GEOSEARCH', 'HDEL', 'HGET', 'HGETALL', 'HLEN'],
   ...[
@@ -106,7 +106,7 @@ export const ENGINE_COMMANDS: readonly string[] = [
 ];
 
 /**
- * What Redis does not let its user do with keys that begin so, in words; null when nothing is lacking.
+ * What Redis does not let its user do with keys of this prefix, in words; null when nothing is missing.
  * `prefix` needs a hash tag of its own.
  */
 export async function lackingPermissions(

@@ -1,6 +1,6 @@
 /**
- * Removes a user from every key of ours in Redis: all of it is a projection of Postgres and fills itself
- * again without him. Queues of pushes are included; their keys are told by their prefix alone.
+ * Removes a user from every key of ours in Redis, which is a projection of Postgres and is filled again
+ * without him. Push queues are included; their keys are known by their prefix alone.
  */
 import type { RedisClient } from './client.ts';
 import { scanKeys } from './scan.ts';
@@ -8,21 +8,21 @@ import { scanKeys } from './scan.ts';
 /** Where Muster keeps keys: its own and those of its queues. */
 const PATTERNS = ['muster:*', '{muster-push-*'];
 const PAGE = 500;
-/** Keys of which each is about one thing: a mention of him in it is the end of all of it. */
+/** Keys that are about one thing each: a mention of him removes the whole key. */
 const WHOLE = /^(muster:\{[^}]*\}:job:|\{muster-push-[^}]*\}:[^:]+:[^:]+$)/;
-/** A queue keeps what it knows of itself beside its tasks. */
+/** A queue's own data, beside its tasks. */
 const QUEUE_META =
   /:(meta|id|events|wait|paused|active|completed|failed|delayed|prioritized|marker|pc|stalled|stalled-check|repeat|limiter)$/;
 const JOB_ID = /(?:world|[0-9a-f]{15})-[0-9a-f]{8}(?:-[0-9a-f]{4}){3}-[0-9a-f]{12}/g;
 
 export interface Mentions {
-  /** His id: as a word, not as a part of another's. */
+  /** Matches his id as a word, not as a part of another id. */
   userId: string;
-  /** Jobs whose texts are his. */
+  /** Jobs with texts of his. */
   jobIds: ReadonlySet<string>;
 }
 
-/** Removes him wherever he is mentioned. Returns how many entries were removed. */
+/** Removes every mention of him. Returns how many entries were removed. */
 export async function eraseFromKeys(redis: RedisClient, mentions: Mentions): Promise<number> {
   const isAbout = createMatcher(mentions);
   const { userId, jobIds } = mentions;
@@ -36,7 +36,7 @@ export async function eraseFromKeys(redis: RedisClient, mentions: Mentions): Pro
       );
     }
   }
-  // A task that is gone must not be named by its queue's lists.
+  // A removed task must not stay in its queue's lists.
   if (tasks.size > 0) {
     const isGone = (text: string) => tasks.has(text);
     for await (const page of scanKeys(redis, '{muster-push-*')) {
@@ -48,7 +48,7 @@ export async function eraseFromKeys(redis: RedisClient, mentions: Mentions): Pro
 
 type Matcher = (text: string) => boolean;
 
-/** Names of fields are no mention: a user may be called like one. */
+/** Field names are no mention: a user may be called like one. */
 function createMatcher({ userId, jobIds }: Mentions): Matcher {
   const word = new RegExp(`(?<![A-Za-z0-9_-])${userId}(?![A-Za-z0-9_-]|"\\s*:)`);
   return (text) => word.test(text) || isOfJobs(text, jobIds);

@@ -1,10 +1,10 @@
-/** Many calls in few writes, also where their keys lie on several nodes. */
+/** Many calls in few writes, even if their keys lie on several nodes. */
 import type { ChainableCommander } from 'ioredis';
 import type { RedisClient } from './client.ts';
 import { asCluster, groupOf } from './cluster.ts';
 
 /**
- * One call for each item, in a pipeline for each node; `add` adds exactly one. Values come in the order of
+ * One call for each item, in one pipeline per node; `add` adds exactly one call. Values come in the order of
  * the items; throws the first error among them.
  */
 export async function pipelined<T>(

@@ -4,8 +4,8 @@ import { primariesOf, type RedisClient } from './client.ts';
 const PAGE = 500;
 
 /**
- * The keys that fit the pattern, page by page: of a Cluster those of every primary. Each that is there all
- * the while comes at least once; on a slot that is on its way one may come twice.
+ * The keys that match the pattern, page by page; in a Cluster from every primary. A key that exists all the
+ * while comes at least once; in a slot that is being moved it may come twice.
  */
 export async function* scanKeys(redis: RedisClient, pattern: string): AsyncGenerator<string[]> {
   for (const server of primariesOf(redis)) {

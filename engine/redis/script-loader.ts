@@ -1,7 +1,7 @@
 /**
- * Loads the Lua scripts. A script's header declares its KEYS and ARGV; the loader refuses a script
- * whose body uses one that is not declared, or declares one that it does not use, so that a header
- * cannot drift from its body. The body names every argument in its first statements.
+ * Loads the Lua scripts. A script's header declares its KEYS and ARGV; the loader refuses a script that
+ * uses an undeclared one, or declares one that it does not use, so that a header cannot drift from its
+ * body. The body names every argument in its first statements.
  */
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
@@ -73,7 +73,7 @@ function checkKind(
   if (!variadic && indexed) throw new Error(`${file}: ${kind} is indexed beyond what it declares`);
 }
 
-/** The name of a script's answer; throws for one that the script does not document. */
+/** The name of a script's answer; throws for an undocumented code. */
 export function named<Names extends Readonly<Record<string, string>>>(
   names: Names,
   code: unknown,
@@ -83,7 +83,7 @@ export function named<Names extends Readonly<Record<string, string>>>(
   return name as Names[keyof Names];
 }
 
-/** Runs a script by its hash; a Redis that does not know it (restarted, flushed) is given it. */
+/** Runs a script by its hash; loads it first where Redis does not know it (restarted, flushed). */
 export async function runScript(
   redis: RedisClient,
   script: Script,
@@ -98,7 +98,7 @@ export async function runScript(
   }
 }
 
-/** A Redis that was emptied or replaced is given the scripts; it must take every one. */
+/** Loads the scripts that a Redis lacks because it was emptied or replaced; it must take every one. */
 export async function loadMissingScripts(
   redis: RedisClient,
   scripts: readonly Script[],

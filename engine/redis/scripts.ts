@@ -1,7 +1,7 @@
 /**
  * The scripts, loaded and checked once. Their calls, typed, are in `job-scripts.ts`, `held-jobs.ts`,
  * `offer-script.ts`, `driver-scripts.ts` and `log-scripts.ts`: one function each, which names its arguments and reads its
- * answer. Codes are documented in the scripts' headers; there each becomes a word.
+ * answer. The scripts' headers document the codes; those functions turn each into a word.
  */
 import { loadScript } from './script-loader.ts';
 

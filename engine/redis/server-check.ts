@@ -1,7 +1,7 @@
-/** What of a Redis server works today and will not for ever: said in the log at a start. */
+/** Checks a Redis server for what works today but will not for ever, to be logged at a start. */
 import { primariesOf, type RedisClient } from './client.ts';
 
-/** Beyond this, times that one side wrote and the other reads mislead. */
+/** With a larger difference, times that one side wrote mislead the other. */
 const CLOCK_APART_MS = 1000;
 
 /** One line for each thing that an operator should change. */
@@ -22,7 +22,7 @@ export async function warnOfServer(
     );
   }
   const time = Number(seconds) * 1000 + Number(micros) / 1000;
-  // Somewhere between asking and answering Redis looked at its clock.
+  // Redis read its clock somewhere between asking and answering.
   const apart = Math.max(asked - time, time - answered);
   if (apart > CLOCK_APART_MS) {
     warnings.push(

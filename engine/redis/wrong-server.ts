@@ -1,12 +1,12 @@
 /**
- * What an answer says of the server behind a connection. It is the wrong one when it was demoted, or
- * loads or has lost its primary for longer than a moment: whoever gets such an answer is told, and the
- * connection is made anew; it may lead elsewhere now.
+ * Judges by its answers whether a connection leads to the wrong server: one that was demoted, or has been
+ * loading or without its primary for longer than a moment. Then the caller is told and the connection is
+ * made anew, since it may lead elsewhere now.
  */
 
 /** A restart of a small server, and the moment of a failover, are over by then. */
 const PATIENCE_MS = 1000;
-/** After so long without such an answer the next one begins anew. */
+/** After this long without such an answer, the next one starts the count anew. */
 const FORGOTTEN_MS = 2000;
 
 /** Decides for one connection, answer by answer. True: leave this server. */
@@ -16,7 +16,7 @@ export function createWrongServerRule(
   let since = Number.NEGATIVE_INFINITY;
   let last = Number.NEGATIVE_INFINITY;
   return ({ message }) => {
-    // `UNBLOCKED`: what a command that blocks gets when its server is demoted.
+    // `UNBLOCKED`: the answer to a blocking command when its server is demoted.
     if (/^(READONLY|UNBLOCKED)\b/.test(message)) return true;
     if (!/^(LOADING|MASTERDOWN)\b/.test(message)) return false;
     const at = now();
@@ -28,12 +28,12 @@ export function createWrongServerRule(
   };
 }
 
-/** What Redis or TLS says of a URL, a user or a certificate that is wrong: waiting mends none of it. */
+/** What Redis or TLS says of a wrong URL, user or certificate: waiting does not help. */
 const HOPELESS_ANSWER =
   /^(WRONGPASS|NOAUTH|NOPERM|ERR DB index is out of range|ERR invalid password)/;
 const HOPELESS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
-/** Would the same connection be refused again for as long as the configuration stays as it is? */
+/** Would the connection be refused again until the configuration changes? */
 export function isHopeless(error: Error & { code?: string }): boolean {
   return HOPELESS_ANSWER.test(error.message) || HOPELESS_CODE.test(error.code ?? '');
 }

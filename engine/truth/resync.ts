@@ -1,6 +1,6 @@
 /**
- * Resync: all that Redis holds of jobs and drivers is compared with Postgres, which wins also where it went
- * back. Those concerned are told. Safe at any time, twice at once, and beside live traffic.
+ * Resync compares all that Redis holds of jobs and drivers with Postgres, which wins even if it went back.
+ * People are told. Safe at any time, twice at once, and beside live traffic.
  */
 import type { EngineContext } from '../context.ts';
 import { listOpenZones } from '../pg/work-lists.ts';
@@ -10,21 +10,21 @@ import { scanDrivers } from '../redis/driver-zones.ts';
 import { scanHeldJobs } from '../redis/held-jobs.ts';
 import { keys } from '../redis/keys.ts';
 
-/** What was mended, in numbers. */
+/** How much was mended. */
 export interface Resynced {
   /** Jobs whose rows were behind Redis. */
   raised: number;
   /** Jobs that Redis held and Postgres does not know. */
   gone: number;
-  /** Drivers of whom Redis held what their rows do not say. */
+  /** Drivers whose rows were behind Redis. */
   drivers: number;
-  /** Drivers whom Redis had lost somewhere, or had not heard of yet. */
+  /** Drivers whom Redis had lost somewhere, or did not know yet. */
   repaired: number;
-  /** Jobs and drivers looked at. */
+  /** Jobs and drivers compared at once. */
   compared: number;
 }
 
-/** Ends early, with what was mended until then, when the signal says so. */
+/** Ends early, with what was mended until then, when the signal aborts. */
 export async function resync(ctx: EngineContext, signal?: AbortSignal): Promise<Resynced> {
   const drivers = await resyncDrivers(ctx, signal);
   const jobs = await resyncJobs(ctx, signal);
@@ -38,7 +38,7 @@ export async function resync(ctx: EngineContext, signal?: AbortSignal): Promise<
   };
 }
 
-/** First of all, that nobody who may not is offered what follows. */
+/** Drivers come first, so that what follows is offered only to those who may take it. */
 async function resyncDrivers(ctx: EngineContext, signal?: AbortSignal) {
   let [mended, compared] = [0, 0];
   for await (const ids of scanDrivers(ctx.redis)) {

@@ -1,14 +1,14 @@
 /**
- * Watches whether Postgres went back. A mark in it only grows, and Redis remembers how far it had come; a row
- * that is behind that, or gone, proves it, also where all processes were stopped meanwhile. Another server,
- * another timeline of it, or tables that were made again may lack the last moments.
+ * Watches whether Postgres went back. A mark in it only grows, and Redis remembers how far it had come; a mark
+ * that is behind that, or gone, proves it, even if all processes were stopped meanwhile. Another server,
+ * another timeline, or tables that were made again may lack the last moments.
  */
 import type { EngineContext } from '../context.ts';
 import { advanceMark, createAskServer, setMark } from '../pg/truth.ts';
 import { keys } from '../redis/keys.ts';
 import { resync } from './resync.ts';
 
-/** One look: compares all of Redis with Postgres if that may have gone back since the last one. */
+/** One check: compares all of Redis with Postgres if Postgres may have gone back since the last one. */
 export type WatchTruth = (signal: AbortSignal) => Promise<number>;
 
 /** The watch returns how much it mended. */
@@ -40,7 +40,7 @@ export function createTruthWatch(ctx: EngineContext): WatchTruth {
     log.warn({ why }, 'PostgreSQL may have gone back: all of Redis is compared with it');
     const done = await resync(ctx, signal);
     log.info({ ...done }, 'Redis was compared with PostgreSQL');
-    // What was left out is done by the next turn, or the next leader.
+    // The next turn, or the next leader, does the rest.
     if (!signal.aborted) await remember(await setMark(db), server);
     return done.raised + done.gone + done.drivers + done.repaired;
   };

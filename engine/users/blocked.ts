@@ -1,33 +1,33 @@
 /**
- * Users whom an operator has shut out. The truth is a table of its own; each process keeps a copy of
- * it that is at most a second old while anybody asks, so that no call waits for Postgres to learn
- * that its caller is welcome. While Postgres is away the last copy counts.
+ * Users whom an operator has blocked. The truth is a table; each process keeps a copy of it that is at
+ * most a second old while calls come in, so that no call waits for Postgres to learn that its caller
+ * is not blocked. While Postgres is away the last copy counts.
  */
 import { withDeadline } from '../context.ts';
 import type { Db } from '../pg/client.ts';
 import { deleteBlocked, insertBlocked, readBlocked, readMark } from '../pg/users-blocked.ts';
 
-/** A copy of this age is read again, beside the call that uses it. */
+/** A copy of this age is refreshed beside the call that uses it. */
 const REFRESH_MS = 400;
-/** A copy of this age is not gone by: nobody asked for a while. */
+/** A copy of this age is not used: no call came for a while. */
 const STALE_MS = 1000;
 /** The same while Postgres is away or slow. */
 const LATE_STALE_MS = 10_000;
 /** A call waits no longer for a fresh copy. */
 const WAIT_MS = 300;
-/** All ids are read again after so many looks at whether anything changed. */
+/** After this many checks whether anything changed, all ids are read again anyway. */
 const FULL_EVERY = 50;
 
 export interface Users {
-  /** Blocks a user, or lets him in again; holds in this process at once, in others within a second. */
+  /** Blocks or unblocks a user; in force in this process at once, in others within a second. */
   setBlocked(id: string, blocked: boolean, by: string): Promise<void>;
-  /** May this user do nothing at all? Never throws. */
+  /** Is this user blocked? Never throws. */
   isBlocked(id: string): boolean | Promise<boolean>;
-  /** The same by the copy at hand; has it read again when it is due. */
+  /** The same by the copy at hand, which is refreshed when it is due. */
   isKnownBlocked(id: string): boolean;
 }
 
-/** `now`: ms that never jump. */
+/** `now`: a monotonic clock, ms. */
 export async function createUsers(
   { db }: { db: Db },
   now: () => number = () => performance.now(),
@@ -36,11 +36,11 @@ export async function createUsers(
   let mark = '';
   let looks = 0;
   let readAt = now();
-  /** Postgres was away or slow when it was asked last: a copy counts for longer. */
+  /** Postgres was away or slow at the last try: a copy counts for longer. */
   let late = false;
   let reading: Promise<void> | null = null;
 
-  /** Reads again what may have changed, once for all who ask meanwhile. */
+  /** Refreshes the copy, once for all calls that ask meanwhile. */
   function refresh(): Promise<void> {
     reading ??= (async () => {
       const began = now();
@@ -52,7 +52,7 @@ export async function createUsers(
       } catch {
         late = true;
       } finally {
-        // Of a Postgres that is away nothing more is asked for a moment.
+        // A Postgres that is away is left alone for a moment.
         readAt = began;
         reading = null;
       }
@@ -75,7 +75,7 @@ export async function createUsers(
     },
     async setBlocked(id, isBlocked, by) {
       await (isBlocked ? insertBlocked(db, id, by) : deleteBlocked(db, id));
-      // A read that began before may not have seen it.
+      // A read that began earlier may not have seen this change.
       await reading;
       blocked = await readBlocked(db);
     },

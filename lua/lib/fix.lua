@@ -1,6 +1,6 @@
 -- A fix is stored as `lat lng at heading`. The phone's time orders its fixes and does nothing else: a new
--- fix from ahead of now counts as taken now, and a stored one from ahead gives way to any other. One pattern
--- match costs as much as all the rest of a fix: the heading is only looked for where it must be.
+-- fix with a time ahead of now counts as taken now, and a stored one ahead of now gives way to any other. A
+-- pattern match costs as much as all the rest of a fix, so the heading is matched only where it is needed.
 local match, toNumber = string.match, tonumber
 
 local function parseFix(fix, now)

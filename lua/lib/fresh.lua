@@ -1,4 +1,4 @@
--- Which of these drivers were heard of since then, in their order; asked in chunks, since each is an
+-- Which of these drivers were heard from since then, in their order; in chunks, since each driver is an
 -- argument of its own.
 local CHUNK = 1000
 local function freshness(seen, ids, since)

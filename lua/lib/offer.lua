@@ -1,5 +1,5 @@
--- The log entry of a job that is open. An entry stays small however many drivers refused the job: beyond
--- a few it says only that there are more, and whoever does not know them reads the zone anew.
+-- The log entry of an open job. It stays small however many drivers refused the job: beyond a few it says
+-- only that there are more, and a follower that does not know them reads the zone anew.
 local REFUSED_MAX = 50
 local function offerEntry(payload, declined)
   local entry = '{"open":' .. payload

@@ -1,4 +1,4 @@
--- An entry of a zone's roster: `rev available type`, the type as the key of its candidates ends.
+-- An entry of a zone's roster: `rev available type`; the type is spelled as at the end of its candidates' key.
 local function readEntry(text, any)
   if not text then return nil end
   local rev, available, type = string.match(text, '^(%d+) (%d) ?(%S*)$')

@@ -1,4 +1,4 @@
-/** How one push is answered: what Apple checks, and the trouble that was asked for. */
+/** How one push is answered: Apple's checks, and the faults that were requested. */
 import { randomUUID } from 'node:crypto';
 import {
   constants,
@@ -28,16 +28,16 @@ export interface Parts {
 }
 
 export interface Counts {
-  /** Streams that the client gave up. */
+  /** Streams that the client cancelled. */
   given_up: number;
-  /** Pushes whose path or provider token went into the compression table (Apple asks not to). */
+  /** Pushes whose path or provider token went into the compression table (Apple asks to avoid that). */
   indexed: number;
 }
 
 /** What must stay out of the compression table. */
 const SECRET = [':path', 'authorization'];
 
-/** Reads one push to its end and answers it, or does what it was told to do instead. */
+/** Reads one push to its end and answers it, or does the requested fault instead. */
 export async function answer(
   stream: ServerHttp2Stream,
   headers: IncomingHttpHeaders,
@@ -79,7 +79,7 @@ export async function answer(
   stream.respond({
     ':status': refusal?.status ?? 200,
     'apns-id': apnsId,
-    // For the console where pushes are looked up, which production has not.
+    // For Apple's console where pushes are looked up, which production does not have.
     ...(!refusal && settings.environment === 'sandbox' && { 'apns-unique-id': randomUUID() }),
     ...(retryAfter !== undefined && { 'retry-after': String(retryAfter) }),
   });
@@ -87,7 +87,7 @@ export async function answer(
   stream.end(refusal ? JSON.stringify({ reason, timestamp }) : '');
 }
 
-/** Before the push is looked at; true when it never will be. */
+/** Faults before the push is processed; true when it never will be. */
 async function isOver(
   trouble: Fault,
   stream: ServerHttp2Stream,
@@ -117,7 +117,7 @@ async function isOver(
   }
 }
 
-/** In Apple's order; what was asked for comes where the phone itself would be looked at. */
+/** In Apple's order; requested answers come where the phone itself would be checked. */
 async function refusalOf(
   request: PushRequest,
   memory: Memory,
@@ -160,7 +160,7 @@ function record(
   });
 }
 
-/** Until its turn on this connection, and then as long as an answer takes. */
+/** Waits for its turn on this connection, and then as long as an answer takes. */
 async function takeTime({ latency, perSecond }: Settings, memory: Memory): Promise<void> {
   if (!latency && !perSecond) return;
   const now = performance.now();
@@ -180,7 +180,7 @@ async function readBody(stream: ServerHttp2Stream): Promise<string> {
   try {
     for await (const text of stream) body += text;
   } catch {
-    // The client gave up; there is nobody to answer.
+    // The client cancelled; there is nobody to answer.
   }
   return body;
 }

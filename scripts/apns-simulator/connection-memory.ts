@@ -1,27 +1,27 @@
-/** What Apple remembers of a connection, and what it does with it as a whole. */
+/** What Apple remembers of a connection, and what it does to the connection as a whole. */
 import type { Http2Session, IncomingHttpHeaders } from 'node:http2';
 import type { Fault } from './faults.ts';
 import type { CheckToken } from './provider-auth.ts';
 import type { Refusal } from './request-check.ts';
 import type { Settings } from './settings.ts';
 
-/** Apple's own, once a connection has proven itself. */
+/** Apple's limit, once a connection has had a success. */
 const STREAMS_MAX = 1000;
-/** A connection may change its provider token after this, not before. */
+/** How soon a connection may change its provider token. */
 const TOKEN_AGE_MIN_MS = 20 * 60_000;
-/** Of a first goodbye, before the true last stream is known (RFC 9113, 6.8). */
+/** The last stream in a first GOAWAY, before the true one is known (RFC 9113, 6.8). */
 const ANY_STREAM = 2 ** 31 - 1;
 const GOAWAY_REASON = Buffer.from('{"reason":"Shutdown"}');
 
 export interface Memory {
-  /** How many streams the client was last told that it may use. */
+  /** How many streams the client was last told it may use. */
   streams: number;
-  /** How many it shall use, while that is still on its way. */
+  /** The new number, while the change is not acknowledged yet. */
   wanted: number;
   telling: boolean;
   authorization: string | undefined;
   tokenSince: number;
-  /** Whose connection it is since its first good token. */
+  /** The key and team of its first good token. */
   provider: { keyId: string; teamId: string } | undefined;
   /** A connection whose token expired takes no other (seen by users of pushy). */
   wedged: boolean;
@@ -29,7 +29,7 @@ export interface Memory {
   answered: number;
   /** Streams above it are not looked at. */
   last: number;
-  /** When the next push is got through, where connections have a ceiling. */
+  /** When the next push gets through, if connections have a rate limit. */
   freeAt: number;
 }
 
@@ -55,8 +55,8 @@ export function memoryOf(session: Http2Session): Memory {
 }
 
 /**
- * The first success on a connection opens it up; a refusal closes it to one stream until the next
- * success. That a phone is gone is no refusal (Apple says so of 410).
+ * The first success on a connection allows all streams; a refusal limits it to one until the next
+ * success. A phone that is gone is no refusal (Apple says so of 410).
  */
 export function learn(session: Http2Session, status: number, { collapse }: Settings): void {
   const memory = memoryOf(session);
@@ -76,7 +76,7 @@ function tell(session: Http2Session, memory: Memory): void {
   });
 }
 
-/** What was answered is not denied; what came after it is not looked at. */
+/** Streams that were answered stay so; later ones are not processed. */
 export function sayGoodbye(
   session: Http2Session,
   id: number,
@@ -88,7 +88,7 @@ export function sayGoodbye(
   session.goaway(code, memory.last, GOAWAY_REASON);
 }
 
-/** Null when the provider token is good, also for this connection. */
+/** Null when the provider token is good for this connection, else the reason. */
 export async function forbidden(
   check: CheckToken,
   { authorization }: IncomingHttpHeaders,

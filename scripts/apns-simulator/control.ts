@@ -3,7 +3,7 @@
  * `GET /pushes[?job_id=]`, `GET /phones/<token>`, `GET /stats`, `GET /metrics` (for Prometheus),
  * `PUT /tokens/<token> {status, reason, timestamp?}` or `{answers: [fault, …]}` or `DELETE` (what a
  * phone answers), `POST /faults {kind, count?, status?, reason?, ms?, …}` and `DELETE /faults`,
- * `POST /release` (those that are held), `PUT /settings {…}` and `DELETE /settings`,
+ * `POST /release` (pushes that are held), `PUT /settings {…}` and `DELETE /settings`,
  * `PUT /phones/<token> {environment?, topic?, goneSince?, expiredSince?, offline?}`,
  * `PUT /keys/<key id> {key, teamId, environment?}`. Fields as in `faults.ts`, `settings.ts` and
  * `registry.ts`.

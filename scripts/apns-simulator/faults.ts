@@ -1,5 +1,5 @@
 /**
- * What the simulator is told to do wrong: answers for single device tokens, and trouble for
+ * The faults that the simulator was told to make: answers for single device tokens, and faults for
  * everybody. Set through the control API.
  */
 import { forgetOldest } from './forget.ts';
@@ -18,16 +18,16 @@ export type FaultKind =
 export const FAULT_KINDS: readonly FaultKind[] = [
   'none',
   'status',
-  // Says goodbye; streams after the last one that it names are not looked at.
+  // Sends GOAWAY; streams after the last one that it names are not processed.
   'goaway',
   // The connection breaks before the push is taken …
   'kill',
   // … or after it, with no answer.
   'lose',
-  // The stream is reset unseen (REFUSED_STREAM), or with any code after the push was taken.
+  // The stream is reset unprocessed (REFUSED_STREAM), or with any code after the push was taken.
   'refuse',
   'reset',
-  // No answer, ever; or when it is told to go on.
+  // No answer ever, or only after `POST /release`.
   'freeze',
   'hold',
   'delay',
@@ -35,9 +35,9 @@ export const FAULT_KINDS: readonly FaultKind[] = [
 
 export interface Fault {
   kind: FaultKind;
-  /** For how many pushes it lasts; without it, until faults are cleared. */
+  /** For how many pushes it lasts; by default until faults are cleared. */
   count?: number;
-  /** For how long it lasts after the first push that it meets. */
+  /** For how long it lasts after the first push that it hits. */
   forMs?: number;
   /** Of `status`. */
   status?: number;
@@ -48,25 +48,25 @@ export interface Fault {
   ms?: number;
   /** Of `goaway` and `reset`: their error code. */
   code?: number;
-  /** Of `goaway`: an announcement without an id goes before it. */
+  /** Of `goaway`: first a GOAWAY without the true last stream. */
   twice?: boolean;
-  /** Of `kill` and `lose`: in good order, or not; without it the process just drops it. */
+  /** Of `kill` and `lose`: gracefully (FIN) or not (RST); by default as a dropped socket. */
   how?: 'fin' | 'rst';
   /** Of `status`: seconds in `retry-after`. */
   retryAfter?: number;
-  /** Meets one push of so many, instead of each. */
+  /** Hits one push in this many instead of each. */
   every?: number;
 }
 
 export interface Faults {
-  /** What meets the pushes to a token, one after the other; the last stays. */
+  /** Sets the faults for pushes to a token, one after the other; the last stays. */
   setAnswers(token: string, answers: readonly Fault[]): void;
-  /** One answer for all of them, or none any more. */
+  /** Sets one answer for all pushes to a token, or none. */
   setAnswer(token: string, answer: Omit<Fault, 'kind'> | null): void;
   add(fault: Fault): void;
-  /** The trouble that meets the next push, and what its phone has in store for it. */
+  /** The fault for the next push, and the answer of its phone. */
   next(token: string): { fault: Fault | undefined; answer: Fault | undefined };
-  /** Resolves when those that are held go on. */
+  /** Resolves when held pushes go on. */
   held(): Promise<void>;
   release(): void;
   /** How many pushes have come so far. */

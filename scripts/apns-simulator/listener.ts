@@ -1,6 +1,6 @@
 /**
- * The TLS side: a server whose door can be shut or mute, and whose connections can be ended in good
- * order (FIN) or broken (RST), which HTTP/2 alone does not let one do.
+ * The TLS side: a server that can refuse connections or stay mute, and whose connections can be ended
+ * gracefully (FIN) or broken (RST), which HTTP/2 alone does not allow.
  */
 import {
   createSecureServer,
@@ -21,7 +21,7 @@ export interface Connections {
 export interface Listener {
   server: Http2SecureServer;
   connections: Connections;
-  /** Ends a connection; without `how` as a process does that drops it. */
+  /** Ends a connection; by default as a process that drops its socket. */
   end(session: Http2Session, how?: 'fin' | 'rst'): void;
   close(): void;
 }
@@ -34,7 +34,7 @@ export function createListener(tls: { cert: string; key: string }, settings: Set
   });
   const sessions = new Set<ServerHttp2Session>();
   const secured = new WeakMap<Http2Session, TLSSocket>();
-  /** By the other side's port: what TLS wraps is not to be had from it. */
+  /** By the client's port: the wrapped socket cannot be reached through TLS. */
   const sockets = new Map<number, Socket>();
   let opened = 0;
 

@@ -1,6 +1,6 @@
 /**
  * The simulator as a process: `node scripts/apns-simulator/main.ts --dir DIR [--port 0]`. Prints one
- * JSON line that says where it is and which key it accepts, and runs until it is told to stop.
+ * JSON line with its address and the key it accepts, and runs until it is told to stop.
  */
 import { parseArgs } from 'node:util';
 import { startSimulator } from './simulator.ts';

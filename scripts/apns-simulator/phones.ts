@@ -1,7 +1,7 @@
 /**
- * What was pushed, and what each phone shows: a push with a collapse id replaces the one before it
- * with the same id, as on an iPhone; of those that come while it is offline it gets the last one of
- * each app. The newest are kept in memory, all of them in the log file.
+ * What was pushed, and what each phone shows: a push with a collapse id replaces the one before it with
+ * the same id, as on an iPhone; of pushes that come while it is offline it gets the last one of each
+ * app. The newest are kept in memory, all of them in the log file.
  */
 import { appendFileSync, renameSync, statSync } from 'node:fs';
 import { forgetOldest } from './forget.ts';
@@ -24,7 +24,7 @@ const RECORDS_MAX = 50_000;
 const PHONES_MAX = 100_000;
 const SHOWN_MAX = 100;
 const LOG_MAX_BYTES = 100 * 1024 * 1024;
-/** Written together; a reader waits no longer than this. */
+/** How long lines wait to be written together. */
 const WRITE_MS = 50;
 
 export interface Phones {
@@ -32,7 +32,7 @@ export interface Phones {
   records(jobId?: string): PushRecord[];
   /** What a phone shows, oldest first. */
   shown(token: string): unknown[];
-  /** Without a network, or back: then it gets what Apple has stored and is not too old. */
+  /** Takes a phone offline or back; then it gets what Apple has stored and is not too old. */
   setOffline(token: string, offline: boolean): void;
   stats(): { pushes: number; by_status: Record<string, number> };
   /** Counts by status and reason. */
@@ -43,7 +43,7 @@ export interface Phones {
 export function createPhones(logFile: string): Phones {
   const records: PushRecord[] = [];
   const screens = new Map<string, Map<string, unknown>>();
-  /** Of each phone that is offline: the last push by topic. */
+  /** The last push by topic for each offline phone. */
   const stored = new Map<string, Map<string, PushRecord>>();
   const answers = new Map<string, number>();
   const log = openLog(logFile);
@@ -102,7 +102,7 @@ export function createPhones(logFile: string): Phones {
   };
 }
 
-/** Without an expiration Apple keeps it for long. */
+/** Without an expiration Apple keeps it for a long time. */
 const isExpired = ({ expiration }: PushRecord) =>
   expiration !== '' && Number(expiration) * 1000 <= Date.now();
 
@@ -115,7 +115,7 @@ function openLog(file: string): { add(line: string): void; write(): void } {
     if (timer) clearTimeout(timer);
     timer = null;
     if (unwritten.length === 0) return;
-    // Device tokens and texts are in it: for its user only.
+    // Readable by its user only: it has device tokens and texts.
     appendFileSync(file, `${unwritten.join('\n')}\n`, { mode: 0o600 });
     unwritten = [];
     if (statSync(file).size > LOG_MAX_BYTES) renameSync(file, `${file}.1`);

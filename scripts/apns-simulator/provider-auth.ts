@@ -6,7 +6,7 @@ import type { Environment, Settings } from './settings.ts';
 /** Apple's limit, and how far a clock may be ahead. */
 const AGE_MAX_S = 3600;
 const AHEAD_MAX_S = 60;
-/** A token per connection and 45 minutes: this is plenty. */
+/** Tokens remembered: one per connection and 45 minutes, so this is plenty. */
 const REMEMBERED_MAX = 1000;
 
 export interface ProviderIdentity {
@@ -14,18 +14,18 @@ export interface ProviderIdentity {
   key: string;
   keyId: string;
   teamId: string;
-  /** Apple's newer keys serve one of the two. */
+  /** Apple's newer keys work in one of the two environments. */
   environment?: Environment;
 }
 
-/** Whose token it is, else Apple's reason against it (all are 403). */
+/** The key and team of a token, or Apple's reason against it (all are 403). */
 export type CheckToken = (
   authorization: string | undefined,
 ) => Promise<{ keyId: string; teamId: string } | { reason: string }>;
 
 export interface ProviderAuth {
   check: CheckToken;
-  /** One more key that is good, or another in the place of one with the same id. */
+  /** Adds a valid key, or replaces the one with the same id. */
   accept(identity: ProviderIdentity): void;
 }
 
@@ -38,7 +38,7 @@ export function createProviderAuth(settings: Settings): ProviderAuth {
   const keys = new Map<string, ProviderIdentity & { publicKey: KeyObject }>();
   const remembered = new Map<string, KnownToken>();
 
-  /** Null when it is not signed by a key and team that we know. */
+  /** Null when it is not signed by a known key and team. */
   async function read(token: string): Promise<KnownToken | null> {
     try {
       const { alg, kid = '' } = decodeProtectedHeader(token);

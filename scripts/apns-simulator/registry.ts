@@ -1,4 +1,4 @@
-/** What Apple knows of phones: whose they are, since when they are gone, how often each was pushed. */
+/** What Apple knows of phones: their app, since when they are gone, how often each was pushed. */
 import { forgetOldest } from './forget.ts';
 import type { Refusal } from './request-check.ts';
 import { ENVIRONMENTS, type Environment, type Settings } from './settings.ts';
@@ -14,7 +14,7 @@ export interface Registration {
 
 export interface Registry {
   register(token: string, registration: Registration): void;
-  /** Null when this phone may be pushed under this topic; phones that nobody registered may. */
+  /** Null when this phone may be pushed under this topic, as unregistered phones may; else the reason. */
   check(token: string, topic: string): Refusal | null;
   /** Counts a push; the refusal when there are too many. */
   throttle(token: string): Refusal | null;

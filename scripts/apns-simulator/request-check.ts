@@ -9,7 +9,7 @@ export interface Refusal {
 
 export interface PushRequest {
   headers: IncomingHttpHeaders;
-  /** Names and values in turns, as they came. */
+  /** Names and values alternating, as received. */
   rawHeaders: readonly string[];
   payload: string;
   token: string;
@@ -18,7 +18,7 @@ export interface PushRequest {
 const PAYLOAD_MAX_BYTES = 4096;
 const VOIP_PAYLOAD_MAX_BYTES = 5120;
 const COLLAPSE_ID_MAX_BYTES = 64;
-/** How the topic of each push type ends, after the bundle id. */
+/** The suffix of the topic for each push type, after the bundle id. */
 const TOPIC_ENDS: Record<string, string> = {
   alert: '',
   background: '',
@@ -44,7 +44,7 @@ export function readPath(headers: IncomingHttpHeaders): { token: string } | Refu
   return { token };
 }
 
-/** Null when headers and payload are as they should be. */
+/** Null when headers and payload are valid, else the refusal. */
 export function checkRequest(
   { headers, rawHeaders, payload, token }: PushRequest,
   topics: readonly string[] | null,
@@ -68,7 +68,7 @@ export function checkRequest(
   if (payload === '') return bad('PayloadEmpty');
   const max = type === 'voip' ? VOIP_PAYLOAD_MAX_BYTES : PAYLOAD_MAX_BYTES;
   if (Buffer.byteLength(payload) > max) return { status: 413, reason: 'PayloadTooLarge' };
-  // Apple names no reason of its own for what is no JSON.
+  // Apple has no reason of its own for invalid JSON.
   if (!isObject(payload)) return bad('PayloadEmpty');
   if (!/^[0-9a-fA-F]{16,200}$/.test(token)) return bad('BadDeviceToken');
   return null;

@@ -1,24 +1,24 @@
-/** How the simulator behaves as a whole, until it is told otherwise. What is null is not checked. */
+/** How the simulator behaves as a whole, until it is told otherwise. Null settings are not checked. */
 
 export type Environment = 'sandbox' | 'production';
 export const ENVIRONMENTS: readonly Environment[] = ['sandbox', 'production'];
 
 export interface Settings {
-  /** Which of Apple's two it is: keys and phones of the other are refused. */
+  /** Which of Apple's two environments it is: keys and phones of the other are refused. */
   environment: Environment | null;
   /** The topics of the team. */
   topics: readonly string[] | null;
-  /** After a refusal a connection has one stream until its next success, as Apple has it. */
+  /** After a refusal a connection has one stream until its next success, as with Apple. */
   collapse: boolean;
-  /** How far its clock is ahead of ours; provider tokens are judged by it. */
+  /** How far its clock is ahead of ours; it decides the age of provider tokens. */
   clockSkewMs: number;
-  /** So many pushes to one phone in so long; the others are throttled. */
+  /** Pushes allowed to one phone in a period; further ones are throttled. */
   rate: { max: number; perMs: number } | null;
   /** How long an answer takes: log-normal around its median. */
   latency: { medianMs: number; sigma: number } | null;
-  /** What one connection gets through. */
+  /** The rate that one connection allows. */
   perSecond: number | null;
-  /** `mute` takes connections and says nothing, not even its SETTINGS; `closed` takes none. */
+  /** `mute` accepts connections and sends nothing, not even SETTINGS; `closed` accepts none. */
   door: 'open' | 'mute' | 'closed';
 }
 
@@ -67,7 +67,7 @@ const RULES: Record<keyof Settings, [Check, string]> = {
   door: [oneOf(DOORS), DOORS.join(', ')],
 };
 
-/** What is wrong with these changes, else null. */
+/** What is wrong with these changes, or null. */
 export function faultOfSettings(changes: object): string | null {
   for (const [name, value] of Object.entries(changes)) {
     const [check, rule] = Object.hasOwn(RULES, name) ? RULES[name as keyof Settings] : [];

@@ -63,7 +63,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
   const counts = { given_up: 0, indexed: 0 };
   const parts = { settings, checkToken: auth.check, faults, phones, registry, listener, counts };
   server.on('stream', (stream: ServerHttp2Stream, headers: IncomingHttpHeaders, ...more) => {
-    // The types of Node leave out what tells duplicates.
+    // Node's types lack the option that shows duplicate headers.
     const [, rawHeaders] = more as unknown as [flags: number, rawHeaders: string[]];
     stream.on('error', () => {});
     void answer(stream, headers, rawHeaders, parts);
@@ -71,7 +71,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
   const control = createServer(controlHandler({ ...parts, auth, connections }));
   const [apnsPort, controlPort] = [await listen(server, port), await listen(control, 0)];
   return {
-    // A name, not an address: TLS knows no server name that is one (RFC 6066).
+    // A name, not an address, which TLS does not allow as a server name (RFC 6066).
     url: `https://localhost:${apnsPort}`,
     controlUrl: `http://127.0.0.1:${controlPort}`,
     caFile,
@@ -95,7 +95,7 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
   };
 }
 
-/** Kept, so that clients which trust it need not be told again. */
+/** Kept, so that clients that trust it need no new one. */
 function readOrMakeCertificate(dir: string): { cert: string; key: string; caFile: string } {
   const [caFile, keyFile] = [path.join(dir, 'ca.pem'), path.join(dir, 'tls-key.pem')];
   try {

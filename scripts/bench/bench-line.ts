@@ -1,4 +1,4 @@
-/** What a benchmark says: one line per comparison, ours beside the peer of the same run. */
+/** The result of a benchmark: one line per comparison, ours beside the peer of the same run. */
 
 export interface BenchLine {
   /** Name of the comparison, e.g. `claims: 50 taps, ORM handler`. */
@@ -19,7 +19,7 @@ export interface BenchLine {
   notes: Record<string, number | string>;
 }
 
-/** Sets the figures of ours beside the peer's; both need at least one. */
+/** Compares our figures with the peer's; both need at least one. */
 export function compare(
   ours: readonly number[],
   peer: readonly number[],
@@ -41,7 +41,7 @@ export function compare(
   };
 }
 
-/** With one decimal: more digits than that are noise. */
+/** With one decimal: more digits are noise. */
 function spread(values: readonly number[]): { median: number; min: number; max: number } {
   const sorted = [...values].sort((x, y) => x - y);
   const round = (value = Number.NaN) => Math.round(value * 10) / 10;

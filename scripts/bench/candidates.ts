@@ -18,7 +18,7 @@ const SIZES = [1000, 10_000, 100_000];
 const RADIUS_KM = 30;
 /** The default of `PUSH_MAX_CANDIDATES`. */
 const WANTED = 500;
-/** Half as wide as the square in which the drivers are, in degrees: all of them within the radius. */
+/** Half the width in degrees of the square with the drivers: all of them are within the radius. */
 const SPREAD_DEGREES = 0.18;
 const SEARCHES = 100;
 /** Drivers put into the index by one command. */
@@ -32,7 +32,7 @@ interface Place extends Position {
 
 interface Run {
   perSecond: number;
-  /** Of Redis's core, for one search. */
+  /** CPU of Redis for one search. */
   redisMs: number;
   /** By the last search. */
   found: number;
@@ -89,13 +89,13 @@ async function runCity(engine: Engine, redis: Redis, size: number): Promise<Benc
   });
   for (const side of ['ours', 'peer'] as const) {
     line.notes[`${side}_ms`] = rounded(1000 / line[side]);
-    // What a busy machine blurs least.
+    // CPU time, which a busy machine blurs least.
     line.notes[`${side}_redis_ms`] = rounded(medianOf(runs[side].map((run) => run.redisMs)));
   }
   return line;
 }
 
-/** As a fill of Redis and the first signs of life leave them. */
+/** In the state that a fill of Redis and the first signs of life leave. */
 async function index(redis: Redis, drivers: readonly Place[]): Promise<void> {
   const now = Date.now();
   await Promise.all(

@@ -1,7 +1,7 @@
 /**
- * What a claim is compared with: the handler that most systems have (read, check, update, commit,
- * through the same ORM), and one guarded UPDATE. Both over a narrow table of their own, and both
- * only change the job's row: no event, no notification, nobody is told.
+ * The peers of a claim: the handler that most systems have (read, check, update, commit, through the
+ * same ORM), and one guarded UPDATE. Both use a narrow table of their own, and both only change the
+ * job's row: no event, no notification, nobody is told.
  */
 
 import postgres from 'postgres';
@@ -12,7 +12,7 @@ export type Claim = (job: string, driver: string) => Promise<boolean>;
 
 export interface ClaimPeer {
   claim: Claim;
-  /** Makes so many open jobs and returns their ids. */
+  /** Makes this many open jobs and returns their ids. */
   post(count: number): Promise<string[]>;
   close(): Promise<void>;
 }
@@ -27,7 +27,7 @@ const table = pgTable('peer_jobs', {
   acceptedAt: timestamp('accepted_at', { withTimezone: true }),
 });
 
-/** A handler as the ORM's own guide has it, in a transaction, with the driver's defaults. */
+/** A handler as in the ORM's own guide, in a transaction, with the driver's defaults. */
 export async function ormHandler(url: string): Promise<ClaimPeer> {
   const sql = await open(url, {});
   const db = drizzle(sql);

@@ -16,9 +16,9 @@ const DRIVERS = 500;
 
 interface Run {
   jobsPerSecond: number;
-  /** Drivers who were told that they have a job which somebody else was given as well. */
+  /** Drivers who were told that they have a job that somebody else was given as well. */
   doubles: number;
-  /** Jobs that nobody was told to have. */
+  /** Jobs that nobody was told he had. */
   left: number;
 }
 
@@ -39,7 +39,7 @@ async function runAll(stores: Stores): Promise<BenchLine[]> {
   const single = { ours: [] as Run[], guarded: [] as Run[] };
   const sql = postgres(databaseUrl, { max: 1, onnotice: () => {} });
   const fsync = String((await sql`show fsync`)[0]?.fsync);
-  // What the side before left to be written and cleaned up must not be paid by the next one.
+  // The next side must not pay for what the one before left to write and clean up.
   const rested = async (run: () => Promise<Run>) => {
     await sql`vacuum analyze`;
     await sql`checkpoint`;

@@ -1,7 +1,7 @@
 /**
- * `bench -- console`: the live map with thousands of drivers that move, in a browser without a GPU. How
- * far its frames are apart beside those of an empty page, whether the page's memory grows, and what an
- * operator who looks costs the api process.
+ * `bench -- console`: the live map with thousands of moving drivers, in a browser without a GPU: the time
+ * between its frames beside those of an empty page, whether the page's memory grows, and what an operator
+ * who looks costs the api process.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Page } from 'playwright-core';
@@ -20,7 +20,7 @@ import {
   tokenFor,
 } from './stack.ts';
 
-/** As many as the map draws one by one. */
+/** The most that the map draws one by one. */
 const DRIVERS = 5000;
 /** Within the view that is fitted on them, with room to move. */
 const SPREAD_DEGREES = 0.4;
@@ -31,7 +31,7 @@ const PER_TICK = DRIVERS / (1000 / TICK_MS);
 const STEP_DEGREES = 0.00014;
 /** How long frames are watched in each round. */
 const WATCH_MS = 10_000;
-/** The page is settled: land is drawn, everybody was told. */
+/** By then the page has settled: land is drawn, all positions have come. */
 const SETTLE_MS = 10_000;
 const VIEWPORT = { width: 1440, height: 900 };
 const MEBIBYTE = 1024 * 1024;
@@ -85,7 +85,7 @@ async function run(stores: Stores): Promise<BenchLine[]> {
   }
 }
 
-/** Looks at the frames of a page for a while, and at what the api process uses meanwhile. */
+/** Measures the frames of a page for a while, and the api process's CPU meanwhile. */
 async function watch(page: Page, pid: number | undefined): Promise<Watched> {
   const cpuBefore = cpuSecondsOf(pid);
   const began = performance.now();
@@ -151,7 +151,7 @@ function linesOf(live: Watched[], empty: Watched[]): BenchLine[] {
   ];
 }
 
-/** Drivers that go straight on and turn back at the edge, as another process tells it. */
+/** Drivers who go straight on and turn back at the edge, reported as by another process. */
 async function startFleet(engine: Engine): Promise<{ stop(): Promise<void> }> {
   const ids = Array.from({ length: DRIVERS }, (_, n) => `d${n}`);
   const known = await Promise.all(ids.map((id) => engine.drivers.know(id)));

@@ -1,7 +1,7 @@
 /**
- * `bench -- history`: what a year of use costs a call. Each reading call over a database with 400 000 past
- * jobs, 4 000 past offers of one driver and 10 000 jobs of one customer, beside the same call over one
- * with a page of them, in turns.
+ * `bench -- history`: what a year of use costs a call. Each reading call on a database with 400 000 past
+ * jobs, 4 000 past offers of one driver and 10 000 jobs of one customer, beside the same call on one with
+ * a single page of them, in turns.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
@@ -84,7 +84,7 @@ async function run(old: Stores, young: Stores): Promise<BenchLine[]> {
   });
 }
 
-/** A user who asks too often is told to wait; that is not what is measured. */
+/** The rate limit per user must not be measured. */
 async function timed(url: string, token: string): Promise<number> {
   const began = performance.now();
   const response = await fetch(url, { headers: { authorization: `Bearer ${token}` } });

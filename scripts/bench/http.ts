@@ -1,6 +1,6 @@
 /**
- * `bench -- http`: claims over HTTP through a real api process, those that win (each of another job) and
- * those that lose apart, beside a bare Fastify route that answers as much JSON and does nothing.
+ * `bench -- http`: claims over HTTP through a real api process, winning ones (each of another job) and
+ * losing ones apart, beside a bare Fastify route that answers the same JSON and does nothing.
  */
 import { once } from 'node:events';
 import { callHttp } from '../client/http.ts';

@@ -1,6 +1,6 @@
 /**
- * What a worker asks of Redis while nothing happens, in a deployment where jobs were posted all over the
- * world and are over, an hour later; beside one without a past.
+ * What a worker asks of Redis while nothing happens, an hour after jobs all over the world were over, beside
+ * a worker of a deployment without a past.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { cellToChildren, cellToLatLng, getRes0Cells } from 'h3-js';
@@ -73,7 +73,7 @@ function someZones(): Position[] {
     .map(([lat, lng]) => ({ lat, lng }));
 }
 
-/** What ends within an hour has ended. Returns how many keys are left. */
+/** Expires everything that would expire within an hour. Returns how many keys are left. */
 async function anHourLater(redis: RedisClient): Promise<number> {
   let cursor = '0';
   do {

@@ -16,7 +16,7 @@ import { addDrivers, HERE, onOwnStores, type Stores, startEngine } from './stack
 const DRIVERS = 5000;
 /** Fixes of each driver in a round. */
 const FIXES = 10;
-/** Drivers report in so many groups, each at its own pace. */
+/** Groups of drivers, each reporting at its own pace. */
 const GROUPS = 5;
 const MEMBERS_A_CALL = 100;
 const SOCKETS = 2000;
@@ -25,7 +25,7 @@ const CONNECT_MS = 5000;
 
 interface Run {
   perSecond: number;
-  /** A second of Redis's core, how many it is enough for. */
+  /** How many fixes a second of Redis's core is enough for. */
   perRedisSecond: number;
 }
 

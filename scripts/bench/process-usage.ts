@@ -3,7 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 
 const NS_PER_S = 1e9;
 
-/** CPU seconds so far of all its threads, the kernel's for it included; 0 where there is no Linux to ask. */
+/** CPU seconds of all its threads so far, including kernel time; 0 where this is not Linux. */
 export function cpuSecondsOf(pid: number | undefined): number {
   try {
     const threads = readdirSync(`/proc/${pid}/task`);
@@ -14,7 +14,7 @@ export function cpuSecondsOf(pid: number | undefined): number {
   }
 }
 
-/** Resident memory in bytes; 0 where there is no Linux to ask. */
+/** Resident memory in bytes; 0 where this is not Linux. */
 export function residentBytesOf(pid: number | undefined): number {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');

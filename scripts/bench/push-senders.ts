@@ -83,7 +83,7 @@ export function nodeApn({ url, ca, key, keyId, teamId }: Target): PushSender {
 
 export function apns2({ url, ca, key, keyId, teamId }: Target): PushSender {
   const client = new ApnsClient({ team: teamId, keyId, signingKey: key, defaultTopic: TOPIC });
-  // It always goes to port 443: the same pool, with its own options, at the simulator's.
+  // It always uses port 443: this is the same pool, with its options, at the simulator's port.
   type Pool = typeof client.client;
   const Pool = client.client.constructor as new (url: string, options: object) => Pool;
   const pool = new Pool(url, {

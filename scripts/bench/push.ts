@@ -15,7 +15,7 @@ const PUSHES = 8000;
 /** Enough to keep every sender busy. */
 const IN_FLIGHT = 400;
 const WARM_UP = 10;
-/** A worker runs for days: the first rounds, while V8 still compiles what is used most, are not its cost. */
+/** Rounds not counted: a worker runs for days, and at first V8 still compiles what is used most. */
 const PATH_WARM_UP_ROUNDS = 4;
 const TOKEN_DIGITS = 64;
 
@@ -42,7 +42,7 @@ async function runAll(target: OwnSimulator, stores: Stores): Promise<BenchLine[]
   const simulatorCpu: number[] = [];
   for (let round = 0; round < ROUNDS + WARM_UP_ROUNDS; round++) {
     progress(round);
-    // Each follows each: one's garbage is collected in the next one's time.
+    // In changing order, since garbage of one is collected in the time of the next.
     const first = round % senders.length;
     for (const sender of [...senders.slice(first), ...senders.slice(0, first)]) {
       const before = cpuSecondsOf(target.pid);
@@ -94,7 +94,7 @@ function ceilingOf(cpuSeconds: readonly number[]): { simulator_ceiling_per_s?: n
     : {};
 }
 
-/** On its own: what stores still do after a wave would be counted against whoever comes next. */
+/** On its own: work of the stores after a wave would be counted against the next side. */
 async function runWithQueue(
   target: OwnSimulator,
   stores: Stores,

@@ -1,6 +1,6 @@
 /**
- * `bench -- soak`: a worker that pushes for a long time. Its memory at the end beside that after the
- * first tenth, and the connections that it has needed.
+ * `bench -- soak`: a worker that pushes for a long time: its memory at the end beside that after the
+ * first tenth, and the connections that it needed.
  */
 import { type BenchLine, compare } from './bench-line.ts';
 import { type OwnSimulator, onOwnSimulator } from './own-simulator.ts';
@@ -31,7 +31,7 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
     connections: { opened: number; open: number };
   };
   await path.close();
-  // Five waves at either end: one figure is as the garbage collector left it.
+  // Five waves at either end, since a single figure depends on the garbage collector.
   const [early, late] = [resident.slice(WAVES / 10, WAVES / 10 + ROUNDS), resident.slice(-ROUNDS)];
   return [
     compare(late, early, {

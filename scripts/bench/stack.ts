@@ -1,4 +1,4 @@
-/** What benchmarks of ours run on: stores of their own, an engine in this process, api processes. */
+/** What our benchmarks run on: stores of their own, an engine in this process, api processes. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
 import { rmSync } from 'node:fs';
@@ -26,7 +26,7 @@ const SECRET = 's'.repeat(32);
 const TOKEN_TTL_S = 3600;
 const STDERR = 2;
 const INTERRUPTS = ['SIGINT', 'SIGTERM'] as const;
-/** What a shell says of a command that Ctrl-C ended. */
+/** The exit code of a command that Ctrl-C ended. */
 const INTERRUPTED = 130;
 
 export interface Stores {
@@ -48,7 +48,7 @@ export async function onOwnStores<T>(
     await Promise.all([redis.stop(), pg.stop()]);
     rmSync(dir, { recursive: true, force: true, maxRetries: 5 });
   };
-  // They run apart from the terminal and would go on.
+  // They run detached from the terminal and would go on.
   const interrupted = () => void stop().finally(() => process.exit(INTERRUPTED));
   for (const signal of INTERRUPTS) process.once(signal, interrupted);
   try {
@@ -99,7 +99,7 @@ export async function startEngine(
   };
 }
 
-/** A process of a benchmark's, which tells its results over its channel; stdout is the benchmark's own. */
+/** A helper process of a benchmark, which reports over its channel; stdout is for the benchmark itself. */
 export function forkPart(
   file: string,
   args: readonly string[] = [],
@@ -179,8 +179,8 @@ export function newJob(uuid: string, notes: string | null = null): NewJob {
 }
 
 /**
- * Resolves when nothing goes on any more behind the answers that were given. A wave whose job was taken
- * before it could be dispatched never is.
+ * Resolves when no work goes on after the answers. A wave whose job was taken before it could be dispatched
+ * is never dispatched.
  */
 export async function allSettled({ databaseUrl }: Stores): Promise<void> {
   const sql = postgres(databaseUrl, { max: 1 });

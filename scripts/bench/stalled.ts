@@ -13,7 +13,7 @@ import { addDrivers, onOwnStores, type Stores } from './stack.ts';
 const SOCKETS = 5000;
 const STALLED = 10;
 const LOAD_MS = 60_000;
-/** When memory is looked at first: buffers of the kernel are full by then, ours are filling. */
+/** When memory is first measured: the kernel's buffers are full by then, ours are filling. */
 const EARLY_MS = 10_000;
 const EVERY_MS = 200;
 const WARM_UP_EVENTS = 20;

@@ -1,10 +1,10 @@
 /**
- * The frames of one connection that wait for their `ack`. Every wait ends: by the answer, by its
- * deadline or by the loss of the connection; the latter two say nothing about what the server did.
+ * The frames of one connection that wait for their `ack`. Every wait ends: by the answer, its
+ * deadline or the loss of the connection; the latter two say nothing about what the server did.
  */
 import type { Ack } from './protocol.ts';
 
-/** An app has a handful at most; more means that nobody looks at the answers. */
+/** An app has a handful at most; more means that nobody reads the answers. */
 const WAITING_MAX = 256;
 
 export class Acks {
@@ -12,7 +12,7 @@ export class Acks {
   #last = 0;
 
   /**
-   * A new `ref` and the promise of its answer, null when none came; undefined when too many wait.
+   * A new `ref` and the promise of its answer, null if none comes; undefined when too many wait.
    */
   expect(timeoutMs: number): { ref: string; answer: Promise<Ack | null> } | undefined {
     if (this.#waiting.size >= WAITING_MAX) return undefined;
@@ -32,7 +32,7 @@ export class Acks {
     this.#end(ack.ref, ack);
   }
 
-  /** The connection is gone, and with it every answer that was still due. */
+  /** The connection is gone, and with it every pending answer. */
   dropAll(): void {
     for (const ref of [...this.#waiting.keys()]) this.#end(ref, null);
   }

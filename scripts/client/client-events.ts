@@ -1,6 +1,6 @@
 /**
- * What both clients tell their app besides jobs: the state of the connection and of the feed.
- * One place, so that a driver's and a customer's app read alike.
+ * The events of both clients besides jobs: the state of the connection and of the feed. Defined once,
+ * so that a driver's and a customer's app work alike.
  */
 import type { ConnectionHandlers, Ended } from './connection.ts';
 import type { LinkEnd } from './link.ts';

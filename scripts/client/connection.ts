@@ -1,8 +1,8 @@
 /**
- * A connection to the feed that stays: it dials, waits for hello and snapshot, dials again with
- * full jitter when the link goes down, and renews the token on the live link. It ends for good when
- * it is closed, when the close code says so, or when fresh tokens are refused. Both clients stand
- * on it.
+ * A lasting connection to the feed: it dials, waits for hello and snapshot, dials again with full
+ * jitter when the link goes down, and renews the token on the live link. It ends for good when it is
+ * closed, when the close code says so, or when fresh tokens are refused. Both clients are built on
+ * it.
  */
 import { Acks } from './acks.ts';
 import { type Backoff, createBackoff } from './backoff.ts';
@@ -17,12 +17,12 @@ import {
 } from './protocol.ts';
 import { type GetToken, TokenKeeper } from './tokens.ts';
 
-/** Fresh tokens refused in a row; one refusal may be a clock a second off. */
+/** After this many fresh tokens refused in a row it ends; one refusal may be a clock a second off. */
 const REFUSALS_MAX = 3;
-/** A failed renewal is tried again after this, until the server closes with 4001. */
+/** When a failed renewal is tried again, until the server closes with 4001. */
 const RENEW_AGAIN_MS = 5_000;
 const RENEW_ACK_MS = 10_000;
-/** `setTimeout` overflows above 2^31 ms; longer lives are looked at again after a day. */
+/** `setTimeout` overflows above 2^31 ms; longer lives are checked again after a day. */
 const RENEW_WAIT_MAX_MS = 86_400_000;
 
 export interface ConnectionOptions {
@@ -32,13 +32,13 @@ export interface ConnectionOptions {
   getToken: GetToken;
   /** Where the token travels in the upgrade; browsers can only use the subprotocol. */
   tokenIn?: 'header' | 'subprotocol';
-  /** Opens the bytes' way to the server: for a line that is made bad on purpose. */
+  /** Opens the socket to the server: for a line that is made bad on purpose. */
   createConnection?: CreateConnection;
-  /** Chance for the pauses between two dials, in [0, 1). */
+  /** Random numbers in [0, 1) for the pauses between dials. */
   random?: () => number;
 }
 
-/** Why a connection is over: a terminal close code, a refused token, or `close()`. */
+/** Why a connection has ended: a terminal close code, a refused token, or `close()`. */
 export interface Ended {
   reason: 'closed' | 'refused' | 'unauthorized';
   code?: number;
@@ -73,7 +73,7 @@ export class Connection {
     this.#backoff = createBackoff(options.random);
   }
 
-  /** Hello and snapshot have arrived and the link stands. */
+  /** Hello and snapshot have arrived and the link is up. */
   get live(): boolean {
     return this.#liveSince !== undefined;
   }

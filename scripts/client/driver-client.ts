@@ -1,6 +1,6 @@
 /**
- * A driver's app without a screen: the live feed as a map of jobs and as events, and the verbs of
- * a driver. Whatever can be lost on the way is asked again until the server has said what is true.
+ * A driver's app without a screen: the live feed as a map of jobs and as events, and the verbs of a
+ * driver. Requests that may get lost are repeated until the server has said what is true.
  * Used by the replay, the demo and the tests; `docs/driver-apps.md` shows it.
  */
 import { EventEmitter } from 'node:events';
@@ -27,7 +27,7 @@ export type AcceptResult =
   | { ok: true; job: Job; tries: number }
   | {
       ok: false;
-      /** No answer in all the time: the job may be his, somebody else's or still open. */
+      /** No answer in all that time: the job may be his, somebody else's or still open. */
       undecided: boolean;
       code: string;
       message: string;
@@ -36,7 +36,7 @@ export type AcceptResult =
 
 export interface DriverClient {
   readonly events: EventEmitter<DriverEventMap>;
-  /** What the driver may take now. */
+  /** The jobs that the driver may take now. */
   readonly jobs: ReadonlyMap<string, Job>;
   readonly live: boolean;
   /** Resolves with the first snapshot. Rejects, and closes, when there is none in 30 s. */
@@ -44,7 +44,7 @@ export interface DriverClient {
   /** Safe to call again: the winner gets the same answer, and `no_answer` promises nothing. */
   accept(jobId: string, over?: 'http'): Promise<AcceptResult>;
   decline(jobId: string, reason?: string): Promise<FinalReply>;
-  /** A later call overrules an earlier one that is still being tried. */
+  /** A later call replaces an earlier one that is still being tried. */
   availability(online: boolean): Promise<FinalReply>;
   /** Fire and forget; while the link is down the newest fix waits for it. */
   location(fix: Fix): void;

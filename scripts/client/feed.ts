@@ -1,11 +1,11 @@
 /**
- * The jobs that a client holds: a snapshot replaces all, deltas are ordered by version, and
- * what carries a lower version than what was seen is old news. The versions of jobs that left are
+ * The jobs that a client holds: a snapshot replaces all, deltas are ordered by version, and a frame
+ * with a lower version than one seen before is old news. The versions of jobs that left are
  * remembered, so that a late `job:new` cannot bring a taken job back. No I/O; the clients feed it.
  */
 import type { Job, JobStatus, JobStatusChange, ServerFrame } from './protocol.ts';
 
-/** Enough for an hour of a busy city; older ones can hardly still be overtaken on one socket. */
+/** Enough for an hour of a busy city; late frames about older jobs hardly come on one socket. */
 const TOMBSTONES_MAX = 4096;
 
 /** Why a job is gone: its new status, the reason of `job:removed`, or a snapshot without it. */
@@ -51,7 +51,7 @@ export class Feed {
     }
   }
 
-  /** Takes one job, also one learnt elsewhere, such as the answer to a post. */
+  /** Takes a job, even one learned elsewhere, such as from the answer to a post. */
   put(job: Job): void {
     const held = this.#jobs.get(job.id);
     if (held && held.version > job.version) return;

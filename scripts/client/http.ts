@@ -1,7 +1,7 @@
 /**
- * HTTP calls to a deployment: JSON in, JSON out, one deadline, connections kept open. As many go
- * out at once as are asked for: a queue in the client would hide how long its user waits. A refusal
- * is a value with its status; only a call that got no answer throws.
+ * HTTP calls to a deployment: JSON in, JSON out, one deadline, connections kept open. Calls never
+ * queue in the client, which would hide how long its user waits. A refusal is a value with its
+ * status; only a call that got no answer throws.
  */
 import { Agent as HttpAgent, request as httpRequest, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, request as httpsRequest } from 'node:https';
@@ -31,13 +31,13 @@ export interface Answer {
 }
 
 /**
- * One call. Throws when no whole answer arrived in time; the server may have acted all the same.
+ * One call. Throws when no complete answer arrived in time; the server may have acted anyway.
  */
 export async function callHttp(url: string, call: Call): Promise<Answer> {
   try {
     return await send(url, call);
   } catch (error) {
-    // A kept connection that the server closed meanwhile: repeat what may be repeated.
+    // The server closed a kept connection meanwhile: repeat the call if it may be repeated.
     const repeatable = call.method !== 'POST' || call.idempotencyKey !== undefined;
     if (repeatable && (error as NodeJS.ErrnoException).code === 'ECONNRESET') {
       return send(url, call);

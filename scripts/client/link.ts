@@ -8,11 +8,11 @@ import { WebSocket } from 'ws';
 import { urlOf } from './http.ts';
 import { parseFrame, type ServerFrame, SUBPROTOCOL } from './protocol.ts';
 
-/** Upgrade and hello together; a gateway that needs longer is better left for another. */
+/** For upgrade and hello together; if a gateway needs longer, another one is better. */
 const HANDSHAKE_MS = 10_000;
 /** The server's largest frame is a snapshot; far above any city's open jobs. */
 const FRAME_MAX_BYTES = 16 * 1024 * 1024;
-/** More than this unsent means that the network has stalled: fixes would only pile up. */
+/** With more than this unsent the network has stalled: fixes would only pile up. */
 const BUFFERED_MAX_BYTES = 64 * 1024;
 const BEATS_OF_SILENCE = 2;
 

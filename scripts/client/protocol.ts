@@ -26,7 +26,7 @@ export type ServerFrame = {
 }[keyof ServerEvents];
 
 /**
- * A frame from the server, or null for bytes that are none. The server's data is trusted as typed.
+ * A frame from the server, or null for other bytes. The server's data is trusted as typed.
  */
 export function parseFrame(text: string): ServerFrame | null {
   try {
@@ -47,7 +47,7 @@ export function encodeFrame<E extends keyof ClientEvents>(
   return JSON.stringify(ref === undefined ? { event, data } : { event, data, ref });
 }
 
-/** Refusals that promise nothing and say: ask again (contract section 4). */
+/** Refusals that promise nothing and ask to try again (contract section 4). */
 export function isRetryable(code: string | undefined): boolean {
   return code === 'try_again' || code === 'rate_limited';
 }

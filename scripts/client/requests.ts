@@ -1,6 +1,6 @@
 /**
  * A request that may travel either way: over the feed's socket while it is live, else over HTTP,
- * so that a tap during a reconnect does not wait for it. Both ways answer with the same codes.
+ * so that a tap need not wait for a reconnect. Both ways answer with the same codes.
  */
 import type { Connection } from './connection.ts';
 import { type Call, callHttp, codeOf } from './http.ts';
@@ -26,9 +26,9 @@ export interface Way {
 }
 
 export interface AskOptions {
-  /** Leave the socket aside. */
+  /** Do not use the socket. */
   over?: 'http' | undefined;
-  /** A later request has taken this one's place. */
+  /** A later request has replaced this one. */
   stale?: () => boolean;
 }
 

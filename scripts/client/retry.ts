@@ -1,23 +1,23 @@
 /**
- * Asking until there is an answer: for requests that are safe to repeat, which by contract are
- * accept, decline, availability and a post with its key. `try_again`, a missing ack and a lost
- * connection promise nothing, so the same request goes out again, a bounded number of times before
- * a deadline.
+ * Repeats a request until there is an answer. Only for requests that are safe to repeat: accept,
+ * decline, availability and a post with its key. `try_again`, a missing ack and a lost connection
+ * promise nothing, so the same request goes out again, a bounded number of times before a
+ * deadline.
  */
 import { jitterMs } from './backoff.ts';
 import { isRetryable, retryAfterMs } from './protocol.ts';
 
-/** The server says `try_again` after half a second at the latest; ten times that is silence. */
+/** The server answers within a second, if only `try_again`; five times that is silence. */
 const ATTEMPT_MS = 5_000;
 const TRIES_MAX = 20;
-/** Whoever was told to wait spreads over half as much again. */
+/** Clients that were told to wait spread over up to half as much again. */
 const SPREAD = 0.5;
-/** Also after a request that could not even be sent. */
+/** The shortest pause, even after a request that could not be sent. */
 const WAIT_MIN_MS = 50;
-/** A person is waiting for the answer: no pause is longer than this. */
+/** The longest pause: a person is waiting for the answer. */
 const WAIT_MAX_MS = 2_000;
 
-/** The code of our own for a request that nobody answered in time. */
+/** Our own code for a request that was not answered in time. */
 export const NO_ANSWER = 'no_answer';
 
 export interface Reply {
@@ -29,16 +29,16 @@ export interface Reply {
 }
 
 export interface FinalReply extends Reply {
-  /** How often it was asked; above 1 the first answer was lost or said `try_again`. */
+  /** How often it was sent; above 1 the first answer was lost or said `try_again`. */
   tries: number;
 }
 
-/** One way to ask; null when no answer came within `timeoutMs`. */
+/** One way to send the request; null when no answer came within `timeoutMs`. */
 export type Attempt = (timeoutMs: number) => Promise<Reply | null>;
 
 /**
  * The first answer that settles the request; `no_answer` when the deadline passes without one,
- * `overruled` when `stale()` says that a later request has taken its place.
+ * `overruled` when `stale()` says that a later request has replaced it.
  */
 export async function untilAnswered(
   attempt: Attempt,

@@ -1,11 +1,10 @@
 /**
- * The client's bearer token: asked of the app when it is needed, kept until shortly before it
- * expires, thrown away when the server refuses it. The signature is the server's business, only
- * `exp` is read.
+ * The client's bearer token: requested from the app when needed, kept until shortly before it expires,
+ * dropped when the server refuses it. The server checks the signature; only `exp` is read here.
  */
 export type GetToken = () => string | Promise<string>;
 
-/** Renewed this long before it expires, or at four fifths of a shorter life. */
+/** How long before expiry it is renewed; a shorter-lived one at four fifths of its life. */
 const MARGIN_MS = 60_000;
 const MARGIN_SHARE = 0.2;
 

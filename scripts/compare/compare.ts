@@ -1,5 +1,5 @@
 /**
- * `npm run compare -- A.json B.json …`: holds runs against the first. Exit code 3 when one is worse
+ * `npm run compare -- A.json B.json …`: compares runs with the first. Exit code 3 when one is worse
  * beyond its own spread and beyond what is allowed, 2 when they cannot be compared.
  */
 import { readFile } from 'node:fs/promises';
@@ -24,7 +24,7 @@ counts when it is more than the spread of the runs themselves.
 
 Exit code: 0 no regression, 2 not comparable, 3 a regression.`;
 
-/** As many as the page has colours. */
+/** The number of colours on the page. */
 const RUNS_MAX = 5;
 
 process.exitCode = await main(process.argv.slice(2));

@@ -15,28 +15,28 @@ export interface Difference {
   stat: Stat;
   a: number | null;
   b: number | null;
-  /** How much the difference may be by chance, in milliseconds; null with too few samples. */
+  /** How large the difference may be by chance, in milliseconds; null with too few samples. */
   noiseMs: number | null;
   verdict: 'same' | 'worse' | 'better' | 'unknown';
 }
 
 export interface Comparison {
   differences: Difference[];
-  /** What got worse besides times, one sentence each. */
+  /** What got worse besides times, in one sentence each. */
   broken: string[];
   regressed: boolean;
 }
 
-/** Parts that a spread can be told from. */
+/** The fewest parts from which a spread can be computed. */
 const PARTS_MIN = 4;
-/** A difference within twice the spread of the parts is not told from noise. */
+/** A difference within twice the spread of the parts counts as noise. */
 const SPREADS = 2;
-/** What a timer and a scheduler blur, whatever the spread. */
+/** The least noise, from timers and the scheduler, whatever the spread. */
 const NOISE_MIN_MS = 1;
 const NOISE_MIN_SHARE = 0.05;
 /** Makes the median deviation comparable with a standard deviation. */
 const MAD_TO_SIGMA = 1.4826;
-/** Errors that are more than this share of all jobs more are a regression. */
+/** More errors than before by over this share of all jobs are a regression. */
 const ERROR_SHARE = 0.01;
 
 /** `maxRegress` is a share: 0.1 lets every time be a tenth slower. */

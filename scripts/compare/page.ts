@@ -1,4 +1,4 @@
-/** Several runs on one page, drawn over each other; the first is what the others are held against. */
+/** Several runs on one page, drawn over each other; the others are compared with the first. */
 
 import { limitOf } from '../replay/limit.ts';
 import { type Curve, curveChart, legend } from '../replay/page/curve-chart.ts';
@@ -11,7 +11,7 @@ import { TIME_NAMES, TIME_TITLES, type TimeName } from '../replay/times.ts';
 import { type Comparison, type Difference, STATS } from './judge.ts';
 
 export interface NamedRun {
-  /** How its file is called. */
+  /** The name of its file. */
   name: string;
   report: Report;
 }
@@ -44,7 +44,7 @@ export function renderComparison(base: NamedRun, others: readonly ComparedRun[])
   ]);
 }
 
-/** What is to be said of one comparison, in a sentence. */
+/** A comparison in one sentence. */
 export function summary({ comparison }: ComparedRun): string {
   const { differences, broken, regressed } = comparison;
   const named = (verdict: Difference['verdict']): string[] =>

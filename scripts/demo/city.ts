@@ -14,7 +14,7 @@ const CENTRE = { lat: 45.02, lng: -34.6 };
 /** Everybody has reported once before the first job. */
 const FIRST_JOB_MS = 120_000;
 const LAST_JOB_MS = CITY_MS - 60_000;
-/** The concert ends here; this share of all jobs comes within the burst. */
+/** When the concert ends; this share of all jobs comes within the burst. */
 const BURST_AT_MS = 9 * 60_000;
 const BURST_MS = 90_000;
 const BURST_SHARE = 0.5;

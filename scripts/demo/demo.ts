@@ -36,9 +36,9 @@ const API_PROCESSES = 2;
 /** Twenty minutes of the city in twenty seconds. */
 const SPEED = 60;
 const TAPS = 8;
-/** A demo shows what happens and measures nothing: it may share its machine with anything. */
+/** A demo measures nothing, so it may share its machine with anything. */
 const MAX_BEHIND_MS = 60_000;
-/** Made-up drivers belong into no real database, made-up phones to no real APNs. */
+/** Made-up drivers must not get into a real database, nor made-up phones to the real APNs. */
 const OWN_EVERYTHING = {
   NODE_ENV: 'development',
   ...Object.fromEntries(
@@ -50,7 +50,7 @@ const OWN_EVERYTHING = {
   ),
 };
 
-// A socket that somebody forgot must not keep a finished run alive.
+// A forgotten socket must not keep a finished run alive.
 process.exit(await main());
 
 async function main(): Promise<number> {
@@ -129,7 +129,7 @@ async function playCity(city: CityOptions, signal: AbortSignal): Promise<Report>
   }
 }
 
-/** Of a run that went wrong the logs stay. */
+/** Keeps the logs of a run that went wrong. */
 async function cleanUp(stateDir: string, everything: boolean): Promise<void> {
   const names = everything ? [''] : (await readdir(stateDir)).filter((name) => name !== 'logs');
   for (const name of names) await rm(join(stateDir, name), { recursive: true, force: true });

@@ -4,7 +4,7 @@ import path from 'node:path';
 import { type Browser, chromium } from 'playwright-core';
 
 const NAMES = ['chromium', 'chromium-browser', 'google-chrome', 'google-chrome-stable'];
-/** No window, no GPU, and no call home: what a page asks for is all that leaves this machine. */
+/** No window, no GPU, no calls home: only requests of the page leave this machine. */
 const FLAGS = [
   ...['--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--disable-quic'],
   ...['--no-first-run', '--disable-background-networking', '--disable-component-update'],

@@ -1,8 +1,8 @@
 /**
  * Debian and Ubuntu packages without root: downloaded by apt, which checks their signatures, and
  * unpacked in a folder of ours. Nothing is installed. A package is unpacked with everything that it
- * needs but the C library, whatever the machine has of it: the file that a link leads to may lie in
- * a package that is installed where we do not look. Used for Redis where the machine has none.
+ * needs but the C library, whatever of it the machine has: a link may lead to a file of an installed
+ * package, where we do not look. Used for Redis where the machine has none.
  */
 import { existsSync, mkdirSync, mkdtempSync, readdirSync, renameSync, rmSync } from 'node:fs';
 import path from 'node:path';
@@ -10,7 +10,7 @@ import { isAlive } from './process-table.ts';
 import { runTool, type ToolResult } from './tool.ts';
 
 export interface UnpackOptions {
-  /** Does what was unpacked under this root run here? Only then does it take its place. */
+  /** Does the program unpacked under this root run here? Only then does it replace `target`. */
   runs(root: string): boolean | Promise<boolean>;
   signal?: AbortSignal | undefined;
 }
@@ -22,17 +22,17 @@ interface Apt {
   signal: AbortSignal | undefined;
 }
 
-/** How apt is told to leave out what a package does not need in order to run. */
+/** apt options that leave out what a package does not need to run. */
 const DEPENDS_ONLY = ['recommends', 'suggests', 'conflicts', 'breaks', 'replaces', 'enhances'].map(
   (kind) => `--no-${kind}`,
 );
 
 /** Names of shared libraries end in the number of their interface; Lua's begin with `lua-`. */
 const LIBRARY = /^(lib.*\d(t64)?|lua-.*)$/;
-/** Part of the loader that runs every program: only the machine's own fits. */
+/** Belongs to the loader that runs every program: only the machine's own fits. */
 const C_LIBRARY = /^libc6/;
 
-/** Has this machine the tools? */
+/** Does this machine have the tools? */
 export async function hasApt(signal?: AbortSignal): Promise<boolean> {
   for (const tool of ['apt-get', 'apt-cache', 'dpkg-deb']) {
     if (!(await runTool(tool, ['--version'], { cwd: '/', signal })).ok) return false;
@@ -41,8 +41,8 @@ export async function hasApt(signal?: AbortSignal): Promise<boolean> {
 }
 
 /**
- * Unpacks a package and what it needs into `target`, in place of what lies there. Throws one
- * sentence when apt cannot deliver it or it does not run; `target` is then as it was.
+ * Unpacks a package and what it needs into `target`, replacing what is there. Throws one sentence
+ * when apt cannot deliver it or it does not run; `target` is then unchanged.
  */
 export async function unpackPackage(
   name: string,
@@ -66,7 +66,7 @@ export async function unpackPackage(
   }
 }
 
-/** What an unpacking left that was killed. */
+/** Removes leftovers of an unpacking that was killed. */
 function removeLeftovers(target: string): void {
   const prefix = `${path.basename(target)}.new-`;
   for (const entry of readdirSync(path.dirname(target))) {
@@ -76,7 +76,7 @@ function removeLeftovers(target: string): void {
   }
 }
 
-/** Another process may be quicker: its copy, which runs as well, is as good as ours. */
+/** Another process may be quicker: its copy runs too and is as good as ours. */
 function replace(target: string, root: string, old: string): void {
   if (existsSync(target)) renameSync(target, old);
   try {
@@ -86,7 +86,7 @@ function replace(target: string, root: string, old: string): void {
   }
 }
 
-/** With the machine's package lists; where they are missing or outdated, with lists of our own. */
+/** Downloads with the machine's package lists or, where they are missing or outdated, with our own. */
 async function download(
   name: string,
   work: string,
@@ -97,7 +97,7 @@ async function download(
   } catch {
     signal?.throwIfAborted();
     const apt = { work, options: ownLists(path.join(work, 'apt')), signal };
-    // One source of several that fails, fails the update: what matters is whether ours is there.
+    // One failing source of several fails the update, but the package may be there anyway.
     const update = await run(apt, 'apt-get', 'update');
     await downloadWith(apt, name).catch((error: unknown) => {
       must(update, 'apt-get update');
@@ -143,7 +143,7 @@ function ownLists(folder: string): string[] {
   const settings = {
     'Dir::State::lists': path.join(folder, 'lists'),
     'Dir::Cache': path.join(folder, 'cache'),
-    // apt as root would hand its downloads to a user who cannot write here.
+    // As root, apt would download as a user who cannot write here.
     ...(process.getuid?.() === 0 ? { 'APT::Sandbox::User': 'root' } : {}),
   };
   return Object.entries(settings).flatMap(([key, value]) => ['-o', `${key}=${value}`]);

@@ -20,12 +20,12 @@ interface Holder extends Running {
 }
 
 export interface Lock {
-  /** Lets others know where the stack can be reached. */
+  /** Tells others where the stack can be reached. */
   publish(running: Running): void;
   release(): void;
 }
 
-/** Somebody who takes over at the same moment may win; then we look again, at most so often. */
+/** Another process may take over at the same moment and win; how often we then try again. */
 const TRIES = 5;
 
 /** Throws `ConfigError` when a live process holds it. */
@@ -63,7 +63,7 @@ function alreadyRunning({ pid, url }: Holder): ConfigError {
   );
 }
 
-/** Complete or not at all: a link to a finished file fails when there is one already. */
+/** Writes it completely or not at all: linking to a finished file fails if there is one already. */
 function create(file: string, holder: Holder): boolean {
   const draft = `${file}.${process.pid}`;
   writeFileSync(draft, JSON.stringify(holder), { mode: 0o600 });
@@ -84,7 +84,7 @@ function replace(file: string, holder: Holder): void {
   renameSync(draft, file);
 }
 
-/** Removes a stale lock; when it was a fresh one by then, its holder gets it back. */
+/** Removes a stale lock; if it has become a fresh one by then, its holder gets it back. */
 function takeAway(file: string, stale: Holder | undefined): void {
   const aside = `${file}.${process.pid}.stale`;
   try {

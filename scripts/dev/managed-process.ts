@@ -12,7 +12,7 @@ export interface ManagedProcess {
   readonly child: ChildProcess;
   /** Why it ended, in words; pending while it runs. */
   readonly exited: Promise<string>;
-  /** Asks it to end; after `limitMs` it is made to. Resolves when it is gone. */
+  /** Asks it to end; after `limitMs` it is killed. Resolves when it is gone. */
   stop(limitMs: number): Promise<void>;
   /** Kills it at once, as a crash would. */
   kill(): Promise<void>;
@@ -22,17 +22,17 @@ export interface ManagedOptions {
   command: string;
   args: readonly string[];
   cwd: string;
-  /** Its output goes here; what an earlier run left is kept beside it as `.1`. */
+  /** Where its output goes; the file of an earlier run is kept beside it as `.1`. */
   logFile: string;
   env?: NodeJS.ProcessEnv | undefined;
   account?: { uid: number; gid: number } | undefined;
   /** `channel`: an IPC channel, whose end tells the child that we are gone. */
   stdio?: 'log' | 'channel' | 'channel-and-stdout' | undefined;
-  /** What asks for an orderly end, and what insists. */
+  /** The signal that asks for an orderly end, and the one that insists. */
   signals?: readonly [NodeJS.Signals, NodeJS.Signals] | undefined;
 }
 
-/** How long a process may take to vanish after the signal that insists. */
+/** How long a process may take to vanish after the second signal. */
 const INSIST_LIMIT_MS = 1000;
 const POLL_MS = 20;
 const running = new Map<ChildProcess, NodeJS.Signals>();
@@ -71,7 +71,7 @@ export async function spawnManaged(options: ManagedOptions): Promise<ManagedProc
   };
 }
 
-/** Ends a process that is not our child: an orphan of a parent that was killed. */
+/** Ends a process that is not our child: an orphan whose parent was killed. */
 export async function stopOrphan(
   pid: number,
   signals: readonly [NodeJS.Signals, NodeJS.Signals],
@@ -88,7 +88,7 @@ export async function stopOrphan(
 }
 
 /**
- * The last line of a log that says why its process ended (`telling`), or else its last; empty when there
+ * The last line of a log that says why its process ended (`telling`), else the last line; empty when there
  * is none.
  */
 export function lastLine(logFile: string, telling?: RegExp): string {

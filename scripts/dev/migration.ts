@@ -1,4 +1,4 @@
-/** Migrates with an error that a person can act on: which database, and what it said. */
+/** Migrates; errors say which database it was, and what it answered. */
 import { parsePgUrl } from '../../engine/pg/address.ts';
 import { migrate } from '../../engine/pg/migrate.ts';
 

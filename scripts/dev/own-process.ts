@@ -1,6 +1,6 @@
 /**
- * Our own processes as children of the stack: api, workers, the APNs simulator. Each says when it
- * is ready; one that ends before is an error with the reason that it gave.
+ * Our own processes as children of the stack: api, workers, the APNs simulator. Each says when it is
+ * ready; if one ends before that, the error has the reason that it gave.
  */
 
 import path from 'node:path';
@@ -9,10 +9,10 @@ import type { Env } from '../../engine/process/config.ts';
 import { lastLine, type ManagedProcess, spawnManaged } from './managed-process.ts';
 import { checkout } from './places.ts';
 
-/** Node must load and check everything, on a machine that is busy with the others. */
+/** Node must load everything, on a machine that is busy with the other processes. */
 const READY_LIMIT_MS = 60_000;
 
-/** As pino numbers it. */
+/** Pino's number. */
 const WARN = 40;
 
 interface LogLine {
@@ -29,7 +29,7 @@ export interface OwnProcessOptions {
   env: Env;
   logDir: string;
   signal?: AbortSignal | undefined;
-  /** Hears of the process at once, so that it can be stopped even when it never becomes ready. */
+  /** Told of the process at once, so that it can be stopped even if it never becomes ready. */
   onSpawn(process: ManagedProcess): void;
 }
 
@@ -62,7 +62,7 @@ export async function startAndReadLine<T>(options: OwnProcessOptions): Promise<T
   return ready(options, managed, line);
 }
 
-/** What it complained of last: a warning of its log, or a line of plain text; else empty. */
+/** Its last complaint: a warning in its log, or a line of plain text; else empty. */
 export function lastWords(logFile: string): string {
   const line = lastLine(logFile);
   try {

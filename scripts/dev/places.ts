@@ -10,7 +10,7 @@ export type Log = (line: string) => void;
 
 export const checkout = fileURLToPath(new URL('../..', import.meta.url)).replace(/\/$/, '');
 
-/** Lines for the person who waits, beside the output proper. */
+/** Progress for the person who waits, apart from the output proper. */
 export const logToStderr: Log = (line) => {
   process.stderr.write(`${line}\n`);
 };
@@ -24,7 +24,7 @@ export function temporaryDir(prefix: string): string {
 
 /**
  * The system's folder for temporary files; where this user may not write to it, one in the checkout,
- * which this process and its children then take for the system's.
+ * which this process and its children then use instead.
  */
 export function temporaryRoot(): string {
   const system = os.tmpdir();

@@ -5,7 +5,7 @@ import net from 'node:net';
 /** The well-known ports of servers that a person may run beside us: never ours. */
 const RESERVED = new Set([5432, 6379]);
 
-/** A port that nobody listens on; somebody may take it before you do: be ready to ask again. */
+/** A port that nobody listens on now; somebody may take it before you do: be ready to ask again. */
 export async function freePort(): Promise<number> {
   for (;;) {
     const server = net.createServer().listen(0, '127.0.0.1');
@@ -31,7 +31,7 @@ export async function whyNotFree(host: string, port: number): Promise<string | u
   }
 }
 
-/** For a URL of this machine: who listens everywhere listens here, and IPv6 is bracketed. */
+/** The host in a URL of this machine: a server that listens everywhere listens here; IPv6 is bracketed. */
 export function urlHost(host: string): string {
   if (host === '0.0.0.0' || host === '::') return 'localhost';
   return host.includes(':') ? `[${host}]` : host;

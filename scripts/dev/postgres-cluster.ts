@@ -1,7 +1,7 @@
 /**
- * The data folder of an embedded PostgreSQL: made once, complete or not at all, behind a random
+ * The data folder of an embedded PostgreSQL: made once, complete or not at all, with a random
  * password. The password stays with us: the account that runs the server, which others may share,
- * sees only the verifier by which the server knows it.
+ * sees only the server's verifier of it.
  */
 import { createHash, createHmac, pbkdf2Sync, randomBytes } from 'node:crypto';
 import {
@@ -24,12 +24,12 @@ export interface ClusterOptions {
   signal?: AbortSignal | undefined;
 }
 
-/** What PostgreSQL itself takes. */
+/** The number of iterations that PostgreSQL itself uses. */
 const SCRAM_ITERATIONS = 4096;
 
 /**
- * Makes `data` when it is missing, and returns its password. Throws one sentence when it cannot be
- * made or used.
+ * Creates `data` when it is missing, and returns its password. Throws one sentence when it cannot be
+ * created or used.
  */
 export async function createCluster(
   home: PostgresHome,
@@ -75,7 +75,7 @@ async function initialise(
   renameSync(unfinished, data);
 }
 
-/** For initdb to read. What others may have laid at its path is not written to. */
+/** A file for initdb to read. Never writes to a file that others may have put at its path. */
 function writeVerifier(home: PostgresHome, password: string): string {
   const file = path.join(home.dir, 'verifier');
   rmSync(file, { force: true });
@@ -89,7 +89,7 @@ function writeVerifier(home: PostgresHome, password: string): string {
   return file;
 }
 
-/** By a server of its own that listens nowhere, since nobody knows the old one any more. */
+/** Sets a new password through a server that listens nowhere, since nobody knows the old one any more. */
 async function setPassword(
   home: PostgresHome,
   data: string,

@@ -1,7 +1,7 @@
 /**
- * Where an embedded PostgreSQL lives and as whom it runs. It refuses to run as root; then it runs
- * as an unprivileged user, and where that user cannot reach a folder, in /var/tmp. Others may share
- * that user: a folder that is his holds the data and nothing that we open as root.
+ * Where an embedded PostgreSQL lives and as which user it runs. It refuses to run as root, so then it
+ * runs as an unprivileged user, in /var/tmp where that user cannot reach the folder. Others may share
+ * that user: his folder holds the data and nothing that we open as root.
  */
 import { spawnSync } from 'node:child_process';
 import { chmodSync, chownSync, lstatSync, mkdirSync, statSync } from 'node:fs';
@@ -18,19 +18,19 @@ export interface Account {
 export interface PostgresHome {
   /** Holds the data folder; writable by the account. */
   dir: string;
-  /** Beside the folder that was asked for, ours alone. */
+  /** A folder beside the one that was asked for, readable by us alone. */
   passwordFile: string;
   logFile: string;
   /** Holds initdb and postgres; readable by the account. */
   bin: string;
-  /** Undefined: as the user that we are. */
+  /** Undefined: our own user. */
   account: Account | undefined;
 }
 
 /** The uid and gid that most systems call nobody, should `id` not know it. */
 const NOBODY = 65_534;
 
-/** Makes the home of the server whose folder is `dir`; says so when it must lie elsewhere. */
+/** Makes the home of the server whose folder is `dir`; says so if it must be elsewhere. */
 export async function postgresHome(
   dir: string,
   log: Log,
@@ -83,7 +83,7 @@ function elsewhere(outside: string, account: Account): string {
   return home;
 }
 
-/** Anybody may write to /var/tmp: a folder or link that somebody laid there is not ours. */
+/** Anybody may write to /var/tmp: a folder or link that somebody else put there is not ours. */
 function ourFolder(dir: string): string {
   mkdirSync(dir, { recursive: true, mode: 0o711 });
   const { uid } = lstatSync(dir);

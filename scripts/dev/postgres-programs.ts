@@ -33,7 +33,7 @@ export async function nativePrograms(
     throw new Error(`npm did not install ${name}: run npm ci, or set DATABASE_URL (15 or newer)`);
   }
   makeLinks(native);
-  // With an account it may only be that the account cannot read them.
+  // With an account they may only be unreadable for it.
   if (!account && !(await runs(native, account, signal))) throw new Error(CANNOT_RUN);
   return native;
 }
@@ -70,7 +70,7 @@ function replaceCopy(native: string, copy: string): void {
   renameSync(unfinished, copy);
 }
 
-/** What was installed under a strict umask is for its owner only, and so is its copy. */
+/** Files installed under a strict umask are for their owner only, and so are copies of them. */
 function openToAll(dir: string): void {
   chmodSync(dir, 0o755);
   for (const entry of readdirSync(dir, { withFileTypes: true })) {
@@ -88,7 +88,7 @@ function packageFolder(name: string): string | undefined {
   }
 }
 
-/** Makes those that are missing: an installation may have been stopped between two of them. */
+/** Makes the missing links: an installation may have been stopped halfway. */
 function makeLinks(native: string): void {
   const list = path.join(native, 'pg-symlinks.json');
   if (!existsSync(list)) return;

@@ -39,7 +39,7 @@ const POLL_MS = 50;
 export const POSTGRES_STOP_LIMIT_MS = 4000;
 /** Somebody else may take the free port before Postgres does. */
 const PORT_TRIES = 3;
-/** Twenty a process, for a handful of processes, and the tests' own. */
+/** Twenty per process for a handful of processes, and those of tests. */
 const MAX_CONNECTIONS = 300;
 /** Fast shutdown, then immediate: SIGTERM would wait for clients to leave. */
 const SIGNALS = ['SIGINT', 'SIGQUIT'] as const;
@@ -68,7 +68,7 @@ export async function startPostgres(options: PostgresOptions): Promise<PostgresS
     }
     await server.kill();
   }
-  // What comes after the cause is the same for all of them: that the server is shut down.
+  // Lines after the cause only say that the server was shut down.
   const cause = lastLine(home.logFile, /FATAL|PANIC/);
   throw new Error(`PostgreSQL did not start: ${cause} (${home.logFile})`);
 }

@@ -1,6 +1,6 @@
 /**
- * What the operating system knows of a process id. A pid alone proves nothing, since it is given
- * again: a file that names a process is believed only with its command line or its start time.
+ * What the operating system knows of a process id. A pid alone proves nothing, since pids are reused:
+ * a file that names a process is trusted only with its command line or its start time.
  * Used to find servers and locks that a killed parent left behind.
  */
 import { spawnSync } from 'node:child_process';
@@ -28,14 +28,14 @@ export function isAlive(pid: number): boolean {
   return startedAt(pid) !== undefined;
 }
 
-/** Has SIGSTOP reached it? Until then it may start other processes. */
+/** Is it stopped by SIGSTOP? Until then it may start other processes. */
 export function isStopped(pid: number): boolean {
   if (!LINUX) return ps('stat=', pid).startsWith('T');
   const stat = read(`/proc/${pid}/stat`);
   return stat.slice(stat.lastIndexOf(') ') + 2).startsWith('T');
 }
 
-/** The processes that it started and that run still. */
+/** Its child processes that still run. */
 export function childrenOf(pid: number): number[] {
   if (!LINUX) {
     const lines = spawnSync('ps', ['-ax', '-o', 'pid=,ppid='], { encoding: 'utf8' }).stdout.split(
@@ -48,12 +48,12 @@ export function childrenOf(pid: number): number[] {
     .map(Number)
     .filter((other) => {
       const stat = read(`/proc/${other}/stat`);
-      // Behind the name in brackets: state, then the parent.
+      // After the name in brackets: state, then the parent.
       return other > 0 && Number(stat.slice(stat.lastIndexOf(') ') + 2).split(' ')[1]) === pid;
     });
 }
 
-/** Sends a signal; a process that is gone or not ours is nobody's error. */
+/** Sends a signal; a process that is gone or not ours is no error. */
 export function signal(pid: number, name: NodeJS.Signals): void {
   try {
     process.kill(pid, name);

@@ -1,7 +1,7 @@
 /**
  * Finds a Redis server program: on PATH, else the one that an npm package brings, else the
- * distribution's package unpacked under `.muster/`, else an error that says what to install. None
- * is believed before it has run here. Looked for once a process.
+ * distribution's package unpacked under `.muster/`, else an error that says what to install. Each is
+ * tried before it is used. Searched once per process.
  */
 import { existsSync, readdirSync } from 'node:fs';
 import { createRequire } from 'node:module';
@@ -13,7 +13,7 @@ import { runTool } from './tool.ts';
 
 export interface RedisBinary {
   command: string;
-  /** What the program needs around it (where its libraries lie). */
+  /** The environment that the program needs (where its libraries are). */
   env: NodeJS.ProcessEnv;
 }
 
@@ -21,7 +21,7 @@ const PROGRAMS = ['redis-server', 'valkey-server'] as const;
 type Program = (typeof PROGRAMS)[number];
 /** The first with sharded pub/sub. */
 const OLDEST_MAJOR = 7;
-/** A program that does not even say its version in this time is of no use. */
+/** A program that does not print its version in this time is useless. */
 const VERSION_LIMIT_MS = 10_000;
 let search: Promise<RedisBinary> | undefined;
 
@@ -46,7 +46,7 @@ async function find(log: Log, signal: AbortSignal | undefined): Promise<RedisBin
   return download(log, signal);
 }
 
-/** Built for one C library: elsewhere it does not run, or npm left it out. */
+/** Built for one C library: with another it does not run, or npm left it out. */
 function fromNpm(): RedisBinary[] {
   try {
     const { resolve } = createRequire(import.meta.url);

@@ -24,16 +24,16 @@ export interface RedisServer {
 
 export interface RedisOptions {
   dir: string;
-  /** Keep the data in `dir`, at most a second behind; otherwise all is lost with the process. */
+  /** Keep the data in `dir`, at most a second behind; otherwise it is lost with the process. */
   persist?: boolean;
   port?: number;
-  /** Without it nothing is asked of clients. */
+  /** Without it clients need no password. */
   password?: string;
   log?: Log;
   signal?: AbortSignal | undefined;
 }
 
-/** Reading a large append-only file back takes this long at most. */
+/** The longest time to read a large append-only file back. */
 const READY_LIMIT_MS = 30_000;
 const POLL_MS = 20;
 export const REDIS_STOP_LIMIT_MS = 2000;
@@ -81,14 +81,14 @@ export async function stopOrphanIn(dir: string): Promise<void> {
   }
 }
 
-/** In a file, because everybody may read a command line. Returns its path. */
+/** Writes the configuration to a file, because everybody may read a command line. Returns its path. */
 function writeSettings(dir: string, port: number, { persist, password }: RedisOptions): string {
   const settings: Record<string, string> = {
     bind: '127.0.0.1',
     port: String(port),
     dir,
     pidfile: path.join(dir, 'redis.pid'),
-    // Keep the folder in the command line: by it an orphan is recognised.
+    // Keep the folder in the command line, by which an orphan is recognised.
     'set-proc-title': 'no',
     save: '',
     appendonly: persist ? 'yes' : 'no',
@@ -121,7 +121,7 @@ async function comesUp(
   return false;
 }
 
-/** Does this very process answer there, with its data loaded? */
+/** Is it our process that answers there, with its data loaded? */
 async function answersAs(
   pid: number,
   port: number,

@@ -1,13 +1,13 @@
 /**
- * What a stack starts by itself and what it takes from the environment, decided before anything
- * runs: a malformed variable is found while there is nothing to stop.
+ * What a stack starts by itself and what it takes from the environment, decided before anything runs:
+ * a malformed variable is found while there is nothing to stop.
  */
 import { type Config, ConfigError, type Env, readConfig } from '../../engine/process/config.ts';
 import { withDevSecret } from '../../engine/process/dev-secret.ts';
 import { whyNotFree } from './ports.ts';
 
 export interface StackPlan {
-  /** What the processes get, as far as it is known before servers are started. */
+  /** The environment of the processes, as far as it is known before servers are started. */
   env: Env;
   config: Config;
   embedPostgres: boolean;
@@ -22,7 +22,7 @@ const APNS_VARIABLES = [
   'APNS_KEY_ID',
   'APNS_TEAM_ID',
 ] as const;
-/** Stand-ins with which the variables are checked before the servers have ports. */
+/** Placeholders to check the variables with before the servers have ports. */
 const LATER = { DATABASE_URL: 'postgres://127.0.0.1/later', REDIS_URL: 'redis://127.0.0.1' };
 
 /** Throws `ConfigError`. In production nothing is made up: what is missing is an error. */

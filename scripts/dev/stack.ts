@@ -1,7 +1,7 @@
 /**
  * The whole deployment on one machine: Redis and Postgres where none are configured, migrations,
- * api and worker processes, an APNs simulator. What it starts it stops, in the reverse order, also
- * when a start fails halfway. Called by `npm start`, by the demo and by tests.
+ * api and worker processes, an APNs simulator. It stops what it started, in reverse order, even when a
+ * start fails halfway. Called by `npm start`, by the demo and by tests.
  */
 import { mkdirSync } from 'node:fs';
 import path from 'node:path';
@@ -26,24 +26,24 @@ import { keptPassword, makeStateDir } from './state-dir.ts';
 export interface StackOptions {
   /** Holds data, logs and the secret; one stack at a time. */
   stateDir: string;
-  /** Laid over `process.env`; undefined removes a variable. */
+  /** Overrides `process.env`; undefined removes a variable. */
   env?: Env;
   apis?: number;
   workers?: number;
-  /** Of the first api; the others take free ones. By default `PORT`, else 8080. */
+  /** The port of the first api; the others take free ones. By default `PORT`, else 8080. */
   port?: number;
   host?: string;
   log?: Log;
   /** No progress; a download is still announced. */
   quiet?: boolean;
-  /** Gives the start up; what was started is stopped. */
+  /** Cancels the start; what was started is stopped. */
   signal?: AbortSignal;
 }
 
 export interface Stack {
   url: string;
   urls: string[];
-  /** What the processes got. */
+  /** The environment of the processes. */
   env: Env;
   /** Signs tokens; undefined when an identity provider does. */
   secret: string | undefined;
@@ -51,7 +51,7 @@ export interface Stack {
   databaseUrl: string;
   redisUrl: string;
   logDir: string;
-  /** Resolves with a sentence when one of the processes ends that nobody stopped. */
+  /** Resolves with a sentence when a process ends that was not stopped. */
   died: Promise<string>;
   stop(): Promise<void>;
 }
@@ -66,7 +66,7 @@ interface SimulatorLine {
   push_log: string;
 }
 
-/** With Redis (2 s) and Postgres (4 s) this stays below the 20 s after which supervisors kill. */
+/** With Redis (2 s) and Postgres (4 s) less than the 20 s after which supervisors kill. */
 const API_STOP_LIMIT_MS = 7000;
 const WORKER_STOP_LIMIT_MS = 5000;
 const SIMULATOR_STOP_LIMIT_MS = 1000;
@@ -135,7 +135,7 @@ class StackStarter {
     };
   }
 
-  /** Newest first, so that nobody loses what he still needs. Safe to call again. */
+  /** Newest first, so that no process loses what it still needs. Safe to call again. */
   stop(): Promise<void> {
     this.#stopped ??= (async () => {
       for (const close of this.#closers.reverse()) await close();
@@ -187,7 +187,7 @@ class StackStarter {
     });
   }
 
-  /** Workers are stopped after every api, so that what the last claims owe is still pushed. */
+  /** Workers are stopped after every api, so that pushes of the last claims still go out. */
   async #startProcesses(env: Env, plan: StackPlan): Promise<string[]> {
     const { apis = 1, workers = 1 } = this.#options;
     this.#progress('Starting workers and api');
@@ -222,7 +222,7 @@ class StackStarter {
   }
 
   #watch(managed: ManagedProcess, name: string, stopLimitMs: number): void {
-    // Spawned while another one's failure already stops us all.
+    // Spawned while the failure of another process is already stopping everything.
     if (this.#stopped) void managed.kill();
     this.#processes.set(name, managed);
     this.#closers.push(() => managed.stop(stopLimitMs));

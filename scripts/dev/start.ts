@@ -7,16 +7,16 @@ import { runProcess } from '../../engine/process/main.ts';
 import { type Stack, startStack } from './stack.ts';
 import { mintToken } from './tokens.ts';
 
-/** A working day: the console link stays good for as long. */
+/** A working day: how long the console link is valid. */
 const OPERATOR_TTL_S = 12 * 3600;
 /** Ready follows within a second of listening; a Redis far away may take longer. */
 const READY_LIMIT_MS = 60_000;
 const READY_POLL_MS = 100;
-/** How soon we notice that npm is gone and nobody will pass on a signal. */
+/** How soon we notice that npm, which would pass signals on, is gone. */
 const PARENT_POLL_MS = 500;
 
 await runProcess('start', async () => {
-  // A reader of our output that goes away is no reason to drop everything.
+  // If the reader of our output goes away, go on.
   process.stdout.on('error', () => {});
   const signal = stopSignal();
   const stack = await startStack({ stateDir: checkoutStateDir, log: say, signal }).catch(
@@ -36,7 +36,7 @@ await runProcess('start', async () => {
   process.exit(problem === undefined ? 0 : 1);
 });
 
-/** Resolves only with a problem, or when a stop is asked for. */
+/** Resolves with a problem, or when a stop is requested. */
 async function runUntilAsked(stack: Stack, asked: Promise<undefined>): Promise<string | undefined> {
   const notReady = await whyNotReady(stack.url);
   if (notReady !== undefined) return `${stack.url}/readyz does not say 200: ${notReady}`;
@@ -74,12 +74,12 @@ async function introduce(stack: Stack): Promise<void> {
   say('Ready. Ctrl-C stops everything.');
 }
 
-/** Aborted by the first signal; further ones change nothing, the stop has limits of its own. */
+/** Aborted by the first signal; further ones change nothing, since the stop has time limits. */
 function stopSignal(): AbortSignal {
   const controller = new AbortController();
   const stop = () => controller.abort(new Error('stopped'));
   for (const name of ['SIGINT', 'SIGTERM', 'SIGHUP'] as const) process.on(name, stop);
-  // npm hands SIGTERM to the shell between us, which may die of it without telling us.
+  // npm sends SIGTERM to the shell between us, which may die of it without telling us.
   if (process.env.npm_lifecycle_event === 'start') {
     const parent = process.ppid;
     setInterval(() => process.ppid !== parent && stop(), PARENT_POLL_MS).unref();

@@ -6,13 +6,13 @@ import { randomBytes } from 'node:crypto';
 import { chmodSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import path from 'node:path';
 
-/** Whatever this process and its children write from now on is for their user only. */
+/** Files that this process and its children write from now on are for their user only. */
 const PRIVATE_UMASK = 0o077;
 
 /**
- * Makes the folder, and closes it to other users with what an earlier start may have left open in
- * it. As root the folder itself may be passed through, by the user whom PostgreSQL runs as, who
- * then owns `postgres` in it.
+ * Makes the folder, and closes it to other users, including anything that an earlier start left open.
+ * As root the folder can be traversed by the user that PostgreSQL runs as, who then owns `postgres`
+ * in it.
  */
 export function makeStateDir(dir: string): void {
   process.umask(PRIVATE_UMASK);
@@ -25,7 +25,7 @@ export function makeStateDir(dir: string): void {
   }
 }
 
-/** The password in a file that only we may read; made at random when there is none. */
+/** The password in a file that only we may read; random if there is none yet. */
 export function keptPassword(file: string): string {
   const kept = readPassword(file);
   if (kept) return kept;

@@ -1,6 +1,6 @@
 /**
- * Runs a program to its end without holding up the event loop: a Ctrl-C is answered while it works,
- * and one that dies of the same Ctrl-C is not taken for one that cannot run.
+ * Runs a program to its end without holding up the event loop: Ctrl-C works meanwhile, and a program
+ * that dies of the same Ctrl-C is not mistaken for one that cannot run.
  */
 import { execFile } from 'node:child_process';
 
@@ -19,11 +19,11 @@ export interface ToolResult {
   ok: boolean;
   stdout: string;
   stderr: string;
-  /** Why it could not be run or was ended; undefined when it ended by itself. */
+  /** Why it could not run or was ended; undefined when it ended by itself. */
   problem: string | undefined;
 }
 
-/** Long enough for what a slow disk or mirror takes, short enough to notice that nothing comes. */
+/** Long enough for a slow disk or mirror, short enough to notice that nothing comes. */
 const LIMIT_MS = 180_000;
 /** apt-cache tells of a few dozen packages at most. */
 const MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
@@ -43,7 +43,7 @@ export async function runTool(
   });
   const stop = () => child.kill('SIGTERM');
   signal?.addEventListener('abort', stop, { once: true });
-  // One that ends before it has read everything says why by its exit code.
+  // A program that ends before it has read everything says why by its exit code.
   child.stdin?.on('error', () => {});
   child.stdin?.end(input);
   const result = await promise;

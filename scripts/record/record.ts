@@ -22,7 +22,7 @@ checkout). Ids are numbered, times count from 0, positions have four decimals, t
 
 const CONNECT_TIMEOUT_S = 5;
 const MINUTE_MS = 60_000;
-/** Samples are kept for so long. */
+/** How long samples are kept. */
 const KEPT_MINUTES = 7 * 24 * 60;
 
 process.exitCode = await main(process.argv.slice(2));

@@ -63,9 +63,8 @@ export async function* recordEvents(
 }
 
 /**
- * A driver is free while he is online and no job that he took is going on. Besides the samples, which are of
- * drivers who are online, he is where he was seen last, so that nobody is missing who was only there for a
- * moment.
+ * A driver is free while he is online and holds no job. Besides the samples, which are of online drivers, he
+ * is where he was last seen, so that drivers who were there only for a moment are not missing.
  */
 function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: boolean) {
   return sql<Row[]>`
@@ -95,8 +94,8 @@ function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: bo
 }
 
 /**
- * The samples; where those who were online when the window began had come to stand before; and who went
- * offline, which nobody samples.
+ * The samples; the last positions before the window of drivers who were online when it began; and drivers
+ * going offline, which is not sampled.
  */
 function historyFixes(sql: postgres.Sql, since: Date) {
   const sampledBefore = (at: postgres.PendingQuery<postgres.Row[]>) => sql`

@@ -1,7 +1,7 @@
 /**
- * How jobs arrive: open, each at its moment in the trace however slow the answers are; or closed,
- * the next one when the last was answered. Closed arrivals hide a slow server: they are for
- * comparing with tools that know no others.
+ * How jobs arrive: open, each at its moment in the trace however slow the answers are; or closed, the
+ * next one when the last was answered. Closed arrivals hide a slow server: they are for comparison
+ * with tools that can do nothing else.
  */
 import type { JobLife } from './ledger.ts';
 
@@ -25,7 +25,7 @@ export class Arrivals {
     this.#now = now;
   }
 
-  /** Jobs whose turn has not come. */
+  /** Jobs whose turn has not come yet. */
   get waiting(): number {
     return this.#queue.length;
   }

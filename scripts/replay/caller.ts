@@ -6,10 +6,10 @@ import { type Call, callHttp, codeOf } from '../client/http.ts';
 import { untilAnswered } from '../client/retry.ts';
 import type { GetToken, Role } from './token-source.ts';
 
-/** A deployment that does not answer for so long is not worth waiting for. */
+/** A deployment that does not answer for this long is given up. */
 const DEADLINE_MS = 30_000;
 
-/** The deployment could not be asked, or said no where it must say yes. The message is one line. */
+/** The deployment could not be reached, or refused what it must accept. The message is one line. */
 export class CallError extends Error {
   override readonly name = 'CallError';
 }

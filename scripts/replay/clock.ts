@@ -8,7 +8,7 @@ import type { TraceEvent, TraceSource } from './trace.ts';
 
 /** Events due within this are handed out together. */
 const SLACK_MS = 1;
-/** So often, in a long run of events that are late, others get their turn. */
+/** In a long run of late events, how often others get their turn. */
 const BREATHE_EVERY = 64;
 
 /** Milliseconds of the machine's monotonic clock, the same in every process on it. */

@@ -52,7 +52,7 @@ const NAMES = {
   switches: ['abort-on-fail', 'keep'],
 };
 
-/** What can be known before the deployment is looked at. */
+/** The settings that can be checked without the deployment. */
 export type Settings = Omit<
   ReplayOptions,
   'urls' | 'tokens' | 'databaseUrl' | 'signal' | 'progress' | 'command'
@@ -66,7 +66,7 @@ export interface CommandLine {
   outputs: ReadonlyMap<(typeof OUTPUTS)[number], string>;
 }
 
-/** Null when help was asked for. Throws `UsageError` and `TraceError`. */
+/** Null when help was requested. Throws `UsageError` and `TraceError`. */
 export async function readCommandLine(argv: readonly string[]): Promise<CommandLine | null> {
   const flags = readFlags(argv, NAMES);
   if (flags.help) return null;
@@ -114,7 +114,7 @@ function readChoices({ values, lists, on }: Flags): Omit<Settings, 'source' | 's
   return choices;
 }
 
-/** What lies beyond the end of the run would silently not happen. */
+/** A storm beyond the end of the run would silently not happen. */
 function mustFit(
   survey: Survey,
   { speed, storms, warmupS }: Pick<Settings, 'speed' | 'storms' | 'warmupS'>,

@@ -21,7 +21,7 @@ import type { TraceEvent } from './trace.ts';
 /** The play begins a moment after everything is prepared. */
 const LEAD_MS = 200;
 const LOOK_MS = 20;
-/** Posts that were sent a moment before a stop. */
+/** How long to wait for posts that were sent just before a stop. */
 const STOPPED_POSTS_MAX_MS = 2000;
 
 interface BrokenSocket {
@@ -127,7 +127,7 @@ export class Conductor {
     while (open() && nowMs() < deadline) {
       if (signal.aborted) deadline = Math.min(deadline, nowMs() + STOPPED_POSTS_MAX_MS);
       await new Promise((resolve) => setTimeout(resolve, LOOK_MS));
-      // Closed arrivals: as long as one goes out after another, the run goes on.
+      // With closed arrivals the run goes on as long as one post follows another.
       if (!signal.aborted && this.#arrivals.waiting < waiting) deadline = nowMs() + DEADLINE_MS;
       waiting = this.#arrivals.waiting;
     }
@@ -160,7 +160,7 @@ export class Conductor {
 
   #note(load: Load): void {
     this.live.load(load);
-    // What comes before and after is no part of the measurement.
+    // Earlier and later facts are not part of the measurement.
     if (!this.#playing) return;
     const { replayer } = this;
     replayer.events += load.events;

@@ -15,9 +15,9 @@ export interface Counts {
   reached_nobody: number;
   open: number;
   taken: number;
-  /** Taken only when the trace was over and people took what was left. */
+  /** Taken only after the trace was over, when people took what was left. */
   swept: number;
-  /** How often a job came onto a driver's screen. */
+  /** How often a job appeared on a driver's screen. */
   offers: number;
   /** won, lost, unanswered and pending_taps. */
   taps: number;

@@ -3,7 +3,7 @@ import { Crowd } from './crowd.ts';
 import type { FromCrowd, Question, Said, ToCrowd } from './crowd-process.ts';
 import type { Fact } from './facts.ts';
 
-/** Facts go out in batches: late by this much, which no time in them depends on. */
+/** Facts go out in batches, late by up to this much; no time in them depends on it. */
 const BATCH_MS = 5;
 
 let crowd: Crowd | undefined;

@@ -8,7 +8,7 @@ import { CallError } from './caller.ts';
 import type { Command, CrowdPort, CrowdSetup, DriverView, Fact, Load } from './facts.ts';
 
 export type Question = 'prepare' | 'finishWork' | 'mend' | 'views' | 'load' | 'leave';
-/** What a question may be answered with. */
+/** The possible answers to a question. */
 export type Said = DriverView[] | Load | undefined;
 
 export type ToCrowd =

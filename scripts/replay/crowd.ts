@@ -1,6 +1,6 @@
 /**
- * A crowd: the phones of some or all drivers and customers of a run, in this process. It carries
- * out the conductor's commands, tells the facts, and watches how its own process fares.
+ * A crowd: the phones of some or all drivers and customers of a run, in this process. It carries out
+ * the conductor's commands, reports facts, and watches the load of its own process.
  */
 import { type Caller, createCaller, inPool } from './caller.ts';
 import { nowMs } from './clock.ts';
@@ -13,12 +13,12 @@ import { tokenSource } from './token-source.ts';
 
 /** Accounts and sockets prepared at once; more only makes the first ones wait. */
 const PREPARE_AT_ONCE = 32;
-/** A server that has not heard by then that a driver left will notice by his silence. */
+/** If a server has not heard by then that a driver left, it will notice his silence. */
 const LEAVE_MAX_MS = 8000;
 /** Full jitter after a storm keeps a phone away for 20 s at most. */
 const MEND_MAX_MS = 25_000;
 const MEND_LOOK_MS = 50;
-/** A deployment that does not answer any more is not waited for by each driver in turn. */
+/** So that not each driver in turn waits for a deployment that no longer answers. */
 const FINISH_MAX_MS = 30_000;
 const LOAD_EVERY_MS = 1000;
 
@@ -94,7 +94,7 @@ export class Crowd implements CrowdPort {
 
   async mend(): Promise<void> {
     for (const driver of this.#drivers.values()) driver.line.mend();
-    // The sockets that were just cut are still taken for live in this turn of the loop.
+    // Sockets that were just cut still count as live in this turn of the loop.
     await pause(MEND_LOOK_MS);
     const deadline = nowMs() + MEND_MAX_MS;
     const drivers = [...this.#drivers.values()];
@@ -122,7 +122,7 @@ export class Crowd implements CrowdPort {
     for (const person of people) person.close();
   }
 
-  /** Where a person connects to, and his own chance. */
+  /** The URL that a person connects to, and his own random numbers. */
   #seat(n: number): { url: string; random: Random } {
     const { urls, seed } = this.#setup;
     const url = urls[n % urls.length] as string;

@@ -9,7 +9,7 @@ import type { Command, CrowdPort, CrowdSetup, Fact, PhoneKind } from './facts.ts
 import type { TokenSpec } from './token-source.ts';
 import type { Survey } from './trace.ts';
 
-/** What one process serves without being late itself, measured with a margin of two. */
+/** What one process can serve without being late itself, measured, with a margin of two. */
 const SOCKETS_PER_PROCESS = 4000;
 const FRAMES_PER_S_AND_PROCESS = 15_000;
 /** Each offer comes and goes, on the screens of about half of the drivers. */
@@ -40,7 +40,7 @@ export interface Crowds {
   all<T>(what: (port: CrowdPort) => Promise<T>): Promise<T[]>;
 }
 
-/** A job may be open for long: no customer has more than the 100 that he may. */
+/** A job may stay open for long: no customer has more than the 100 that he is allowed. */
 export function customersFor(jobs: number): number {
   return Math.max(Math.min(jobs, CUSTOMERS_MIN), Math.ceil(jobs / JOBS_PER_CUSTOMER));
 }

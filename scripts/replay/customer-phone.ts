@@ -10,7 +10,7 @@ import { customerId, type Fact } from './facts.ts';
 import { PhoneLine } from './phone-line.ts';
 import type { Random } from './random.ts';
 
-/** Prices repeat; what matters is that they are made up and legal. */
+/** Prices repeat; they only have to be made up and valid. */
 const PRICE_MIN = 40;
 const PRICES = 160;
 
@@ -88,7 +88,7 @@ export class CustomerPhone {
       this.#liveSinceMs = nowMs();
     });
     events.on('assigned', (id) => this.#hear(id));
-    // What was missed while the line was down stands in the snapshot.
+    // The snapshot has what was missed while the line was down.
     events.on('snapshot', () => {
       for (const { id, driver_id } of this.#client.jobs.values()) if (driver_id) this.#hear(id);
     });
@@ -101,7 +101,7 @@ export class CustomerPhone {
   }
 }
 
-/** Marks a job as this run's, with its number; jobs of others may be in the feeds as well. */
+/** Marks a job as one of this run, with its number; the feeds may have other jobs as well. */
 function jobNote(run: string, job: number): string {
   return `${run} ${job}`;
 }

@@ -18,7 +18,7 @@ export interface DriverPhoneOptions {
   random: Random;
   url: string;
   caller: Caller;
-  /** The number of a job of this run; undefined for a stranger's. */
+  /** The number of a job of this run; undefined for other jobs. */
   jobNumber(job: Job): number | undefined;
   tell(fact: Fact): void;
 }
@@ -35,7 +35,7 @@ export class DriverPhone {
   readonly #options: DriverPhoneOptions;
   #free = false;
   #position: { lat: number; lng: number } | null = null;
-  /** What the deployment was told last, and is still being told. */
+  /** The availability that the deployment was told last, or is being told. */
   #switched: Promise<void> = Promise.resolve();
   readonly #working = new Map<string, NodeJS.Timeout>();
 
@@ -104,7 +104,7 @@ export class DriverPhone {
     void this.#client.decline(jobId, 'too far');
   }
 
-  /** Sets off at once and is done a while later. */
+  /** Works on a job: sets off at once and is done a while later. */
   work(jobId: string, forMs: number): void {
     void this.#report(jobId, 'en_route');
     this.#working.set(
@@ -146,13 +146,13 @@ export class DriverPhone {
     });
     events.on('live', () => {
       tell({ is: 'up', driver, atMs: nowMs() });
-      // What was held before and still is makes no event of its own.
+      // Jobs held before and now make no event of their own.
       for (const job of this.#client.jobs.values()) offered(job);
     });
     events.on('disconnected', () => tell({ is: 'down', driver, atMs: nowMs() }));
   }
 
-  /** One after the other: two on different ways could overtake each other. */
+  /** One after the other: two calls over different ways could overtake each other. */
   #switch(): void {
     this.#switched = this.#switched.then(async () => {
       const free = this.#free;
@@ -169,7 +169,7 @@ export class DriverPhone {
     this.#options.tell({ is: 'worked', driver: this.#options.driver });
   }
 
-  /** What goes wrong here, such as a job cancelled by somebody, decides nothing about the run. */
+  /** A failure here, such as a job cancelled by somebody, does not affect the run. */
   async #report(jobId: string, status: string): Promise<void> {
     const path = `/api/drivers/jobs/${jobId}/status`;
     const call = { method: 'POST', path, body: { status } } as const;

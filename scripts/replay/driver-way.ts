@@ -1,6 +1,6 @@
 /**
- * One driver's way through the run: where he was when, whether he was free, whether his socket
- * stood, and which jobs he holds. Tells whether a job should have reached him.
+ * One driver's way through the run: where he was when, whether he was free, whether his socket was
+ * up, and which jobs he holds. Tells whether a job should have reached him.
  */
 import { distanceKm, type Position } from '../../engine/domain/distance.ts';
 import type { PhoneKind } from './facts.ts';
@@ -19,10 +19,10 @@ interface Period {
 export class DriverWay {
   readonly number: number;
   readonly kind: PhoneKind;
-  /** Jobs that stand in his feed now. */
+  /** Jobs in his feed now. */
   readonly holds = new Set<JobLife>();
   readonly #fixes: Fix[] = [];
-  /** When his socket was live, and when he was known to take jobs; the last one may be open. */
+  /** When his socket was live, and when he was known to take jobs; the last period may be open. */
   readonly #links: Period[] = [];
   readonly #shifts: Period[] = [];
 
@@ -49,7 +49,7 @@ export class DriverWay {
     this.#links.push(from(atMs));
   }
 
-  /** What he held is out of sight until he is connected again. */
+  /** What he held is unseen until he is connected again. */
   down(atMs: number): void {
     end(this.#links, atMs);
     for (const life of this.holds) life.holders.delete(this.number);

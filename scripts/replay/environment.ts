@@ -1,6 +1,6 @@
 /**
- * Under what a run was made: commit, versions, machine, load, steal, round trip, command line. A
- * figure without it cannot be compared with another.
+ * The environment of a run: commit, versions, machine, load, steal, round trip, command line. Without it
+ * a figure cannot be compared with another.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
@@ -29,7 +29,7 @@ export interface Environment {
 const ROUND_TRIPS = 9;
 const ROUND_TRIP_MAX_MS = 5000;
 
-/** Begins to watch; the result says what it was like until then. */
+/** Begins to watch; the returned function reports the time until its call. */
 export async function watchEnvironment(url: string, command: string): Promise<() => Environment> {
   const ticksBefore = cpuTicks();
   const loadStart = os.loadavg()[0] ?? 0;
@@ -91,7 +91,7 @@ function stealSince(before: number[] | null): number | null {
   return all === 0 ? 0 : Math.round(((spent[7] ?? 0) / all) * 1000) / 1000;
 }
 
-/** What was typed, for people to type again; a command that makes tokens is not handed on. */
+/** The command line, for people to repeat; without a command that makes tokens. */
 export function commandLine(script: string, argv: readonly string[]): string {
   return [`npm run ${script} --`, ...argv.map(quoted)].join(' ');
 }

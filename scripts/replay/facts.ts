@@ -1,7 +1,7 @@
 /**
- * What passes between the conductor of a replay and the crowds that hold the phones: commands one
- * way, facts the other, all plain JSON because a crowd may be a process of its own. Drivers, jobs
- * and customers are numbered from 0; times are `nowMs()`.
+ * Messages between the conductor of a replay and the crowds that hold the phones: commands one way,
+ * facts the other, all plain JSON because a crowd may be a process of its own. Drivers, jobs and
+ * customers are numbered from 0; times are `nowMs()`.
  */
 import type { TokenSpec } from './token-source.ts';
 
@@ -44,7 +44,7 @@ export type Fact =
   | { is: 'down'; driver: number; atMs: number }
   | { is: 'load'; load: Load };
 
-/** How a crowd's process fared since it last said so. */
+/** The load of a crowd's process since its last report. */
 export interface Load {
   events: number;
   late: number;
@@ -69,15 +69,15 @@ export interface CrowdPort {
   prepare(): Promise<void>;
   /** Completes what is still being worked on. */
   finishWork(): Promise<void>;
-  /** Makes every line good again and waits until everybody is connected and known as he is. */
+  /** Makes every line good again and waits until everybody is connected and the server knows his state. */
   mend(): Promise<void>;
   views(): Promise<DriverView[]>;
-  /** Since it was last told. */
+  /** Since the last report. */
   load(): Promise<Load>;
-  /** Everybody goes home; with `keep` they stay as they are and only the sockets are closed. */
+  /** Everybody goes offline; with `keep` all stay as they are and only the sockets are closed. */
   leave(keep: boolean): Promise<void>;
 }
 
-/** Where the people of a run get their ids. */
+/** Makes the ids of the people of a run. */
 export const driverId = (run: string, driver: number): string => `${run}-d${driver + 1}`;
 export const customerId = (run: string, customer: number): string => `${run}-c${customer + 1}`;

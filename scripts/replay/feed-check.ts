@@ -1,7 +1,7 @@
 /**
  * Does every driver's feed equal the truth? Each is compared with what the API lists for him and,
  * when a database is at hand, with the rows judged by the engine's own rule. A run that ended well
- * has no open job left, and empty feeds prove little: so a few probes nobody taps are posted first,
+ * has no open job left, and empty feeds prove little: so a few probes that nobody taps are posted,
  * compared, cancelled, and compared again.
  */
 import type postgres from 'postgres';
@@ -18,7 +18,7 @@ const READS_AT_ONCE = 32;
 /** The contract gives feeds a second; the reads themselves take a few on a busy machine. */
 const SETTLE_MAX_MS = 8000;
 const AGAIN_MS = 250;
-/** At the very edge the last digits of a position decide: nothing is concluded from there. */
+/** At the very edge the last digits of a position decide: jobs there are not judged. */
 const EDGE_KM = 0.01;
 
 export interface FeedDifference {
@@ -37,7 +37,7 @@ export interface FeedCheckOptions {
   operator: string;
   run: string;
   crowds: readonly CrowdPort[];
-  /** Which drivers declined a job, by its id: it is in their feeds no more. */
+  /** Which drivers declined a job, by its id: their feeds no longer have it. */
   declines: ReadonlyMap<string, ReadonlySet<number>>;
   sql: postgres.Sql | null;
   random: Random;

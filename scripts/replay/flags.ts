@@ -1,7 +1,7 @@
 /** Flags of the load tester's commands: `--name value`, checked, with one-line errors. */
 import { parseArgs } from 'node:util';
 
-/** What the person typed cannot be run; the message is one line. Exit code 2. */
+/** The command line cannot be run; the message is one line. Exit code 2. */
 export class UsageError extends Error {
   override readonly name = 'UsageError';
 }

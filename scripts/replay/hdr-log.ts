@@ -6,7 +6,7 @@
 import { build, HistogramLogWriter } from 'hdr-histogram-js';
 import { type Samples, TIME_NAMES, type TimeName } from './times.ts';
 
-/** An hour in microseconds; what is slower is recorded as an hour. */
+/** An hour in microseconds; slower values are recorded as an hour. */
 const HIGHEST_US = 3_600_000_000;
 const SECOND_MS = 1000;
 /** The same range in each, so that any two can be added. */

@@ -1,6 +1,6 @@
 /**
- * What must hold after a replay, whatever happened on the way: judged from what the apps saw and
- * what the API and Postgres say. Pure; each broken rule names the jobs or drivers that broke it.
+ * What must hold after a replay, whatever happened in it: judged by what the apps saw and what the
+ * API and Postgres say. Pure; each broken rule names the jobs or drivers that broke it.
  */
 import type { FeedDifference } from './feed-check.ts';
 import type { JobLife } from './ledger.ts';
@@ -20,7 +20,7 @@ export interface Invariant {
   id: string;
   title: string;
   concern: Concern;
-  /** Why nothing was at hand to judge it by; null when it was judged. */
+  /** Why it could not be judged; null when it was judged. */
   unchecked: string | null;
   violations: Violation[];
 }
@@ -28,11 +28,11 @@ export interface Invariant {
 export interface Evidence {
   lives: readonly JobLife[];
   feeds: readonly FeedDifference[];
-  /** Whether rows were read besides the API. */
+  /** Whether rows were compared besides the API. */
   withDatabase: boolean;
-  /** Why neither feeds nor the truth were looked at; null when they were. */
+  /** Why neither feeds nor the truth were checked; null when they were. */
   unread: string | null;
-  /** It ended before everybody had tapped what was on the screen. */
+  /** The run ended before everybody had tapped what was on the screen. */
   endedEarly: boolean;
   /** The id of the n-th driver. */
   driverId(index: number): string;
@@ -179,7 +179,7 @@ function wrongRecord(life: JobLife, name: Name): string[] {
     if (strangers.length > 0) {
       return [`${strangers.join(', ')} was told 'yours', ${source} has ${holder ?? 'nobody'}`];
     }
-    // A driver who still waits for the answer was promised nothing: that is late, not untrue.
+    // A driver who still waits for the answer was promised nothing: late, not untrue.
     if (holder === null || winners.length > 0 || untold.includes(holder)) return [];
     return [`${source} has ${holder}, who was never told that he won`];
   });

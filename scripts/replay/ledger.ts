@@ -18,13 +18,13 @@ export interface Tap {
   driver: number;
   /** The moment at which the driver decided to tap. */
   dueMs: number;
-  /** When it left the phone; null while it has not been answered. */
+  /** When it left the phone; null until it is answered. */
   sentMs: number | null;
   answeredMs: number | null;
   ok: boolean;
   /** The refusal; `no_answer` and `try_again` promise nothing. */
   code: string | null;
-  /** Made when the trace was over, to get taken what was left: no part of the measurement. */
+  /** Made after the trace was over, so that what was left gets taken: not part of the measurement. */
   swept: boolean;
 }
 
@@ -60,7 +60,7 @@ export interface JobLife {
   truth: JobTruth | undefined;
 }
 
-/** What the people of the replay react to. */
+/** The events that the people of the replay react to. */
 export interface LedgerListener {
   offered(life: JobLife, driver: number): void;
   answered(life: JobLife, tap: Tap): void;

@@ -5,16 +5,16 @@
 import type { DriverWay } from './driver-way.ts';
 import type { JobLife, Ledger, Tap } from './ledger.ts';
 
-/** Nobody waits longer for an answer; what never came counts as having taken this long. */
+/** The longest wait for an answer; what never came counts as having taken this long. */
 export const DEADLINE_MS = 30_000;
-/** A driver who came or went a moment before or after the job may not have been known. */
+/** The server may not have known about a driver who came or went this close to the job. */
 const KNOWN_AFTER_MS = 500;
 
 /** Each job is in exactly one of these, so that they add up to all. */
 export type JobState =
   /** Due, but the run ended before it left the replayer or was answered. */
   | 'pending'
-  /** The deployment said no for good. */
+  /** The deployment refused for good. */
   | 'refused'
   /** No answer within the deadline, and nobody saw the job. */
   | 'unanswered'
@@ -51,7 +51,7 @@ export function tapState(tap: Tap): TapState {
   return isRefusal(tap.code) ? 'lost' : 'unanswered';
 }
 
-/** Answers that tell a driver for good that the job is not his (contract section 4). */
+/** Answers that finally tell a driver that the job is not his (contract section 4). */
 const REFUSALS: readonly string[] = [
   'already_accepted',
   'job_completed',
@@ -83,9 +83,9 @@ export function seenRadiusKm(ledger: Ledger): number {
 }
 
 /**
- * When the offers arrived that the post caused: on good phones, of drivers who were within the
- * radius when the job was due, and free and connected from then on. A driver who came later, or was
- * away in between, is no delay of the server's.
+ * When the offers of the post arrived on good phones of drivers who were within the radius when the
+ * job was due, and free and connected from then on. A driver who came later, or was away in between,
+ * does not count as the server's delay.
  */
 export function timedOffers(ledger: Ledger, life: JobLife, radiusKm: number): number[] {
   return life.offers.flatMap(({ driver, atMs }) => {
@@ -96,7 +96,7 @@ export function timedOffers(ledger: Ledger, life: JobLife, radiusKm: number): nu
   });
 }
 
-/** Somebody on a good phone should have seen the job, was long known to be near, and has not. */
+/** A driver on a good phone, long known to be near, should have seen the job and has not. */
 export function shouldHaveReached(ledger: Ledger, life: JobLife, radiusKm: number): boolean {
   const near = (way: DriverWay, atMs: number): boolean => {
     const km = way.kmFrom(life, atMs);

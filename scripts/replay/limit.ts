@@ -1,7 +1,7 @@
-/** What held a run back, as far as the replayer can tell from where it runs. Pure. */
+/** What limited a run, as far as the replayer can tell from its own machine. Pure. */
 import type { Report } from './report.ts';
 
-/** A process that uses more of a core has no room for a burst. */
+/** Above this share of a core a process has no room for a burst. */
 const BUSY_PROCESS = 0.85;
 /** Runnable processes for each core, above which everybody waits for the CPU. */
 const BUSY_LOAD = 1.5;

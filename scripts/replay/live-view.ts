@@ -1,4 +1,4 @@
-/** A run as it goes on, second by second: for the progress line alone, never for the report. */
+/** A run second by second: for the progress line only, never for the report. */
 import type { Load } from './facts.ts';
 import type { JobLife, Ledger, Tap } from './ledger.ts';
 import { tapState } from './life.ts';

@@ -1,12 +1,12 @@
 /**
- * How a process of the replay fares: CPU, event loop, and how late events left it. A replayer that
- * cannot keep up measures itself.
+ * Watches a process of the replay: CPU, event loop, and how late events left it. A replayer that cannot
+ * keep up would measure itself.
  */
 import { monitorEventLoopDelay } from 'node:perf_hooks';
 import { nowMs } from './clock.ts';
 import type { Load } from './facts.ts';
 
-/** The loop is looked at so often; the timer's own period is no delay. */
+/** How often the loop is sampled; the timer's own period is no delay. */
 const RESOLUTION_MS = 10;
 
 export class LoadWatch {
@@ -23,7 +23,7 @@ export class LoadWatch {
     this.#loop.enable();
   }
 
-  /** An event left the process so many milliseconds after its moment. */
+  /** An event left the process this many milliseconds after its moment. */
   left(behindMs: number): void {
     this.#events += 1;
     if (behindMs > this.#maxBehindMs) this.#late += 1;

@@ -1,12 +1,12 @@
 /**
- * Whether the processes of a replay may open as many sockets as its people need: one that may not would
+ * Checks that the processes of a replay may open as many sockets as its people need: otherwise one would
  * fail in the middle of the burst, with errors that look like the target's.
  */
 import { customersFor, processesFor } from './crowds.ts';
 import { UsageError } from './flags.ts';
 import type { Survey } from './trace.ts';
 
-/** Each person has a socket of the feed, and while a call of his is answered one more. */
+/** Each person has a feed socket, and one more during a call. */
 const PER_PERSON = 2;
 /** The program itself, its files, channels to other processes, the database. */
 const OWN = 100;
@@ -21,9 +21,9 @@ export function mustHaveFiles(survey: Survey, speed: number, limit = openFilesLi
   );
 }
 
-/** What the system allows this process, which Node has raised as far as it may; no limit where it is not told. */
+/** The limit of this process, which Node has raised as far as allowed; no limit where it is unknown. */
 function openFilesLimit(): number {
-  // Names of the peers of its sockets would be asked for.
+  // Otherwise the peers of its sockets would be looked up.
   Object.assign(process.report, { excludeNetwork: true });
   const { userLimits } = process.report.getReport() as {
     userLimits?: { open_files: { soft: number | 'unlimited' } };

@@ -1,4 +1,4 @@
-/** What a replay is to do, checked: made from the command line or by the demo. */
+/** The checked options of a replay, from the command line or the demo. */
 
 import type { PeopleKind } from './people.ts';
 import type { PhoneShares } from './phones.ts';
@@ -32,7 +32,7 @@ export interface ReplayOptions {
   abortOnFail: boolean;
   /** Leaves drivers online, phones registered and jobs open. */
   keep: boolean;
-  /** What was typed, for the report. */
+  /** The command line, for the report. */
   command: string;
   /** Ends the run early: a partial report, no feeds or rows compared. */
   signal: AbortSignal;

@@ -1,4 +1,4 @@
-/** Files that a command writes at its end: checked before its start, written with their folders. */
+/** Files that a command writes at its end: checked before the start, written with their folders. */
 import { constants } from 'node:fs';
 import { access, mkdir, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';

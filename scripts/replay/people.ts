@@ -1,8 +1,8 @@
 /**
  * Which driver taps which job. Real people look at one job at a time, think, tap or decline, and do
  * nothing else while they have a job to do; greedy ones tap whatever they see. Either way at most N
- * drivers tap a job at once, chosen by seeded chance. What stays open is swept at the end, so that
- * whatever reached a screen is taken. Hears the ledger, commands the crowds.
+ * drivers tap a job at once, chosen by seeded chance. Jobs left open are swept at the end, so that every
+ * job that reached a screen is taken. Listens to the ledger, commands the crowds.
  */
 import { nowMs } from './clock.ts';
 import type { Command } from './facts.ts';
@@ -21,7 +21,7 @@ export interface PeopleOptions {
   send(command: Exclude<Command, { do: 'storm' }>): void;
 }
 
-/** Long enough that the offer is on all sockets, short for a person. */
+/** Long enough for the offer to reach all sockets, short for a person. */
 const GATHER_MS = 80;
 /** Greedy taps of one job are spread over this, so that they race without being one burst. */
 const JITTER_MS = 20;
@@ -39,7 +39,7 @@ const WORK_MIN_MS = 250;
 const SWEEP_MS = 50;
 /** Jobs that are swept at once: a sweep is no load test. */
 const SWEEP_JOBS_MAX = 20;
-/** What a sweep cannot get taken in this time stays open, and the report names it. */
+/** Jobs that a sweep cannot get taken in this time stay open, and the report names them. */
 const SWEEP_MAX_MS = 60_000;
 
 export class People {
@@ -63,7 +63,7 @@ export class People {
     this.#ledger = ledger;
   }
 
-  /** Nobody does anything from here on. */
+  /** Nobody does anything after this. */
   stop(): void {
     this.#stopped = true;
   }
@@ -109,13 +109,13 @@ export class People {
     const { kind } = this.#options;
     if (kind === 'greedy') {
       for (const driver of this.#choose([...life.holders])) this.#tapSoon(life, driver);
-      // All have lost sight of it: whoever is offered it next decides anew.
+      // Nobody sees it any more: the next driver who is offered it decides anew.
       if (life.holders.size === 0) this.#decided.delete(life);
     }
     this.#end(life);
   }
 
-  /** Idle drivers look at it; when there are none, whoever gets free or is offered it next does. */
+  /** Idle drivers look at it; if there are none, the next who gets free or is offered it does. */
   #showAround(life: JobLife): void {
     const idle = [...life.holders].filter(
       (driver) => this.#isIdle(driver) && !life.declines.has(driver),
@@ -160,7 +160,7 @@ export class People {
     this.#free(driver);
   }
 
-  /** A greedy or a last tap: no thinking, within a blink of the others'. */
+  /** A greedy or a last tap: without thinking, at almost the same time as the others. */
   #tapSoon(life: JobLife, driver: number): void {
     this.#begin(life);
     const forMs = this.#options.random() * JITTER_MS;
@@ -193,7 +193,7 @@ export class People {
     }
   }
 
-  /** A time of the trace, as it passes at this speed. */
+  /** A time of the trace, at the speed of this run. */
   #inTrace(minMs: number, spreadMs: number, floorMs: number): number {
     const { speed, random } = this.#options;
     return Math.max(floorMs, (minMs + random() * spreadMs) / speed);

@@ -35,7 +35,7 @@ export class PhoneLine {
     return this.#kind;
   }
 
-  /** Chance for the pauses between dials; after a storm in step there is no pause. */
+  /** Random numbers for the pauses between dials; after a `:sync` storm there is no pause. */
   readonly random = (): number => {
     const inStep = this.#inStep;
     this.#inStep = false;
@@ -55,7 +55,7 @@ export class PhoneLine {
     return connectTls({ socket: way, ...(host && !isIP(host) && { servername: host }) });
   };
 
-  /** Breaks what is open. In step, the app dials again at once instead of after a random pause. */
+  /** Breaks open connections. With `sync` the app dials again at once instead of after a random pause. */
   cut(inStep: boolean): void {
     this.#inStep = inStep;
     for (const socket of this.#sockets) socket.destroy();
@@ -77,7 +77,7 @@ export class PhoneLine {
   }
 }
 
-/** Bytes take their time both ways; what waits here is not read from the socket meanwhile. */
+/** Bytes are delayed both ways; while they wait here, the socket is not read. */
 class SlowWay extends Duplex {
   readonly #socket: Socket;
   readonly #stalls: NodeJS.Timeout;
@@ -101,7 +101,7 @@ class SlowWay extends Duplex {
     );
   }
 
-  /** Asked of every socket of an upgrade; deadlines of ours do without. */
+  /** Called on every socket of an upgrade; our deadlines do not need it. */
   setTimeout(): this {
     return this;
   }
@@ -132,11 +132,11 @@ class SlowWay extends Duplex {
     done(error);
   }
 
-  /** One portion at a time, as late as the line is long and narrow. */
+  /** One portion at a time, delayed by the line's latency and bandwidth. */
   #deliver(): void {
     if (this.#waiting || this.destroyed) return;
     const size = Math.min(this.#socket.readableLength, SLOW_PORTION_BYTES);
-    // Nothing to read yet: asking all the same is what makes the socket read on.
+    // Nothing to read yet, but this call makes the socket read on.
     const bytes: Buffer | null = this.#socket.read(size || undefined);
     if (bytes === null) return;
     this.#waiting = true;

@@ -1,6 +1,6 @@
 /**
- * Probes: a few jobs that nobody taps, posted when the play is over, so that feeds have something to
- * be compared by. They are no part of a run, and a recording leaves them out.
+ * Probes: a few jobs that nobody taps, posted when the play is over, so that there is something to
+ * compare in the feeds. They are not part of a run, and a recording leaves them out.
  */
 import type { Job } from '../client/protocol.ts';
 import type { Caller } from './caller.ts';
@@ -43,7 +43,7 @@ export async function postProbes(options: ProbeOptions): Promise<string[]> {
         customer_id: `${run}${PROBE}`,
       },
     } as const;
-    // A deployment that takes no more jobs is still worth a report.
+    // If the deployment takes no more jobs, still make a report.
     const body = await caller.call('operator', operator, call).catch(() => null);
     if (body) ids.push((body as { job: Job }).job.id);
   }

@@ -18,7 +18,7 @@ import { findTarget } from './target.ts';
 import { TraceError } from './trace.ts';
 import { EXIT } from './verdict.ts';
 
-// A socket that somebody forgot must not keep a finished run alive.
+// A forgotten socket must not keep a finished run alive.
 process.exit(await main());
 
 async function main(): Promise<number> {
@@ -60,7 +60,7 @@ async function writeOutputs(outputs: CommandLine['outputs'], outcome: Outcome): 
   }
 }
 
-/** What a person can act on is one line; anything else is a fault of ours and keeps its stack. */
+/** Errors that a person can act on are one line; anything else is our bug and keeps its stack. */
 function explain(error: unknown): string {
   const known = [UsageError, TraceError, CallError, Stopped].some((kind) => error instanceof kind);
   if (!(error instanceof Error)) return String(error);

@@ -1,7 +1,6 @@
 /**
- * The outcome of a replay as one value: what `--json` writes and what table, page and JUnit are
- * made from. All of it is drawn from the ledger. Field names are those of the JSON, times are
- * milliseconds.
+ * The result of a replay as one value, which `--json` writes and table, page and JUnit are made from.
+ * All of it comes from the ledger. Field names are those of the JSON, times are milliseconds.
  */
 import { type Counts, countsOf } from './counts.ts';
 import { type CurvePoint, curvesOf } from './curves.ts';
@@ -49,9 +48,9 @@ export interface Report {
   times: Record<TimeName, Spread>;
   /** The same from when a request really left the replayer. */
   service_times: Record<TimeName, Spread>;
-  /** How many of each never came and count at their deadline. */
+  /** How many of each never came and count with their deadline. */
   never: Record<TimeName, number>;
-  /** Which share of the jobs took longer than so many milliseconds from post to first socket. */
+  /** The share of jobs that took longer than this many milliseconds from post to first socket. */
   slower_than: { ms: number; share: number }[];
   pushes: { attempts: number; sent: number; to_customers: number; after_claim: number };
   thresholds: Judged[];
@@ -116,7 +115,7 @@ export interface Drawn {
   >;
 }
 
-/** Everything that is summed up from single jobs. */
+/** Everything that is summed up over jobs. */
 export function drawReport(
   ledger: Ledger,
   scope: { startMs: number; endMs: number; fromMs: number; jobs: number; stopped: boolean },

@@ -1,7 +1,7 @@
 /**
  * One replay from end to end: sign people up, play the trace, sweep, read the truth, judge, clean
- * up. Unless it is told to keep them, it leaves no driver online, no phone registered and no job of
- * its own open. Called by the command line and the demo.
+ * up. Unless `keep` is set, it leaves no driver online, no phone registered and no job of its own open.
+ * Called by the command line and the demo.
  */
 import { type Caller, createCaller } from './caller.ts';
 import { nowMs } from './clock.ts';
@@ -23,7 +23,7 @@ import { openDatabase, readTruth } from './truth.ts';
 import { judge } from './verdict.ts';
 
 const SECOND_MS = 1000;
-/** After a stop nobody waits longer for the deployment. */
+/** How long to wait for the deployment after a stop. */
 const STOPPED_CLEAN_UP_MAX_MS = 15_000;
 const CLEAN_UP_MAX_MS = 60_000;
 /** A deployment that restarts is worth waiting for; one that is gone is not. */
@@ -31,7 +31,7 @@ const ANSWER_MAX_MS = 10_000;
 
 export interface Outcome {
   report: Report;
-  /** What the percentiles were drawn from, for HDR logs. */
+  /** The samples behind the percentiles, for HDR logs. */
   samples: Samples;
   startMs: number;
 }
@@ -49,8 +49,8 @@ interface Run {
 }
 
 /**
- * Throws `CallError` or `UsageError` where the deployment refuses to take part, and the signal's
- * reason when it was stopped before the play began.
+ * Throws `CallError` or `UsageError` if the deployment refuses to take part, and the signal's reason if
+ * it was stopped before the play began.
  */
 export async function runReplay(options: ReplayOptions): Promise<Outcome> {
   const { signal } = options;
@@ -114,7 +114,7 @@ async function playAll(run: Run, hopeless: AbortController): Promise<void> {
   }
 }
 
-/** People take what is left and do their work; why nothing more can be learnt, or null. */
+/** People take what is left and do their work. Returns why nothing more can be learned, or null. */
 async function finish({ options, conductor, ending }: Run): Promise<string | null> {
   const { crowds, people } = conductor;
   options.progress.stage('letting people finish');
@@ -225,7 +225,7 @@ async function cleanUp({ options, conductor, caller, operator }: Run): Promise<v
   conductor.people.stop();
   const { ledger, crowds } = conductor;
   const leave = async (): Promise<void> => {
-    // What is not there any more cannot be tidied.
+    // What is already gone need not be cleaned up.
     const nobody = !(await anyAnswers(options.urls, 0));
     if (!options.keep && !nobody) {
       await crowds.all((crowd) => crowd.finishWork());

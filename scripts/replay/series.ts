@@ -1,6 +1,6 @@
 /**
- * A run in short pieces of time, for the chart and for `compare`: what was offered and achieved,
- * how long it took, what went wrong. Drawn from the ledger; each job counts where it was due.
+ * A run in short pieces of time, for the chart and for `compare`: what was offered and achieved, how
+ * long it took, what went wrong. Computed from the ledger; each job counts when it was due.
  */
 import type { Ledger } from './ledger.ts';
 import { stateOf, tapState } from './life.ts';
@@ -13,7 +13,7 @@ export interface Moment {
   /** Jobs that were due, and posts that were answered, a second. */
   offered: number;
   achieved: number;
-  /** Of post → first socket; the slowest where a piece has fewer than 100 jobs. */
+  /** Percentiles of post → first socket; the slowest where a piece has fewer than 100 jobs. */
   p50: number | null;
   p99: number | null;
   /** Posts and taps that were refused for good or not answered, a second. */
@@ -67,7 +67,7 @@ export function seriesOf(ledger: Ledger, samples: Samples, startMs: number, endM
 /** A part of a run: its percentiles, where it has enough samples for them. */
 export type Slice = Record<TimeName, Record<'p50' | 'p95' | 'p99', number | null>>;
 
-/** By these the spread of a run is known; more would leave too little in each. */
+/** Parts of a run to compute its spread from; more would leave too few jobs in each. */
 const SLICES = 10;
 const SLICE_MIN: Record<'p50' | 'p95' | 'p99', number> = { p50: 10, p95: 20, p99: 100 };
 

@@ -11,7 +11,7 @@ export interface Spread {
 export const PERCENTILES = { p50: 50, p95: 95, p99: 99, p99_9: 99.9 } as const;
 export type PercentileName = keyof typeof PERCENTILES;
 
-/** From fewer samples a percentile would say more than is known. */
+/** With fewer samples a percentile would claim too much. */
 export const SAMPLES_MIN = 100;
 
 /** Null where nothing was measured, percentiles also where too little was. */
@@ -35,7 +35,7 @@ export function percentileOf(sorted: Float64Array, share: number): number | null
   return value === undefined ? null : Math.round(value * 10) / 10;
 }
 
-/** How many of `count` values a percentile must not be exceeded by, at least. */
+/** The rank of a percentile: at least this many of `count` values must not exceed it. */
 export function rankOf(share: number, count: number): number {
   // 99.9 / 100 * 1000 is a hair above 999 in floating point.
   return Math.ceil((share / 100) * count - 1e-9);

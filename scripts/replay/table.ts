@@ -8,7 +8,7 @@ import { TIME_NAMES, TIME_TITLES } from './times.ts';
 /** Broken rules can have thousands of cases; the JSON has them all. */
 const VIOLATIONS_SHOWN = 10;
 
-/** All that a person wants to know of a run, about fifty lines. */
+/** The summary of a run for people, about fifty lines. */
 export function formatReport(report: Report): string {
   const lines = facts(report).map(([title, value]) => `  ${title.padEnd(20)}${value}`);
   const verdict = Object.values(report.verdict).map(
@@ -33,7 +33,7 @@ export function milliseconds(value: number | null): string {
   return value >= 1000 ? number(Math.round(value)) : value.toFixed(1);
 }
 
-/** What was counted, each said once; the parts of a whole stand beside it. */
+/** The counts, each once; the parts of a whole stand beside it. */
 export function facts(report: Report): [string, string][] {
   const { counts, pushes, replayer, trace, storms, phones } = report;
   const early = trace.jobs - counts.jobs;

@@ -1,6 +1,6 @@
 /**
- * The deployment under test: where it is, whether it is ready, how tokens for it are made, and
- * where its rows can be read. Everything is tried before the run, and what is wrong is one line.
+ * The deployment under test: where it is, whether it is ready, how tokens for it are made, and where
+ * its rows can be read. Everything is tried before the run, and an error is one line.
  */
 import postgres from 'postgres';
 import { checkoutStateDir, readSecret } from '../../engine/process/dev-secret.ts';
@@ -11,7 +11,7 @@ import { type TokenSpec, tokenSource } from './token-source.ts';
 
 const DEFAULT_URL = 'http://127.0.0.1:8080';
 const READY_TIMEOUT_MS = 5000;
-/** One that is being started, or has just met a slow store, may take so long to be ready. */
+/** How long a target may take to be ready, if it is starting or just met a slow store. */
 const READY_WAIT_MS = 10_000;
 const DATABASE_TIMEOUT_S = 5;
 const ASK_AGAIN_MS = 500;
@@ -23,7 +23,7 @@ export interface Target {
 }
 
 export interface TargetFlags {
-  /** As typed; each may hold several with commas. */
+  /** As typed; each may hold several, separated by commas. */
   urls: readonly string[];
   tokenCommand: string | undefined;
 }
@@ -70,7 +70,7 @@ async function mustBeReady(url: string): Promise<void> {
   }
 }
 
-/** Whether one of them answers at all, whatever it says, asked again until the time is up. */
+/** Whether one of them answers at all, whatever the answer, tried again until the time is up. */
 export async function anyAnswers(urls: readonly string[], maxMs: number): Promise<boolean> {
   const answers = await Promise.all(urls.map((url) => answersWithin(url, maxMs)));
   return answers.some((answered) => answered);

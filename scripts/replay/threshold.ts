@@ -1,6 +1,6 @@
 /**
- * Thresholds: `post_to_first_socket.p99<500` of a time, in milliseconds, or `counts.open<1` of a
- * count. Judged at the end, and on the way: whether one can still be met.
+ * Thresholds: `post_to_first_socket.p99<500` for a time, in milliseconds, or `counts.open<1` for a
+ * count. Judged at the end; during the run it is checked whether one can still be met.
  */
 import type { Counts } from './counts.ts';
 import { UsageError } from './flags.ts';
@@ -44,7 +44,7 @@ const COUNTS = [
 ];
 const SHAPE = /^\s*([a-z_]+)\.([a-z0-9_]+)\s*(<=|>=|<|>)\s*(\d+(?:\.\d+)?)\s*(?:ms)?\s*$/;
 
-/** Throws `UsageError`, which says what can be asked for. */
+/** Throws `UsageError`, which lists the possible names. */
 export function parseThreshold(text: string): Threshold {
   const [, name = '', stat = '', operator, limit] = SHAPE.exec(text) ?? [];
   const rest = { text: text.trim(), operator: operator as Operator, limit: Number(limit) };
@@ -63,7 +63,7 @@ export function parseThreshold(text: string): Threshold {
   throw new UsageError(`--threshold: there is no '${stat}' of a time, only ${STATS.join(', ')}`);
 }
 
-/** What cannot be said, from too few samples, has not been met. */
+/** With too few samples to tell, a threshold has not been met. */
 export function judgeThreshold(
   { text, of, operator, limit }: Threshold,
   times: Record<TimeName, Spread>,
@@ -77,7 +77,7 @@ export function judgeThreshold(
 }
 
 export interface SoFar {
-  /** Samples that are in, in milliseconds. */
+  /** Samples so far, in milliseconds. */
   values: Record<TimeName, readonly number[]>;
   /** How many there may be at most in the end. */
   most: Record<TimeName, number>;
@@ -86,7 +86,7 @@ export interface SoFar {
 
 /** Whether it cannot be met any more, whatever is still to come. */
 export function isHopeless({ of, operator, limit }: Threshold, soFar: SoFar): boolean {
-  // Counts only grow, but for those of a state that a job passes through.
+  // Counts only grow, except those of states that a job passes through.
   if ('count' in of) {
     const passing = ['pending', 'open', 'reached_nobody', 'pending_taps'].includes(of.count);
     return !passing && operator.startsWith('<') && !holds(soFar.counts[of.count], operator, limit);

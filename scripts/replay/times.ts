@@ -1,7 +1,7 @@
 /**
- * The times of a run, drawn from the ledger. Each counts from its moment in the trace, so what was
- * waited for in the replayer counts too; what was never answered counts at its deadline. Service
- * time, from when the request really left, is kept beside it.
+ * The times of a run, computed from the ledger. Each counts from its moment in the trace, so waits in
+ * the replayer count too; what was never answered counts with its deadline. Service time, from when the
+ * request really left, is kept beside it.
  */
 import type { JobLife, Ledger, Tap } from './ledger.ts';
 import {
@@ -14,7 +14,7 @@ import {
 } from './life.ts';
 import { type Spread, spreadOf } from './stats.ts';
 
-/** What each time says to people, in the order of the report. */
+/** The name of each time for people, in the order of the report. */
 export const TIME_TITLES = {
   post_to_answer: 'post → answer',
   post_to_first_socket: 'post → first socket',
@@ -35,7 +35,7 @@ export interface Sample {
   /** When its job was due. */
   dueMs: number;
   ms: number;
-  /** From when it left the replayer; null where that is not apart. */
+  /** From when it left the replayer; null where there is no separate value. */
   serviceMs: number | null;
   /** It never came, and `ms` is its deadline. */
   never: boolean;
@@ -101,7 +101,7 @@ function ofPost(ledger: Ledger, life: JobLife, radiusKm: number, add: Add, never
   never('post_to_last_socket');
 }
 
-/** Only on good lines: what a bad one costs was made up by the replay. */
+/** Only on good lines: the delay of a bad one was made by the replay. */
 function ofTap(ledger: Ledger, tap: Tap, add: Add, never: Never): void {
   if (ledger.drivers[tap.driver]?.kind !== 'good') return;
   const state = tapState(tap);
@@ -121,7 +121,7 @@ function ofClaim(ledger: Ledger, life: JobLife, add: Add, never: Never): void {
   if (stillHeld) never('claim_to_last_cleared');
   else add('claim_to_last_cleared', (life.lastGoneMs ?? claimed) - claimed);
   if (life.toldMs === null) never('claim_to_customer_told');
-  // Told by a snapshot after a storm: that delay is the storm's.
+  // Told by a snapshot after a storm: the storm caused that delay.
   else if ((life.toldSinceMs ?? 0) <= claimed) add('claim_to_customer_told', life.toldMs - claimed);
   const pushMs = life.truth?.claimToLastPushMs;
   if (typeof pushMs === 'number') add('claim_to_last_push', pushMs);

@@ -1,6 +1,6 @@
 /**
- * Where a replay's tokens come from: signed with the deployment's secret, or printed by a command
- * for a deployment whose secret is not at hand. Kept until shortly before they expire.
+ * Where a replay's tokens come from: signed with the deployment's secret, or printed by a command if
+ * the secret is not available. Kept until shortly before they expire.
  */
 import { exec } from 'node:child_process';
 import { promisify } from 'node:util';
@@ -15,7 +15,7 @@ export type GetToken = (role: Role, sub: string) => Promise<string>;
 
 /** Longer than the replay of a whole day in real time. */
 const TTL_S = 36 * 3600;
-/** Before a token expires, so that no call is on its way meanwhile. */
+/** How long before expiry a token is renewed, so that none expires during a call. */
 const MARGIN_MS = 10_000;
 /** Each run of the command is a process: more at once would only slow each other down. */
 const COMMANDS_AT_ONCE = 4;

@@ -1,6 +1,6 @@
 /**
- * Writes a trace: JSON Lines, gzipped where the name ends in `.gz`. The same events give the same
- * bytes; the file is there as a whole or not at all.
+ * Writes a trace: JSON Lines, gzipped if the name ends in `.gz`. The same events give the same bytes;
+ * the file is written completely or not at all.
  */
 import { createWriteStream } from 'node:fs';
 import { mkdir, rename, rm } from 'node:fs/promises';
@@ -16,7 +16,7 @@ const PIECE_CHARACTERS = 256 * 1024;
 export interface Written {
   locations: number;
   jobs: number;
-  /** Of whom the locations are. */
+  /** How many drivers the locations belong to. */
   drivers: number;
 }
 

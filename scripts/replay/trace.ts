@@ -44,7 +44,7 @@ export interface Survey {
   drivers: string[];
   jobs: number;
   durationMs: number;
-  /** Names what is in the trace, however it is packed. */
+  /** Identifies the content of the trace, gzipped or not. */
   sha256: string;
 }
 
@@ -110,7 +110,7 @@ async function* readTrace(path: string): AsyncGenerator<TraceEvent> {
   const zipped = await isGzip(path);
   const bytes = createReadStream(path);
   const text = zipped ? bytes.pipe(createGunzip()) : bytes;
-  // A pipe does not carry the reader's error over to the unzipper.
+  // A pipe does not pass the reader's error on to the unzipper.
   bytes.on('error', (error) => text.destroy(error));
   let lineNumber = 0;
   try {

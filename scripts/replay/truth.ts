@@ -9,9 +9,9 @@ import type { JobLife } from './ledger.ts';
 
 /** Timelines are large: more at once would only fill memory on both sides. */
 const READS_AT_ONCE = 16;
-/** A push that has not gone out by then is missing. The critical lane repeats within seconds. */
+/** A push that has not gone out by then counts as missing. The critical lane repeats within seconds. */
 const PUSH_MAX_MS = 60_000;
-/** Doubled each time, so that asking does not slow down the workers that are waited for. */
+/** Doubled each time, so that polling does not slow down the workers. */
 const PUSH_AGAIN_MS = 500;
 /** Rows asked for in one statement. */
 const IDS_PER_QUERY = 1000;
@@ -38,12 +38,12 @@ export interface JobPushes {
 
 export interface JobTruth {
   api: JobState | null;
-  /** Undefined when no database was at hand, null when it holds no such row. */
+  /** Undefined without a database, null when it has no such row. */
   sql: JobState | null | undefined;
   pushes: JobPushes;
   /**
-   * From the claim until APNs had answered the last push to a driver: 0 when all were out before,
-   * null when nobody was pushed, nobody claimed, or no database was at hand.
+   * From the claim until APNs had answered the last push to a driver: 0 when all were out before, null
+   * when nobody was pushed, nobody claimed, or there is no database.
    */
   claimToLastPushMs: number | null;
 }
@@ -61,7 +61,7 @@ export interface TimelineEvent {
   reason?: string;
 }
 
-/** Notes in the ledger what is true of each job that has an id. */
+/** Notes the truth about each job with an id in the ledger. */
 export async function readTruth(
   caller: Caller,
   operator: string,
@@ -72,7 +72,7 @@ export async function readTruth(
   await inPool(lives, READS_AT_ONCE, async (life) => {
     if (life.id === null) return;
     const sql = rows ? (rows.get(life.id) ?? null) : undefined;
-    // What cannot be read stays unknown, and the invariants say so.
+    // Jobs that cannot be read stay unknown, and the invariants say so.
     const read = await readJob(caller, operator, life.id).catch(() => null);
     if (read) life.truth = { ...read, sql, claimToLastPushMs: null };
   });
@@ -83,7 +83,7 @@ export async function readTruth(
   }
 }
 
-/** Counts what a timeline says about pushes. */
+/** Counts the pushes in a timeline. */
 export function countPushes(events: readonly TimelineEvent[]): JobPushes {
   const claimedAt = events.find((event) => event.type === 'job.accepted')?.at;
   const pushes = events.filter((event) => event.type === 'push.attempted');
@@ -132,7 +132,7 @@ async function readPushes(caller: Caller, operator: string, id: string): Promise
   return countPushes((body as { events: TimelineEvent[] }).events);
 }
 
-/** The workers may still be at it: asks again for the jobs whose customer was not pushed yet. */
+/** The workers may still be busy: reads again the jobs whose customer was not pushed yet. */
 async function awaitPushes(
   caller: Caller,
   operator: string,

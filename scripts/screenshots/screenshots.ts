@@ -18,8 +18,8 @@ import { type BurstOptions, makeBurst } from '../synth/burst.ts';
 
 const FOLDER = path.join(checkout, 'docs/images');
 /**
- * An hour of a made-up evening by a coast, ten times as fast, longer than the pictures take; with a few
- * drivers too few, so that some jobs wait.
+ * An hour of a made-up evening by a coast, ten times as fast, longer than the pictures take; with slightly
+ * too few drivers, so that some jobs wait.
  */
 const EVENING: BurstOptions = {
   ...{ shape: 'wave', minutes: 60, drivers: 22, jobsPerS: 0.1 },
@@ -29,11 +29,11 @@ const SPEED = 10;
 /** Then the charts have something to show. */
 const PLAY_MS = 120_000;
 const TAPS = 1;
-/** It shows what happens and measures nothing. */
+/** It measures nothing, so it may be late. */
 const MAX_BEHIND_MS = 600_000;
-/** The machine plays a city meanwhile. */
+/** Generous, because the machine plays a city meanwhile. */
 const PATIENCE_MS = 180_000;
-/** The land is cut, everybody was told, nothing moves in from the side any more. */
+/** By then the land is drawn, all positions have come and animations have ended. */
 const SETTLE_MS = 4000;
 const QUALITY = 0.85;
 const LAPTOP = { width: 1280, height: 800 };
@@ -134,7 +134,7 @@ async function take(
   process.stdout.write(`${file} ${Math.ceil((await stat(file)).size / 1024)} KB\n`);
 }
 
-/** A third of the size, and nobody sees a difference: the repository keeps every picture for good. */
+/** A third of the size without a visible difference: the repository keeps every picture for good. */
 async function toWebp(browser: Browser, png: Buffer): Promise<Buffer> {
   const page = await browser.newPage();
   const text = await page.evaluate<string>(`(async () => {

@@ -18,7 +18,7 @@ export interface BurstOptions {
 /** The same options make the same events, in the same order. */
 export function* makeBurst(options: BurstOptions): Generator<TraceEvent> {
   const durationMs = options.minutes * 60_000;
-  // Drivers do not change with the shape or the number of jobs.
+  // Seeded apart, so that drivers do not change with the shape or the number of jobs.
   const { drivers, centre, spreadKm, seed } = options;
   const fixes = wander({ drivers, centre, spreadKm, durationMs, random: seededRandom(seed) });
   const jobs = jobsOf(options, durationMs);

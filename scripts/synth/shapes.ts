@@ -1,14 +1,14 @@
 /**
- * How many jobs come when: the four shapes of a made-up burst, as rates around their mean. Pure; a
- * shape is sampled on a grid and jobs are dealt evenly under it, so that the same flags make the
- * same moments, and a second holds as many jobs as the shape says.
+ * When jobs come: the four shapes of a made-up burst, as rates around their mean. Pure; a shape is
+ * sampled on a grid and jobs are spread evenly under it, so that the same flags make the same
+ * moments, and each second holds as many jobs as the shape says.
  */
 export type Shape = 'flat' | 'ramp' | 'burst' | 'wave';
 export const SHAPES: readonly [Shape, ...Shape[]] = ['flat', 'ramp', 'burst', 'wave'];
 
 /** A ramp begins at a tenth of the mean and ends at nineteen tenths. */
 const RAMP_FROM = 0.1;
-/** Peaks are six times what is usual, a twelfth of the run long, and begin here. */
+/** Peaks are six times the usual rate, a twelfth of the run long, and begin here. */
 const PEAK = 6;
 const PEAK_SHARE = 1 / 12;
 const PEAKS_AT = [0.3, 0.7];

@@ -23,7 +23,7 @@ Writes a made-up burst trace; the same flags write the same bytes.
   --seed N           which one it is (default 1)`;
 
 const PLACE = '45.02,-34.6';
-/** Beyond it kilometres no longer fit degrees. */
+/** Beyond this a degree of longitude is too short for the arithmetic. */
 const LAT_MAX = 80;
 
 process.exitCode = await main(process.argv.slice(2));

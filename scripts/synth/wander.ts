@@ -1,6 +1,6 @@
 /**
  * Made-up drivers: each wanders around the place from goal to goal, reports a fix about every 45 s,
- * and is sometimes busy. Given out in order of time, without holding the whole fleet's day.
+ * and is sometimes busy. Produced in order of time, without holding the whole fleet's day in memory.
  */
 import type { Random } from '../replay/random.ts';
 import type { LocationEvent } from '../replay/trace.ts';

@@ -1,6 +1,6 @@
 /**
- * Which APNs serves a phone: the one that `APNS_URL` names, or Apple's sandbox or production by the
- * token's environment. Without credentials every push is recorded as not sent.
+ * Which APNs serves a phone: that of `APNS_URL`, or Apple's sandbox or production by the token's
+ * environment. Without credentials every push is recorded as not sent.
  */
 
 import type { App } from '../../engine/domain/notifications.ts';
@@ -16,25 +16,25 @@ const HOSTS = {
   production: 'https://api.push.apple.com',
 };
 
-/** What became of a push, and what follows from it. */
+/** The outcome of a push, and what follows from it. */
 export interface Verdict {
   outcome: PushOutcome;
   status: number | null;
   reason: string | null;
-  /** It was surely not shown and may be sent again later. */
+  /** It was certainly not shown and may be sent again later. */
   retry: boolean;
-  /** Not before so many ms, if APNs said so. */
+  /** Not before this many ms, if APNs said so. */
   retryAfterMs?: number;
-  /** The token is gone since then, epoch ms. */
+  /** The token has been gone since then, epoch ms. */
   goneAt?: number;
-  /** Apple's own for a push that its sandbox took. */
+  /** Apple's own id for a push that its sandbox accepted. */
   uniqueId?: string;
 }
 
 export interface ApnsRoutes {
   topicOf(app: App): string;
   send(environment: DeviceToken['environment'], push: ApnsPush): Promise<Verdict>;
-  /** Whether pushes to these phones are held back; `over` when one may try. */
+  /** Whether pushes to these phones are held back; `over` when one may be tried. */
   stateOf(
     environment: DeviceToken['environment'],
     app: App,

@@ -1,8 +1,8 @@
 /**
  * The critical lane: one notification to every phone of its user. It is done when the outcome is on
- * record, or when there is no phone; else the reconciler hands it over again. What reached Apple is
- * not sent again; what may have is repeated once, under the same collapse id, so that the phone shows
- * it once.
+ * record, or when there is no phone; until then maintenance enqueues it again. What reached Apple is
+ * not sent again; what may have reached it is repeated once, under the same collapse id, so that the
+ * phone shows it once.
  */
 import { type Attempt, type DeviceToken, suffixOf } from '../../engine/domain/push.ts';
 import type { Engine, NotificationRow } from '../../engine/engine.ts';
@@ -19,23 +19,23 @@ import {
 } from './push-again.ts';
 import type { Sender, Sent } from './sender.ts';
 
-/** Who is coming is worth knowing for an hour; later the app shows it anyway. */
+/** A notification is useful for an hour; later the app shows it anyway. */
 const NOTIFICATION_LIFE_MS = 3_600_000;
-/** Contract section 6: a push of which nobody knows is repeated once. */
+/** Contract section 6: a push with an unknown outcome is repeated once. */
 const UNKNOWN_MAX = 2;
 
 interface Failed {
-  /** To be tried again later. */
+  /** Pushes to be tried again later. */
   again: Waits[];
-  /** Apple never accepts them. */
+  /** Pushes that Apple never accepts. */
   never: Sent[];
 }
 
 export interface CriticalLane {
   /**
-   * Returns a sentence for the dashboard. Throws when a push is to be tried again later, and says
-   * why; what is older than `NOTIFICATION_LIFE_MS` is done with the outcome that it has. What Apple never
-   * accepts is done, and fails for good where an operator sees it.
+   * Returns a sentence for the dashboard. Throws when a push must be tried again later, and says why; a
+   * notification older than `NOTIFICATION_LIFE_MS` is done with the outcome that it has. One that Apple
+   * never accepts is done, and its task fails for good where an operator sees it.
    */
   notify(task: NotificationTask): Promise<string>;
 }
@@ -66,14 +66,14 @@ export function createCriticalLane(
     },
   };
 
-  /** All notifications of a job share a collapse id: one that comes late would replace a newer one. */
+  /** All notifications of a job share a collapse id, so a late one would replace a newer one. */
   async function overtaken(notification: NotificationRow): Promise<string | null> {
     return (await notifications.isOvertaken(notification))
       ? 'a newer one about the same job was sent'
       : null;
   }
 
-  /** Sends to those phones that need it now. */
+  /** Sends to the phones that need it now. */
   async function push(
     notification: NotificationRow,
     devices: readonly DeviceToken[],
@@ -90,7 +90,7 @@ export function createCriticalLane(
     const receivers = due.map((device) => ({ device, place: 0 }));
     const about = { lane: 'critical' as const, app, jobId, kind };
     const sent = await sender.send({ ...about, payload, expiresAt }, record, receivers);
-    // What another run has begun is looked at when it has ended.
+    // Look again when another run has finished what it began.
     if (!sent) return { again: [{ why: 'another run', inMs: 0 }], never: [] };
     const again = devices.flatMap((device): Waits[] => {
       const attempts = attemptsAt(device);
@@ -107,7 +107,7 @@ export function createCriticalLane(
 const own = ({ token }: DeviceToken, attempts: readonly Attempt[]) =>
   attempts.filter((attempt) => attempt.tokenSuffix === suffixOf(token));
 
-/** From when on a phone needs the push after these attempts, epoch ms; null: it does not. */
+/** When, after these attempts, a phone needs the push, epoch ms; null: not at all. */
 function dueAt(attempts: readonly Attempt[]): number | null {
   if (attempts.some(isSettled)) return null;
   const unknown = attempts.filter(({ outcome }) => outcome === 'unknown');

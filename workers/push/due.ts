@@ -1,17 +1,17 @@
-/** Which phones of a window are to be pushed now, by what is on record of it. */
+/** Which phones of a window must be pushed now, by its record. */
 import { type Attempt, suffixOf } from '../../engine/domain/push.ts';
 import type { RecordedAttempt, WavePhone } from '../../engine/engine.ts';
 import { isFinal } from './apns/reactions.ts';
 import { IN_FLIGHT_MS, restsUntil, type Waits } from './push-again.ts';
 import type { Receiver } from './sender.ts';
 
-/** Phones between two looks at the job: enough to be cheap for the stores. */
+/** Phones between two checks of the job: enough to be cheap for the stores. */
 const PORTION = 100;
 
 /**
- * Phones of drivers who had no push in this wave, and those that it surely did not reach. `waiting`:
- * those that are left alone for a while. A phone that its driver registered after he was pushed is
- * not pushed.
+ * Phones of drivers who had no push in this wave, and those that it certainly did not reach.
+ * `waiting`: phones that are left alone for a while. A phone that its driver registered after he was
+ * pushed is not pushed.
  */
 export function dueIn(
   attempts: readonly RecordedAttempt[],
@@ -27,7 +27,7 @@ export function dueIn(
     const last = own.findLast(({ tokenSuffix }) => tokenSuffix === suffixOf(device.token));
     if (!last) return [];
     const failed = reachedNobody(last);
-    // Another run's, in flight: it may still come back as one that reached nobody.
+    // In flight from another run: it may still turn out to have reached nobody.
     const inFlight = last.outcome === 'unknown' && last.reason === null;
     const inMs = (failed ? restsUntil([last]) : last.at + IN_FLIGHT_MS) - now;
     if (failed && inMs <= 0) return [{ device, place }];
@@ -42,7 +42,7 @@ function reachedNobody({ outcome, status, reason }: Attempt): boolean {
   return outcome === 'never_processed';
 }
 
-/** All phones of a driver are in one portion: they are on record together or not at all. */
+/** All phones of a driver are in one portion: they are recorded together or not at all. */
 export function portionsOf(receivers: readonly Receiver[]): Receiver[][] {
   const portions: Receiver[][] = [];
   for (const own of Map.groupBy(receivers, ({ place }) => place).values()) {

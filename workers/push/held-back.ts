@@ -1,12 +1,12 @@
-/** Whom a pause of APNs holds back now. What is not tried is no attempt, and on no record. */
+/** Phones that a pause of APNs holds back now. A push that is not tried is no attempt and not recorded. */
 import type { App } from '../../engine/domain/notifications.ts';
 import type { DeviceToken } from '../../engine/domain/push.ts';
 import type { ApnsRoutes } from './apns-routes.ts';
 import type { Receiver, Sent } from './sender.ts';
 
 /**
- * Those that are held back, with the reason. All phones of a user go or none, for they are recorded
- * together; when a pause is over one user's go first, and what they meet decides.
+ * The phones that are held back, with the reason. All phones of a user go or none, because they are
+ * recorded together; when a pause is over, those of one user go first, and their answers decide.
  */
 export function heldBack(
   routes: Pick<ApnsRoutes, 'stateOf'>,
@@ -31,7 +31,7 @@ export function heldBack(
   return held;
 }
 
-/** It surely reached nobody, and may be sent again later. */
+/** A push that certainly reached nobody, and may be sent again later. */
 export const notTried = (device: DeviceToken, reason: string): Sent => ({
   device,
   outcome: 'never_processed',

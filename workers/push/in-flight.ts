@@ -1,9 +1,9 @@
-/** A limit on what is under way at once. */
+/** A limit on pushes in flight. */
 
 export interface InFlight {
   /**
-   * Works once there is room for `count` more; who asked first goes first. `settled` says that one of
-   * them is over; what is left is over with the work.
+   * Runs `work` once there is room for `count` more, first come first served. `settled` gives back the
+   * room of one; the rest is given back when the work ends.
    */
   within<T>(count: number, work: (settled: () => void) => Promise<T>): Promise<T>;
 }

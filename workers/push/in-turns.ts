@@ -1,17 +1,17 @@
-/** A wave's windows, several side by side, nearest first. */
+/** Works on a wave's windows, several side by side, nearest first. */
 import type { InFlight } from './in-flight.ts';
 
-/** Windows are read side by side; they ask for room nearest first, however long each read takes. */
+/** Windows are read side by side, but ask for room nearest first, however long each read takes. */
 export interface Turn {
-  /** The windows before this one have asked. */
+  /** Resolves when the windows before this one have asked. */
   nearerAsked: Promise<void>;
-  /** Lets the next one ask. */
+  /** Lets the next window ask. */
   ask(): void;
 }
 
 /**
- * Works on each of them, `atOnce` side by side and as `slots` have room. After an error those that are under
- * way are waited for and no other is begun; throws the first.
+ * Works on each window, `atOnce` side by side and as `slots` have room. After an error it waits for those
+ * under way and begins no other; throws the first error.
  */
 export async function inTurns<T>(
   windows: readonly T[],

@@ -1,4 +1,4 @@
-/** What the push lanes measure (contract section 7). */
+/** The metrics of the push lanes (contract section 7). */
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { LANES, type Lane, type PushOutcome } from '../../engine/domain/push.ts';
@@ -9,7 +9,7 @@ export interface PushMetrics {
   pushed(lane: Lane, outcome: PushOutcome, reason: string, seconds: number): void;
 }
 
-/** Registers the measures; the queues are read when somebody asks. */
+/** Registers the metrics; the queues are read when they are scraped. */
 export function createPushMetrics(
   registry: Registry,
   queues: Record<Lane, Queue>,
@@ -39,7 +39,7 @@ export function createPushMetrics(
 }
 
 const STATES = ['wait', 'delayed', 'active', 'failed'] as const;
-/** Delayed tasks whose age is looked at; they come in the order in which they are due. */
+/** Delayed tasks whose age is checked; they come in the order in which they are due. */
 const READ_MAX = 1000;
 
 function measureQueues(
@@ -55,7 +55,7 @@ function measureQueues(
     registers,
     async collect() {
       for (const lane of LANES) {
-        // Redis may be away; an old figure is worse than none.
+        // Redis may be away; an old value is worse than none.
         const oldest = await oldestOf(queues[lane], now()).catch(() => null);
         if (oldest === null) this.remove({ lane });
         else this.set({ lane }, (now() - oldest) / 1000);
@@ -80,7 +80,7 @@ function measureQueues(
   });
 }
 
-/** When it was handed over; `none` when nothing waits. Ids say it: no task is read. */
+/** When the oldest was enqueued; `none` when nothing waits. Ids tell, so no task is read. */
 async function oldestOf(queue: Queue, none: number): Promise<number> {
   const [first, again] = await Promise.all([
     queue.getRanges(['wait'], 0, 0, true),
@@ -89,7 +89,7 @@ async function oldestOf(queue: Queue, none: number): Promise<number> {
   return Math.min(none, ...[...first, ...again].map((id) => handedOverAt(id) ?? none));
 }
 
-/** What APNs makes us hold back, and notifications whose push is not done. */
+/** The metrics of pauses of APNs, and of notifications whose push is not done. */
 export function measureTrouble(
   registry: Registry,
   paused: () => readonly Paused[],
@@ -113,7 +113,7 @@ export function measureTrouble(
     aggregator: 'max',
     registers,
     async collect() {
-      // Postgres may be away; an old figure is worse than none.
+      // Postgres may be away; an old value is worse than none.
       const count = await undone().catch(() => null);
       if (count === null) this.remove();
       else this.set(count);

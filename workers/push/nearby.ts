@@ -1,7 +1,7 @@
 /**
  * The nearby lane: tells drivers in range that a wave has opened. A wave is one task and goes out in
- * windows. Before each a script is asked whether the job is still open, so that a claim silences the
- * rest; Postgres decides once for ever who may be pushed, so that a task that runs again, or twice at
+ * windows. Before each a script checks that the job is still open, so that a claim silences the rest.
+ * Postgres decides once and for all who may be pushed, so that a task that runs again, or twice at
  * once, pushes nobody twice, whatever Redis forgot.
  */
 import { type Engine, onceDecided } from '../../engine/engine.ts';
@@ -12,14 +12,14 @@ import { neverAccepted, PushAgain } from './push-again.ts';
 import type { Sender } from './sender.ts';
 import { createPushWindow, type Run } from './window.ts';
 
-/** Of all waves: two are on their way, one is read and one recorded meanwhile; more busies the stores. */
+/** Windows of all waves: two are being sent, one read and one recorded; more keep the stores too busy. */
 const WINDOWS_AT_ONCE = 4;
 
 export interface NearbyLane {
   /**
-   * Pushes a wave; returns a sentence for the dashboard. Throws `PushAgain` when pushes that surely
-   * reached nobody are to be sent again: the next run sends those and no others. What Apple never accepts
-   * is done, and fails for good where an operator sees it.
+   * Pushes a wave; returns a sentence for the dashboard. Throws `PushAgain` when pushes that certainly
+   * reached nobody must be sent again: the next run sends only those. A push that Apple never accepts is
+   * done, and the task fails for good where an operator sees it.
    */
   push(task: WaveTask, signal: AbortSignal): Promise<string>;
 }

@@ -1,4 +1,4 @@
-/** Refusals that are our own fault are logged, each once a process: every push would say the same. */
+/** Logs refusals that are our own fault, each once per process: every push would say the same. */
 import type { Logger } from '../../engine/engine.ts';
 import { reactionTo } from './apns/reactions.ts';
 
@@ -7,7 +7,7 @@ const TOKEN_TOO_SOON = 'a connection to APNs changed its token too soon';
 /** Apple knows a few dozen reasons. */
 const TOLD_MAX = 100;
 
-/** Tells of an answer to a push of this kind, if it is our fault and has not been told before. */
+/** Logs an answer to a push of this kind, if it is our fault and was not logged before. */
 export type TellOurFault = (status: number, reason: string, kind: string) => void;
 
 export function createOurFaults(log: Logger): TellOurFault {

@@ -1,4 +1,4 @@
-/** What is sent again later: when, and what a task throws that is to run again for it. */
+/** Pushes to be sent again later: when, and the error by which a task runs again for them. */
 import { UnrecoverableError } from 'bullmq';
 import type { Attempt } from '../../engine/domain/push.ts';
 import { isRefusedForEver, reactionTo } from './apns/reactions.ts';
@@ -7,19 +7,19 @@ import type { Sent } from './sender.ts';
 /** Apple throttles a single phone: it is left alone for 5, 10, 20, 40, then 60 s. */
 const THROTTLED_FIRST_MS = 5000;
 const THROTTLED_MAX_MS = 60_000;
-/** After the first 500 to a notification; another connection may be well. */
+/** After the first 500 to a notification; another connection may work. */
 const SECOND_TRY_MS = 3000;
-/** Apple asks for it after a 500. */
+/** The pause that Apple asks for after a 500. */
 const LATE_MS = 15 * 60_000;
 /**
- * An attempt without a reason is in flight for so long; then it went down with its worker. 10 s for a
+ * How long an attempt without a reason may be in flight; after that its worker has died. 10 s for a
  * stream, 10 s for the answer, 2 s to cancel, and some for the record.
  */
 export const IN_FLIGHT_MS = 25_000;
 /** Reasons named in the message. */
 const REASONS_MAX = 5;
 
-/** Before when a phone is left alone after these attempts, oldest first; epoch ms. */
+/** Until when a phone is left alone after these attempts (oldest first), epoch ms. */
 export function restsUntil(attempts: readonly Attempt[]): number {
   const last = attempts.at(-1);
   if (last?.outcome !== 'rejected') return 0;
@@ -34,13 +34,13 @@ export function restsUntil(attempts: readonly Attempt[]): number {
   return last.at + (late.length === 1 ? SECOND_TRY_MS : LATE_MS);
 }
 
-/** A phone that is to be pushed again, why, and in how many ms at the earliest. */
+/** Why a phone must be pushed again, and in how many ms at the earliest. */
 export interface Waits {
   why: string;
   inMs: number;
 }
 
-/** Of a phone that was not reached a moment ago. */
+/** For a phone that was just not reached. */
 export function waitsFor({ reason, outcome, retryAfterMs = 0 }: Sent): Waits {
   const least = reason === 'TooManyRequests' ? THROTTLED_FIRST_MS : 0;
   return { why: reason ?? outcome, inMs: Math.max(least, retryAfterMs) };
@@ -49,7 +49,7 @@ export function waitsFor({ reason, outcome, retryAfterMs = 0 }: Sent): Waits {
 export class PushAgain extends Error {
   override name = 'PushAgain';
   count = 0;
-  /** The task waits for the phone that is due first; those that are not due then wait on. */
+  /** The task waits for the phone that is due first; phones not due then wait on. */
   atLeastMs = Number.POSITIVE_INFINITY;
   readonly #what: string;
   readonly #reasons = new Map<string, number>();
@@ -70,11 +70,11 @@ export class PushAgain extends Error {
   }
 }
 
-/** Is it for an operator to look into, because Apple takes it from nobody? */
+/** Will Apple never accept it, so that an operator must look into it? */
 export const isNeverAccepted = ({ status, reason }: Sent): boolean =>
   status !== null && isRefusedForEver(status, reason ?? '');
 
-/** What the dashboard says of a task some of whose pushes Apple never accepts. */
+/** The error on the dashboard for a task with pushes that Apple never accepts. */
 export function neverAccepted(what: string, sent: readonly Sent[]): UnrecoverableError {
   const answers = new Map<string, number>();
   for (const { status, reason } of sent) {

@@ -13,7 +13,7 @@ export interface PushTestResult {
   reason?: string;
 }
 
-/** Somebody is waiting for it with the phone in his hand. */
+/** Short, because somebody waits with the phone in his hand. */
 const TEST_LIFE_S = 60;
 
 /** Connects to APNs when first used. */

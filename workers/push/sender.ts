@@ -1,7 +1,7 @@
 /**
  * Sends a window of pushes and keeps the record: every attempt is in Postgres before it is sent and
  * gets its outcome afterwards. Tokens that Apple reports as gone are removed. A failing push never
- * throws; who called decides from the outcomes whether to try again.
+ * throws; the caller decides from the outcomes whether to try again.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../engine/domain/notifications.ts';
@@ -20,7 +20,7 @@ import { heldBack, notTried } from './held-back.ts';
 import type { PushMetrics } from './metrics.ts';
 import { createOurFaults } from './our-faults.ts';
 
-/** What is pushed, the same to every phone. */
+/** The push, the same to every phone. */
 export interface Push {
   lane: Lane;
   app: App;
@@ -31,25 +31,25 @@ export interface Push {
   expiresAt: number;
 }
 
-/** One phone that it goes to. */
+/** A phone that it goes to. */
 export interface Receiver {
   device: DeviceToken;
-  /** Its driver's in the window; 0 for a notification. */
+  /** Its driver's place in the window; 0 for a notification. */
   place: number;
 }
 
-/** What became of a push, and what follows from it. */
+/** The outcome of a push, and what follows from it. */
 export interface Sent extends Omit<PushResult, 'apnsUniqueId'> {
   device: DeviceToken;
   outcome: PushOutcome;
-  /** It was surely not shown and may be sent again later. */
+  /** It was certainly not shown and may be sent again later. */
   retry: boolean;
-  /** Not before so many ms, if APNs said so. */
+  /** Not before this many ms, if APNs said so. */
   retryAfterMs?: number;
 }
 
 export interface Meanwhile {
-  /** What waits for a stream when it is aborted is not sent. */
+  /** When it is aborted, pushes that wait for a stream are not sent. */
   withdrawn: AbortSignal;
   /** Called once for each push that was sent, when its answer is in or will not come. */
   settled(): void;
@@ -57,9 +57,9 @@ export interface Meanwhile {
 
 export interface Sender {
   /**
-   * Puts a push on record for each phone, sends it and records what became of it. Null, and nothing is
-   * sent, when another run has written to the record since it was read. What is held back by a pause is
-   * no attempt: it is not on record, but in the result, to be sent again later.
+   * Records a push for each phone, sends it and records its outcome. Returns null, and sends nothing, when
+   * another run has written to the record since it was read. A push held back by a pause is no attempt: it
+   * is not recorded, but is in the result, to be sent again later.
    */
   send(
     push: Push,
@@ -70,7 +70,7 @@ export interface Sender {
   close(): Promise<void>;
 }
 
-/** A lock on the table (an index is being made) or a Postgres that starts again takes seconds. */
+/** A lock on the table (an index is being built) or a restart of Postgres takes seconds. */
 const RECORD_TRIES = 4;
 const RECORD_PAUSE_MS = 500;
 
@@ -157,7 +157,7 @@ async function forget(
   }
 }
 
-/** What is not on record nobody knows: it would not be sent again, or a second time. */
+/** An outcome that is not recorded is lost: the push would not be repeated, or be sent twice. */
 async function settle(
   record: PushRecord,
   results: readonly ({ number: number } & PushResult)[],

@@ -1,4 +1,4 @@
-/** Starts the lanes of a worker process: which task goes where, and how many run at once. */
+/** Starts the lanes of a worker process: which tasks go where, and how many run at once. */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Job as Task, UnrecoverableError, Worker } from 'bullmq';
 import type { Static, TSchema } from 'typebox';
@@ -16,20 +16,20 @@ import { createNearbyLane } from './nearby.ts';
 import type { Sender } from './sender.ts';
 
 /**
- * The lane limits pushes; this is for jobs with few drivers each. With eight the stores are so busy that a
- * notification beside a large wave takes three times as long (measured: 335 ms instead of 133).
+ * Tasks at once; pushes have a limit of their own, so this is for jobs with few drivers each. With eight the
+ * stores are so busy that a notification beside a large wave takes longer (measured: 335 ms instead of 133).
  */
 export const NEARBY_CONCURRENCY = 4;
 /** Most of a task's time is spent waiting for Apple. */
 const CRITICAL_CONCURRENCY = 50;
-/** The tasks of a worker that died are handed on after this, and looked for so often. */
+/** When tasks of a dead worker are handed on, and how often they are searched for. */
 const LOCK_MS = 15_000;
 const STALLED_CHECK_MS = 5000;
-/** After an answer that was an error; a failover is over within seconds, and so should this be. */
+/** The pause after an error; a failover is over within seconds, so this is short. */
 const RETRY_MS = 1000;
-/** A task that runs again pushes nobody twice, so a few dead workers in a row do not end it. */
+/** A task that runs again pushes nobody twice, so it survives a few dead workers in a row. */
 const STALLED_MAX = 10;
-/** At a stop, Redis is given this long to hear of the last tasks; without it they are handed on. */
+/** How long a stop waits for Redis to hear of the last tasks; otherwise they are handed on. */
 const REPORT_MS = 2000;
 
 export interface PushWorkers {
@@ -84,7 +84,7 @@ export function startPushWorkers(parts: {
     return tracked;
   }
 
-  /** A little after the last task has ended. */
+  /** Resolves a little after the last task has ended. */
   async function reported(): Promise<void> {
     while (underWay.size > 0) await Promise.allSettled(underWay);
     await sleep(REPORT_MS, undefined, { ref: false });
@@ -96,19 +96,19 @@ export function startPushWorkers(parts: {
     },
     async close() {
       stopping.abort(new Error('the worker is stopping'));
-      // BullMQ would wait for a Redis that is away for as long as it takes.
+      // BullMQ would wait for an absent Redis without end.
       await Promise.race([Promise.all(workers.map((worker) => worker.close())), reported()]);
     },
   };
 }
 
-/** The dashboard lets an operator edit tasks: what is none fails for good, and says so. */
+/** The dashboard lets an operator edit tasks: an invalid one fails for good, and says so. */
 function checked<T extends TSchema>(schema: T, data: unknown): Static<T> {
   if (!Check(schema, data)) throw new UnrecoverableError('this is not a task of this queue');
   return data as Static<T>;
 }
 
-/** A failed statement's own message is the statement with its parameters: its cause says why. */
+/** The message of a failed statement repeats it with its parameters; its cause says why it failed. */
 function why(error: unknown): unknown {
   const failedStatement = error instanceof Error && 'query' in error && 'params' in error;
   return failedStatement && error.cause instanceof Error ? error.cause : error;

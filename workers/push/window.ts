@@ -1,6 +1,6 @@
 /**
- * One window of a wave: its phones are pushed portion by portion while the job is open, each of them asked for
- * anew, so that a claim silences the rest.
+ * One window of a wave: its phones are pushed portion by portion; the job is checked before each portion, so
+ * that a claim silences the rest.
  */
 import type { JobRow } from '../../engine/domain/job.ts';
 import { newJobAlert } from '../../engine/domain/notifications.ts';
@@ -19,30 +19,30 @@ import type { Turn } from './in-turns.ts';
 import { isNeverAccepted, type PushAgain, waitsFor } from './push-again.ts';
 import type { Push, Receiver, Sender, Sent } from './sender.ts';
 
-/** What may still go out after a claim: "at most 200 a worker" (contract section 6). */
+/** Pushes that may still go out after a claim: "at most 200 a worker" (contract section 6). */
 const IN_FLIGHT_MAX = 200;
 /** An offer is old news after this; Apple need not deliver it later. */
 const OFFER_LIFE_MS = 10 * 60_000;
 /**
- * A job is reserved once in a window's time, and seldom do two runs meet; with more, Redis is behind the row:
- * the task runs again later.
+ * A job is reserved at most once in a window's time, and two runs seldom meet; after more rounds Redis must be
+ * behind the row, and the task runs again later.
  */
 const READS_MAX = 3;
 
 /** A wave under way. */
 export interface Run {
-  /** As it was read last. */
+  /** The job as it was last read. */
   job: JobRow;
   wave: number;
   signal: AbortSignal;
   closed: boolean;
   outcomes: Map<PushOutcome, number>;
   again: PushAgain;
-  /** What Apple never accepts. */
+  /** Pushes that Apple never accepts. */
   never: Sent[];
 }
 
-/** Pushes the window that begins at a place, and notes in the run what became of it. */
+/** Pushes the window that begins at a place, and notes the outcomes in the run. */
 export type PushWindow = (run: Run, firstPlace: number, turn: Turn) => Promise<void>;
 
 export function createPushWindow(
@@ -52,7 +52,7 @@ export function createPushWindow(
   const { offers } = pushes;
   const inFlight = createInFlight(IN_FLIGHT_MAX);
 
-  /** Pushes those to whom the job is offered by its row, which is read anew when it is reserved. */
+  /** Pushes drivers to whom the row offers the job; the row is read anew when the job gets reserved. */
   return async (run, firstPlace, turn) => {
     for (let read = 0; read < READS_MAX && !run.closed; read++) {
       const { job, wave } = run;

@@ -1,6 +1,6 @@
 /**
- * All drivers in memory, each under a small number by which frames name him: what is known of him, in
- * which state that is, and when he last moved.
+ * All drivers in memory, each under a small number by which frames name him: his row and position, his
+ * state in one word, and when he last moved.
  */
 import { type DriverWord, driverWord } from '../../../engine/domain/fleet.ts';
 import type { VisibilityRules } from '../../../engine/domain/visibility.ts';
@@ -9,14 +9,14 @@ import type { Fleet, FleetDriver, KnownDriver, TrackedFix } from '../../../engin
 
 /** Rows read at once. */
 const READ_MAX = 500;
-/** Who moves is heard of by that; of who stands still it is asked this often in the time that makes him stale. */
+/** Drivers who move are heard from thereby; those who stand still are asked for this often per `staleMs`. */
 const ASKS_PER_STALE = 4;
 
 export interface BoardDriver {
   handle: number;
   known: FleetDriver;
   word: DriverWord;
-  /** Counts moves on this board: sessions remember up to which they were told. */
+  /** Counts moves on this board: a session remembers the last one that it was told. */
   movedAt: number;
 }
 
@@ -35,12 +35,12 @@ export class FleetBoard {
   readonly #host: FleetBoardHost;
   #drivers = new Map<string, BoardDriver>();
   #nextHandle = 1;
-  /** Whose row must be read: he is new here, or has changed. */
+  /** Drivers whose rows must be read: they are new here, or have changed. */
   readonly #unread = new Set<string>();
-  /** Who was heard of and may be in another state. */
+  /** Drivers who were heard from and may be in another state. */
   readonly #touched = new Set<BoardDriver>();
   #reading = false;
-  /** What is heard during a load may be newer than what is being read: it is read once more. */
+  /** News during a load may be newer than what is being read: those drivers are read once more. */
   #loading = false;
   #askedAt: number;
 
@@ -53,7 +53,7 @@ export class FleetBoard {
     return this.#drivers.values();
   }
 
-  /** Reads all of them anew; who is known keeps his number. */
+  /** Reads all of them anew; known drivers keep their numbers. */
   async load(): Promise<void> {
     this.#loading = true;
     try {
@@ -72,7 +72,7 @@ export class FleetBoard {
     }
   }
 
-  /** Zones from whose live channels positions are heard. */
+  /** Zones whose live channels bring positions. */
   zones(): Set<Zone> {
     const zones = new Set<Zone>();
     for (const { known, word } of this.#drivers.values()) {
@@ -100,7 +100,7 @@ export class FleetBoard {
     }
   }
 
-  /** Who is to be told anew: his state or his name is another one, or he is new. */
+  /** Drivers to be told anew: their state or name changed, or they are new. */
   async readChanges(): Promise<BoardDriver[]> {
     if (this.#reading) return [];
     this.#reading = true;
@@ -126,7 +126,7 @@ export class FleetBoard {
     }
   }
 
-  /** Looks at everybody for what makes no event: he was not heard of, or was without having moved. */
+  /** Checks everybody for changes without an event: he fell silent, or was heard from without moving. */
   async judgeAll(): Promise<BoardDriver[]> {
     const { rules, elapsed } = this.#host;
     if (elapsed() - this.#askedAt >= rules.driverStaleMs / ASKS_PER_STALE) {
@@ -139,7 +139,7 @@ export class FleetBoard {
   async #askSeen(): Promise<void> {
     const working = [...this.#drivers.values()].filter(({ known }) => known.online);
     const ids = working.map(({ known }) => known.id);
-    // Without Redis nobody is asked; the feed is degraded by then.
+    // Without Redis nobody can be asked for; the feed is degraded by then.
     const seen = await this.#host.fleet.lastSeen(ids).catch(() => new Map<string, number>());
     for (const { known } of working) {
       known.seenAt = Math.max(known.seenAt, seen.get(known.id) ?? 0);
@@ -152,7 +152,7 @@ export class FleetBoard {
     return { handle, known, word: driverWord(known, now(), rules), movedAt: before?.movedAt ?? 0 };
   }
 
-  /** Takes what is newer of each: the row by its rev, the position by its fix. */
+  /** Takes the newer of each: the row by its rev, the position by its fix. */
   #merge(entry: BoardDriver, news: FleetDriver): void {
     const before = entry.known;
     const row = news.rev >= before.rev ? news : before;

@@ -1,4 +1,4 @@
-/** What operators are told of the deployment every two seconds: how much there is of what. */
+/** The state of the deployment that operators are sent every two seconds. */
 import { DRIVER_STATES, type DriverWord } from '../../../engine/domain/fleet.ts';
 import {
   CLAIMABLE,
@@ -15,18 +15,18 @@ import type { JobBoard } from './job-board.ts';
 export interface OpsHealth {
   at: string;
   degraded_since: string | null;
-  /** As `/readyz` says of the process that tells it. */
+  /** The checks of `/readyz` in the process that sends it. */
   checks: HealthState & { feed: CheckState };
   /** Jobs that are open or held, by status. */
   jobs: Partial<Record<JobStatus, number>>;
-  /** When the job was posted that has been waiting for a driver for longest. */
+  /** When the job was posted that has waited longest for a driver. */
   oldest_open_at: string | null;
   drivers: Record<DriverWord, number>;
   /** Null while they cannot be read. */
   alarms: AlarmState[] | null;
 }
 
-/** What takes longer is not known this time. */
+/** What takes longer is left out this time. */
 const ALARMS_MS = 1000;
 
 export async function readHealth(

@@ -1,6 +1,6 @@
 /**
- * All jobs that are open or held, of all zones, as operators see them. The users log tells of every change
- * of a job; what the change was is read from Postgres, a few at a time.
+ * All jobs that are open or held, in all zones, as operators see them. The users log reports every change
+ * of a job; the change itself is read from Postgres, a few jobs at a time.
  */
 import { isClaimable, isHeld, type Job } from '../../../engine/domain/job.ts';
 import type { UserEvent } from '../../../engine/engine.ts';
@@ -8,7 +8,7 @@ import { withDeadline } from '../../../engine/process/deadline.ts';
 
 /** Rows read at once. */
 const READ_MAX = 250;
-/** What takes longer is asked again. */
+/** A read that takes longer is repeated. */
 const READ_MS = 2000;
 
 export interface JobSource {
@@ -31,7 +31,7 @@ export class JobBoard {
     return this.#jobs.values();
   }
 
-  /** Reads all of them anew. What is heard meanwhile is read again after it. */
+  /** Reads all of them anew. Jobs that change meanwhile are read again afterwards. */
   async load(): Promise<void> {
     const jobs = new Map<string, Job>();
     for (let afterId = ''; ; ) {
@@ -45,12 +45,12 @@ export class JobBoard {
   }
 
   onUserEvent({ app, event, job }: UserEvent): void {
-    // Each change is told to the customer, whoever else hears of it.
+    // Each change of a job is told to its customer, whoever else is told.
     if (app !== 'customer' || event !== 'job:status' || !job) return;
     if (job.version > (this.#jobs.get(job.id)?.version ?? 0)) this.#changed.add(job.id);
   }
 
-  /** Reads what has changed and says which of it is news. What cannot be read now is read later. */
+  /** Reads jobs that have changed and returns those that are news. What cannot be read now is read later. */
   async readChanges(): Promise<Job[]> {
     if (this.#reading || this.#changed.size === 0) return [];
     this.#reading = true;

@@ -1,6 +1,6 @@
 /**
- * What operators and viewers see of everything: one board of drivers and jobs for all who are connected to
- * this process. Made when the first of them comes and given up when the last one leaves, so that a process
+ * The operators' feed: one board of drivers and jobs for all operators and viewers who are connected to
+ * this process. Made when the first of them comes and dropped when the last one leaves, so that a process
  * without them pays nothing.
  */
 import type {
@@ -26,7 +26,7 @@ export interface OpsFeedHost {
   logs: LogFeed;
   /** By the monotonic clock, ms. */
   elapsed(): number;
-  /** The last session has left; this board is of no use any more. */
+  /** The last session has left: this board is no longer needed. */
   onEmpty(): void;
 }
 
@@ -36,12 +36,12 @@ export class OpsFeed {
   health: OpsHealth | null = null;
   readonly #host: OpsFeedHost;
   readonly #sessions = new Set<OpsSession>();
-  /** Zone → ends the listening to where its drivers are. */
+  /** Zone → stops listening to its positions. */
   readonly #hearing = new Map<string, () => void>();
   #loaded = false;
-  /** What was read may be older than what was missed: it is read again. */
+  /** Events were missed, which may be newer than what was read: everything is read again. */
   #outdated = true;
-  /** What changes meanwhile is kept, and told afterwards. */
+  /** Changes meanwhile are kept, and sent afterwards. */
   #loading = false;
   #movesAt = Number.NEGATIVE_INFINITY;
   #healthAt = Number.NEGATIVE_INFINITY;
@@ -67,7 +67,7 @@ export class OpsFeed {
     );
   }
 
-  /** Is there a board to be shown? */
+  /** Is there a board to show? */
   get loaded(): boolean {
     return this.#loaded && this.health !== null;
   }
@@ -97,7 +97,7 @@ export class OpsFeed {
     this.jobs.onUserEvent(event);
   }
 
-  /** Something may have been missed: all is read again, and shown anew. */
+  /** Something may have been missed: everything is read again and sent anew. */
   reload(): void {
     this.#outdated = true;
   }
@@ -136,7 +136,7 @@ export class OpsFeed {
     const now = this.#host.elapsed();
     const isSecond = now - this.#movesAt >= MOVES_MS;
     const changed = await this.fleet.readChanges();
-    // While nothing is heard nobody can be said to be silent.
+    // While nothing is heard from anybody, no driver can be called silent.
     if (isSecond && this.#host.logs.degradedSince() === null) {
       changed.push(...(await this.fleet.judgeAll()));
     }
@@ -160,7 +160,7 @@ export class OpsFeed {
     for (const session of this.#sessions) session.send('ops:health', frame);
   }
 
-  /** Where drivers are is heard in every zone that has some. */
+  /** Listens to positions in every zone that has drivers. */
   #hearZones(): void {
     if (this.#closed) return;
     const zones = this.fleet.zones();

@@ -1,6 +1,6 @@
 /**
  * A connected operator or viewer: the whole board once, then its changes as they come, and once a second
- * who has moved within the view that the client asked for.
+ * the drivers who moved within the view that the client asked for.
  */
 import { type Box, cellOf, isInBox, resolutionFor } from '../../../engine/domain/cells.ts';
 import { toTime } from '../../../engine/domain/job.ts';
@@ -10,7 +10,7 @@ import type { ServerEvent } from '../server-frames.ts';
 import type { BoardDriver } from './fleet-board.ts';
 import type { OpsFeed } from './ops-feed.ts';
 
-/** Contract section 5: above so many drivers in view they are counted by cell. */
+/** Contract section 5: above this many drivers in view they are counted by cell. */
 const DRAWN_MAX = 5000;
 
 export class OpsSession {
@@ -18,9 +18,9 @@ export class OpsSession {
   readonly connection: Connection;
   readonly #feed: OpsFeed;
   #view: Box | null = null;
-  /** Up to which move this client was told; null: it knows nothing of its view. */
+  /** The last move that this client was told; null: it knows nothing of its view. */
   #told: number | null = null;
-  /** The same of drivers one by one; null: it is to be told of everybody in view where he is. */
+  /** The same for single drivers; null: the client must be sent the positions of everybody in view. */
   #placed: number | null = null;
   #needsSnapshot = true;
 
@@ -30,7 +30,7 @@ export class OpsSession {
     connection.onDrained = () => this.resync();
   }
 
-  /** The board follows when it is read. */
+  /** The board follows once it has been read. */
   async load(): Promise<void> {
     this.#feed.join(this);
   }
@@ -39,7 +39,7 @@ export class OpsSession {
     this.#feed.leave(this);
   }
 
-  /** The client may have missed something, or what it was shown was read anew. */
+  /** The client may have missed something, or the board was read anew. */
   resync(): void {
     this.#needsSnapshot = true;
   }
@@ -53,7 +53,7 @@ export class OpsSession {
   tick(): void {
     if (!this.#needsSnapshot || !this.#feed.loaded) return;
     this.#needsSnapshot = false;
-    // Where everybody is now is part of it.
+    // The snapshot has everybody's position.
     if (this.#told !== null) this.#told = this.#feed.fleet.moves;
     if (this.#placed !== null) this.#placed = this.#feed.fleet.moves;
     const { fleet, jobs, health } = this.#feed;
@@ -63,7 +63,7 @@ export class OpsSession {
     this.connection.sendSnapshot('ops:snapshot', frames);
   }
 
-  /** What changed on the board; before the snapshot nothing has. */
+  /** Sends what changed on the board; nothing before the snapshot. */
   send(event: ServerEvent, frame: Buffer): void {
     if (!this.#needsSnapshot) this.connection.send(event, frame);
   }
@@ -87,7 +87,7 @@ export class OpsSession {
     const isCounted = inView.length > DRAWN_MAX;
     this.#placed = isCounted ? null : fleet.moves;
     if (isCounted) this.connection.sendEvent('ops:cells', cellsOf(inView, view));
-    // That nobody is in a new view must be told as well.
+    // An empty new view must be told as well.
     else if (moved.length > 0 || placed === null) this.connection.sendEvent('ops:fixes', moved);
   }
 }

@@ -1,6 +1,6 @@
-/** Work that is due again and again: one at a time, and after a failure not at once. */
+/** Repeated work: one run at a time, and after a failure not at once. */
 
-/** A store that does not answer is left alone for so long. */
+/** How long a store that does not answer is left alone. */
 const RETRY_MS = 1000;
 
 /** Starts `work` unless it is under way or has just failed. `elapsed` is the monotonic clock, ms. */

@@ -1,8 +1,8 @@
-/** Outlines of H3 cells for the console's map: of zones, and of what a large fleet is counted by. */
+/** Outlines of H3 cells for the console's map: zones, and the cells by which a large fleet is counted. */
 import { Type } from 'typebox';
 import { outlineOf } from '../../../engine/domain/cells.ts';
 
-/** More are asked for with several calls: the address stays short. */
+/** Most cells in one call, to keep the URL short. */
 const CELLS_MAX = 100;
 const ID_LENGTH = 15;
 
@@ -16,7 +16,7 @@ export const CellsQuery = Type.Object(
   { additionalProperties: false },
 );
 
-/** Each cell's corners, `[lng, lat, lng, lat, …]`; what is no cell is left out. */
+/** Each cell's corners, `[lng, lat, lng, lat, …]`; invalid cells are left out. */
 export function outlinesOf(ids: string): Record<string, number[]> {
   const outlines = ids.split(',').map((id) => [id, outlineOf(id)] as const);
   return Object.fromEntries(outlines.filter((entry): entry is [string, number[]] => !!entry[1]));

@@ -1,31 +1,31 @@
 /**
  * Cuts the land of the world (world-atlas, from Natural Earth) into tiles for the console's map. Runs in
- * a thread of its own: the finest world takes half a second to read and 80 MB to hold.
+ * a thread of its own: the finest world takes half a second to read and 80 MB of memory.
  */
 import { readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { parentPort } from 'node:worker_threads';
 import { feature } from 'topojson-client';
 
-/** Web Mercator's addresses: at `zoom` the world is 2^zoom tiles wide and high, from the north-west. */
+/** A Web Mercator tile: at `zoom` the world is 2^zoom tiles wide and high, from the north-west. */
 export interface TileAddress {
   zoom: number;
   x: number;
   y: number;
 }
-/** What the thread says: a tile's rings, each `[lng, lat, lng, lat, …]`; holes are rings as well. */
+/** The thread's answer: a tile's rings, each `[lng, lat, lng, lat, …]`; holes are rings as well. */
 export interface LandTile {
   key: string;
   rings: number[][];
 }
 
-/** By zoom: which world is cut, and to how many decimals its own precision reaches. */
+/** By zoom: which world is cut, and how many decimals its precision allows. */
 const WORLDS: Readonly<Record<number, { detail: '110m' | '50m' | '10m'; decimals: number }>> = {
   0: { detail: '110m', decimals: 2 },
   3: { detail: '50m', decimals: 2 },
   6: { detail: '10m', decimals: 3 },
 };
-/** Of a tile's width, cut beyond its edge: no seam shows between two tiles. */
+/** Share of a tile's width that is cut beyond its edge, so that no seam shows between tiles. */
 const MARGIN = 0.01;
 
 type Point = readonly [lng: number, lat: number];
@@ -35,7 +35,7 @@ interface Ring {
   box: Box;
 }
 
-/** An address of a tile that there is, out of the parts of a path; null of others. */
+/** The address of an existing tile from the parts of a path, else null. */
 export function readTileAddress(parts: unknown): TileAddress | null {
   const { zoom, x, y } = parts as Record<keyof TileAddress, string>;
   if (![zoom, x, y].every((part) => /^\d{1,2}$/.test(part))) return null;
@@ -126,7 +126,7 @@ function crossing(a: Point, b: Point, axis: 0 | 1, edge: number): Point {
   return [a[0] + share * (b[0] - a[0]), a[1] + share * (b[1] - a[1])];
 }
 
-/** Rounded; points that fall on the one before are left out. */
+/** Rounds a ring; points that fall on the one before are left out. */
 function flatten(points: readonly Point[], decimals: number): number[] {
   const unit = 10 ** decimals;
   const flat: number[] = [];

@@ -1,13 +1,13 @@
 /**
- * The land under the console's map, tile by tile. Cut in a thread, which lives while somebody moves the
- * map: neither its time nor its memory is taken from calls and feeds.
+ * The land under the console's map, tile by tile. A thread cuts it, and lives while somebody moves the
+ * map, so that it takes neither time nor memory from calls and feeds.
  */
 import { Worker } from 'node:worker_threads';
 import { keyOf, type LandTile, type TileAddress } from './land-tile.ts';
 
-/** After so long without a new tile the thread and its worlds are given up. */
+/** After this long without a new tile the thread is ended and its memory freed. */
 const IDLE_MS = 20_000;
-/** About 5 MB; a city needs four. */
+/** About 5 MB of tiles; a city needs four. */
 const KEPT_MAX = 256;
 
 export interface Land {

@@ -1,4 +1,4 @@
-/** The package brings no types; this is what is used of it. */
+/** The package has no types; these are the parts in use. */
 declare module 'topojson-client' {
   interface Lands {
     features: { geometry: { coordinates: [lng: number, lat: number][][][] } }[];

@@ -1,4 +1,4 @@
-/** The console's frame: header, navigation, the page that the address names, the keyboard. */
+/** The console's frame: header, navigation, the page of the current path, the keyboard. */
 import { url } from './lib/base.js';
 import { expiry } from './lib/calls.js';
 import { Expired } from './lib/expired.js';
@@ -12,7 +12,7 @@ import { Link, useRoute } from './lib/route.js';
 import { useStore } from './lib/store.js';
 import { ThemeButton } from './lib/theme.js';
 
-/** Which module shows which address; the parts in parentheses are handed to its `Page`. */
+/** Which module shows which path; named groups become the props of its `Page`. */
 const PAGES = [
   { pattern: /^\/$/, title: 'Live', load: () => import('./pages/live.js') },
   { pattern: /^\/jobs\/(?<id>[^/]+)$/, title: 'Job', load: () => import('./pages/job.js') },

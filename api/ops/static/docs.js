@@ -1,4 +1,4 @@
-/* Swagger UI has a dark side of its own: the pages of the console say when. */
+/* Swagger UI has a dark theme of its own, switched by the console's choice. */
 const chosen = localStorage.getItem('muster-theme');
 const isDark = chosen ? chosen === 'dark' : matchMedia('(prefers-color-scheme: dark)').matches;
 document.documentElement.dataset.theme = isDark ? 'dark' : 'light';

@@ -1,11 +1,11 @@
 /*
- * The console's frame around the queues' dashboard: it takes the console's colours, and says when
- * Redis does not answer, where the dashboard itself keeps its old counts. Loaded before the dashboard.
+ * The console's frame around the queues' dashboard: gives it the console's colours, and says when Redis
+ * does not answer, as the dashboard itself keeps its old counts then. Loaded before the dashboard.
  */
 const PERIOD_MS = 2000;
 const answersUrl = new URL('answers', document.baseURI);
 
-/** Where the dashboard keeps its settings, and in which version of their shape. */
+/** Where the dashboard keeps its settings, and the version of their format. */
 const SETTINGS = 'board-settings';
 const SETTINGS_VERSION = 2;
 

@@ -1,15 +1,15 @@
-/** `/` searches: any id of a job, a driver or a customer, a part of an address or of a driver's name. */
+/** `/` searches: any id of a job, a driver or a customer, part of an address or of a driver's name. */
 import { get } from './lib/calls.js';
 import { html, useEffect, useRef, useState } from './lib/html.js';
 import { useKeys } from './lib/keys.js';
 import { Link, setParams, useRoute } from './lib/route.js';
 import { Ago, Pill, Price, Refused } from './lib/ui.js';
 
-/** Typing is over when nothing was typed for so long. */
+/** Typing has ended when nothing was typed for this long. */
 const TYPED_MS = 200;
-/** Of each kind; who needs more opens the list. */
+/** Results of each kind; for more there is the list. */
 const SHOWN = 6;
-/** Whoever has this very id is among so many; they come in the order of their ids. */
+/** Drivers come in the order of their ids; one with exactly this id is among this many. */
 const FOUND_MAX = 100;
 const USER_ID = /^[A-Za-z0-9_-]{1,64}$/;
 
@@ -54,7 +54,7 @@ function Field({ find, field }) {
 }
 
 /**
- * Enter in the field opens the first; arrows walk among all; Esc closes.
+ * Enter in the field opens the first result; arrows move among all; Esc closes.
  * @param {KeyboardEvent} event
  * @param {() => void} close
  */

@@ -1,8 +1,8 @@
 /**
- * Group commit of claims: a claim is won when its fenced UPDATE has committed, and not before. Whoever
- * arrives while batches are in flight forms the next one, without a timer. One poisoned or locked row never
- * fails or stalls the others: rows that were skipped, and all rows of a batch that the server refused, run
- * again singly, beside the batches. The queue knows its own speed, and says how long a claim would wait.
+ * Group commit of claims: a claim is won when its fenced UPDATE has committed, and not before. Claims that
+ * arrive while batches are in flight form the next one, without a timer. One poisoned or locked row never
+ * fails or stalls the others: skipped rows, and all rows of a batch that the server refused, run again one
+ * by one, beside the batches. The queue knows its own speed, and says how long a claim would wait.
  */
 
 import { type Resources, TryAgainError } from '../../context.ts';
@@ -13,19 +13,19 @@ import { sql } from '../../pg/drizzle.ts';
 import { transition } from '../transition.ts';
 import { Speed } from './speed.ts';
 
-/** `won` with the row, or `not_won`: the row in Postgres says why. Throws when nobody knows. */
+/** `won` with the row, or `not_won`: the row in Postgres says why. Throws when the outcome is unknown. */
 export type CommitOutcome = { kind: 'won'; row: JobRow } | { kind: 'not_won' };
 
 /** Beyond 64 rows a statement only gets slower (measured: 32 000 claims/s grouped by 64). */
 const BATCH_MAX = 64;
-/** Two keep Postgres busy while one of them is on the wire. */
+/** Two keep Postgres busy while the result of one is on its way. */
 const IN_FLIGHT_MAX = 2;
-/** A batch under way for longer counts as slow: another one may go beside it, a few at most. */
+/** A batch that takes longer counts as slow: another may start beside it, a few at most. */
 const SLOW_MS = 1000;
 const SLOW_MAX = 4;
 /** Statements that wait for locks, beside the batches; well below the pool's connections. */
 const SINGLY_MAX = 8;
-/** 16 full batches; whoever comes then is told 503 at once instead of waiting without end. */
+/** 16 full batches; the next claim gets 503 at once instead of waiting without end. */
 const QUEUE_MAX = 1024;
 
 interface Waiting {
@@ -37,7 +37,7 @@ interface Waiting {
 export interface CommitQueue {
   /** Commits one intent with whoever else is waiting. Throws `TryAgainError` when full. */
   submit(intent: ClaimIntent): Promise<CommitOutcome>;
-  /** How long a claim that came now would take, ms; 0 when nothing speaks against trying. */
+  /** How long a claim that came now would take, ms; 0 when nothing is under way. */
   expectedMs(): number;
   /** Resolves when no batch is under way. */
   idle(): Promise<void>;
@@ -49,10 +49,10 @@ export function createCommitQueue(resources: Resources): CommitQueue {
   const speed = new Speed();
   const oneADriver = resources.settings.driverMaxActiveJobs > 0;
   let singly = 0;
-  /** Since a batch began that met no other; those that follow without a pause belong to it. */
+  /** Pending from the first batch until no batch is in flight any more. */
   let busy: PromiseWithResolvers<void> | null = null;
 
-  /** Batches that are slow do not keep the others from starting. */
+  /** Slow batches do not keep others from starting. */
   const isFull = () => {
     const slow = Math.min(SLOW_MAX, speed.olderThan(SLOW_MS));
     return speed.inFlight - slow >= IN_FLIGHT_MAX;
@@ -78,7 +78,7 @@ export function createCommitQueue(resources: Resources): CommitQueue {
     }
   }
 
-  /** Apart from the batches, which must not wait for somebody's lock. */
+  /** Beside the batches, which must not wait for somebody's lock. */
   function pumpSingly(): void {
     while (singly < SINGLY_MAX) {
       const next = apart.shift();
@@ -126,7 +126,7 @@ function takeBatch(waiting: Waiting[], oneADriver: boolean): Waiting[] {
   return batch;
 }
 
-/** Settles what it can in one statement and returns the rest: the skipped and the unlucky. */
+/** Commits what it can in one statement and returns the rest: skipped or refused claims. */
 async function commitBatch(
   { db, settings, metrics }: Resources,
   batch: readonly Waiting[],
@@ -164,8 +164,8 @@ async function commitSingly({ db, settings }: Resources, { intent, ...w }: Waiti
 }
 
 /**
- * Commits those intents that may win, and returns their rows; what became of the others is to be read from
- * the jobs' rows. A driver whom somebody has locked is skipped or waited for like a row.
+ * Commits the intents that may win, and returns their rows; the jobs' rows tell what became of the others.
+ * A driver whom somebody has locked is skipped or waited for like a row.
  */
 export async function commitClaims(
   db: Db,

@@ -1,4 +1,4 @@
-/** What an attempt comes to: the answer to its driver, and what the others who tap the job may learn of it. */
+/** The result of an attempt: the answer to its driver, and what it tells others who tap the same job. */
 import {
   type ClaimRefusal,
   isHeld,
@@ -12,27 +12,27 @@ export type ClaimResult =
   | { ok: false; code: ClaimRefusal }
   | { ok: false; code: 'try_again'; retryAfterMs: number };
 
-/** A job that nobody can take any more: who has it, and its row where this process has read it. */
+/** A job that nobody can take any more: its driver, and its row where this process has read it. */
 export interface Settled {
   status: JobStatus;
   driverId: string | null;
   row: JobRow | null;
-  /** By the monotonic clock: it was so at this moment or later. Whoever asked afterwards asks anew. */
+  /** By the monotonic clock: true at this moment or later. Taps that came after it ask anew. */
   asOf: number;
 }
 
 export interface Decision {
   answer: ClaimResult;
-  /** What decided it, for those who wait; null when the job may be open still. */
+  /** What decided it, for the taps that wait; null when the job may still be open. */
   settled: Settled | null;
 }
 
-/** A refusal that is about this driver, or says nothing about who has the job. */
+/** A refusal of this driver alone, or one that does not say who has the job. */
 export function refused(code: ClaimRefusal): Decision {
   return { answer: { ok: false, code }, settled: null };
 }
 
-/** The job is settled, as its row says, which was read since `asOf`: this driver's, or not. */
+/** By its row, read at `asOf` or later, the job is taken or over: this driver holds it, or he does not. */
 export function settledBy(row: JobRow, driverId: string, asOf: number): Decision {
   const answer: ClaimResult = holds(row, driverId)
     ? { ok: true, job: row }

@@ -1,4 +1,4 @@
-/** What follows a granted claim: its commit, however long it takes, and every way in which that may end. */
+/** What follows a granted claim: its commit, however long that takes, and every way it may end. */
 import { type EngineContext, TryAgainError } from '../../context.ts';
 import type { JobRow } from '../../domain/job.ts';
 import { isServerError } from '../../pg/client.ts';
@@ -10,8 +10,8 @@ import { type Decision, holds, settledBy } from './decision.ts';
 import { type Attempt, askRow, resolveUnknown, withdraw } from './resolve.ts';
 
 /**
- * Commits a claim that the gate granted at `version`. Tells the truth of the row, or throws where nothing is
- * promised; `stale`: the job is open under a newer version, and the gate is to be asked anew.
+ * Commits a claim that the gate granted at `version`. Returns what the row says, or throws where nothing is
+ * promised; `stale`: the job is open under a newer version, and the gate must be asked again.
  */
 export async function finishClaim(
   ctx: EngineContext,
@@ -19,8 +19,8 @@ export async function finishClaim(
   a: Attempt,
   version: number,
 ): Promise<Decision | 'stale'> {
-  // Before it is sent: the answer may come late, and by then its driver may have heard elsewhere and given the
-  // job back.
+  // Taken before the commit is sent: its answer may come late, and by then the driver may have been told
+  // elsewhere and given the job back.
   let asOf = performance.now();
   let outcome: CommitOutcome;
   try {
@@ -39,20 +39,20 @@ export async function finishClaim(
   if (outcome.kind === 'won') return won(ctx, outcome.row, a.driverId, asOf);
   const decision = await askRow(ctx, a);
   if (decision === 'stale') return decision;
-  // The row was ahead of Redis, which offers a job that is taken: it is brought there at once.
+  // Redis was behind the row and still offers a taken job: put the row at once.
   if (decision.settled?.row) ctx.background(ctx.projection.put(decision.settled.row));
   else await giveUp(ctx, a);
   return decision;
 }
 
-/** The answer does not wait for Redis; what follows there goes on beside it. */
+/** The answer does not wait for Redis, which is updated in the background. */
 function won(ctx: EngineContext, row: JobRow, driverId: string, asOf: number): Decision {
   ctx.background(publish(ctx, row));
   ctx.background(loadChanged(ctx, driverId));
   return settledBy(row, driverId, asOf);
 }
 
-/** The attempt surely did not commit: the gate opens again, at once or when Redis answers. */
+/** The attempt certainly did not commit: open the gate again, at once or when Redis answers. */
 export async function giveUp(ctx: EngineContext, a: Attempt): Promise<void> {
   await unclaimJob(ctx.redis, a).catch(() => ctx.background(withdraw(ctx, a)));
 }

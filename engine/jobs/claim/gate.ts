@@ -1,7 +1,7 @@
 /**
  * The claim: gate in Redis, fenced group commit in Postgres, then the projection.
- * What is promised: 200 and 409 are only ever said of what is in Postgres; nobody is assigned
- * twice; a 503 promises nothing, and the driver's next try gets the truth. A commit that is late is not
+ * What is promised: 200 and 409 are only ever said of what is in Postgres; no job is assigned
+ * twice; a 503 promises nothing, and the driver's next try gets the truth. A late commit is not
  * undone: it goes on under its lease, and its driver is told by name.
  */
 import { randomUUID } from 'node:crypto';
@@ -16,21 +16,21 @@ import { type ClaimResult, type Decision, refused, type Settled, settledBy } fro
 import { finishClaim, giveUp } from './finish.ts';
 import { type Attempt, askRow, withdraw } from './resolve.ts';
 
-/** Whatever an attempt waits for, the driver is answered by then; what it began goes on. */
+/** The driver is answered within this, whatever the attempt waits for; what it began goes on. */
 const ANSWER_MAX_MS = 900;
-/** A tap that meets somebody else's undecided claim waits no longer for its outcome. */
+/** How long a tap waits at most for the outcome of somebody else's undecided claim. */
 const WAIT_MAX_MS = 500;
-/** In another process nobody tells us: ask again after 5, 10, 20 … ms. */
+/** A claim of another process is polled: after 5, 10, 20 … ms. */
 const POLL_FIRST_MS = 5;
-/** The row moved on under the claim; more often than this in a row somebody else should look. */
+/** How often in a row the job may change under a claim before the driver is told to try again. */
 const STALE_RETRIES = 3;
-/** A driver is asked to wait at least and at most so long. */
+/** Limits of `retry_after_ms`. */
 const RETRY_MIN_MS = 200;
 const RETRY_MAX_MS = 5000;
-/** Wins that came after the answer are kept for the driver's next tries; beyond so many the row tells. */
+/** Wins that came after the answer are kept this long for the driver's next tries, and at most this many. */
 const LATE_MS = 2 * RETRY_MAX_MS;
 const LATE_MAX = 1024;
-/** Of its lease a claim may spend so much in the queue; the rest is for what comes after. */
+/** The share of its lease that a claim may spend in the queue; the rest is for what follows. */
 const LEASE_SHARE = 0.6;
 
 export type Claims = (jobId: string, driverId: string) => Promise<ClaimResult>;
@@ -43,9 +43,9 @@ export function createClaims(ctx: EngineContext, commits: CommitQueue): Claims {
 class Gate {
   readonly #ctx: EngineContext;
   readonly #commits: CommitQueue;
-  /** Of all taps on a job in this process one leads, the others wait for what it learns. */
+  /** By job: of all its taps in this process one leads, and the others wait for its result. */
   readonly #leading = new Map<string, Promise<Settled | null>>();
-  /** By job: rows that were won when their drivers had been told to try again; oldest first. */
+  /** By job: rows won after their drivers had been told to try again; oldest first. */
   readonly #late = new Map<string, { row: JobRow; at: number }>();
 
   constructor(ctx: EngineContext, commits: CommitQueue) {
@@ -62,7 +62,7 @@ class Gate {
     try {
       result = await withDeadline(work, ANSWER_MAX_MS, late);
     } catch (error) {
-      // What is under way goes on, also while the process is stopping.
+      // What is under way goes on, even while the process is stopping.
       background(work.then((end) => end.ok && this.#keep(end.job)).catch(() => {}));
       if (!(error instanceof TryAgainError)) {
         log.warn({ err: error, job: jobId, driver: driverId }, 'claim could not be decided');
@@ -84,8 +84,8 @@ class Gate {
   }
 
   /**
-   * A Postgres that takes longer than a driver is kept waiting would never get to tell him that he won. The
-   * row that was read too late is as good, as long as Redis knows of no newer version.
+   * A Postgres slower than the driver's deadline would never get to tell him that he won. A row that was
+   * read too late is good enough, as long as Redis knows of no newer version.
    */
   async #own(a: Attempt, version: number, asOf: number): Promise<Decision | 'stale'> {
     const late = this.#late.get(a.id);
@@ -95,7 +95,7 @@ class Gate {
     return askRow(this.#ctx, a);
   }
 
-  /** With a pause that fits the queue before Postgres. */
+  /** Tells the driver to try again after a pause that fits the queue before Postgres. */
   #tryAgain(error: unknown): ClaimResult {
     const asked = error instanceof TryAgainError ? error.retryAfterMs : 0;
     const wait = Math.max(RETRY_MIN_MS, asked, this.#commits.expectedMs());
@@ -114,7 +114,7 @@ class Gate {
       if (!leader) break;
       const left = Math.max(0, waitUntil - performance.now());
       const settled = await withDeadline(leader, left, notDecided);
-      // What the leader learned may be older than this tap: the job was given back meanwhile.
+      // The leader's result may be older than this tap: the job may have been given back meanwhile.
       if (!settled || settled.asOf < now) continue;
       if (settled.driverId === driverId) return this.#answerOwn(jobId, driverId, settled);
       return { ok: false, code: refusalOf(settled.status) };
@@ -123,7 +123,7 @@ class Gate {
     return this.#lead({ id: jobId, zone, driverId, token: randomUUID(), answeredAt }, waitUntil);
   }
 
-  /** A driver who waited for what an earlier tap of his began: his row says what became of it. */
+  /** A driver who waited for an earlier tap of his own: the row says what became of it. */
   async #answerOwn(
     jobId: string,
     driverId: string,
@@ -133,7 +133,7 @@ class Gate {
     return own ? settledBy(own, driverId, 0).answer : { ok: false, code: refusalOf(status) };
   }
 
-  /** Decides for this driver, and for those who tap the same job meanwhile. */
+  /** Decides for this driver, and for drivers who tap the same job meanwhile. */
   async #lead(a: Attempt, waitUntil: number): Promise<ClaimResult> {
     const { promise, resolve } = Promise.withResolvers<Settled | null>();
     this.#leading.set(a.id, promise);
@@ -149,7 +149,7 @@ class Gate {
   }
 
   /**
-   * A driver at his limit does not reach the gate: what Redis says of him, his row confirms. Null when he
+   * A driver at his job limit does not reach the gate: his row must confirm what Redis says. Null when he
    * may try.
    */
   async #busyNow(a: Attempt): Promise<Decision | null> {
@@ -161,7 +161,7 @@ class Gate {
     return decision === 'stale' ? null : decision;
   }
 
-  /** Asks the gate until it is decided; a claim of another process is waited for. */
+  /** Asks the gate until the tap is decided; waits for a claim of another process. */
   async #decide(a: Attempt, waitUntil: number): Promise<Decision> {
     let pollMs = POLL_FIRST_MS;
     let stale = 0;
@@ -179,10 +179,10 @@ class Gate {
     }
   }
 
-  /** One look at the gate and what follows from it. */
+  /** Asks the gate once and acts on its answer. */
   async #tap(a: Attempt): Promise<Decision | 'busy' | 'stale'> {
     const { background, redis, settings } = this.#ctx;
-    // What was never sent need not be withdrawn.
+    // Nothing was sent, so nothing needs to be withdrawn.
     if (redis.status !== 'ready') throw new TryAgainError('Redis is not connected');
     const expected = this.#commits.expectedMs();
     if (expected > LEASE_SHARE * settings.claimLeaseMs) {
@@ -212,14 +212,14 @@ class Gate {
         return refused(gate.kind);
       case 'granted':
       case 'mine':
-        // Told to try again, he may have gone elsewhere: only a commit that is under way goes on.
+        // He was told to try again and may have gone elsewhere: begin no commit for him now.
         if (performance.now() >= a.answeredAt) {
           await giveUp(this.#ctx, a);
           throw late();
         }
         return finishClaim(this.#ctx, this.#commits, a, gate.version);
       case 'not_ready':
-        // A zone is filled for a job that exists, never for an invented one.
+        // Fill a zone for a job that exists, never for an invented id.
         if (!(await findJob(this.#ctx.db, a.id))) return refused('job_not_found');
         await this.#ctx.projection.rebuild(a.zone);
         return 'stale';

@@ -1,6 +1,6 @@
 /**
- * Attempts that did not simply win: what the row says of them, and the end of those whose outcome nobody
- * knows. Only the row in Postgres can say yes or no; a fence makes sure that no late write changes it.
+ * Attempts that did not simply win: what the row says of them, and how those with an unknown outcome are
+ * ended. Only the row in Postgres can say yes or no; a fence makes sure that no late write changes it.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { EngineContext } from '../../context.ts';
@@ -20,20 +20,20 @@ export interface Attempt {
   zone: string;
   driverId: string;
   token: string;
-  /** When its driver has been answered, by the monotonic clock: nothing is begun for him afterwards. */
+  /** When its driver is answered at the latest, by the monotonic clock: nothing is begun for him after that. */
   answeredAt: number;
 }
 
-/** Why a version was skipped, for the timeline. */
+/** Why a version was skipped, as the timeline says it. */
 export type FenceCause = 'the outcome of a claim was unknown' | 'a claim outlived its lease';
 
 const RETRY_MS = 200;
-/** What is not ended by then the duty `leases` ends. */
+/** What is not resolved by then is left to the duty `leases`. */
 const GIVE_UP_MS = 60_000;
 
 /**
- * Asks the row. `stale`: the job is open, and nothing keeps it from this driver; it was put again, so that the
- * gate knows it.
+ * Asks the row. `stale`: the job is open to this driver, and was put again so that the gate knows it; the gate
+ * must be asked again.
  */
 export async function askRow(ctx: EngineContext, a: Attempt): Promise<Decision | 'stale'> {
   const asOf = performance.now();
@@ -43,7 +43,7 @@ export async function askRow(ctx: EngineContext, a: Attempt): Promise<Decision |
   const { driverMaxActiveJobs } = ctx.settings;
   const obstacle = await claimObstacle(ctx.db, a.id, a.driverId, driverMaxActiveJobs);
   if (obstacle === 'job_expired') {
-    // Somebody may have been faster: the row says it, under its new version.
+    // Somebody may have been faster: the row tells, under its new version.
     await expireJob(ctx, row);
     return 'stale';
   }
@@ -71,12 +71,12 @@ export async function fenceJob(
   return row ?? null;
 }
 
-/** The gate did not answer; it may have granted, or may yet when Redis wakes up, however late. */
+/** The gate did not answer: it may have granted the claim, or may do so when Redis wakes up, however late. */
 export async function withdraw(ctx: EngineContext, a: Attempt): Promise<void> {
   await untilDone(() => unclaimJob(ctx.redis, a));
 }
 
-/** Fences until Postgres answers, and says what became of the job. Throws when it does not for a minute. */
+/** Tries to fence until Postgres answers, and says what became of the job. Throws after a minute. */
 export async function resolveUnknown(
   ctx: EngineContext,
   a: Attempt,

@@ -1,6 +1,6 @@
 /** How fast batches commit, from those that ended lately and those still under way. */
 
-/** So much does the newest batch count: a slow Postgres, or its recovery, shows after two or three. */
+/** The weight of the newest batch: a slow Postgres, or its recovery, shows after two or three. */
 const NEWEST_WEIGHT = 0.5;
 
 export class Speed {
@@ -12,7 +12,7 @@ export class Speed {
     return this.#begun.size;
   }
 
-  /** A batch is sent; call what is returned when it has ended, however. */
+  /** A batch is sent; call the returned function when it has ended, however it ended. */
   begin(): () => void {
     const batch = { at: performance.now() };
     this.#begun.add(batch);
@@ -31,13 +31,13 @@ export class Speed {
     return count;
   }
 
-  /** How long a batch takes now: as the last ones did, or longer when one is out for longer. */
+  /** How long a batch takes now: as long as the last ones, or longer if one is out for longer. */
   latencyMs(): number {
     const [oldest] = this.#begun;
     return Math.max(this.#averageMs, oldest ? performance.now() - oldest.at : 0);
   }
 
-  /** Until a claim behind so many full rounds would be in; 0 when nothing is under way: then it is tried. */
+  /** How long a claim behind this many full rounds would take; 0 when nothing is under way. */
   expectedMs(roundsAhead: number): number {
     if (this.#begun.size === 0) return 0;
     return this.latencyMs() * (1 + roundsAhead);

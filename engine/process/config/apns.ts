@@ -3,7 +3,7 @@ import { createPrivateKey } from 'node:crypto';
 import { ConfigError, type Env, oneOf, readCertificates, readFile, readUrl } from './env.ts';
 
 export interface ApnsConfig {
-  /** Base URL that serves every device token, or undefined: chosen by the token's environment. */
+  /** Base URL for every device token; undefined: Apple's own, by the token's environment. */
   url: string | undefined;
   ca: string | undefined;
   defaultEnvironment: 'sandbox' | 'production';
@@ -54,7 +54,7 @@ function readApnsKey(env: Env): string | undefined {
   return pem;
 }
 
-/** What ES256 signs with: PKCS #8, on the curve P-256. */
+/** Is it a key for ES256: PKCS #8, on the curve P-256? */
 function isSigningKey(pem: string): boolean {
   if (!pem.includes('-----BEGIN PRIVATE KEY-----')) return false;
   try {

@@ -1,4 +1,4 @@
-/** The rules of dispatch that an operator may choose. Used by `config.ts` alone. */
+/** The settings of dispatch. Used by `config.ts` alone. */
 import { parseWavePlan, type WaveStep } from '../../domain/waves.ts';
 import { ConfigError, type Env, readNumber } from './env.ts';
 
@@ -14,7 +14,7 @@ export interface DispatchConfig {
   claimLeaseMs: number;
   /** Claimable jobs that one customer may have posted with a token of his own; 0: any number. */
   customerMaxOpenJobs: number;
-  /** How long what is over is kept. */
+  /** How long jobs that are over are kept. */
   retentionDays: number;
   /** How often a moving, available driver's position is kept; 0: never. */
   positionHistoryS: number;

@@ -1,6 +1,6 @@
 /**
- * Reads single variables. What is malformed ends the start with one line that names the variable,
- * what is wrong with it and an example; the values of secrets never appear in it.
+ * Reads single variables. A malformed one stops the start with one line that names the variable,
+ * what is wrong with it and an example; values of secrets never appear in it.
  */
 import { X509Certificate } from 'node:crypto';
 import { readFileSync } from 'node:fs';

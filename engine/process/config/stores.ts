@@ -9,11 +9,11 @@ export interface StoresConfig {
   /** Connections to Postgres that a process opens at most. */
   databasePoolSize: number;
   redisUrl: string;
-  /** The same with what TLS to it trusts: what connections are made to. */
+  /** The same with the CA that TLS trusts: the target of connections. */
   redis: RedisTarget;
 }
 
-/** The pool has to leave room for more processes under a server's `max_connections`. */
+/** A pool must leave room for other processes under the server's `max_connections`. */
 const POOL_SIZE = { min: 1, max: 1000, integer: true };
 
 /** Throws `ConfigError`. */
@@ -40,7 +40,7 @@ export function readDatabaseUrl(env: Env): string {
   return url;
 }
 
-/** Parameters of `DATABASE_URL` that are for other clients. */
+/** Warns of parameters in `DATABASE_URL` that are for other clients. */
 export function warnOfIgnored(env: Env): string[] {
   const { ignored } = parsePgUrl(readDatabaseUrl(env));
   if (ignored.length === 0) return [];

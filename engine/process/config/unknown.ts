@@ -1,4 +1,4 @@
-/** Finds variables that look like ours and are not: a misspelt one would be ignored without a word. */
+/** Finds variables that look like ours but are not: a misspelt one would be ignored silently. */
 import type { Env } from './env.ts';
 
 /** Every variable of the contract, with an example. */
@@ -40,13 +40,13 @@ const KNOWN: Readonly<Record<string, string>> = {
   LOG_LEVEL: 'info',
   NODE_ENV: 'production',
 };
-/** First words that nobody else uses in a deployment's environment. */
+/** Prefixes that nobody else uses in a deployment's environment. */
 const OUR_PREFIXES = /^(APNS|CLAIM|DISPATCH|DRIVER|MUSTER|RETENTION)_/;
-/** Letters that may differ; short names are near to too many others. */
+/** How many letters may differ; short names are too close to others. */
 const NEAR = 2;
 const SHORT = 6;
 
-/** One line for each variable that is not ours and looks as if it were meant to be. */
+/** One line for each variable that is not ours but looks as if it was meant to be. */
 export function warnOfUnknown(env: Env): string[] {
   return Object.keys(env).flatMap((name) => {
     if (name in KNOWN) return [];
@@ -55,7 +55,7 @@ export function warnOfUnknown(env: Env): string[] {
       return `${name} is no variable of Muster and changes nothing, did you mean ${nearest}? e.g. ${nearest}=${KNOWN[nearest]}`;
     }
     if (!OUR_PREFIXES.test(name)) return [];
-    return `${name} is no variable of Muster and changes nothing: see the table in docs/operations.md, e.g. DRIVER_STALE_S=${KNOWN.DRIVER_STALE_S}`;
+    return `${name} is no variable of Muster and changes nothing: see the table in README.md, e.g. DRIVER_STALE_S=${KNOWN.DRIVER_STALE_S}`;
   });
 }
 

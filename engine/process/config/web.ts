@@ -1,4 +1,4 @@
-/** Where and behind what a process listens. Used by `config.ts` alone. */
+/** Where a process listens, and behind which proxies. Used by `config.ts` alone. */
 import { BlockList, isIP } from 'node:net';
 import { ConfigError, type Env, readNumber } from './env.ts';
 
@@ -17,7 +17,7 @@ export interface WebConfig {
 }
 
 const PORT = { min: 0, max: 65_535, integer: true };
-/** Contract section 2; development restarts all day and has no balancer that must notice. */
+/** Contract section 2; in development there is no balancer that must notice. */
 const SHUTDOWN_DELAY_S = 5;
 
 /** Throws `ConfigError`. */

@@ -1,4 +1,4 @@
-/** A process full of listeners. It is told over its channel whom to listen to and what to expect. */
+/** A process full of listeners. Over its channel it is told where to listen and what to expect. */
 import { Listener, type Protocol } from './listener.ts';
 
 export type CrowdOrder =
@@ -10,7 +10,7 @@ export type CrowdOrder =
 
 export type CrowdAnswer =
   | { answer: 'done' }
-  /** Everybody has everything: when the last one had it and when 99 % had, epoch ms. */
+  /** All listeners have all events: when the last one and when 99 % had them, epoch ms. */
   | { answer: 'delivered'; lastAt: number; p99At: number; sample: string }
   /** How many fixes were acknowledged, and how old 99 % of them were by then, at most. */
   | { answer: 'located'; fixes: number; p99Ms: number };
@@ -20,7 +20,7 @@ const OPENING = 50;
 
 interface Crowd {
   listeners: Listener[];
-  /** Those who read. */
+  /** Listeners that read. */
   awake: number;
   expected: number;
   times: number[];

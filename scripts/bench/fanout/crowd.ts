@@ -24,7 +24,7 @@ export class Crowd {
     await answer;
   }
 
-  /** Orders to expect so many events each, calls `send`, and resolves when everybody has them. */
+  /** Tells all to expect this many events each, calls `send`, and resolves when everybody has them. */
   async delivery(crowd: string, each: number, send: () => void): Promise<Delivered> {
     await this.order({ order: 'expect', crowd, each });
     const answer = this.#next();
@@ -32,7 +32,7 @@ export class Crowd {
     return (await answer) as Delivered;
   }
 
-  /** Everybody sends positions around one place for so long, each when the last is acknowledged. */
+  /** Everybody sends positions around one place for this long, each when the last is acknowledged. */
   async locate(
     crowd: string,
     forMs: number,

@@ -1,7 +1,7 @@
 /**
  * `bench -- fanout`: deliveries per second from a change to every socket, through the real gateway
- * with its log, its filters and its sessions, beside Socket.IO 4 and beside bare `ws` to which a frame
- * is written that was encoded once; and what an idle connection costs in memory.
+ * with its log, its filters and its sessions, beside Socket.IO 4 and beside bare `ws` with a frame that
+ * is encoded once; and what an idle connection costs in memory.
  */
 import { type BenchLine, compare } from '../bench-line.ts';
 import { progress, ROUNDS, WARM_UP_ROUNDS } from '../rounds.ts';

@@ -1,7 +1,7 @@
 /**
- * One listening client, as cheap as it can be: it reads frames without keeping or parsing them, so
- * that the server is what a benchmark measures. It speaks our protocol, Socket.IO's (Engine.IO 4 over
- * a WebSocket), or none above the frames.
+ * A listening client, as cheap as possible: it reads frames without keeping or parsing them, so that a
+ * benchmark measures the server. It speaks our protocol, Socket.IO's (Engine.IO 4 over a WebSocket), or
+ * none above the frames.
  */
 import net from 'node:net';
 
@@ -12,7 +12,7 @@ const PATHS: Record<Protocol, string> = {
   'socket.io': '/socket.io/?EIO=4&transport=websocket',
   bare: '/',
 };
-/** How a frame begins that carries the event which is measured. */
+/** The beginning of a frame with the measured event. */
 const DELIVERY: Record<Protocol, string> = {
   muster: '{"event":"job:new"',
   'socket.io': '42["job:new"',
@@ -105,7 +105,7 @@ export class Listener {
     this.#rest = this.#readFrames(data);
   }
 
-  /** Returns what is left of a frame that is not whole yet. */
+  /** Returns the rest: a frame that is not complete yet. */
   #readFrames(data: Buffer): Buffer {
     let at = 0;
     while (at + 2 <= data.length) {

@@ -1,7 +1,6 @@
 /**
- * The servers that the gateway is compared with, one a process: Socket.IO 4 as its guide starts it,
- * or bare `ws` to whose sockets a frame that was encoded once is written. Each sends what it is told
- * to over its channel.
+ * The servers that the gateway is compared with, one per process: Socket.IO 4 as its guide starts it,
+ * or bare `ws` with a frame that is encoded once. Each sends what it is told to over its channel.
  */
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';

@@ -26,7 +26,7 @@ import type { PeerOrder } from './peer-main.ts';
 
 /** Makes a frame of 600 bytes. */
 const NOTES = 'Ring twice, the dog is friendly. '.repeat(8);
-/** Connections that make a fresh process load what it needs, before its memory is measured. */
+/** Connections that make a fresh process load all its code before its memory is measured. */
 const FIRST_CONNECTIONS = 100;
 const SETTLE_MS = 3000;
 
@@ -43,26 +43,26 @@ export interface Side {
   protocol: Protocol;
   open(listeners: number): Promise<void>;
   closeAll(): Promise<void>;
-  /** So many of the listeners read nothing more, and nothing is expected of them. */
+  /** Makes this many listeners stop reading; nothing is expected of them. */
   stall(listeners: number): Promise<void>;
-  /** Sends so many events at once; resolves when every listener has all of them. */
+  /** Sends this many events at once; resolves when every listener has all of them. */
   deliver(events: number): Promise<Delivery>;
-  /** Everybody sends positions for so long; only the gateway takes them. */
+  /** Everybody sends positions for this long; only the gateway takes them. */
   locate(forMs: number): Promise<{ fixes: number; p99Ms: number }>;
-  /** Resident bytes of a fresh process for each of so many idle connections, which stay open. */
+  /** Resident bytes of a fresh process per idle connection, for this many, which stay open. */
   memoryEach(listeners: number): Promise<number>;
   pid: number | undefined;
   stop(): Promise<void>;
 }
 
-/** What a side does in its own way. */
+/** The parts that differ between sides. */
 interface Server {
   child: ChildProcess;
   protocol: Protocol;
   port: number;
-  /** Prepares so many events; what it returns sends them. */
+  /** Prepares this many events; the returned function sends them. */
   prepare(events: number): Promise<() => void>;
-  /** Withdraws what was sent: who connects next is greeted with none of it. */
+  /** Withdraws what was sent, so that the next connection does not get it. */
   withdraw(): Promise<void>;
   stop(): Promise<void>;
 }

@@ -1,6 +1,6 @@
 /**
- * The people of a deployment, as cheap as they can be, in a process of their own: drivers who listen and
- * say where they are, customers who post. It is told over its channel what a second brings.
+ * The people of a deployment, as cheap as possible, in a process of their own: drivers who listen and
+ * report positions, customers who post. Over its channel it is told what happens each second.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { callHttp } from '../../client/http.ts';
@@ -10,7 +10,7 @@ export type LoadOrder =
   | { order: 'open'; url: string; drivers: string[]; customers: string[] }
   | { order: 'run'; forMs: number; load: Load; here: { lat: number; lng: number } };
 
-/** What a second brings; each job is taken by its first tap and completed. */
+/** What happens each second; each job is taken by its first tap and completed. */
 export interface Load {
   fixes: number;
   jobs: number;
@@ -18,7 +18,7 @@ export interface Load {
   losers: number;
 }
 
-/** What has happened, by the answers. */
+/** What has happened, counted by the answers. */
 export interface Happened {
   seconds: number;
   fixes: number;
@@ -33,9 +33,9 @@ const OPENING = 50;
 const NEAR_DEGREES = 0.01;
 const TRIES = 100;
 const PAUSE_MS = 300;
-/** On a machine that has other things to do answers come late. */
+/** Generous: on a busy machine answers come late. */
 const CALL_MS = 60_000;
-/** By then every phone was told. */
+/** By then every phone has been told. */
 const FIRST_TAP_MS = 2000;
 
 let url = '';
@@ -48,7 +48,7 @@ process.on('message', async (order: LoadOrder) => {
   process.send?.(order.order === 'run' ? await run(order) : {});
 });
 
-/** Whoever listened before is gone. */
+/** Earlier listeners are gone. */
 async function open(order: Extract<LoadOrder, { order: 'open' }>): Promise<void> {
   for (const listener of listeners) listener.close();
   listeners = [];

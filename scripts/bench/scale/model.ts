@@ -1,6 +1,6 @@
 /**
- * What a load costs each part: a sum over what happens. The costs are found by runs that differ in one
- * thing; the sum is then compared with a run in which everything differs.
+ * A model of what a load costs each part: a sum over everything that happens. Runs that differ in one
+ * thing give the costs; the sum is then compared with a run in which everything differs.
  */
 import type { Happened } from './load-main.ts';
 import { type PerPart, perPart } from './usage.ts';
@@ -24,7 +24,7 @@ export interface Costs {
   push: PerPart;
 }
 
-/** Runs that differ from another one in what their name says. */
+/** Runs that differ from another in what their name says. */
 export interface Runs {
   nobody: Measured;
   drivers: Measured;
@@ -42,7 +42,7 @@ export function costsOf(runs: Runs): Costs {
     ...{ second: NOTHING, driverSecond: NOTHING, fix: NOTHING, job: NOTHING },
     ...{ offer: NOTHING, tap: NOTHING, push: NOTHING },
   };
-  /** What is left of a run after what is known already, for each of `times`. */
+  /** The rest of a run's cost after the known costs, divided by `times`. */
   const rest = (run: Measured, times: number) =>
     perPart((part) => Math.max(0, (1000 * run.used[part] - predict(costs, run)[part]) / times));
   costs.second = rest(runs.nobody, runs.nobody.seconds);

@@ -29,14 +29,14 @@ const FEW = 100;
 const CUSTOMERS = 50;
 const RUN_MS = 20_000;
 const WARM_UP_MS = 5000;
-/** Work that goes on behind answers ends by then. */
+/** By then work that goes on after answers has ended. */
 const SETTLE_MS = 2000;
-/** What is kept counts the jobs of a warm-up too. */
+/** The stores also keep the jobs of the warm-up. */
 const WARMED_UP = (RUN_MS + WARM_UP_MS) / RUN_MS;
 const QUIET: Load = { fixes: 0, jobs: 0, losers: 0 };
 /** Code is compiled and statements are prepared before anything counts. */
 const BUSY: Load = { fixes: 50, jobs: 2, losers: 5 };
-/** The run that nothing was fitted to: other in every number. */
+/** The run that the model was not fitted to: it differs in every number. */
 const OTHER = { drivers: 300, load: { fixes: 60, jobs: 1.5, losers: 8 } };
 
 /** Starts its own Postgres, Redis and simulator; nothing else is needed. */
@@ -100,7 +100,7 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
   });
 }
 
-/** One stretch of the load, and what each part used until all of it was done with. */
+/** Runs one stretch of load; returns what each part used until all of it was done. */
 async function stretch(
   { usage, sql, stores }: { usage: Usage; sql: postgres.Sql; stores: Stores },
   drivers: number,

@@ -6,7 +6,7 @@ export const PARTS = ['api', 'worker', 'redis', 'postgres'] as const;
 export type Part = (typeof PARTS)[number];
 export type PerPart = Record<Part, number>;
 
-/** Postgres opens and ends connections' processes: whoever is not seen in time is not counted. */
+/** How often to sample: a Postgres process that ends between two samples is not counted. */
 const LOOK_MS = 500;
 
 export interface Usage {

@@ -11,7 +11,7 @@ const LEFT = 56;
 const RIGHT = 30;
 const TOP = 10;
 const BOTTOM = 26;
-/** 0 %, 90 %, 99 % … by how rare what is beyond it is. */
+/** 0 %, 90 %, 99 % …: the scale shows how rare larger values are. */
 const STEPS = ['0 %', '90 %', '99 %', '99.9 %', '99.99 %'];
 
 export interface Curve {

@@ -8,7 +8,7 @@ const HEIGHT_MAX = 520;
 const EDGE = 14;
 const SCALE_ROOM = 34;
 
-/** In the order in which they are drawn: what went wrong lies on top. */
+/** In drawing order: what went wrong is on top. */
 export const MAP_STATES = [
   { state: 'taken', title: 'taken', tone: 'b' },
   { state: 'reached_nobody', title: 'reached nobody', tone: 'c' },

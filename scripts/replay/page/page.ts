@@ -1,5 +1,5 @@
 /**
- * The report as one page that needs nothing else: no script, no font, no picture from elsewhere.
+ * The report as one self-contained page: no script, font or picture from elsewhere.
  * The replay and the demo write it.
  */
 import type { Report } from '../report.ts';
@@ -48,7 +48,7 @@ export function section(title: string, inside: string): string {
   return inside === '' ? '' : `<section><h2>${title}</h2>${inside}</section>`;
 }
 
-/** The same chart for wide and for narrow screens; the page shows the one that can be read. */
+/** The same chart for wide and for narrow screens; the page shows the readable one. */
 export function bothWidths(draw: (width: Width) => string): string {
   const narrow = draw('narrow');
   if (narrow === '') return '';

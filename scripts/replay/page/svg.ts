@@ -1,4 +1,4 @@
-/** Small helps for inline SVG: scales, ticks that people would choose, escaping. No script. */
+/** Helpers for inline SVG: scales, ticks at round values, escaping. No script. */
 
 export function escapeHtml(text: string): string {
   const named: Record<string, string> = { '&': '&amp;', '<': '&lt;', '>': '&gt;', '"': '&quot;' };

@@ -26,7 +26,7 @@ const RIGHT = 16;
 const PANEL = 110;
 const GAP = 38;
 const TITLE = 24;
-/** A storm is a moment; it is drawn this wide in per cent of the axis, at least. */
+/** A storm is a moment; its least width, in per cent of the axis. */
 const STORM_MIN_SHARE = 0.006;
 
 type ChartRun = Pick<Report, 'series' | 'storms'>;

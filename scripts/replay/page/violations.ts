@@ -1,6 +1,6 @@
 /**
- * What was broken, for people: thousands of cases of one kind are one line with their number and
- * one example, which leads to the job's page in the console.
+ * Broken rules for people: thousands of cases of one kind are one line with their number and one
+ * example, which links to the job's page in the console.
  */
 import { urlOf } from '../../client/http.ts';
 import type { Invariant, Violation } from '../invariants.ts';
@@ -37,7 +37,7 @@ function kindItem(cases: readonly Violation[], url: string): string {
   return `<p>${many}${escapeHtml(text)}${link}</p>`;
 }
 
-/** The same words about other drivers, jobs and numbers are the same kind. */
+/** Texts that differ only in drivers, jobs and numbers are of one kind. */
 function grouped(violations: readonly Violation[]): Map<string, Violation[]> {
   const kinds = new Map<string, Violation[]>();
   for (const violation of violations) {

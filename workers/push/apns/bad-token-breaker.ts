@@ -1,24 +1,24 @@
 /**
  * Keeps a wrong setting from erasing the token table: when too many of the latest pushes of a topic
  * are answered with "bad token", the tokens are not the problem (sandbox and production mixed up, a
- * wrong topic). Then the answer becomes `MIX_UP`, which holds the topic back and removes nobody;
- * good answers end it. Each topic is judged by itself: an app that is well must not hide another.
+ * wrong topic). Then the answer becomes `MIX_UP`, which holds the topic back and removes no token;
+ * good answers end it. Each topic is judged by itself, so that a healthy app does not hide another.
  */
 import type { Logger } from '../../../engine/engine.ts';
 import type { ApnsOutcome } from './messages.ts';
 import { isBadToken, MIX_UP } from './reactions.ts';
 
-/** The share is that among so many latest answers: fewer would exceed it by chance. */
+/** The share is taken over this many latest answers: fewer would exceed it by chance. */
 const LATEST = 400;
-/** So many bad ones among them are ordinary, whatever their share: a young process knows few. */
+/** This many bad tokens are ordinary, whatever their share: a young process has seen few answers. */
 const ORDINARY = 5;
-/** More than this share is not: one that is gone is answered 410, a bad token is met only once. */
+/** A larger share is not ordinary: a token that is gone gets 410, and a bad one is met only once. */
 const SHARE_MAX = 0.05;
 
-/** Takes note of an answer to a push of this topic, and says what it is to be taken for. */
+/** Notes an answer to a push of this topic, and returns the answer to act on. */
 export type Judge = (topic: string, outcome: ApnsOutcome) => ApnsOutcome;
 
-/** For one endpoint, which is one environment. */
+/** One for each endpoint, which is one environment. */
 export function createBadTokenBreaker(log: Logger): Judge {
   const topics = new Map<string, Share>();
   return (topic, outcome) => {

@@ -1,6 +1,6 @@
 /**
- * Pushes to one APNs endpoint over a few connections. What does not fit on a stream now waits; the critical
- * lane goes first, and streams of each connection are kept free for it.
+ * Pushes to one APNs endpoint over a few connections. Pushes without a free stream wait; the critical lane
+ * goes first, and some streams of each connection are reserved for it.
  */
 import { LANES, type Lane } from '../../../engine/domain/push.ts';
 import type { Logger } from '../../../engine/engine.ts';
@@ -30,22 +30,22 @@ export interface ApnsClientOptions extends ProviderKey {
 }
 
 export interface ApnsClient {
-  /** Sends one push, or says after a while that there is no connection. Never rejects. */
+  /** Sends one push, or reports after a while that there is no connection. Never rejects. */
   send(push: ApnsPush): Promise<ApnsOutcome>;
-  /** Whether pushes of a topic are held back; `over` when one may try. */
+  /** Whether pushes of a topic are held back; `over` when one may be tried. */
   stateOf: Pauses['stateOf'];
   /** What is held back now. */
   paused(): Paused[];
   close(): Promise<void>;
 }
 
-/** One is busy or broken, the other is not; a worker process needs no more. */
+/** When one is busy or broken there is another; a worker needs no more. */
 const CONNECTIONS = 2;
 /** Streams of a connection that only the critical lane may use. */
 const RESERVED = 20;
-/** A push that a connection surely did not look at is sent again; a storm ends before this. */
+/** How often a push that was certainly not processed is sent again; a storm ends before that. */
 const RESENDS_MAX = 20;
-/** One that was refused for its connection's sake moves to another. */
+/** How often a push that was refused because of its connection moves to another. */
 const MOVES_MAX = 1;
 const PUMP_MS = 250;
 
@@ -61,7 +61,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
   let closed = false;
   // Connections become free without an event when their back-off ends.
   const timer = setInterval(() => {
-    // Also while no stream becomes free.
+    // Also checked while no stream becomes free.
     waiting.handBack(withdrawn);
     pump();
   }, PUMP_MS);
@@ -69,7 +69,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
 
   function pump(): void {
     waiting.handBackOutdated();
-    // The critical lane is the first of them.
+    // The critical lane comes first.
     for (const lane of LANES) {
       for (;;) {
         const connection = pick(connections, lane);
@@ -111,7 +111,7 @@ export function createApnsClient(options: ApnsClientOptions): ApnsClient {
   };
 }
 
-/** The least busy connection that has a stream for this lane; for a notification one that is well, if any. */
+/** The least busy connection with a stream for this lane; for a notification a healthy one, if any. */
 function pick(connections: readonly ApnsConnection[], lane: Lane): ApnsConnection | undefined {
   const ill = (one: ApnsConnection) => lane === 'critical' && one.ill;
   let best: ApnsConnection | undefined;
@@ -124,7 +124,7 @@ function pick(connections: readonly ApnsConnection[], lane: Lane): ApnsConnectio
   return best;
 }
 
-/** Is the push to be sent again, over a connection that is free next? */
+/** Must the push be sent again, over the next free connection? */
 function belongsElsewhere(outcome: ApnsOutcome, waiting: Waiting): boolean {
   if (outcome.outcome === 'never_processed') {
     return outcome.reason === 'connection_closing' && waiting.resends++ < RESENDS_MAX;

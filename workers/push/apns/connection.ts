@@ -1,9 +1,9 @@
 /**
- * A place for one session to APNs on `http2-wrapper`: opens it, one at a time, waits longer after
- * each that never worked, and opens another when it is used up. The rules under which the library loses
- * nothing: sessions of our own choice instead of the agent's (it fills one to the brim, opens more
- * than are needed and uses those that got GOAWAY), `session.request` on the native session
- * (`http2.request` resets every stream), and no limit of sessions (one closes them when they idle).
+ * Holds one session to APNs on `http2-wrapper` at a time: opens it, waits longer after each one that
+ * never worked, and opens another when it is used up. The library loses nothing under these rules: we
+ * choose sessions instead of the agent (which fills one up, opens more than needed and uses those that
+ * got GOAWAY), call `session.request` on the native session (`http2.request` resets every stream), and
+ * set no limit of sessions (with one, idle sessions are closed).
  */
 import type { Socket } from 'node:net';
 import { Agent, type SecureClientSessionOptions } from 'http2-wrapper';
@@ -14,10 +14,10 @@ import { type ProviderKey, ProviderToken } from './provider-token.ts';
 import { ApnsSession } from './session.ts';
 
 const CONNECT_DEADLINE_MS = 10_000;
-/** Between two sessions that never worked; doubled up to a minute. */
+/** The pause after a session that never worked; doubled up to a minute. */
 const BACKOFF_FIRST_MS = 1000;
 const BACKOFF_MAX_MS = 60_000;
-/** Longer than a notification that met a 500 waits for its second try. */
+/** Longer than a notification waits for its second try after a 500. */
 const ILL_MS = 10_000;
 
 export interface ConnectionParts {
@@ -38,7 +38,7 @@ export class ApnsConnection {
   readonly #agent = new Agent({ timeout: 0, maxEmptySessions: Number.POSITIVE_INFINITY });
   #socket: Socket | undefined;
   #session: ApnsSession | null = null;
-  /** Those that are replaced and may still have pushes in flight. */
+  /** Replaced sessions that may still have pushes in flight. */
   readonly #retired = new Set<ApnsSession>();
   #connecting = false;
   #closed = false;
@@ -63,14 +63,14 @@ export class ApnsConnection {
     return this.#connecting ? 1 : (this.#session?.inFlight ?? 0);
   }
 
-  /** How many more pushes may be handed over now. */
+  /** How many more pushes it may take now. */
   get free(): number {
     if (this.#closed || this.#connecting) return 0;
     if (this.#session?.usable) return this.#session.free;
     return this.#parts.now() < this.#blockedUntil ? 0 : 1;
   }
 
-  /** It said a moment ago that Apple failed: most often only one connection is ill. */
+  /** It answered 500 a moment ago: usually only one connection is affected. */
   get ill(): boolean {
     return this.#parts.now() < this.#illUntil;
   }
@@ -89,7 +89,7 @@ export class ApnsConnection {
     if (outcome.outcome === 'rejected' && outcome.status === 500) {
       this.#illUntil = this.#parts.now() + ILL_MS;
     }
-    // One that never works is no better than none: it must not be opened again and again.
+    // A session that never works must not be opened again and again.
     if (outcome.outcome === 'sent') this.#failures = 0;
     else if (!session.proven && !session.usable && session === this.#session) {
       this.#replace(session);
@@ -99,7 +99,7 @@ export class ApnsConnection {
     return outcome;
   }
 
-  /** At once; what is in flight is settled. */
+  /** Closes at once; pushes in flight get their outcome. */
   close(): void {
     this.#closed = true;
     this.#agent.destroy();
@@ -120,7 +120,7 @@ export class ApnsConnection {
       const session = await withDeadline(opening, connectDeadlineMs, late);
       const socket = this.#socket;
       if (!socket || this.#closed) throw new Error('closed while connecting');
-      // A token of its own: Apple refuses a second one on a connection within twenty minutes.
+      // A provider token per session: Apple refuses another one on a connection within twenty minutes.
       const opened = new ApnsSession(
         session,
         socket,
@@ -131,7 +131,7 @@ export class ApnsConnection {
       this.#session = opened;
       return opened;
     } catch (error) {
-      // What would still be opened has nobody to use it; without its socket it ends.
+      // A session that is still being opened has no user; destroying its socket ends it.
       this.#socket?.destroy();
       throw error;
     } finally {

@@ -1,4 +1,4 @@
-/** A push as APNs takes it, and what an answer says: the headers of both. */
+/** A push as APNs takes it, and the answer: the headers of both. */
 import http2 from 'http2-wrapper';
 import type { Lane } from '../../../engine/domain/push.ts';
 import { ANSWER_CUT, OTHER } from './reactions.ts';
@@ -10,22 +10,22 @@ export interface ApnsPush {
   topic: string;
   /** JSON. */
   payload: string;
-  /** At most 64 bytes; a phone shows the newest with one id. */
+  /** At most 64 bytes; a phone shows only the newest push of an id. */
   collapseId: string;
   /** Unix seconds after which Apple need not deliver it. */
   expiration: number;
   /** A UUID in lower case. */
   apnsId: string;
   lane: Lane;
-  /** When aborted while the push still waits for a stream, it is not sent any more. */
+  /** If aborted while the push still waits for a stream, the push is not sent. */
   withdrawn?: AbortSignal | undefined;
 }
 
 /**
  * `never_processed` is safe to send again; `unknown` may have been delivered.
- * `uniqueId`: under which Apple's console finds a push that its sandbox took.
- * `timestamp`: since when a token is gone, epoch ms. `retryAfterMs`: if APNs asks for a delay.
- * Of a 403: `fresh` when the session, and so its provider token, had no success yet; `apnsTime` is
+ * `uniqueId`: Apple's console finds a push that its sandbox accepted by this.
+ * `timestamp`: since when a token is gone, epoch ms. `retryAfterMs`: the delay that APNs asks for.
+ * With a 403: `fresh` when the session, and so its provider token, had no success yet; `apnsTime` is
  * Apple's clock, epoch ms.
  */
 export type ApnsOutcome =
@@ -50,7 +50,7 @@ const {
 /** Device tokens and provider tokens stay out of the compression table (Apple asks for it). */
 const SENSITIVE = { [http2.sensitiveHeaders]: [PATH, 'authorization'] };
 
-/** Apple's are UUIDs of 36 characters; what is much longer is something else. */
+/** Apple's ids are UUIDs of 36 characters; anything much longer is something else. */
 const UNIQUE_ID_MAX = 100;
 
 export function headersOf(push: ApnsPush, token: string): http2.OutgoingHttpHeaders {
@@ -68,7 +68,7 @@ export function headersOf(push: ApnsPush, token: string): http2.OutgoingHttpHead
   };
 }
 
-/** `cut`: the connection ended before the answer did, maybe. */
+/** `cut`: the connection may have ended before the answer was complete. */
 export function readAnswer(
   headers: http2.IncomingHttpHeaders,
   body: string,
@@ -97,7 +97,7 @@ export function readAnswer(
   };
 }
 
-/** Nothing depends on it: what is odd is left out, the push was taken all the same. */
+/** Nothing depends on it: an odd value is ignored, since the push was accepted anyway. */
 function readUniqueId(said: string | string[] | undefined): { uniqueId?: string } {
   const known = typeof said === 'string' && said !== '' && said.length <= UNIQUE_ID_MAX;
   return known ? { uniqueId: said } : {};

@@ -1,45 +1,45 @@
 /**
- * What cannot succeed now is not sent: while Apple is out of service, or refuses our key or a topic,
- * its pushes are handed back unsent. After a pause one of them tries; its answer ends the pause or
+ * Holds back pushes that cannot succeed now: while Apple is out of service, or refuses our key or a
+ * topic, they are handed back unsent. After a pause one push is tried; its answer ends the pause or
  * begins a longer one.
  */
 import type { Logger } from '../../../engine/engine.ts';
 import type { ApnsOutcome, ApnsPush } from './messages.ts';
 import { reactionTo } from './reactions.ts';
 
-/** So many 503 in a row are an outage; a single one is an answer. */
+/** This many 503 in a row are an outage; a single one is just an answer. */
 const OUTAGE_AFTER = 3;
 const OUTAGE_FIRST_MS = 1000;
-/** Only an operator ends a wrong setting; this long until it is tried again. */
+/** Only an operator can fix a wrong setting; this long until it is tried again. */
 const FAULT_FIRST_MS = 15_000;
 const PAUSE_MAX_MS = 60_000;
-/** Whatever Apple asks for: somebody waits for these pushes. */
+/** The longest pause, whatever Apple asks for: somebody waits for these pushes. */
 const ASKED_MAX_MS = 10 * 60_000;
-/** The one that tries has its answer by then. */
+/** By then the tried push has its answer. */
 const PROBE_MS = 12_000;
-/** Provider tokens made a moment ago and refused as expired: a single one may be Apple's slip. */
+/** This many fresh provider tokens refused as expired are a fault; a single one may be Apple's slip. */
 const FRESH_REFUSED_MAX = 2;
 
 interface Pause {
   reason: string;
   until: number;
   lastMs: number;
-  /** One is being tried. */
+  /** A push is being tried. */
   probing: boolean;
 }
 
-/** `service`, `key`, or `topic …`; it lasts until a push was let in. */
+/** `service`, `key`, or `topic …`; it lasts until a push is accepted. */
 export interface Paused {
   scope: string;
   reason: string;
 }
 
 export interface Pauses {
-  /** Why this push is not to be sent now, else null: then it may be the one that tries. */
+  /** Why this push must not be sent now; null if it may be sent, perhaps as the one that is tried. */
   reasonAgainst(push: ApnsPush): string | null;
-  /** The same for any push of a topic, without sending one; `over` when one may try. */
+  /** The same for any push of a topic, without sending one; `over` when one may be tried. */
   stateOf(topic: string): { reason: string; over: boolean } | null;
-  /** Takes note of an answer; true when a pause has begun. */
+  /** Notes an answer; true when a pause has begun. */
   answered(push: ApnsPush, outcome: ApnsOutcome): boolean;
   list(): Paused[];
 }
@@ -51,7 +51,7 @@ export function createPauses(now: () => number, log: Logger): Pauses {
 
   function begin(scope: string, reason: string, firstMs: number, atLeastMs = 0): boolean {
     const before = pauses.get(scope);
-    // Others that were in flight with the first tell nothing new.
+    // Answers to pushes that were in flight with the first tell nothing new.
     if (before && !before.probing && now() < before.until) return false;
     const lastMs = Math.min(PAUSE_MAX_MS, before ? before.lastMs * 2 : firstMs);
     const until = now() + Math.max(atLeastMs, lastMs * (0.5 + Math.random() / 2));
@@ -65,7 +65,7 @@ export function createPauses(now: () => number, log: Logger): Pauses {
     const { status, reason, apnsTime } = outcome;
     const scope = status === 403 ? 'key' : `topic ${push.topic}`;
     if (!begin(scope, reason, FAULT_FIRST_MS)) return false;
-    // A provider token that is refused as soon as it is made: most often a wrong clock.
+    // A provider token refused as soon as it is made usually means a wrong clock.
     const ahead = apnsTime === undefined ? {} : { apnsClockAheadMs: apnsTime - now() };
     log.error({ status, reason, topic: push.topic, ...ahead }, 'APNs refuses our settings');
     return true;
@@ -76,7 +76,7 @@ export function createPauses(now: () => number, log: Logger): Pauses {
       const paused = against(push.topic);
       const closed = paused.find(({ until }) => now() < until);
       if (closed) return closed.reason;
-      // This one tries; the others wait for what it learns.
+      // This push is tried; the others wait for its answer.
       for (const pause of paused) {
         pause.probing = true;
         pause.until = now() + PROBE_MS;
@@ -90,7 +90,7 @@ export function createPauses(now: () => number, log: Logger): Pauses {
     },
     answered(push, outcome) {
       if (outcome.outcome !== 'sent' && outcome.outcome !== 'rejected') return false;
-      // Who is told that a phone is gone was let in with his key and topic.
+      // An answer that a phone is gone means that key and topic were accepted.
       if (outcome.outcome === 'sent' || outcome.status === 410) {
         unavailable = 0;
         freshRefused = 0;

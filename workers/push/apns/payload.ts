@@ -10,7 +10,7 @@ export interface Alert {
   data: object;
 }
 
-/** As JSON; a text that is too long loses its end, never half a character. */
+/** As JSON; a text that is too long is cut, never within a character. */
 export function alertPayload({ title, body, data }: Alert): string {
   const encode = (text: string) =>
     JSON.stringify({

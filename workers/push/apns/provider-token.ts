@@ -5,9 +5,9 @@
  */
 import { importPKCS8, SignJWT } from 'jose';
 
-/** Between Apple's 20 and 60 minutes, with room for a slow clock. */
+/** Between Apple's limits of 20 and 60 minutes, with room for a slow clock. */
 const RENEW_AFTER_MS = 45 * 60_000;
-/** Connections of one process do not all renew at once. */
+/** Random, so that connections of one process do not all renew at once. */
 const RENEW_SPREAD_MS = 5 * 60_000;
 
 export interface ProviderKey {
@@ -29,7 +29,7 @@ export class ProviderToken {
     this.#now = now;
   }
 
-  /** The token to send now. Rejects when the key is none. */
+  /** The token to send now. Rejects when the key is invalid. */
   current(): Promise<string> {
     if (!this.#current || this.#now() >= this.#renewAt) this.#current = this.#mint();
     return this.#current;

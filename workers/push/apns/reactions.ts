@@ -1,26 +1,26 @@
 /**
  * What follows from each answer of APNs: one table of every status and reason that Apple documents
- * ("Handling notification responses from APNs"). What is not in it is treated by its class.
+ * ("Handling notification responses from APNs"). An answer that is not in it is treated by its class.
  */
 import type { ApnsPush } from './messages.ts';
 
 export interface Reaction {
   kind:
     | 'ok'
-    /** The phone is gone, or was never one: its token is removed. */
+    /** The phone is gone, or the token never named one: it is removed. */
     | 'remove_token'
     /** Not accepted; may be sent again later. */
     | 'retry'
     /**
      * Not accepted, and Apple asks to wait for a quarter of an hour. An offer is old news by then; a
-     * notification is sent once more in a few seconds, on another connection: most often only one is ill.
+     * notification is sent again in a few seconds, on another connection, as usually only one is affected.
      */
     | 'retry_late'
-    /** Not accepted, for the connection's sake: sent again at once, once, on another. */
+    /** Not accepted because of the connection: sent again at once, once, on another. */
     | 'move'
-    /** Key, topic or environment are wrong: an operator must mend it, and then it may be sent. */
+    /** Key, topic or environment are wrong: may be sent once an operator has fixed that. */
     | 'config_fault'
-    /** Our key may not do this: an operator must mend it; Apple asks never to repeat the push. */
+    /** Our key may not do this: an operator must fix that; Apple asks never to repeat the push. */
     | 'forbidden'
     /** We sent something that Apple never accepts. */
     | 'our_fault';
@@ -30,9 +30,9 @@ export interface Reaction {
 
 /** Our word for a bad token among too many: see `bad-token-breaker.ts`. */
 export const MIX_UP = 'mix_up';
-/** Our word for an answer of which only the status came. */
+/** Our word for an answer of which only the status arrived. */
 export const ANSWER_CUT = 'answer_cut';
-/** Our word for a reason that is none of Apple's. */
+/** Our word for a reason that is not Apple's. */
 export const OTHER = 'other';
 
 const entries = (kind: Reaction['kind'], newConnection: boolean, ...answers: string[]) =>
@@ -48,7 +48,7 @@ const REACTIONS: ReadonlyMap<string, Reaction> = new Map([
     '410 ExpiredToken',
   ),
   ...entries('config_fault', false, `400 ${MIX_UP}`),
-  // A connection knows the topics and keys of its first push: a mended one needs another.
+  // A connection keeps the topics and keys of its first push: after a fix another one is needed.
   ...entries(
     'config_fault',
     true,
@@ -102,25 +102,25 @@ export function reactionTo(status: number, reason: string): Reaction {
   return { kind: passing ? 'retry' : 'our_fault', newConnection: false };
 }
 
-/** Is there nothing to gain from sending it again, ever? */
+/** Is it useless ever to send it again? */
 export function isFinal(status: number, reason: string, lane: ApnsPush['lane']): boolean {
   const { kind } = reactionTo(status, reason);
   if (kind === 'retry_late') return lane === 'nearby';
   return kind === 'ok' || kind === 'remove_token' || isRefusedForEver(status, reason);
 }
 
-/** Is the push itself refused, now and later, whatever its phone? */
+/** Is the push itself refused for ever, whatever the phone? */
 export function isRefusedForEver(status: number, reason: string): boolean {
   const { kind } = reactionTo(status, reason);
   return kind === 'our_fault' || kind === 'forbidden';
 }
 
-/** Said of a phone that is none, and of every phone when sandbox and production are mixed up. */
+/** The answer for an invalid token, and for every token when sandbox and production are mixed up. */
 export function isBadToken(status: number, reason: string): boolean {
   return status === 400 && reactionTo(status, reason).kind === 'remove_token';
 }
 
-/** As a label of a metric: whatever a proxy may say, there are only so many. */
+/** The reason as a label of a metric: bounded, whatever a proxy may answer. */
 export function labelOf(reason: string): string {
   return REASONS.has(reason) || reason === ANSWER_CUT ? reason : OTHER;
 }

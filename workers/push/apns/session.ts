@@ -1,8 +1,8 @@
 /**
- * One HTTP/2 session to APNs: how many streams it may use now, its own provider token, and what
- * surely happened to each push. A verdict is given when the stream is closed and not before; a
- * session that got a GOAWAY, or whose answer says so, takes no more pushes and finishes those that
- * it has. Used by `connection.ts`, which replaces it.
+ * One HTTP/2 session to APNs: how many streams it may use now, its own provider token, and what is
+ * certain about each push. A push gets its outcome when its stream is closed and not before; a session
+ * that got a GOAWAY, or an answer that demands it, takes no more pushes and finishes those that it
+ * has. Used by `connection.ts`, which replaces it.
  */
 import type { Socket } from 'node:net';
 import http2, { Agent } from 'http2-wrapper';
@@ -14,17 +14,17 @@ import { reactionTo } from './reactions.ts';
 type Session = http2.ClientHttp2Session;
 type Stream = http2.ClientHttp2Stream;
 
-/** Apple allows 1 000; more than this on one connection only waits there instead of with us. */
+/** Apple allows 1 000; beyond this pushes on one connection only wait there instead of here. */
 const STREAMS_MAX = 500;
 /** Apple answers within a second or is in trouble. */
 const ANSWER_DEADLINE_MS = 10_000;
-/** A stream that was given up is closed at once, unless the socket takes nothing any more. */
+/** A cancelled stream closes at once, unless the socket accepts nothing any more. */
 const CANCEL_DEADLINE_MS = 2000;
-/** So many answers missed, or 500s got, in a row: the connection is dead, whatever TCP says. */
+/** This many missing answers, or 500s, in a row: the connection is dead, whatever TCP says. */
 const MISSED_MAX = 3;
 const PING_EVERY_MS = 30_000;
 const PING_DEADLINE_MS = 5000;
-/** In flight on a retired session: each has its own deadline, and this much later it is over. */
+/** Pushes on a retired session have their own deadlines; this much later the session is closed. */
 const RETIRED_LONGER_MS = CANCEL_DEADLINE_MS + 1000;
 
 const { NGHTTP2_CANCEL, NGHTTP2_NO_ERROR, NGHTTP2_REFUSED_STREAM } = http2.constants;
@@ -43,12 +43,12 @@ export class ApnsSession {
   #retired = false;
   #missed = 0;
   #failed = 0;
-  /** It ended all streams with its own code, which says nothing of each. */
+  /** The session ended all streams with its own code, which says nothing about each push. */
   #failedGoaway = false;
-  /** Streams above it were surely not looked at. */
+  /** Streams above it were certainly not processed. */
   #lastProcessed = Number.POSITIVE_INFINITY;
 
-  /** `session` has received its SETTINGS; nobody else uses it. */
+  /** `session` has received its SETTINGS and has no other user. */
   constructor(
     session: Session,
     socket: Socket,
@@ -68,7 +68,7 @@ export class ApnsSession {
     session.on('remoteSettings', ({ maxConcurrentStreams }) => {
       this.#limit = maxConcurrentStreams ?? STREAMS_MAX;
     });
-    // A server that leaves in good order says goodbye twice, the second time with the true id.
+    // A graceful server sends GOAWAY twice, the second time with the true last stream.
     session.on('goaway', (code, lastStreamId, data) => {
       if (code !== NGHTTP2_NO_ERROR) this.#failedGoaway = true;
       this.#lastProcessed = Math.min(this.#lastProcessed, lastStreamId);
@@ -87,12 +87,12 @@ export class ApnsSession {
     return this.#proven;
   }
 
-  /** May it take pushes at all? */
+  /** May it still take pushes? */
   get usable(): boolean {
     return !this.#retired && !this.#session.closed && !this.#session.destroyed;
   }
 
-  /** How many more pushes may be handed over now. */
+  /** How many more pushes it may take now. */
   get free(): number {
     if (!this.usable) return 0;
     const limit = this.#proven ? Math.min(STREAMS_MAX, this.#limit) : Math.min(1, this.#limit);
@@ -104,7 +104,7 @@ export class ApnsSession {
     this.inFlight++;
     try {
       const token = await this.#token.current();
-      // What was not handed to the session surely went nowhere.
+      // A push that was not handed to the session certainly went nowhere.
       if (!this.usable) return { outcome: 'never_processed', reason: 'connection_closing' };
       const outcome = await this.#settle(this.#session.request(headersOf(push, token)), push);
       return this.#learn(outcome);
@@ -125,7 +125,7 @@ export class ApnsSession {
     setTimeout(() => this.destroy(), this.#answerDeadlineMs + RETIRED_LONGER_MS).unref();
   }
 
-  /** At once; what is in flight is settled. */
+  /** Closes at once; pushes in flight get their outcome. */
   destroy(): void {
     this.#retired = true;
     clearInterval(this.#pinger);
@@ -135,7 +135,7 @@ export class ApnsSession {
     this.#socket.destroy();
   }
 
-  /** Waits for the stream to close, before that nothing is sure; for one that does not, in doubt. */
+  /** Waits for the stream to close, since nothing is certain before; if it does not, the outcome is unknown. */
   #settle(stream: Stream, push: ApnsPush): Promise<ApnsOutcome> {
     const { promise, resolve } = Promise.withResolvers<ApnsOutcome>();
     let answer: http2.IncomingHttpHeaders | undefined;
@@ -177,7 +177,7 @@ export class ApnsSession {
     return { outcome: 'unknown', reason: late ? 'no_answer' : 'connection_lost' };
   }
 
-  /** What an answer says about the session that it came through. */
+  /** What an answer says about its session. */
   #learn(outcome: ApnsOutcome): ApnsOutcome {
     if (outcome.outcome === 'sent') {
       this.#proven = true;
@@ -191,8 +191,8 @@ export class ApnsSession {
   }
 
   /**
-   * Nothing pings in the library, and a frozen server would be used for ever. What is in flight may
-   * still be answered within its own deadline.
+   * The library sends no pings, and would use a frozen server for ever. Pushes in flight may still be
+   * answered within their own deadlines.
    */
   #ping(): void {
     if (!this.usable) return;

@@ -1,13 +1,13 @@
 /**
- * Pushes that wait for a stream of a connection, a line for each lane. They wait here, where they can be
- * counted, handed back unsent and overtaken by the critical lane.
+ * Pushes that wait for a stream of a connection, a queue for each lane. Here they can be counted, handed
+ * back unsent and overtaken by the critical lane.
  */
 import type { Lane } from '../../../engine/domain/push.ts';
 import type { ApnsOutcome, ApnsPush } from './messages.ts';
 
 /** Beyond it a push is handed back at once: the queue in Redis is the place to wait. */
 const WAITING_MAX = 10_000;
-/** Handed back after this: whoever sent it decides anew. */
+/** After this a push is handed back: its sender decides anew. */
 const WAIT_MAX_MS = 10_000;
 
 export interface Waiting {
@@ -23,15 +23,15 @@ export type Reason = (push: ApnsPush) => string | null;
 
 export interface WaitingPushes {
   isFull(lane: Lane): boolean;
-  /** At the end of its line; resolves with what became of the push. */
+  /** Adds a push at the end of its queue; resolves with its outcome. */
   add(push: ApnsPush): Promise<ApnsOutcome>;
-  /** To the head of its line: it was there before. */
+  /** Puts a push back at the head of its queue. */
   putBack(waiting: Waiting): void;
-  /** The next of a lane that is still of use. */
+  /** The next push of a lane that is still useful. */
   take(lane: Lane): Waiting | undefined;
-  /** Those for which there is a reason leave their lines unsent. */
+  /** Pushes with a reason against them leave their queues unsent. */
   handBack(reasonOf: Reason): void;
-  /** So do those that have waited too long. */
+  /** So do pushes that have waited too long. */
   handBackOutdated(): void;
 }
 
@@ -50,7 +50,7 @@ export function createWaitingPushes(now: () => number, waitMaxMs = WAIT_MAX_MS):
     },
     take(lane) {
       for (let next = lines[lane].shift(); next; next = lines[lane].shift()) {
-        // Unix seconds: nobody would show it any more.
+        // Unix seconds; after that no phone would show it.
         const expired = next.push.expiration * 1000 <= now();
         const reason = expired ? 'expired' : withdrawn(next.push);
         if (reason === null) return next;

@@ -1,10 +1,10 @@
-/** What operators do: a button that makes a call, asks first where it hurts, and says what came of it. */
+/** Actions of operators: a button that makes a call, asks first if it hurts, and shows the result. */
 import { Refusal } from './calls.js';
 import { html, useEffect, useRef, useState } from './html.js';
 import { session } from './page-facts.js';
 
 /**
- * The API's sentence, beside the action that it refused.
+ * The API's sentence, beside the refused action.
  * @param {{refusal: unknown}} props
  */
 export function Refused({ refusal }) {
@@ -14,7 +14,7 @@ export function Refused({ refusal }) {
 }
 
 /**
- * Asks before something is done. Esc and "Keep it as it is" close it.
+ * Asks before an action. Esc and "Keep it as it is" close it.
  * @param {{title: string, verb: string, danger?: boolean, children?: unknown,
  *   onConfirm: () => void, onClose: () => void}} props
  */

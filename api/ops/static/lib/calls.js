@@ -2,7 +2,7 @@
 import { url } from './base.js';
 import { createStore } from './store.js';
 
-/** What takes longer has failed for whoever looks at it; the server itself gives up after 10 s. */
+/** A call that takes longer counts as failed; the server itself gives up after 10 s. */
 const CALL_MS = 15_000;
 
 /**
@@ -13,7 +13,7 @@ const CALL_MS = 15_000;
  * @property {number} [retry_after_ms]
  */
 
-/** A call that was refused, or not answered; `sentence` is for people. */
+/** A call that was refused or not answered; `sentence` is for people. */
 export class Refusal extends Error {
   /**
    * @param {number} status 0 when there was no answer
@@ -33,7 +33,7 @@ export class Refusal extends Error {
   }
 }
 
-/** Is the cookie no longer good, and why? The shell then says how to get in. */
+/** Why the cookie is no longer good, if it is not; the shell then says how to get in. */
 export const expiry = createStore({ expired: false, why: '' });
 
 /**

@@ -1,19 +1,19 @@
 /**
- * The socket to `/ops/feed`: opened anew after a loss, later and later and never at the same moment as
- * other consoles (full jitter). It asks for the same view again.
+ * The socket to `/ops/feed`: reopened after a loss, with growing pauses and full jitter, so that consoles
+ * do not reconnect in step. It asks for the same view again.
  */
 
 import { url } from './base.js';
 import { expiry, get } from './calls.js';
 
-/** The first wait is at most this, each next one at most twice as long. */
+/** The longest first pause; the limit doubles with each try. */
 const WAIT_FIRST_MS = 1000;
 const WAIT_MAX_MS = 30_000;
-/** The server sends health every 2 s: a line that is silent for so long is dead. */
+/** The server sends health every 2 s: a line that is silent for this long is dead. */
 const SILENCE_MS = 10_000;
-/** Pans and zooms ask for another view many times a second; the server needs the last one. */
+/** Pans and zooms change the view many times a second; the server needs only the last one. */
 const VIEW_MS = 250;
-/** Contract section 5: whoever is closed with these must not come back by himself. */
+/** Contract section 5: after these close codes a client must not reconnect by itself. */
 const FOR_GOOD = 4500;
 const TOKEN_EXPIRED = 4001;
 
@@ -63,7 +63,7 @@ export function connect(host) {
     listen(own);
   }
 
-  /** A socket that says nothing is given up: some losses never show. @param {WebSocket} own */
+  /** A silent socket is given up: some losses never show. @param {WebSocket} own */
   function listen(own) {
     clearTimeout(silence);
     silence = setTimeout(() => {
@@ -86,14 +86,14 @@ export function connect(host) {
     failures += 1;
     host.onLoss({ retryAt: Date.now() + wait, why });
     retry = setTimeout(open, wait);
-    // Why an upgrade was refused browsers do not say; a call tells whether the cookie is still good.
+    // Browsers do not say why an upgrade was refused; a call tells whether the cookie is still good.
     get('/api/ops/health').catch(() => {});
   }
 
   function sendView() {
     viewIsDue = false;
     if (!bbox || socket?.readyState !== WebSocket.OPEN) return;
-    // The answer says from when on fixes are of this view.
+    // The answer says from when on fixes are for this view.
     socket.send(JSON.stringify({ event: 'view', data: { bbox }, ref: 'view' }));
   }
 

@@ -1,4 +1,4 @@
-/** What stands where the session has ended: how to get in again. */
+/** Shown when the session has ended: how to get in again. */
 import { url } from './base.js';
 import { expiry } from './calls.js';
 import { html } from './html.js';

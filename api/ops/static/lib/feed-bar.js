@@ -1,4 +1,4 @@
-/** Says when what is shown may be old: the feed is degraded, or the connection is lost. */
+/** Says when the page may be out of date: the feed is degraded, or the connection is lost. */
 import { reconnectNow, useFeed } from './feed.js';
 import { html } from './html.js';
 import { clock } from './time.js';

@@ -1,6 +1,6 @@
 /**
- * The operators' feed: one connection for the whole console, and what it knows of jobs, drivers and
- * health. It comes back by itself after a loss; what was known stays in sight meanwhile, marked as old.
+ * The operators' feed: one connection for the whole console, and its state of jobs, drivers and health.
+ * It reconnects by itself after a loss; meanwhile the last state stays on the page, marked as old.
  */
 import { expiry } from './calls.js';
 import { connect } from './connection.js';
@@ -64,7 +64,7 @@ import { serverNow, setServerTime } from './time.js';
  * @property {Health | null} health
  */
 
-/** People read no faster; a burst of changes is then one rendering. */
+/** People read no faster; a burst of changes then renders once. */
 const PUBLISH_MS = 100;
 
 const feed = createStore(
@@ -92,23 +92,23 @@ const byHandle = new Map();
 /** @type {Partial<FeedState>} */
 let unpublished = {};
 let isPublishing = false;
-/** When the server last said something: after a loss all that is shown is of then. */
+/** When the server last sent something: after a loss the page is as of then. */
 let heardAt = serverNow();
-/** The next fixes are of everybody within the view: those who are not among them are elsewhere. */
+/** The next fixes are those of everybody within the view: all other drivers are elsewhere. */
 let isEverybodyNext = false;
 
 /**
- * Follows a part of what the feed knows; renders again when that part is another one.
+ * Follows a part of the feed's state; renders again when that part changes.
  * @template Part
  * @param {(state: FeedState) => Part} select
  */
 export const useFeed = (select) => useStore(feed, select);
 
-/** What the feed knows now, for handlers. */
+/** The feed's state now, for handlers. */
 export const feedNow = () => feed.get();
 
 /**
- * Hears of each frame about drivers, at once: `snapshot` (all of them are new), `driver` (the Driver),
+ * Listens to each frame about drivers, at once: `snapshot` (all of them are new), `driver` (the Driver),
  * `fixes` (`[handle, lat, lng, …]`), `everybody` (the same, of all within the view), `cells` (counts by
  * H3 cell).
  * @param {FleetListener} listener
@@ -127,7 +127,7 @@ const connection = connect({
   onExpired: () => expiry.set({ expired: true, why: 'The token has expired' }),
 });
 
-/** Positions are sent for this box: west, south, east, north. @param {readonly number[]} bbox */
+/** Asks for positions within this box: west, south, east, north. @param {readonly number[]} bbox */
 export const view = (bbox) => connection.setView(bbox);
 
 /** Tries to connect now instead of waiting. */
@@ -188,7 +188,7 @@ function takeCells(counts) {
   tellFleet('cells', counts);
 }
 
-/** What a page has read of a driver whose name the feed has not told yet. @param {string} id @param {string | null} name */
+/** Takes a driver's name that a page has read before the feed told it. @param {string} id @param {string | null} name */
 export function learnName(id, name) {
   const driver = feed.get().drivers.get(id);
   if (driver) driver.name ??= name;

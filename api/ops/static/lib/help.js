@@ -1,8 +1,8 @@
-/** The keys that can be pressed on the page that is open. */
+/** The keys that work on the open page. */
 import { html, useEffect, useRef, useState } from './html.js';
 import { bindings } from './keys.js';
 
-/** How keys without a sign are spelt. @type {Readonly<Record<string, string>>} */
+/** Names of keys without a printable character. @type {Readonly<Record<string, string>>} */
 const SPELT = { ' ': 'Space', Escape: 'Esc', ArrowLeft: '←', ArrowRight: '→' };
 
 /** @param {{onClose: () => void}} props */

@@ -1,6 +1,6 @@
 /**
- * The keyboard. Whoever is on the page says which keys he takes; the newest goes first, and the help
- * dialog lists what counts now. Nothing is taken while somebody types or a dialog is open.
+ * The keyboard. Components say which keys they take; the newest goes first, and the help dialog lists the
+ * keys that work now. No key is taken while somebody types or a dialog is open.
  */
 import { useLayoutEffect, useRef } from './html.js';
 
@@ -14,7 +14,7 @@ import { useLayoutEffect, useRef } from './html.js';
 /** @type {{current: readonly Binding[]}[]} */
 const layers = [];
 
-/** What can be pressed now, each key once. @returns {Binding[]} */
+/** The keys that work now, each once. @returns {Binding[]} */
 export function bindings() {
   /** @type {Map<string, Binding>} */
   const byKey = new Map();
@@ -29,7 +29,7 @@ export function bindings() {
 export function useKeys(own) {
   const layer = useRef(own);
   layer.current = own;
-  // At once with what is shown: a quick second key finds what the first one opened.
+  // Registered before the next paint, so that a quick second key reaches what the first one opened.
   useLayoutEffect(() => {
     layers.push(layer);
     return () => {
@@ -51,7 +51,7 @@ addEventListener('keydown', (event) => {
 function isTyping({ target, key }) {
   if (!(target instanceof HTMLElement)) return false;
   if (target.matches('input, textarea, select, [contenteditable]')) return key !== 'Escape';
-  // These keys press what has the focus; a row that is selected already passes them on to the page.
+  // These keys activate the focused element; a row that is selected already passes them on to the page.
   const isPressable = target.matches('a, button:not([aria-current]), summary, [role=button]');
   return (key === 'Enter' || key === ' ') && isPressable;
 }

@@ -1,4 +1,4 @@
-/** A component of a module that is loaded when it is needed; what goes wrong in it stays in its place. */
+/** A component of a module that is loaded on demand; an error in it stays within its place. */
 import { html, useEffect, useErrorBoundary, useState } from './html.js';
 import { Loading, Trouble } from './ui.js';
 

@@ -1,4 +1,4 @@
-/** Words for what the API names by codes, and the sign that goes with each: colour never stands alone. */
+/** Words for the API's codes, and a sign for each: colour is never the only mark. */
 
 /**
  * @typedef {object} Word

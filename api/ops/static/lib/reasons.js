@@ -1,4 +1,4 @@
-/** Why a job is not offered to a driver, in plain words: one for each reason that the API gives. */
+/** Why a job is not offered to a driver, in plain words: one text for each reason of the API. */
 import { STATUSES } from './names.js';
 import { clock, duration } from './time.js';
 
@@ -22,7 +22,7 @@ const at = (value) => (typeof value === 'string' ? ` at ${clock(value)}` : '');
 /** @param {Seen['value']} value */
 const count = (value) => `${value} ${value === 1 ? 'job' : 'jobs'}`;
 
-/** Metres where it is near, else kilometres. @param {Seen['value']} value */
+/** Metres if it is near, else kilometres. @param {Seen['value']} value */
 export function distance(value) {
   if (typeof value !== 'number') return '–';
   if (value < 1) return `${Math.round(value * 1000)} m`;
@@ -30,7 +30,7 @@ export function distance(value) {
 }
 
 /**
- * What was so with the driver, after his name: `was` when a wave opened, or is now.
+ * The reason as words after the driver's name: `was` when a wave opened, or is now.
  * @type {Readonly<Record<string, (seen: Seen, was: boolean) => string>>}
  */
 const SAID = {
@@ -71,12 +71,12 @@ const SAID = {
 export const KNOWN_REASONS = Object.keys(SAID);
 
 /**
- * What was so with the driver, to stand after his name.
+ * The reason as words that follow the driver's name.
  * @param {Seen} seen
  * @param {'wave' | 'now'} when
  */
 export function said(seen, when) {
-  // A server that is newer than this page may know more reasons.
+  // A newer server than this page may know more reasons.
   return SAID[seen.reason]?.(seen, when === 'wave') ?? seen.reason;
 }
 

@@ -1,6 +1,6 @@
 /**
- * Where in the console one is. All of it is in the address: the page in the path, selection, filters
- * and view in the query, so that a link or a reload shows the same again.
+ * The current place in the console. All of it is in the URL: the page in the path, selection, filters and
+ * view in the query, so that a link or a reload shows the same again.
  */
 import { url } from './base.js';
 import { html } from './html.js';
@@ -32,7 +32,7 @@ export const useRoute = () => useStore(route, (now) => now);
 export const currentRoute = () => route.get();
 
 /**
- * The address of a page of the console.
+ * The URL of a page of the console.
  * @param {string} path below `/ops`
  * @param {Params} [params]
  */
@@ -46,7 +46,7 @@ export function hrefOf(path, params = {}) {
 }
 
 /**
- * Opens a page; Back leads to where one was.
+ * Opens a page; Back returns to the last one.
  * @param {string} path below `/ops`
  * @param {Params} [params]
  */
@@ -56,7 +56,7 @@ export function go(path, params) {
 }
 
 /**
- * Changes some params of the page that is open. It makes no step for Back unless it is asked to.
+ * Changes some params of the open page. Adds no step for Back unless asked to.
  * @param {Params} changes
  * @param {{push?: boolean}} [options]
  */
@@ -70,8 +70,8 @@ export function setParams(changes, { push = false } = {}) {
 }
 
 /**
- * A link to a page of the console, opened without loading anything anew. Other properties go to the
- * anchor.
+ * A link to a page of the console, opened without a reload. Other properties go to the anchor
+ * element.
  * @param {{to: string, params?: Params, children?: unknown} & Record<string, unknown>} props
  */
 export function Link({ to, params, children, ...rest }) {

@@ -1,4 +1,4 @@
-/** State that lives outside of components, and the hook by which they follow a part of it. */
+/** State outside of components, and the hook by which they follow a part of it. */
 import { useLayoutEffect, useReducer, useRef } from './html.js';
 
 /**
@@ -32,7 +32,7 @@ export function createStore(initial) {
 }
 
 /**
- * Renders the component again when the selected part is another one (by `Object.is`).
+ * Renders the component again when the selected part changes (by `Object.is`).
  * @template {object} State
  * @template Part
  * @param {Store<State>} store
@@ -49,7 +49,7 @@ export function useStore(store, select) {
       const { part, select } = shown.current;
       if (!Object.is(select(store.get()), part)) renderAgain(0);
     };
-    // It may have changed between rendering and now.
+    // It may have changed since rendering.
     look();
     return store.subscribe(look);
   }, [store]);

@@ -1,4 +1,4 @@
-/** Dark or light: as the system has it, until somebody chooses; this browser remembers the choice. */
+/** Dark or light: as the system is, until somebody chooses; this browser remembers the choice. */
 import { html, useState } from './html.js';
 
 const STORED_AS = 'muster-theme';
@@ -13,7 +13,7 @@ const chosen = () => {
 };
 export const isDark = () => (chosen() ?? (system.matches ? 'dark' : 'light')) === 'dark';
 
-/** Whoever draws by himself hears when the colours are others. @param {() => void} listener */
+/** Tells components that draw themselves when the colours change. @param {() => void} listener */
 export function onTheme(listener) {
   listeners.add(listener);
   return () => listeners.delete(listener);

@@ -1,4 +1,4 @@
-/** Times as people read them, by the server's clock: that of a laptop may be off. */
+/** Times as people read them, by the server's clock, since a laptop's may be off. */
 
 const SECOND = 1000;
 const MINUTE = 60 * SECOND;

@@ -7,7 +7,7 @@ import { useNow } from './use-now.js';
 export { Act, Confirm, Refused } from './act.js';
 
 /**
- * A status in a word, a sign and a colour. Give the status of a job, the state of a driver, or the parts.
+ * A status as word, sign and colour. Takes the status of a job, the state of a driver, or the parts.
  * @param {{status?: string, state?: string, tone?: string, sign?: string, text?: string}} props
  */
 export function Pill({ status, state, tone, sign, text }) {
@@ -38,12 +38,12 @@ export const Price = ({ value }) =>
     maximumFractionDigits: 2,
   })}</span>`;
 
-/** Something is being read; nobody is shown zeros meanwhile. @param {{what?: string}} props */
+/** Something is being read; zeros must not be shown meanwhile. @param {{what?: string}} props */
 export const Loading = ({ what = 'Loading' }) =>
   html`<p class="loading" role="status"><span class="spinner" aria-hidden="true"></span>${what}…</p>`;
 
 /**
- * Nothing to show, and why: which filter hides it, with a button that takes the filter away.
+ * Nothing to show, and why: which filter hides it, with a button that clears the filter.
  * @param {{children: unknown, filter?: string, onClear?: () => void}} props
  */
 export const Empty = ({ children, filter, onClear }) =>
@@ -57,7 +57,7 @@ export const Empty = ({ children, filter, onClear }) =>
   </div>`;
 
 /**
- * Something is wrong. `quiet` tells it when the reader has time for it.
+ * Something is wrong. `quiet` waits for a pause before screen readers say it.
  * @param {{children: unknown, quiet?: boolean, onRetry?: () => void}} props
  */
 export const Trouble = ({ children, quiet = false, onRetry }) =>

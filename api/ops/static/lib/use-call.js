@@ -1,4 +1,4 @@
-/** What a page reads from the API: at once, again when asked to, and what came of it. */
+/** Reads from the API for a page: at once, again when asked to, with answer and error. */
 import { get } from './calls.js';
 import { useCallback, useEffect, useRef, useState } from './html.js';
 import { serverNow } from './time.js';
@@ -15,8 +15,8 @@ import { serverNow } from './time.js';
 const NOTHING = { answer: null, refusal: null, at: null, isLoading: true };
 
 /**
- * Reads something, and again when path or params change: then it is about another thing, and what was
- * known is gone. A repeated try keeps in sight what is known.
+ * Reads something, and again when path or params change: then it is about another thing, and the old
+ * answer is dropped. Repeating the same call keeps the old answer on the page.
  * @param {string | null} path null: nothing is asked
  * @param {Record<string, string | number | null | undefined>} [params]
  * @param {{everyMs?: number | null}} [options] asks again and again while somebody looks
@@ -50,7 +50,7 @@ export function useCall(path, params = {}, { everyMs = null } = {}) {
     void reload();
     return () => running.current?.abort();
   }, [key]);
-  // A slow answer is waited for, else there would never be one.
+  // Wait for a slow answer, or there would never be one.
   usePoll(everyMs, () => !reading.isLoading && reload());
   return { ...(reading.key === key ? reading : NOTHING), reload };
 }

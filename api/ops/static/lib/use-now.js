@@ -1,4 +1,4 @@
-/** The server's time, once a second, for whoever shows how long ago something was. */
+/** The server's time, once a second, to show how long ago something was. */
 import { useEffect, useReducer } from './html.js';
 import { serverNow } from './time.js';
 

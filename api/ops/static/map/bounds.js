@@ -1,10 +1,10 @@
 /** The part of the world in which a fleet is. */
 
-/** Of the drivers that are left out at each side: one phone that says 0,0 must not move the map. */
+/** The share of drivers left out at each side: one phone that says 0,0 must not move the map. */
 const ASIDE = 0.01;
 
 /**
- * The smallest box around nearly all things, also over the antimeridian; null when none has a place.
+ * The smallest box around nearly all things, even across the antimeridian; null when none has a place.
  * @param {readonly {lat: number | null, lng: number | null}[]} things
  * @returns {import('./camera.js').Bounds | null}
  */
@@ -24,7 +24,7 @@ export function boundsOf(things) {
   };
 }
 
-/** Begun after the widest gap, so that what lies on both sides of the antimeridian is together. @param {number[]} sorted */
+/** Starts after the widest gap, so that both sides of the antimeridian stay together. @param {number[]} sorted */
 function eastwards(sorted) {
   let widest = /** @type {number} */ (sorted[0]) + 360 - /** @type {number} */ (sorted.at(-1));
   let start = 0;

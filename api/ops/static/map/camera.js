@@ -1,16 +1,16 @@
-/** Which part of the world is in sight: the place in the middle and how near it is. */
+/** The visible part of the world: the place in the middle, and the zoom. */
 import { LAT_MAX, toLat, toLng, toX, toY, worldWidthKm } from './mercator.js';
 
-/** At zoom 0 the world is so many pixels wide, as tiles everywhere have it. */
+/** The width of the world in pixels at zoom 0, as with all tiles. */
 const WORLD_PX = 256;
 const ZOOM_MIN = 1;
 /** A house fills the screen. */
 const ZOOM_MAX = 19;
-/** Nearer than this nobody needs one place, and a fleet of one driver is one. */
+/** The nearest zoom when fitting: a fleet of one driver is a single place. */
 const FIT_ZOOM_MAX = 15;
-/** Of the sides that stays free around what is fitted. */
+/** The share of each side that stays free around what is fitted. */
 const FIT_MARGIN = 0.08;
-/** The same around what is well in sight: less, so that what was fitted is. */
+/** The same for being well in sight: smaller, so that what was fitted counts. */
 const SEEN_MARGIN = FIT_MARGIN / 2;
 
 /** @typedef {{west: number, south: number, east: number, north: number}} Bounds degrees */
@@ -57,7 +57,7 @@ export class Camera {
     this.#keepInWorld();
   }
 
-  /** Moves what is in sight by so many pixels. @param {number} dx @param {number} dy */
+  /** Moves the view by this many pixels. @param {number} dx @param {number} dy */
   pan(dx, dy) {
     this.x -= dx / this.scale;
     this.y -= dy / this.scale;
@@ -65,7 +65,7 @@ export class Camera {
   }
 
   /**
-   * Comes nearer; what is at this pixel stays there.
+   * Zooms in; the place at this pixel stays there.
    * @param {number} by
    * @param {number} [px]
    * @param {number} [py]
@@ -101,7 +101,7 @@ export class Camera {
   }
 
   /**
-   * West, south, east, north of what is in sight and so much of its sides around it.
+   * West, south, east, north of the view, plus this share of its sides around it.
    * @param {number} [margin]
    */
   box(margin = 0) {
@@ -113,14 +113,14 @@ export class Camera {
     return [turned(toLng(this.x - halfWidth)), south, turned(toLng(this.x + halfWidth)), north];
   }
 
-  /** For the address: `LAT,LNG,ZOOM`. */
+  /** For the URL: `LAT,LNG,ZOOM`. */
   toString() {
     const digits = Math.max(2, Math.ceil(this.zoom / 3));
     const [lat, lng] = [toLat(this.y).toFixed(digits), turned(toLng(this.x)).toFixed(digits)];
     return `${lat},${lng},${this.zoom.toFixed(2)}`;
   }
 
-  /** Takes what `toString` wrote; false when it is none. @param {string} text */
+  /** Takes what `toString` wrote; false for any other text. @param {string} text */
   lookAtText(text) {
     const parts = text.split(',').map(Number);
     const [lat = Number.NaN, lng = Number.NaN, zoom = Number.NaN] = parts;

@@ -1,10 +1,10 @@
-/** Outlines of H3 cells, which the server works out; those that were asked for once are kept. */
+/** Outlines of H3 cells, computed by the server; each is kept once it was read. */
 import { get } from '../lib/calls.js';
 import { toX, toY } from './mercator.js';
 
-/** Cells of one call: its address stays short. */
+/** Most cells in one call, to keep its URL short. */
 const ASKED_MAX = 100;
-/** A call that failed is made again after so long. */
+/** When a failed call is repeated. */
 const RETRY_MS = 5000;
 
 /**
@@ -24,7 +24,7 @@ export class Cells {
     this.#onCells = onCells;
   }
 
-  /** The cell, when it is known; `ask` sees to those that are not. @param {string} id */
+  /** The cell, if it is known; `ask` reads unknown ones. @param {string} id */
   find(id) {
     return this.#cells.get(id) ?? null;
   }

@@ -1,4 +1,4 @@
-/** The style sheet's colours as a canvas takes them; read again when the theme is another one. */
+/** The style sheet's colours as a canvas takes them; read again when the theme changes. */
 
 const NAMES = /** @type {const} */ ([
   ...['open', 'held', 'good', 'warn', 'bad', 'quiet', 'text', 'surface', 'accent', 'line'],
@@ -12,7 +12,7 @@ export function readColours(within) {
   probe.hidden = true;
   within.append(probe);
   const entries = NAMES.map((name) => {
-    // A custom property is not resolved by itself; a colour that is made of it is.
+    // A custom property is not resolved by itself, but a colour that uses it is.
     probe.style.color = `var(--${name})`;
     return [name, getComputedStyle(probe).color];
   });

@@ -1,23 +1,23 @@
 /**
- * Drivers on the map: who is in which state, and the picture that is made of all of them, pixel by pixel.
- * All by handle in typed arrays, so that a frame makes nothing anew.
+ * Drivers on the map: the state of each, and the picture of all of them, made pixel by pixel. Everything is
+ * in typed arrays by handle, so that a frame allocates nothing.
  */
 import { isHeld } from '../lib/names.js';
 import { Movement } from './movement.js';
 import { DRAWN_STATES, halfOf } from './sprites.js';
 
-/** Handles count upwards from 1: there is room for many before it must grow. */
+/** Handles count upwards from 1; room for this many before the arrays must grow. */
 const FIRST_CAPACITY = 1024;
 const HIT_PX = 14;
 const OUT_OF_SIGHT = -1;
-/** Of a pixel through which nothing is seen. */
+/** The alpha of an opaque pixel. */
 const OPAQUE = 255;
 
 export class FleetLayer {
   movement = new Movement();
-  /** They are counted by cell, and not drawn one by one. */
+  /** Drivers are counted by cell, not drawn one by one. */
   isCounted = false;
-  /** The picture must be made anew, whoever moves. */
+  /** The picture must be made anew even if nobody moves. */
   isOld = true;
   /** One bit for each of DRAWN_STATES that is not shown. */
   #hidden = 0;
@@ -26,10 +26,10 @@ export class FleetLayer {
   #count = 0;
   #state = new Uint8Array(0);
   #holds = new Uint8Array(0);
-  /** Where he is on the screen, for the pointer. */
+  /** The place on the screen, for the pointer. */
   #screenX = new Float32Array(0);
   #screenY = new Float32Array(0);
-  /** The same as a place in the picture. */
+  /** The same place as an index in the picture. */
   #pixel = new Int32Array(0);
 
   /** All of them anew, where they are. @param {Iterable<import('../lib/feed.js').Driver>} drivers */
@@ -67,7 +67,7 @@ export class FleetLayer {
     }
   }
 
-  /** Where nobody told of these was, nobody is. @param {readonly number[]} fixes of all in view */
+  /** Drivers in view who are not among these fixes are elsewhere. @param {readonly number[]} fixes of all in view */
   keepOnly(fixes) {
     const told = new Set();
     for (let i = 0; i < fixes.length; i += 3) told.add(fixes[i]);
@@ -91,7 +91,7 @@ export class FleetLayer {
   }
 
   /**
-   * Who holds a job has a ring; for whom one is reserved does not hold it yet.
+   * A driver who holds a job has a ring; one for whom a job is reserved does not hold it yet.
    * @param {readonly import('../lib/feed.js').Job[]} jobs
    * @param {ReadonlyMap<string, import('../lib/feed.js').Driver>} drivers
    */
@@ -133,7 +133,7 @@ export class FleetLayer {
     return (this.#hidden & (1 << /** @type {number} */ (this.#state[handle]))) === 0;
   }
 
-  /** Where he is shown now, in the world's square; null when that is not known. @param {number} handle @param {number} now */
+  /** Where he is drawn now, in the world's square; null if unknown. @param {number} handle @param {number} now */
   placeOf(handle, now) {
     if (this.#drivers[handle] === undefined || !this.movement.knows(handle)) return null;
     return { x: this.movement.xAt(handle, now), y: this.movement.yAt(handle, now) };
@@ -157,7 +157,7 @@ export class FleetLayer {
   }
 
   /**
-   * Puts everybody on the screen who is in sight; false when all are where they were.
+   * Computes the pixel of every visible driver; false when no pixel has changed.
    * @param {import('./screen.js').Screen} screen
    * @param {import('./camera.js').Camera} camera
    * @param {number} now
@@ -173,7 +173,7 @@ export class FleetLayer {
       const y = (this.movement.yAt(handle, now) - level) * scale + height / 2;
       this.#screenX[handle] = x;
       this.#screenY[handle] = y;
-      // Of who is nowhere no comparison is true.
+      // For a driver without a place (NaN) no comparison is true.
       if (x > -edge && y > -edge && x < width + edge && y < height + edge) {
         pixel = (Math.round(y * ratio) + margin) * stride + Math.round(x * ratio) + margin;
       }
@@ -202,7 +202,7 @@ function stamp(pixels, at, { offsets, pixels: own }) {
   for (let i = 0; i < offsets.length; i++) {
     const there = at + /** @type {number} */ (offsets[i]);
     const pixel = /** @type {number} */ (own[i]);
-    // An edge that is half seen through does not wipe out whom it lies on.
+    // A half transparent edge must not erase the driver below.
     if (pixel >>> 24 === OPAQUE || pixels[there] === 0) pixels[there] = pixel;
   }
 }

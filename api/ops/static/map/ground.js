@@ -1,6 +1,6 @@
 /**
- * What lies below jobs and drivers: sea, land, tiles, graticule, zones, and counts by cell where the fleet
- * is too large to be drawn one by one. Drawn again only when the camera moves or there is more of it.
+ * The ground below jobs and drivers: sea, land, tiles, graticule, zones, and counts by cell if the fleet is
+ * too large to draw driver by driver. Drawn again only when the camera moves or more of it has loaded.
  */
 import { Cells } from './cells.js';
 import { drawGraticule } from './graticule.js';
@@ -8,7 +8,7 @@ import { label, traceOutline } from './jobs-layer.js';
 import { Land } from './land.js';
 import { Tiles } from './tiles.js';
 
-/** A count is written where its cell has room for it. */
+/** A count is written if its cell has room for it. */
 const LABEL_MIN_PX = 26;
 
 export class Ground {
@@ -30,7 +30,7 @@ export class Ground {
   /** The zones are those of these jobs, whose ids carry them. @param {readonly {id: string}[]} jobs */
   setJobs(jobs) {
     const zones = new Set(jobs.map(({ id }) => id.slice(0, id.indexOf('-'))));
-    // Of jobs without a place.
+    // `world`, the zone of jobs without a place.
     zones.delete('world');
     this.#zones = [...zones];
     this.#cells.ask(zones);

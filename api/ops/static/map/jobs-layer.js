@@ -1,4 +1,4 @@
-/** Jobs on the map, and around the selected one who was asked, who got it and how far it was offered. */
+/** Jobs on the map, and for the selected one the drivers who were asked, who got it and its radius. */
 import { isOpen } from '../lib/names.js';
 import { circle, toX, toY } from './mercator.js';
 
@@ -34,7 +34,7 @@ export class JobsLayer {
       const pin = { id, x: toX(lng), y: toY(lat), isOpen: isOpen(status), driverId: driver_id };
       this.#pins.push(pin);
     }
-    // Open ones lie on top.
+    // Open ones are on top.
     this.#pins.sort((a, b) => Number(a.isOpen) - Number(b.isOpen));
   }
 
@@ -49,7 +49,7 @@ export class JobsLayer {
     this.selected = { id, x: toX(lng), y: toY(lat), isOpen: isOpen(status), driverId: driver_id };
     /** @type {Map<number, number>} */
     const radii = new Map();
-    // A wave that reaches no farther than one before it is the same ring.
+    // A wave that reaches no farther than an earlier one shares its ring.
     for (const { wave, radius_km } of reach?.waves ?? []) {
       if (!radii.has(radius_km)) radii.set(radius_km, wave);
     }
@@ -111,7 +111,7 @@ export class JobsLayer {
  * @param {Float64Array} outline
  */
 export function traceOutline(ctx, camera, outline) {
-  // All of it on the side of the world's edge on which its first point is seen.
+  // Draw all of it on the side of the world's edge where its first point is.
   const first = /** @type {number} */ (outline[0]);
   const left = camera.screenX(first);
   for (let i = 0; i < outline.length; i += 2) {
@@ -143,7 +143,7 @@ export function label(ctx, text, x, y, colours) {
 }
 
 /**
- * A drop whose tip is where the job is: full while it is open, a small ring once somebody holds it.
+ * A pin whose tip is at the job: filled while it is open, a small ring once a driver holds it.
  * @param {CanvasRenderingContext2D} ctx
  * @param {import('./camera.js').Camera} camera
  * @param {Pin} pin

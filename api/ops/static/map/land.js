@@ -1,4 +1,4 @@
-/** The land under the map, tile by tile as the server cuts it; what was read once is kept. */
+/** The land under the map, tile by tile as the server cuts it; each tile is kept once it was read. */
 import { get } from '../lib/calls.js';
 import { toX, toY } from './mercator.js';
 
@@ -8,7 +8,7 @@ const LEVELS = [
   { from: 3, zoom: 3 },
   { from: 0, zoom: 0 },
 ];
-/** A tile that could not be read is tried again after so long. */
+/** When a tile that could not be read is tried again. */
 const RETRY_MS = 5000;
 
 /** @typedef {Float64Array[]} Tile rings, each `[x, y, x, y, …]` */

@@ -1,6 +1,6 @@
 /**
- * What is on the map, from the ground up: the ground, drawn when the camera moves; the drivers, as long as
- * somebody moves; jobs and what is marked, when they change or the marked ones move.
+ * The layers of the map, from the bottom up: the ground, drawn when the camera moves; the drivers, while
+ * somebody moves; jobs and marks, when they change or a marked driver moves.
  */
 import { feedNow } from '../lib/feed.js';
 import { FleetLayer } from './fleet-layer.js';
@@ -40,13 +40,13 @@ export class Layers {
     this.drawAll();
   }
 
-  /** The next frame draws all of it. */
+  /** Makes the next frame draw everything. */
   drawAll() {
     this.fleet.isOld = true;
     this.#isGroundOld = true;
   }
 
-  /** The camera has moved: the next frame draws the ground and whoever is elsewhere now. */
+  /** The camera has moved: the next frame draws the ground and drivers whose pixel changed. */
   drawGround() {
     this.#isGroundOld = true;
   }
@@ -61,7 +61,7 @@ export class Layers {
   }
 
   /**
-   * What is marked: a job with those who were asked, a driver.
+   * Sets the marks: a job with the drivers who were asked, a driver.
    * @param {import('../lib/feed.js').Job | null} job
    * @param {import('./jobs-layer.js').Reach | null} reach
    * @param {string | null} driverId
@@ -72,7 +72,7 @@ export class Layers {
     this.#isGroundOld = true;
   }
 
-  /** The pointer is over this; false when it was before. @param {import('./map.js').Picked | null} over */
+  /** The pointer is over this; false if it was before. @param {import('./map.js').Picked | null} over */
   hover(over) {
     const isOther = this.#marks.hover(over);
     this.#areMarksOld ||= isOther;

@@ -1,6 +1,6 @@
 /**
- * The live map: a camera over its layers, moved by hands and keys, by a driver who is followed, and fed
- * with where drivers are.
+ * The live map: a camera over its layers, moved by pointer, keys or a followed driver, and fed with
+ * positions.
  */
 import { feedNow, onFleet, view } from '../lib/feed.js';
 import { onTheme } from '../lib/theme.js';
@@ -31,11 +31,11 @@ export class LiveMap {
   #host;
   #layers;
   #view = new ViewRequest(view);
-  /** By the frames' clock; null: it goes on. @type {number | null} */
+  /** When it was frozen, by the frames' clock; null: it is not. @type {number | null} */
   #frozenAt = null;
   /** @type {Place | null} */
   #selected = null;
-  /** Whom the camera stays with. @type {string | null} */
+  /** The driver whom the camera follows. @type {string | null} */
   #followed = null;
   #ask = createLoop((now) => this.#draw(now));
   #gone = new AbortController();
@@ -81,7 +81,7 @@ export class LiveMap {
     this.cameraMoved();
   }
 
-  /** Brings what is selected into sight unless it is. @param {Place | null} place */
+  /** Brings the selection into sight unless it is there. @param {Place | null} place */
   show(place) {
     this.#selected = place;
     if (!place || this.#sees(place)) return;
@@ -89,7 +89,7 @@ export class LiveMap {
     this.cameraMoved();
   }
 
-  /** What has no place is never out of sight. @param {Place} place */
+  /** Something without a place is never out of sight. @param {Place} place */
   #sees({ lat, lng }) {
     return lat === null || lng === null || this.camera.sees(lat, lng);
   }
@@ -109,13 +109,13 @@ export class LiveMap {
     this.#change(({ fleet }) => fleet.setHidden(hidden));
   }
 
-  /** The camera stays with this driver; null: with nobody. @param {string | null} driverId */
+  /** The camera follows this driver; null: nobody. @param {string | null} driverId */
   follow(driverId) {
     this.#followed = driverId;
     this.#ask();
   }
 
-  /** Nobody moves until it ends; then all are where they are. @param {boolean} isFrozen */
+  /** While frozen nobody moves; afterwards all jump to where they are. @param {boolean} isFrozen */
   freeze(isFrozen) {
     if (isFrozen === (this.#frozenAt !== null)) return;
     this.#frozenAt = isFrozen ? performance.now() : null;
@@ -191,7 +191,7 @@ export class LiveMap {
     const wasSeen = this.#selected && this.#sees(this.#selected);
     const { width, height } = this.#layers.resize();
     this.camera.resize(width, height);
-    // The drawer that opens for it takes a part of the map.
+    // The drawer that opens for it covers a part of the map.
     if (wasSeen) this.show(this.#selected);
     this.#view.follow(this.camera);
     this.#ask();
@@ -206,7 +206,7 @@ export class LiveMap {
     return this.#frozenAt === null && now < this.#layers.fleet.movement.until;
   }
 
-  /** The camera goes where he is. @param {string} driverId @param {number} now */
+  /** The camera moves to where he is. @param {string} driverId @param {number} now */
   #goAlong(driverId, now) {
     const driver = feedNow().drivers.get(driverId);
     const place = driver && this.#layers.fleet.placeOf(driver.handle, now);

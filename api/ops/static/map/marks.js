@@ -1,4 +1,4 @@
-/** What is marked among drivers: the selected one, those who were offered the selected job, who got it. */
+/** Marks on drivers: the selected one, those who were offered the selected job, and who got it. */
 import { feedNow } from '../lib/feed.js';
 import { STATES } from '../lib/names.js';
 import { label } from './jobs-layer.js';
@@ -31,14 +31,14 @@ export class Marks {
     this.#driverId = driverId;
   }
 
-  /** True when it is another thing than before. @param {import('./map.js').Picked | null} over */
+  /** True when it is not the same thing as before. @param {import('./map.js').Picked | null} over */
   hover(over) {
     const isOther = this.#hovered?.id !== over?.id;
     this.#hovered = over;
     return isOther;
   }
 
-  /** Is somebody marked, who moves? */
+  /** Is a marked driver moving? */
   get areMoving() {
     return (
       this.#candidates.length > 0 ||
@@ -103,7 +103,7 @@ export class Marks {
       const [x, y] = [camera.screenX(place.x), camera.screenY(place.y)];
       ctx.font = '600 12px system-ui, sans-serif';
       label(ctx, driver?.name ?? id, x, y - SELECTED_PX - 5, colours);
-      // He is shown, whatever his state.
+      // He is drawn, whatever his state.
       const isAlone = driver && !this.#fleet.isShown(driver.handle);
       if (isAlone) label(ctx, STATES[driver.state]?.sign ?? '', x, y + 4, colours);
     }

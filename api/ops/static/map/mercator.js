@@ -1,9 +1,9 @@
 /** Web Mercator: the world is a square whose sides are 1, from the north-west. */
 
 const RAD = Math.PI / 180;
-/** Beyond it the square ends. */
+/** The latitude at which the square ends. */
 export const LAT_MAX = 85.0511;
-/** As the server measures distances. */
+/** The radius by which the server measures distances. */
 const EARTH_RADIUS_KM = 6372.797560856;
 /** Corners of a drawn circle: its edge is off by a thousandth of its radius at most. */
 const CIRCLE_CORNERS = 72;

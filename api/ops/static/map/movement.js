@@ -1,20 +1,20 @@
 /**
- * Where drivers are between their fixes: from where he was seen, each moves evenly to where he was told to
- * be. Typed arrays by handle, so that a frame makes nothing anew.
+ * Where drivers are between their fixes: each moves evenly from where he is drawn to his newest fix. Typed
+ * arrays by handle, so that a frame allocates nothing.
  */
 import { toX, toY } from './mercator.js';
 
-/** Fixes come once a second at most; a phone that sends fewer moves as long as its fixes are apart. */
+/** Fixes come once a second at most; with fewer, a move lasts as long as the time between fixes. */
 const MOVE_MIN_MS = 1000;
 const MOVE_MAX_MS = 5000;
-/** A little longer, for the next one that comes late: nobody stops in between. */
+/** A little longer, in case the next fix is late: nobody stops in between. */
 const LATE = 1.15;
 const NOWHERE = Number.NaN;
 
 export class Movement {
-  /** Until when somebody moves, by the frames' clock. */
+  /** Until when any driver moves, by the frames' clock. */
   until = 0;
-  /** Nobody moves for who asked for less motion; he is simply there. */
+  /** With reduced motion drivers do not glide; they jump. */
   isStill = false;
   #fromX = new Float64Array(0);
   #fromY = new Float64Array(0);
@@ -38,7 +38,7 @@ export class Movement {
     this.#toX.fill(NOWHERE);
   }
 
-  /** He is there from now on. @param {number} handle @param {number} lat @param {number} lng @param {number} now */
+  /** Puts him there at once. @param {number} handle @param {number} lat @param {number} lng @param {number} now */
   put(handle, lat, lng, now) {
     this.#toX[handle] = this.#fromX[handle] = toX(lng);
     this.#toY[handle] = this.#fromY[handle] = toY(lat);
@@ -46,7 +46,7 @@ export class Movement {
     this.#span[handle] = 0;
   }
 
-  /** He goes there. @param {number} handle @param {number} lat @param {number} lng @param {number} now */
+  /** Moves him there. @param {number} handle @param {number} lat @param {number} lng @param {number} now */
   move(handle, lat, lng, now) {
     if (this.isStill || !this.knows(handle)) {
       this.put(handle, lat, lng, now);
@@ -54,7 +54,7 @@ export class Movement {
     }
     const x = toX(lng);
     const fromX = this.xAt(handle, now);
-    // Over the antimeridian it is the short way.
+    // Across the antimeridian take the short way.
     this.#fromX[handle] = fromX + Math.round(x - fromX);
     this.#fromY[handle] = this.yAt(handle, now);
     this.#toX[handle] = x;
@@ -66,7 +66,7 @@ export class Movement {
     this.until = Math.max(this.until, now + span);
   }
 
-  /** In the world's square; not a number while it is not known. @param {number} handle @param {number} now */
+  /** In the world's square; NaN while it is not known. @param {number} handle @param {number} now */
   xAt(handle, now) {
     return between(this.#fromX[handle], this.#toX[handle], this.#shareAt(handle, now));
   }
@@ -91,7 +91,7 @@ export class Movement {
     this.#span = larger(this.#span);
   }
 
-  /** How much of his move is behind him. @param {number} handle @param {number} now */
+  /** The share of his move that is done. @param {number} handle @param {number} now */
   #shareAt(handle, now) {
     const since = /** @type {number} */ (this.#since[handle]);
     const span = /** @type {number} */ (this.#span[handle]);

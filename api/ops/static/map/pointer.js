@@ -1,10 +1,10 @@
 /** Pan, zoom and pick on the map: drag, wheel, pinch and click by mouse, touch and pen; arrow keys. */
 
-/** A finger that moves less has tapped. */
+/** A finger that moves less than this has tapped. */
 const DRAG_PX = 5;
-/** A notch of a wheel is about 100: two of them double what is seen. */
+/** A notch of a wheel is about 100: two notches double the zoom. */
 const ZOOM_PER_WHEEL_PX = 1 / 200;
-/** Of a side: how far an arrow key moves the map. */
+/** The share of a side that an arrow key moves the map. */
 const ARROW = 0.2;
 /** `WheelEvent.deltaMode` 1 counts lines. */
 const LINE_PX = 16;

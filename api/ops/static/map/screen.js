@@ -1,6 +1,6 @@
 /**
- * What the map is drawn on: three canvases over each other, as fine as the screen is, with the theme's
- * colours. The ground below and the marks above are drawn, the drivers in between are copied as pixels.
+ * The canvases of the map: three over each other, at the screen's resolution, with the theme's colours. The
+ * ground below and the marks above are drawn, the drivers in between are copied as pixels.
  */
 import { readColours } from './colours.js';
 import { driverSprites, halfOf } from './sprites.js';
@@ -11,9 +11,9 @@ export class Screen {
   colours;
   /** @type {import('./sprites.js').Sprite[]} */
   sprites = [];
-  /** Pixels of the screen to a CSS pixel. */
+  /** Screen pixels per CSS pixel. */
   ratio = 1;
-  /** The picture of the fleet: it goes so far beyond the canvas that no sprite is cut. */
+  /** The picture of the fleet, larger than the canvas so that no sprite is cut. */
   margin = 0;
   stride = 0;
   pixels = new Uint32Array(0);

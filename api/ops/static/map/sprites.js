@@ -1,8 +1,8 @@
 /**
- * Small pictures of drivers, drawn once for a theme and a screen, then copied as pixels: thousands of
- * them are put on the map in each frame, where any drawing call would take too long without a GPU (5 000
- * `drawImage` 77 ms, `arc` and `fill` 32 ms, pixels 9 ms). Each state has a shape of its own; who holds a
- * job has a ring around it.
+ * Small pictures of drivers, drawn once for a theme and a screen, then copied as pixels: a frame has
+ * thousands of them, for which drawing calls would take too long without a GPU (5 000 `drawImage` 77 ms,
+ * `arc` and `fill` 32 ms, pixels 9 ms). Each state has a shape of its own; a driver who holds a job has a
+ * ring around it.
  */
 import { STATES } from '../lib/names.js';
 
@@ -11,7 +11,7 @@ export const SPRITE_PX = 20;
 const RADIUS = 4.5;
 const RING_RADIUS = 7.5;
 
-/** In the order in which they are drawn: what matters most lies on top. */
+/** In drawing order: what matters most is on top. */
 export const DRAWN_STATES = /** @type {const} */ ([
   'offline',
   'suspended',

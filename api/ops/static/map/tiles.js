@@ -2,7 +2,7 @@
 import { tiles as address } from '../lib/page-facts.js';
 import { eachTile } from './land.js';
 
-/** Servers have no finer ones. */
+/** The finest zoom that tile servers have. */
 const ZOOM_MAX = 19;
 /** About three screens; the oldest are forgotten. */
 const KEPT_MAX = 256;
@@ -30,7 +30,7 @@ export class Tiles {
       if (!image.complete || image.naturalWidth === 0) return;
       const left = (column * side - camera.x) * camera.scale + camera.width / 2;
       const top = camera.screenY(y * side);
-      // A little larger than it is: no seam shows.
+      // Slightly enlarged, so that no seam shows.
       ctx.drawImage(image, left, top, side * camera.scale + 0.5, side * camera.scale + 0.5);
     });
   }

@@ -1,8 +1,8 @@
-/** For which part of the world positions are asked for: somewhat more than is in sight. */
+/** The part of the world for which positions are requested: somewhat more than is in sight. */
 
-/** Of the sides, around what is in sight: a small pan needs no other part. */
+/** The share of the sides added around the view: a small pan needs no new request. */
 const MARGIN = 0.25;
-/** So much nearer, and most of what is sent would not be in sight. */
+/** After zooming in this far, most positions sent would be out of sight. */
 const ZOOM_IN = 1;
 
 export class ViewRequest {
@@ -24,7 +24,7 @@ export class ViewRequest {
     this.#send(this.#asked.box);
   }
 
-  /** Where everybody is in it is to be told anew. */
+  /** Requests the positions of everybody in it anew. */
   askAgain() {
     if (this.#asked) this.#send(this.#asked.box);
   }
@@ -35,7 +35,7 @@ function contains(outer, inner) {
   const [west = 0, south = 0, east = 0, north = 0] = outer;
   const [innerWest = 0, innerSouth = 0, innerEast = 0, innerNorth = 0] = inner;
   if (innerSouth < south || innerNorth > north) return false;
-  // Measured eastwards from the outer box's west, so that the antimeridian is none.
+  // Measured eastwards from the outer box's west, so that the antimeridian does not matter.
   const from = (/** @type {number} */ lng) => (((lng - west) % 360) + 360) % 360;
   const width = east - west === 360 ? 360 : from(east);
   return from(innerWest) <= width && from(innerEast) <= width && from(innerWest) <= from(innerEast);

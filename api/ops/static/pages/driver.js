@@ -1,4 +1,4 @@
-/** A driver: what he does now, how he answered, what changed about him, and what can be done. */
+/** A driver: what he does now, how he answered, what changed about him, and the actions. */
 import { useFeed } from '../lib/feed.js';
 import { html, useEffect } from '../lib/html.js';
 import { Link } from '../lib/route.js';
@@ -8,9 +8,9 @@ import { useCall } from '../lib/use-call.js';
 import { Actions } from './driver/actions.js';
 import { Changes, Offers } from './driver/history.js';
 
-/** Counters and offers move with each job that comes by. */
+/** Counters and offers change with each job. */
 const EVERY_MS = 10_000;
-/** Statuses in which a job is his. */
+/** Statuses in which he holds a job. */
 const HIS = 'assigned,accepted,en_route,arrived,started';
 
 /** @param {{id: string}} props */
@@ -72,7 +72,7 @@ const Profile = ({ driver }) =>
     </dl>
   </section>`;
 
-/** The order in which a job comes to a driver. */
+/** In the order in which a job reaches a driver. */
 const COUNTED = ['offered', 'delivered', 'accepted', 'declined', 'ignored', 'withdrawn'];
 
 /** @param {{counters: any}} props */

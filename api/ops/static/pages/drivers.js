@@ -1,4 +1,4 @@
-/** The fleet: who is in which state, where he was last heard of, what he holds. */
+/** The fleet: each driver's state, last known position, and jobs. */
 import { html, useEffect, useRef } from '../lib/html.js';
 import { STATES } from '../lib/names.js';
 import { distance } from '../lib/reasons.js';
@@ -9,9 +9,9 @@ import { useCall } from '../lib/use-call.js';
 import { useWalk } from '../lib/walk.js';
 import { kmBetween } from './job/km.js';
 
-/** The list reads every driver where it must sort: no more often than people need it. */
+/** Reading the list reads every driver to sort them: no more often than people need. */
 const EVERY_MS = 10_000;
-/** Typing is over when nothing was typed for so long. */
+/** Typing has ended when nothing was typed for this long. */
 const TYPED_MS = 250;
 
 export function Page() {

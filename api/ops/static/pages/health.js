@@ -7,7 +7,7 @@ import { useCall } from '../lib/use-call.js';
 import { AlarmTable } from './health/alarms.js';
 import { Chart } from './health/chart.js';
 
-/** As often as the server notes a point. */
+/** How often the server notes a point. */
 const EVERY_MS = 15_000;
 
 export function Page() {

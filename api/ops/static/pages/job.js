@@ -1,4 +1,4 @@
-/** A job: what it is, what happened to it, who was offered it and why, and what can be done. */
+/** A job: what it is, what happened to it, who was offered it and why, and the actions. */
 import { useFeed } from '../lib/feed.js';
 import { html, useEffect, useRef } from '../lib/html.js';
 import { isHeld, isOpen } from '../lib/names.js';
@@ -10,9 +10,9 @@ import { Actions } from './job/actions.js';
 import { Timeline } from './job/timeline.js';
 import { Why } from './job/why.js';
 
-/** Deliveries and pushes come into the record within seconds of a change: it is read again after these. */
+/** Deliveries and pushes are recorded within seconds of a change: when the job is read again. */
 const AFTER_MS = [2000, 8000];
-/** Of a job that goes on now and then a phone comes into range, or a push comes late. */
+/** While a job goes on, a phone may come into range, or a push may come late. */
 const ALIVE_EVERY_MS = 15_000;
 
 /** @param {{status: string}} job */
@@ -30,7 +30,7 @@ export function Page({ id }) {
     for (const reading of [job, record, reach, why]) void reading.reload();
   };
   useNews(job.answer, reload);
-  // It looks at every driver, which is too much for what may not have changed.
+  // Explaining reads every driver, which is too much if nothing may have changed.
   usePoll(job.answer && isAlive(job.answer) ? ALIVE_EVERY_MS : null, () => {
     for (const reading of [job, record, reach]) if (!reading.isLoading) void reading.reload();
   });
@@ -67,7 +67,7 @@ export function Page({ id }) {
  */
 function useNews(job, reload) {
   const version = useFeed((feed) => (feed.loaded ? (feed.jobs.get(job?.id)?.version ?? 0) : null));
-  // What is over has left the feed.
+  // A job that is over has left the feed.
   const isNews =
     job !== null && version !== null && (version === 0 ? isAlive(job) : version > job.version);
   const latest = useRef(reload);

@@ -1,4 +1,4 @@
-/** The city at a glance: jobs that nobody has taken, where everybody is, and what is selected. */
+/** The city at a glance: jobs that nobody has taken, where everybody is, and the selection. */
 import { feedNow, useFeed } from '../lib/feed.js';
 import { html, useCallback, useEffect, useMemo, useRef, useState } from '../lib/html.js';
 import { useKeys } from '../lib/keys.js';
@@ -59,7 +59,7 @@ const Freeze = ({ at, onToggle }) =>
     ${at === null ? html` <span class="verb">Freeze</span>` : ` Frozen at ${clock(at)}`}
   </button>`;
 
-/** What stood on the page when it was frozen, null while it goes on; and how to change that. */
+/** What was on the page when it was frozen, null while it is live; and how to change that. */
 function useFrozen() {
   const [frozen, set] = useState(/** @type {{at: number, jobs: Map<string, Job>} | null} */ (null));
   const toggle = useCallback(() => {
@@ -80,7 +80,7 @@ function useLiveKeys({ queue, selection: { jobId, driverId }, isFollowing, freez
   }, [at]);
   /** @param {1 | -1} by */
   const step = (by) => {
-    // A job that was taken has left the list: the next one stands where it stood.
+    // A job that was taken has left the list: the next one is in its place.
     const from = at >= 0 ? at + by : wasSelected.current + (by < 0 ? -1 : 0);
     const next = queue[Math.max(0, Math.min(queue.length - 1, from))];
     if (next) setParams({ job: next.id, driver: null, follow: null });

@@ -1,4 +1,4 @@
-/** What operators do with a driver: approve, suspend, block, each asked about where it hurts. */
+/** Actions on a driver: approve, suspend, block; those that hurt ask first. */
 import { act } from '../../lib/calls.js';
 import { html, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
@@ -50,10 +50,10 @@ export function Actions({ driver, onDone }) {
   </div>`;
 }
 
-/** What becomes of the jobs that he holds. @param {{held: number, releases: {current: boolean}}} props */
+/** What happens to the jobs that he holds. @param {{held: number, releases: {current: boolean}}} props */
 function GiveBack({ held, releases }) {
   if (held === 0) return html`<p>He holds no jobs.</p>`;
-  // What was chosen the last time is no answer to this one.
+  // The last choice must not answer this question.
   releases.current = true;
   return html`<label class="choice">
     <input type="checkbox" checked onChange=${(/** @type {any} */ event) => {

@@ -1,4 +1,4 @@
-/** What a driver was offered and what became of it; what changed about him, by whom and why. */
+/** A driver's offers and their ends; what changed about him, by whom and why. */
 import { html } from '../../lib/html.js';
 import { Link } from '../../lib/route.js';
 import { clock, duration } from '../../lib/time.js';
@@ -42,7 +42,7 @@ export const Offers = ({ driver }) =>
 function reached({ offered_at, delivered_at }) {
   if (delivered_at === null) return 'not reached';
   const ms = Date.parse(delivered_at) - Date.parse(offered_at);
-  // A phone that came into reach of an earlier wave has it before the later one opened.
+  // A phone that came within reach of an earlier wave had the job before the later one opened.
   if (ms < 0) return 'had it before';
   return ms < 1000 ? `after ${ms} ms` : `after ${duration(ms)}`;
 }
@@ -73,7 +73,7 @@ export const Changes = ({ changes }) =>
     }
   </section>`;
 
-/** That a new driver is no operator goes without saying. @param {any} change */
+/** Leaves out that a new driver is no operator. @param {any} change */
 const isNews = ({ what, from, to }) => what !== 'is_operator' || from !== null || to === 'true';
 
 /** @param {any} change */

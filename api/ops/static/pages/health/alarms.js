@@ -1,10 +1,10 @@
-/** The alarms as a table: those that ring first, each with what to do. */
+/** The alarms as a table: ringing ones first, each with what to do. */
 import { url } from '../../lib/base.js';
 import { html } from '../../lib/html.js';
 import { Pill } from '../../lib/ui.js';
 import { amount } from './amount.js';
 
-/** What the value of an alarm counts. @type {Readonly<Record<string, string>>} */
+/** The unit of an alarm's value. @type {Readonly<Record<string, string>>} */
 const UNITS = {
   'claims fail': 'a second',
   'feed behind': 's',
@@ -39,7 +39,7 @@ function stateOf(ok, value) {
   return { tone: 'good', sign: '✓', text: 'Quiet' };
 }
 
-/** What stands between backticks is code; an address of ours can be followed. @param {string} text */
+/** Text between backticks is code; our own paths become links. @param {string} text */
 function withCode(text) {
   return text.split('`').map((part, i) => {
     if (i % 2 === 0) return part;

@@ -1,7 +1,7 @@
 /** Values of alarms and charts as people read them. */
 
 /**
- * A number with its unit; a share (`%`) is given as a part of one.
+ * A number with its unit; a share (`%`) is given as a fraction.
  * @param {number} value
  * @param {string} [unit]
  */

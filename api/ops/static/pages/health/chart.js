@@ -1,4 +1,4 @@
-/** One chart: drawn for the eye, and told in words and numbers for everybody. */
+/** One chart: drawn, and also in words and numbers for everybody. */
 import { html, useLayoutEffect, useRef, useState } from '../../lib/html.js';
 import { onTheme } from '../../lib/theme.js';
 import { clock } from '../../lib/time.js';

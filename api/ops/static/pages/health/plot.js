@@ -4,11 +4,11 @@ import UPlot from '../../vendor/uplot.js';
 
 const HEIGHT = 130;
 const SHOWN_S = 900;
-/** Of lines, in their order; the limit's is the last. The key beside the words has the same. */
+/** Colours of lines, in their order; the last is for the limit. The legend uses the same. */
 const COLOURS = /** @type {const} */ (['accent', 'warn', 'bad']);
 /** Dashed as well, so that colour is not the only sign. */
 const DASHES = [[], [6, 4], [2, 4]];
-/** Points further apart than so many steps are not joined: nobody noted any between. */
+/** Points further apart than this many steps are not joined: none was noted between them. */
 const GAP_STEPS = 2;
 
 /** @typedef {import('./chart.js').ChartData} ChartData */
@@ -115,7 +115,7 @@ function withGaps(times, chart, stepS) {
   }
   const limit = limitOf(chart);
   const highest = Math.max(...rows.flat().map((value) => value ?? 0));
-  // Far below its limit a line would lie flat on the ground, were the limit drawn as well.
+  // A limit far above the line is not drawn: the line would look flat.
   const isNear = limit !== null && highest > limit / 2;
   const limits = limit === null ? [] : [all.map(() => (isNear ? limit : null))];
   const seconds = all.map((time) => Date.parse(time) / 1000);

@@ -1,4 +1,4 @@
-/** What operators do with a job; each button is named by its verb, and refused beside it. */
+/** Actions on a job; each button is named by its verb and shows a refusal beside it. */
 import { act } from '../../lib/calls.js';
 import { html, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
@@ -62,7 +62,7 @@ const VERBS = [
 export function Actions({ job, onDone }) {
   const [isAssigning, assign] = useState(false);
   const [pressed, press] = useState(/** @type {Record<string, number>} */ ({}));
-  // What was refused stays, with the sentence, also where the job has moved on meanwhile.
+  // A refused action stays, with the sentence, even if the job has moved on meanwhile.
   const [refused, setRefused] = useState('');
   const reason = useRef('');
   const canAssign = session.mayAct && isOpen(job.status);
@@ -96,7 +96,7 @@ function bodyOf(confirm, reason) {
   return confirm && reason.current.trim() ? { reason: reason.current.trim() } : {};
 }
 
-/** Why, for the record; may be left out. @param {{reason: {current: string}}} props */
+/** An optional reason, for the record. @param {{reason: {current: string}}} props */
 function Reason({ reason }) {
   return html`<label class="reason-of">Reason, for the record
     <input maxlength="200" onInput=${(/** @type {any} */ event) => {

@@ -1,4 +1,4 @@
-/** What there is to say of one driver and one job: what reached him, what he did, why not more. */
+/** The facts about one driver and one job: what reached him, what he did, why not more. */
 import { distance, said } from '../../lib/reasons.js';
 import { clock } from '../../lib/time.js';
 import { outcomeOf } from './words.js';

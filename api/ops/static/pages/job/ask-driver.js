@@ -1,12 +1,12 @@
-/** "Ask about a driver…": by his id, or a part of his name. */
+/** "Ask about a driver…": by his id, or part of his name. */
 import { get } from '../../lib/calls.js';
 import { html, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
 import { Pill, Refused } from '../../lib/ui.js';
 
-/** Whoever has this very id is among so many; they come in the order of their ids. */
+/** Drivers come in the order of their ids; one with exactly this id is among this many. */
 const FOUND_MAX = 100;
-/** More than fit beside each other say that the name is too short. */
+/** With more matches than this, ask for a longer name. */
 const SHOWN = 8;
 
 /** @param {{onAsk: (driverId: string) => void}} props */

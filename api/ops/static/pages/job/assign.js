@@ -1,4 +1,4 @@
-/** Chooses the driver whom a job is reserved for: near ones first, or by id or name. */
+/** Chooses the driver for whom a job is reserved: near ones first, or by id or name. */
 import { act } from '../../lib/calls.js';
 import { html, useEffect, useRef, useState } from '../../lib/html.js';
 import { distance } from '../../lib/reasons.js';
@@ -7,9 +7,9 @@ import { useCall } from '../../lib/use-call.js';
 import { kmBetween } from './km.js';
 
 const SHOWN = 30;
-/** Typing is over when nothing was typed for so long. */
+/** Typing has ended when nothing was typed for this long. */
 const TYPED_MS = 200;
-/** Nobody else may be given a job. */
+/** Only drivers in these states may be given a job. */
 const APPROVED = 'available,busy,stale,offline';
 
 /** @param {{job: any, onDone: () => void, onClose: () => void}} props */

@@ -1,16 +1,16 @@
 /**
- * The time axis of a job: what happens within seconds of each other is drawn to scale, and stretches
- * in which nothing happens are broken off, so that a minute of waiting does not hide the first second.
+ * The time axis of a job: moments within seconds of each other are drawn to scale, and stretches in which
+ * nothing happens are cut short, so that a minute of waiting does not hide the first second.
  */
 import { duration } from '../../lib/time.js';
 
-/** A stretch longer than this is broken off: what a burst does is over by then. */
+/** A stretch longer than this is cut short: a burst is over by then. */
 const BREAK_MS = 5000;
-/** A break is so wide, of the whole, */
+/** The width of a break, as a share of the whole, */
 const BREAK_SHARE = 0.09;
-/** and all of them together at most so. */
+/** and of all breaks together at most. */
 const BREAKS_SHARE = 0.6;
-/** A label needs so much of the width, on a phone too. */
+/** The share of the width that a label needs, even on a phone. */
 const LABEL_SHARE = 0.16;
 const STEPS_MS = [10, 20, 50, 100, 200, 500, 1000, 2000, 5000, 10_000];
 
@@ -69,7 +69,7 @@ function layOut(sorted) {
 }
 
 /**
- * Marks to scale from the first moment on, and one where each later run begins.
+ * Ticks to scale from the first moment on, and one at the start of each later run.
  * @param {readonly Stretch[]} stretches @param {number} first
  */
 function ticksOf(stretches, first) {
@@ -90,7 +90,7 @@ function ticksOf(stretches, first) {
   return ticks;
 }
 
-/** How long after: `+350 ms`, `+1.5 s`, `+3 min 05 s`. @param {number} ms */
+/** The time after: `+350 ms`, `+1.5 s`, `+3 min 05 s`. @param {number} ms */
 export function since(ms) {
   if (ms < 1000) return `+${Math.round(ms)} ms`;
   if (ms < 60_000) return `+${Number((ms / 1000).toFixed(1))} s`;

@@ -1,4 +1,4 @@
-/** What happened to a job and when, put together from its record and from who was reached. */
+/** What happened to a job and when, combined from its record and from who was reached. */
 import { isOpen } from '../../lib/names.js';
 import { count, kindOf, outcomeOf, wordOf } from './words.js';
 
@@ -30,7 +30,7 @@ import { count, kindOf, outcomeOf, wordOf } from './words.js';
  * @property {any} explanation null while it is not known
  */
 
-/** They have lanes of their own. */
+/** Events with lanes of their own. */
 const STEPS = new Set(['job.posted', 'job.accepted', 'job.declined']);
 
 /** @param {Event} event @returns {event is Attempt} */
@@ -144,12 +144,12 @@ function opened({ wave, radius_km, chosen_at, candidate_count }) {
 }
 
 /**
- * Everything that is on record, oldest first.
+ * Everything on record, oldest first.
  * @param {Records} records
  * @returns {(Happening & {rows: Happening[]})[]}
  */
 export function happenings({ events, explanation }) {
-  // His decline of a job that was reserved for him is a change of the job, too.
+  // The decline of a job that was reserved for him changes the job, too.
   const told = new Set(events.filter((one) => one.type === 'job.declined').map((one) => one.at));
   /** @param {any} driver */
   const ofDriver = (driver) => ofConsidered(driver, told);

@@ -19,7 +19,7 @@ export function Timeline({ records, at }) {
   </section>`;
 }
 
-/** Drawn for those who see it; the list below says the same. @param {{records: Records, at: number}} props */
+/** For those who can see it; the list below says the same. @param {{records: Records, at: number}} props */
 function Waterfall({ records, at }) {
   const lanes = lanesOf(records, at);
   const axis = axisOf(
@@ -58,7 +58,7 @@ function Waterfall({ records, at }) {
   </div>`;
 }
 
-/** By the clocks of two processes an end may lie before its beginning. @param {Axis} axis @param {number} from @param {number} to */
+/** With the clocks of two processes an end may come before its beginning. @param {Axis} axis @param {number} from @param {number} to */
 const between = (axis, from, to) => Math.max(0, axis.x(to) - axis.x(from));
 
 /** @param {{axis: Axis, labelled: boolean}} props */

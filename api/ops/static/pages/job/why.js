@@ -1,4 +1,4 @@
-/** Why drivers got a job or did not: by reason, those who are online first, and about any one of them. */
+/** Why drivers got a job or did not: by reason, online ones first, and for any single driver. */
 import { html, useEffect, useRef } from '../../lib/html.js';
 import { isOpen, REASONS } from '../../lib/names.js';
 import { against, distance } from '../../lib/reasons.js';
@@ -14,7 +14,7 @@ import { count, outcomeOf } from './words.js';
 export function Why({ id, when, reading }) {
   const { answer: explanation, refusal, at, reload } = reading;
   const section = useRef(/** @type {HTMLElement | null} */ (null));
-  // Whoever comes with this question is led to its answer.
+  // A visitor who comes with this question is taken to its answer.
   const isAsked = useRoute().params.get('see') === 'why';
   useEffect(() => {
     if (isAsked) section.current?.focus();
@@ -47,7 +47,7 @@ const When = ({ when, is, text }) => html`<button
 >${text}</button>`;
 
 /**
- * The answer about one driver, who is named by the address. It is asked for anew when the other one is.
+ * The answer about one driver, named in the URL. It is read again together with the one about all.
  * @param {{id: string, when: 'wave' | 'now', asOf: number | null}} props
  */
 function About({ id, when, asOf }) {
@@ -73,7 +73,7 @@ function About({ id, when, asOf }) {
 function Groups({ explanation, when }) {
   const { considered, others, counts, waves, at, job, complete } = explanation;
   const last = waves.at(-1);
-  // In the order of the answer: the first group is the one with online drivers nearest to the job.
+  // In the order of the answer: the first group is the one with the nearest online drivers.
   const groups = [...Map.groupBy(others, (/** @type {any} */ one) => one.reason)];
   const shown = new Set(groups.map(([reason]) => reason));
   const unseen = Object.keys(counts).filter((reason) => !shown.has(reason));
@@ -93,7 +93,7 @@ function Groups({ explanation, when }) {
   ${unseen.map((reason) => html`<${Kept} key=${reason} reason=${reason} total=${counts[reason]} drivers=${[]} />`)}`;
 }
 
-/** Whom it reached. @param {{considered: any[], job: any}} props */
+/** The drivers it reached. @param {{considered: any[], job: any}} props */
 function Met({ considered, job }) {
   const of = (/** @type {string} */ name) => considered.filter((one) => one[name]).length;
   return html`<details class="reason" open=${considered.length <= OPEN_MAX}>
@@ -118,7 +118,7 @@ function Met({ considered, job }) {
   </details>`;
 }
 
-/** One without a value is left out where the table is made of cards. @param {any} props */
+/** A cell without a value is left out where rows are cards. @param {any} props */
 const Value = ({ of, is, children }) =>
   html`<td class=${children ? is : `${is} none`} data-of=${of}>${children || '–'}</td>`;
 
@@ -133,7 +133,7 @@ function answerOf({ driver_id, refused }, job) {
 /** Longer groups are folded. */
 const OPEN_MAX = 25;
 
-/** Whom one reason kept out. @param {{reason: string, total: number, drivers: any[]}} props */
+/** The drivers whom one reason kept out. @param {{reason: string, total: number, drivers: any[]}} props */
 function Kept({ reason, total, drivers }) {
   return html`<details class="reason" open=${drivers.length > 0 && drivers.length <= OPEN_MAX}>
     <summary><strong>${REASONS[reason] ?? reason}</strong> ${count(total, 'driver')}${' '}

@@ -1,4 +1,4 @@
-/** What happened to a job, in words: events of its record, and what became of pushes. */
+/** What happened to a job, in words: events of its record, and outcomes of pushes. */
 
 /**
  * @typedef {object} Event of `GET /api/jobs/:id/timeline`
@@ -45,7 +45,7 @@ const OUTCOMES = {
 };
 
 /**
- * What became of a push.
+ * The outcome of a push.
  * @param {{outcome: string, status?: number | null | undefined | string, reason?: string | null | undefined}} push
  */
 export function outcomeOf({ outcome, status, reason }) {
@@ -66,7 +66,7 @@ const KINDS = {
   job_withdrawn: 'that it is no longer his',
 };
 
-/** What a push told. @param {string} kind */
+/** What a push was about. @param {string} kind */
 export const kindOf = (kind) => KINDS[kind] ?? kind;
 
 /** `1 driver`, `2 drivers`. @param {number} n @param {string} noun */

@@ -1,4 +1,4 @@
-/** The drawer: what is selected in short, what can be done with it, and the way to its page. */
+/** The drawer: the selection in short, its actions, and a link to its page. */
 import { learnName, useFeed } from '../../lib/feed.js';
 import { html, useEffect } from '../../lib/html.js';
 import { isHeld, isOpen } from '../../lib/names.js';
@@ -9,7 +9,7 @@ import { Actions as DriverActions } from '../driver/actions.js';
 import { Actions as JobActions } from '../job/actions.js';
 import { sentenceOf } from './reach.js';
 
-/** What the feed does not tell of a driver is asked again this often. */
+/** How often to read again what the feed does not tell of a driver. */
 const EVERY_MS = 5000;
 
 const close = () => setParams({ job: null, driver: null, follow: null });
@@ -38,7 +38,7 @@ const Frame = ({ name, children }) =>
 /** @param {{id: string, reach: import('./reach.js').Reach | undefined}} props */
 function JobSummary({ id, reach }) {
   const told = useFeed((feed) => feed.jobs.get(id));
-  // One that is over has left the feed.
+  // A job that is over has left the feed.
   const read = useCall(told ? null : `/api/jobs/${encodeURIComponent(id)}`);
   const job = told ?? read.answer;
   if (!job) {

@@ -1,4 +1,4 @@
-/** The map on the page: the canvases, the buttons over them, and what the address says of them. */
+/** The map on the page: the canvases, the buttons over them, and their state in the URL. */
 import { feedNow, useFeed } from '../../lib/feed.js';
 import { html, useEffect, useMemo, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
@@ -9,12 +9,12 @@ import { LiveMap } from '../../map/map.js';
 import { DRAWN_STATES } from '../../map/sprites.js';
 import { Scale } from './scale.js';
 
-/** Those who work, unless the address says another thing. */
+/** States in which drivers work, unless the URL says otherwise. */
 const SHOWN_FIRST = 'available,busy,stale';
 const ZOOM_STEP = 0.5;
-/** Who is offered a job changes as drivers come and go. */
+/** How often to ask who is offered a job, as drivers come and go. */
 const REACH_EVERY_MS = 10_000;
-/** The address is written when the map has stood still for so long. */
+/** The URL is updated when the map has stood still for this long. */
 const STILL_MS = 300;
 
 /**
@@ -57,7 +57,7 @@ export function MapView({ jobs, selection, isFollowing, isFrozen }) {
     </div>
     <${Legend} states=${states} />
     ${kmPerPx !== null && html`<${Scale} kmPerPx=${kmPerPx} />`}
-    ${isCounted && html`<p class="counted" role="status">Too many to draw one by one: counted by area. Come nearer to see them.</p>`}
+    ${isCounted && html`<p class="counted" role="status">Too many to draw one by one: counted by area. Zoom in to see them.</p>`}
     ${isFrozen && html`<div class="frozen-mark" aria-hidden="true">❚❚ Frozen</div>`}
   </section>`;
 }
@@ -85,7 +85,7 @@ function useMap(states) {
       onCounted: setCounted,
       onPan: () => setParams({ follow: null }),
       onCamera: () => {
-        // Rounded: a pan, or a driver who is followed, renders nothing anew.
+        // Rounded, so that a pan, or a followed driver, renders nothing anew.
         setKmPerPx(Number(made.camera.kmPerPx.toPrecision(3)));
         clearTimeout(writing);
         writing = setTimeout(() => setParams({ at: String(made.camera) }), STILL_MS);

@@ -4,7 +4,7 @@ import { isOpen } from '../../lib/names.js';
 /** @typedef {import('../../lib/feed.js').Job} Job */
 
 /**
- * Open jobs that fit, untaken longest first.
+ * Matching open jobs, longest untaken first.
  * @param {Iterable<Job>} jobs
  * @param {{q: string, status: string}} filter a part of the address or an id; one status
  * @returns {Job[]}

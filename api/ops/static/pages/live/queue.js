@@ -1,4 +1,4 @@
-/** The queue: open jobs, untaken longest first, each with how many drivers it has reached. */
+/** The queue: open jobs, longest untaken first, each with how many drivers it has reached. */
 import { html, useEffect, useRef } from '../../lib/html.js';
 import { STATUSES } from '../../lib/names.js';
 import { setParams } from '../../lib/route.js';
@@ -8,7 +8,7 @@ import { sentenceOf } from './reach.js';
 /** @typedef {import('../../lib/feed.js').Job} Job */
 /** @typedef {import('./reach.js').Reach} Reach */
 
-/** Nobody reads farther; the search finds the others. */
+/** Nobody reads further; the search finds the others. */
 const SHOWN_MAX = 200;
 const FILTERS = ['pending', 'confirmed', 'assigned'];
 

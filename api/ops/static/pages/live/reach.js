@@ -1,16 +1,16 @@
-/** How many drivers each open job was offered, delivered and pushed to: asked every few seconds. */
+/** How many drivers each open job was offered, delivered and pushed to: read every few seconds. */
 import { useRef } from '../../lib/html.js';
 import { useCall } from '../../lib/use-call.js';
 
 /** Offers go out within a second, and what an operator does about them takes longer. */
 const EVERY_MS = 3000;
-/** The longest untaken, which are the ones on the screen. */
+/** The longest untaken jobs, which are those on the screen. */
 const ASKED_MAX = 100;
 
 /** @typedef {{offered: number, delivered: number, pushed: number}} Reach */
 
 /**
- * By job id; a job that is not among them is not known yet.
+ * By job id; a missing job is not known yet.
  * @param {boolean} isFrozen
  * @returns {ReadonlyMap<string, Reach>}
  */

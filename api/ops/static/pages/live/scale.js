@@ -1,7 +1,7 @@
-/** The scale bar: a round distance, as long as it is on the map. */
+/** The scale bar: a round distance at the scale of the map. */
 import { html } from '../../lib/html.js';
 
-/** The bar is at most so long. */
+/** The longest bar. */
 const LONGEST_PX = 110;
 
 /** @param {{kmPerPx: number}} props */

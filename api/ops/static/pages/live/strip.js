@@ -1,4 +1,4 @@
-/** The strip above the live page: is all well, and how much is there of everything. */
+/** The strip above the live page: is all well, and how many there are of everything. */
 import { useFeed } from '../../lib/feed.js';
 import { html } from '../../lib/html.js';
 import { isOnline, isOpen } from '../../lib/names.js';
@@ -8,7 +8,7 @@ import { useNow } from '../../lib/use-now.js';
 
 /** @typedef {import('../../lib/feed.js').Health} Health */
 
-/** @param {{children?: unknown}} props what else there is room for */
+/** @param {{children?: unknown}} props what else fits */
 export function Strip({ children }) {
   const health = useFeed((feed) => feed.health);
   const now = useNow();
