@@ -141,7 +141,7 @@ export function tokenFor(role: Role, sub: string): Promise<string> {
   return mintToken({ role, sub, ttlS: TOKEN_TTL_S, secret: SECRET });
 }
 
-/** A job that everybody may take. */
+/** A job that everybody may take, posted by a service: one customer may not have so many open. */
 export async function postJob(engine: Engine, position: Position = HERE): Promise<string> {
   const posted = await engine.jobs.post({
     customerId: 'c1',
@@ -151,7 +151,7 @@ export async function postJob(engine: Engine, position: Position = HERE): Promis
     truckType: null,
     notes: null,
     expiresAt: null,
-    actor: 'customer:c1',
+    actor: 'service:bench',
     idempotency: null,
   });
   if (!posted.ok) throw new Error(posted.code);
@@ -174,7 +174,7 @@ export function newJob(uuid: string, notes: string | null = null): NewJob {
     nextWaveS: null,
     expiresAt: null,
     idempotency: null,
-    actor: 'customer:c1',
+    actor: 'service:bench',
   };
 }
 
