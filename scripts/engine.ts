@@ -9,10 +9,11 @@ import { createPushQueues } from '../workers/queues.ts';
 export async function withEngine(work: (engine: Engine) => Promise<void>): Promise<void> {
   const config = readConfig(process.env);
   const log = createLog('muster', 'warn');
-  const queues = createPushQueues(config.redisUrl, log);
+  const queues = createPushQueues(config.redis, log);
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
-    redisUrl: config.redisUrl,
+    databasePoolSize: config.databasePoolSize,
+    redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,
     metrics: createEngineMetrics(createRegistry()),

@@ -5,17 +5,21 @@
 
 import { once } from 'node:events';
 import { createWriteStream } from 'node:fs';
+import { chmod } from 'node:fs/promises';
 import { finished } from 'node:stream/promises';
 import { runProcess } from '../engine/process/main.ts';
 import { withEngine } from './engine.ts';
 import { readFlags } from './personal-data.ts';
 
+const PRIVATE = 0o600;
 const USAGE = 'npm run export -- --user SUB --out FILE';
 
 await runProcess('export', async () => {
   const { user, out = '' } = readFlags(['out'], USAGE);
-  const file = createWriteStream(out, { mode: 0o600 });
+  const file = createWriteStream(out, { mode: PRIVATE });
   await once(file, 'open');
+  // It may have been there, for others to read.
+  await chmod(out, PRIVATE);
   let lines = 0;
   await withEngine((engine) =>
     engine.personalData.read(user, async (from, held) => {

@@ -7,7 +7,8 @@ import { runProcess } from '../engine/process/main.ts';
 
 await runProcess('retention', async () => {
   const { retentionDays } = readDispatch(process.env);
-  const pg = connectPg(readDatabaseUrl(process.env), 1);
+  // As if through a pooler, which is there or not: nothing is set for a session.
+  const pg = connectPg({ url: readDatabaseUrl(process.env), pooled: true }, 1);
   const dropped = await dropOld({ db: pg.db, settings: { retentionDays } });
   await pg.close();
   const rows = Object.entries(dropped).filter(([, count]) => count > 0);

@@ -5,8 +5,8 @@
 import type { EngineContext } from '../context.ts';
 import { forgetIdempotencyKeys } from '../pg/idempotency.ts';
 import { listOpenZones } from '../pg/work-lists.ts';
-import { keys, zoneLog } from '../redis/keys.ts';
-import { keepLog } from '../redis/log-scripts.ts';
+import { driversLog, keys, usersLog, zoneLog } from '../redis/keys.ts';
+import { keepLog, trimLog } from '../redis/log-scripts.ts';
 import { type Duty, forEach } from './duty.ts';
 
 /** Contract section 12: Redis follows a Postgres that went back within a minute, the sweep included. */
@@ -29,6 +29,7 @@ export function sweepDuty(ctx: EngineContext): Duty {
         await ctx.projection.rebuild(zone);
         await keepLog(ctx.redis, zoneLog(zone));
       });
+      for (const log of [driversLog, usersLog]) await trimLog(ctx.redis, log);
       await forgetIdempotencyKeys(ctx.db, KEYS_BATCH);
       return 0;
     },

@@ -2,11 +2,9 @@
  * Inspects Postgres before anything relies on it: is it a primary with the current schema, and is it
  * reached through a pooler that lends sessions per transaction? Then nothing may be left in a session.
  */
-
-import postgres from 'postgres';
-import { driverOptions } from './driver.ts';
 import { drizzle } from './drizzle.ts';
 import { isCurrentSchema } from './migrate.ts';
+import { connectOnce } from './one-off.ts';
 import { wrongSearchPath } from './search-path.ts';
 
 export interface Inspection {
@@ -22,18 +20,11 @@ export interface Inspection {
   wrongSearchPath: string | null;
 }
 
-const CONNECT_TIMEOUT_S = 2;
+const END_TIMEOUT_S = 2;
 
 /** Over a connection of its own. Throws what Postgres says when it cannot be reached. */
 export async function inspectPg(url: string): Promise<Inspection> {
-  const client = postgres({
-    ...driverOptions(url),
-    max: 1,
-    prepare: false,
-    fetch_types: false,
-    connect_timeout: CONNECT_TIMEOUT_S,
-    onnotice: () => {},
-  } as postgres.Options<Record<string, never>>);
+  const client = connectOnce(url);
   try {
     const query = client`select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
       current_setting('default_transaction_isolation') as isolation,
@@ -51,6 +42,6 @@ export async function inspectPg(url: string): Promise<Inspection> {
       wrongSearchPath: await wrongSearchPath(db),
     };
   } finally {
-    await client.end({ timeout: CONNECT_TIMEOUT_S });
+    await client.end({ timeout: END_TIMEOUT_S });
   }
 }

@@ -5,10 +5,10 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { fileURLToPath } from 'node:url';
-import postgres from 'postgres';
+import type postgres from 'postgres';
 import type { Db } from './client.ts';
-import { driverOptions } from './driver.ts';
 import { drizzle, type MigrationMeta, readMigrationFiles, sql } from './drizzle.ts';
+import { connectOnce } from './one-off.ts';
 import { wrongSearchPath } from './search-path.ts';
 
 const migrationsFolder = fileURLToPath(new URL('./migrations', import.meta.url));
@@ -17,7 +17,7 @@ const MIGRATION_LOCK = 20_261_123;
 /** Longer than any migration takes: the migrator that holds the lock must hang. */
 const LOCK_LIMIT_S = 60;
 const LOCK_POLL_MS = 100;
-const CONNECT_TIMEOUT_S = 10;
+const END_TIMEOUT_S = 10;
 
 /**
  * Applies what is missing, one migration after the other; the next run resumes what an interrupted one left
@@ -26,27 +26,15 @@ const CONNECT_TIMEOUT_S = 10;
  */
 export async function migrate(databaseUrl: string, lockLimitS = LOCK_LIMIT_S): Promise<void> {
   // One connection holds the lock, in a transaction without a snapshot or other locks; the other works.
-  const [guard, worker] = [connect(databaseUrl), connect(databaseUrl)];
+  const [guard, worker] = [connectOnce(databaseUrl), connectOnce(databaseUrl)];
   try {
     await guard.begin(async (tx) => {
       await takeLock(tx, lockLimitS);
       await applyMissing(drizzle(worker));
     });
   } finally {
-    await Promise.all([guard, worker].map((one) => one.end({ timeout: CONNECT_TIMEOUT_S })));
+    await Promise.all([guard, worker].map((one) => one.end({ timeout: END_TIMEOUT_S })));
   }
-}
-
-function connect(databaseUrl: string): postgres.Sql {
-  return postgres({
-    ...driverOptions(databaseUrl),
-    max: 1,
-    // Named statements belong to a session as well.
-    prepare: false,
-    fetch_types: false,
-    onnotice: () => {},
-    connect_timeout: CONNECT_TIMEOUT_S,
-  } as postgres.Options<Record<string, never>>);
 }
 
 /**

@@ -50,12 +50,14 @@ export async function appendLog(
   )) as string;
 }
 
-/**
- * Keeps a log alive although nothing happens in it, and drops entries older than an hour: logs are
- * followed, not read later.
- */
-export async function keepLog(redis: RedisClient, { meta, log }: LogKeys): Promise<void> {
+/** Drops entries older than an hour: logs are followed, not read later. */
+export async function trimLog(redis: RedisClient, { log }: LogKeys): Promise<void> {
   const [seconds] = await redis.time();
   await redis.xtrim(log, 'MINID', (Number(seconds) - LOG_AGE_MAX_S) * 1000);
-  await Promise.all([redis.expire(meta, LOG_AGE_MAX_S), redis.expire(log, LOG_AGE_MAX_S)]);
+}
+
+/** The same for a log that ends with its zone; until then it is kept alive although nothing happens in it. */
+export async function keepLog(redis: RedisClient, keys: LogKeys): Promise<void> {
+  await trimLog(redis, keys);
+  await Promise.all([keys.meta, keys.log].map((key) => redis.expire(key, LOG_AGE_MAX_S)));
 }

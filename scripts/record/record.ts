@@ -2,7 +2,8 @@
  * `npm run record`: writes a trace of what a deployment went through, from its `DATABASE_URL`.
  * Nothing in the file leads back to a person. Exit code 2 when it could not be made.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
+import { connectOnce } from '../../engine/pg/one-off.ts';
 import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { findRunning } from '../dev/lock.ts';
 import { numberFlag, readFlags, UsageError } from '../replay/flags.ts';
@@ -20,7 +21,6 @@ checkout). Ids are numbered, times count from 0, positions have four decimals, t
   --since T      from this moment, as 2026-01-31T18:00:00Z
   --until T      to this moment (default now)`;
 
-const CONNECT_TIMEOUT_S = 5;
 const MINUTE_MS = 60_000;
 /** How long samples are kept. */
 const KEPT_MINUTES = 7 * 24 * 60;
@@ -91,7 +91,7 @@ function open(): postgres.Sql {
     throw new UsageError('no database: set DATABASE_URL, or run npm start here');
   }
   try {
-    return postgres(url, { max: 1, connect_timeout: CONNECT_TIMEOUT_S, onnotice: () => {} });
+    return connectOnce(url);
   } catch (error) {
     throw new UsageError(`DATABASE_URL cannot be used: ${(error as Error).message}`);
   }

@@ -2,7 +2,8 @@
  * The deployment under test: where it is, whether it is ready, how tokens for it are made, and where
  * its rows can be read. Everything is tried before the run, and an error is one line.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
+import { connectOnce } from '../../engine/pg/one-off.ts';
 import { checkoutStateDir, readSecret } from '../../engine/process/dev-secret.ts';
 import { callHttp } from '../client/http.ts';
 import { findRunning } from '../dev/lock.ts';
@@ -13,7 +14,6 @@ const DEFAULT_URL = 'http://127.0.0.1:8080';
 const READY_TIMEOUT_MS = 5000;
 /** How long a target may take to be ready, if it is starting or just met a slow store. */
 const READY_WAIT_MS = 10_000;
-const DATABASE_TIMEOUT_S = 5;
 const ASK_AGAIN_MS = 500;
 
 export interface Target {
@@ -111,11 +111,7 @@ async function mustBeReadable(databaseUrl: string): Promise<void> {
 
 function openForReading(databaseUrl: string): postgres.Sql {
   try {
-    return postgres(databaseUrl, {
-      max: 1,
-      connect_timeout: DATABASE_TIMEOUT_S,
-      onnotice: () => {},
-    });
+    return connectOnce(databaseUrl);
   } catch (error) {
     throw new UsageError(`DATABASE_URL cannot be used: ${(error as Error).message}`);
   }

@@ -2,7 +2,8 @@
  * What really happened, read after the play: every job and its pushes through the API as operator,
  * and the rows through SQL when a database is at hand. The invariants compare it with the history.
  */
-import postgres from 'postgres';
+import type postgres from 'postgres';
+import { connectOnce } from '../../engine/pg/one-off.ts';
 import type { Job } from '../client/protocol.ts';
 import { type Caller, inPool } from './caller.ts';
 import type { JobLife } from './ledger.ts';
@@ -197,5 +198,5 @@ export async function readLastPushes(
 
 /** A small pool for reading; close it with `end()`. Null without a URL. */
 export function openDatabase(url: string | undefined): postgres.Sql | null {
-  return url === undefined ? null : postgres(url, { max: 2, onnotice: () => {} });
+  return url === undefined ? null : connectOnce(url, 2);
 }

@@ -1,7 +1,8 @@
-/** The list of zones that the sweep goes by: one that is filled while it is taken off stays on it. */
+/** The list of zones that the sweep goes by, and the logs that end with no zone. */
 import { beforeAll, expect, it } from 'vitest';
 import { sweepDuty } from '../../../engine/maintenance/sweep.ts';
-import { keys } from '../../../engine/redis/keys.ts';
+import { driversLog, keys, usersLog } from '../../../engine/redis/keys.ts';
+import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { startTestEngine, type TestEngine } from '../../support/engine.ts';
 
 const { signal } = new AbortController();
@@ -36,4 +37,18 @@ it('and takes it off when it is empty for good', async () => {
   }
   await sweepDuty(t.ctx).run(signal);
   expect(await listed(open)).toBe(false);
+});
+
+it.each([
+  ['users', usersLog],
+  ['drivers', driversLog],
+])('drops what the log of %s has had for more than an hour', async (_whose, log) => {
+  const { redis } = t.ctx;
+  const old = Date.now() - 3_700_000;
+  await redis.del(log.log);
+  await redis.xadd(log.log, `${old}-0`, 'prev', '0-0', 'body', '{}');
+  const last = await appendLog(redis, log, ['{"anew":true}']);
+  await sweepDuty(t.ctx).run(signal);
+  const ids = (await redis.xrange(log.log, '-', '+')).map(([id]) => id);
+  expect(ids).toEqual([last]);
 });

@@ -1,0 +1,21 @@
+/** A connection for a command that runs once and ends. */
+import postgres from 'postgres';
+import { driverOptions } from './driver.ts';
+
+const CONNECT_TIMEOUT_S = 5;
+
+/**
+ * Connects when first used, to whatever a process of Muster understands as `DATABASE_URL`. Sets nothing for
+ * its sessions and prepares nothing, so that it works through any pooler. Throws when the URL is malformed.
+ */
+export function connectOnce(databaseUrl: string, max = 1): postgres.Sql {
+  return postgres({
+    ...driverOptions(databaseUrl),
+    max,
+    // Named statements belong to a session as well.
+    prepare: false,
+    fetch_types: false,
+    onnotice: () => {},
+    connect_timeout: CONNECT_TIMEOUT_S,
+  } as postgres.Options<Record<string, never>>);
+}
