@@ -16,8 +16,8 @@ declare module 'fastify' {
   interface FastifyContextConfig {
     /** The roles that may call; by default anyone, without a token. */
     roles?: readonly Role[];
-    /** How many ordinary calls this one counts as; by default one. */
-    cost?: number;
+    /** Reads a page of rows, or a driver's counters: see the rate limit. */
+    isExpensive?: boolean;
   }
   interface FastifyRequest {
     identity: Identity | null;
@@ -45,7 +45,7 @@ export function createGuard({ auth, engine, entry, base }: GuardOptions): Guard 
     return identity;
   }
   return async (request) => {
-    const { roles, cost } = request.routeOptions.config;
+    const { roles, isExpensive } = request.routeOptions.config;
     if (!roles) return;
     const identity = isFromConsole(request, base)
       ? await entry.visitorOf(request)
@@ -55,7 +55,7 @@ export function createGuard({ auth, engine, entry, base }: GuardOptions): Guard 
     if (role === 'driver') signOfLife(sub);
     if (!roles.includes(role)) throw new ApiError('forbidden');
     if (role === 'driver' || role === 'customer') {
-      const retryAfterMs = rateLimit.take(`${role}:${sub}`, performance.now(), cost);
+      const retryAfterMs = rateLimit.take(`${role}:${sub}`, performance.now(), isExpensive);
       if (retryAfterMs > 0) throw new ApiError('rate_limited', { retryAfterMs });
     }
     request.identity = identity;

@@ -16,6 +16,7 @@ import { createAuth } from './auth.ts';
 import { withoutBase } from './base-path.ts';
 import { drainHttp } from './drain.ts';
 import { Gateway } from './feed/gateway.ts';
+import { createHostOf } from './forwarded-host.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
 /** Claims in flight, the paced drain of sockets and pending writes to Postgres fit into this. */
@@ -44,7 +45,7 @@ await runService('api', async (service) => {
   });
   await queues.check();
   const auth = createAuth(config.auth);
-  const feed = new Gateway({ engine, auth, registry });
+  const feed = new Gateway({ engine, auth, registry, hostOf: createHostOf(config.trustedProxies) });
   gateway = feed;
   // Workers count the pushes; how long tasks wait can be seen from here as well.
   createPushMetrics(registry, queues.byLane, engine.now);

@@ -11,12 +11,6 @@ const UPGRADES_PER_S = 10;
 /** About 10 MB; the user who called longest ago is forgotten, which only gives him a full bucket. */
 const USERS_MAX = 50_000;
 
-/**
- * The weight of a call that reads a page of rows or a driver's counters: it keeps the process, or
- * Postgres, busy for longer than ordinary calls.
- */
-export const EXPENSIVE = 2;
-
 interface Bucket {
   left: number;
   at: number;
@@ -24,10 +18,11 @@ interface Bucket {
 
 export interface RateLimit {
   /**
-   * Counts a call of this weight at `now` (ms). Returns 0, or after how many milliseconds to try again
-   * when it is one too many.
+   * Counts a call at `now` (ms). Returns 0, or after how many milliseconds to try again when it is one too
+   * many. A call that reads a page of rows or a driver's counters keeps the process, or Postgres, busy for
+   * longer than ordinary ones: so many a second as of those, but half as many at once.
    */
-  take(user: string, now: number, cost?: number): number;
+  take(user: string, now: number, isExpensive?: boolean): number;
 }
 
 /** A second's worth on top, since the calls of two seconds may meet at their border. */
@@ -37,7 +32,7 @@ export const limitUpgrades = () => createRateLimit(UPGRADES_PER_S, UPGRADES_PER_
 function createRateLimit(perS: number, burst: number): RateLimit {
   const buckets = new Map<string, Bucket>();
   return {
-    take(user, now, cost = 1) {
+    take(user, now, isExpensive = false) {
       const bucket = buckets.get(user) ?? { left: burst, at: now };
       const earned = (Math.max(0, now - bucket.at) / 1000) * perS;
       bucket.left = Math.min(burst, bucket.left + earned);
@@ -46,8 +41,9 @@ function createRateLimit(perS: number, burst: number): RateLimit {
       buckets.delete(user);
       buckets.set(user, bucket);
       if (buckets.size > USERS_MAX) forgetOldest(buckets);
-      if (bucket.left < cost) return Math.ceil(((cost - bucket.left) / perS) * 1000);
-      bucket.left -= cost;
+      const needed = 1 + (isExpensive ? burst / 2 : 0);
+      if (bucket.left < needed) return Math.ceil(((needed - bucket.left) / perS) * 1000);
+      bucket.left--;
       return 0;
     },
   };

@@ -1,13 +1,15 @@
 /** An engine for a script that works on a running deployment and ends. */
 import { createEngine, type Engine } from '../engine/engine.ts';
-import { readConfig } from '../engine/process/config.ts';
+import { type Env, readConfig } from '../engine/process/config.ts';
+import { checkoutStateDir } from '../engine/process/dev-secret.ts';
 import { createLog } from '../engine/process/log.ts';
 import { createEngineMetrics, createRegistry } from '../engine/process/metrics.ts';
 import { createPushQueues } from '../workers/queues.ts';
+import { findRunning } from './dev/lock.ts';
 
-/** Runs `work` with an engine over `DATABASE_URL` and `REDIS_URL`. */
+/** Runs `work` with an engine over `DATABASE_URL` and `REDIS_URL`, by default those of the stack of this checkout. */
 export async function withEngine(work: (engine: Engine) => Promise<void>): Promise<void> {
-  const config = readConfig(process.env);
+  const config = readConfig({ ...runningStores(), ...process.env });
   const log = createLog('muster', 'warn');
   const queues = createPushQueues(config.redis, log);
   const engine = await createEngine({
@@ -25,4 +27,12 @@ export async function withEngine(work: (engine: Engine) => Promise<void>): Promi
     await engine.close();
     await queues.close();
   }
+}
+
+function runningStores(): Env {
+  const { databaseUrl, redisUrl } = findRunning(checkoutStateDir) ?? {};
+  return {
+    ...(databaseUrl && { DATABASE_URL: databaseUrl }),
+    ...(redisUrl && { REDIS_URL: redisUrl }),
+  };
 }

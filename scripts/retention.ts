@@ -1,14 +1,29 @@
 /** `npm run retention`: drops now what is older than `RETENTION_DAYS`, and says what it dropped. */
+
+import { createCounters } from '../engine/history/counters.ts';
 import { dropOld } from '../engine/history/retention.ts';
 import { connectPg } from '../engine/pg/client.ts';
 import { readDispatch } from '../engine/process/config/dispatch.ts';
 import { readDatabaseUrl } from '../engine/process/config.ts';
+import { checkoutStateDir } from '../engine/process/dev-secret.ts';
+import { createLog } from '../engine/process/log.ts';
 import { runProcess } from '../engine/process/main.ts';
+import { reachPg } from '../engine/reach.ts';
+import { findRunning } from './dev/lock.ts';
 
 await runProcess('retention', async () => {
   const { retentionDays } = readDispatch(process.env);
-  // As if through a pooler, which is there or not: nothing is set for a session.
-  const pg = connectPg({ url: readDatabaseUrl(process.env), pooled: true }, 1);
+  const log = createLog('muster', 'warn', process.stderr);
+  const pg = connectPg(
+    await reachPg(
+      readDatabaseUrl({ DATABASE_URL: findRunning(checkoutStateDir)?.databaseUrl, ...process.env }),
+      log,
+    ),
+    1,
+  );
+  // What its drivers' counters lack is not dropped; a worker would have folded it within seconds.
+  const counters = createCounters({ db: pg.db });
+  while ((await counters.fold()) > 0);
   const dropped = await dropOld({ db: pg.db, settings: { retentionDays } });
   await pg.close();
   const rows = Object.entries(dropped).filter(([, count]) => count > 0);

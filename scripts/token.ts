@@ -40,8 +40,8 @@ function readRole(value: string | undefined): Role {
 }
 
 function readSub(value: string | undefined): string {
-  if (value && /^[A-Za-z0-9_-]{1,64}$/.test(value)) return value;
-  throw new ConfigError(`--sub must be 1 to 64 of A-Z a-z 0-9 _ -, usage: ${USAGE}`);
+  if (value && /^(?!me$)[A-Za-z0-9_-]{1,64}$/.test(value)) return value;
+  throw new ConfigError(`--sub must be 1 to 64 of A-Z a-z 0-9 _ - and not 'me', usage: ${USAGE}`);
 }
 
 function readTtl(value = '1h'): number {

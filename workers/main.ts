@@ -18,6 +18,9 @@ const DRAIN_MS = 9000;
 /** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;
 
+/** The lease of the leader has a connection of its own, within what the process may open. */
+const LEASE_CONNECTIONS = 1;
+
 await runService('workers', async (service) => {
   const config = readConfig(process.env);
   const log = createLog('muster-workers', config.logLevel);
@@ -26,7 +29,7 @@ await runService('workers', async (service) => {
   const queues = createPushQueues(config.redis, log);
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
-    databasePoolSize: config.databasePoolSize,
+    databasePoolSize: Math.max(1, config.databasePoolSize - LEASE_CONNECTIONS),
     redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,

@@ -73,6 +73,17 @@ export class Connection {
     this.send(event, eventFrame(event, data));
   }
 
+  /** Queues what no snapshot makes good, also while the client is behind; closes where too much waits. */
+  sendSurely(event: string, data: object): void {
+    if (this.closed) return;
+    if (this.#line.isFull) {
+      this.close(CLOSE.tooSlow, 'too_slow', 'The client does not read what it is sent');
+      return;
+    }
+    this.#metrics.frame(event);
+    this.#queue(eventFrame(event, data));
+  }
+
   /** Sends what replaces all that the client holds, however large it is. */
   sendSnapshot(event: string, frames: readonly Buffer[]): void {
     const [frame] = frames;
@@ -88,11 +99,11 @@ export class Connection {
 
   /** Answers a client frame that carried a `ref`. */
   ack(ref: string, answer: { ok: boolean; code?: string; data?: object }): void {
-    this.sendEvent('ack', { ref, ...answer });
+    this.sendSurely('ack', { ref, ...answer });
   }
 
   error(code: string, message: string, retryAfterMs?: number): void {
-    this.sendEvent('error', errorData(code, message, retryAfterMs));
+    this.sendSurely('error', errorData(code, message, retryAfterMs));
   }
 
   /** Says why, then closes. */

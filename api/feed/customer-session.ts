@@ -6,6 +6,7 @@ import { isHeld, type Job, type JobStatus, toTime } from '../../engine/domain/jo
 import type { Fix, UserEvent } from '../../engine/engine.ts';
 import type { Connection } from './connection.ts';
 import type { SnapshotReason } from './driver-session.ts';
+import { textFrames } from './frame.ts';
 import type { FeedMetrics } from './metrics.ts';
 import { ToldVersions } from './told-versions.ts';
 
@@ -61,7 +62,10 @@ export class CustomerSession {
     try {
       const jobs = await this.#host.loadJobs(this.connection.identity.sub);
       if (this.connection.closed || this.#outdated) return;
-      this.connection.sendEvent('feed:snapshot', { jobs, reason: this.#due });
+      this.connection.sendSnapshot(
+        'feed:snapshot',
+        textFrames(JSON.stringify({ event: 'feed:snapshot', data: { jobs, reason: this.#due } })),
+      );
       this.#due = null;
       for (const job of jobs) this.#told.add(job.id, job.version);
       this.#watchOnly(jobs);
@@ -94,7 +98,7 @@ export class CustomerSession {
       if (job.version < this.#told.of(job.id)) return;
       this.#told.add(job.id, job.version);
     }
-    this.connection.sendEvent(event.event, event.data);
+    this.connection.sendSurely(event.event, event.data);
     if (event.event !== 'job:status') return;
     const { job_id, status, driver_id } = event.data as {
       job_id: string;

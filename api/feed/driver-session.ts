@@ -141,7 +141,7 @@ export class DriverSession implements ZoneWatcher {
         : this.#offers.takeOwn(job_id, version);
       if (!isNews) return;
     }
-    this.connection.sendEvent(event, data);
+    this.connection.sendSurely(event, data);
   }
 
   end(): void {

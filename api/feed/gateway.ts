@@ -12,6 +12,7 @@ import { type WebSocket, WebSocketServer } from 'ws';
 import { CLOSE } from '../../engine/domain/close-codes.ts';
 import type { Engine, TrackedFix } from '../../engine/engine.ts';
 import type { Auth, Identity } from '../auth.ts';
+import type { HostOf } from '../forwarded-host.ts';
 import { limitUpgrades } from '../rate-limit.ts';
 import { AUTH_FRAME_MAX } from './client-frames.ts';
 import { type Commands, createCommands } from './commands.ts';
@@ -26,6 +27,8 @@ export interface GatewayOptions {
   engine: Engine;
   auth: Auth;
   registry: Registry;
+  /** The host that a client asked for; the Host header where no proxy is trusted. */
+  hostOf?: HostOf;
   /** Contract section 5; tests shorten it. */
   heartbeatMs?: number;
   /** Tests have fewer. */
@@ -60,6 +63,7 @@ export class Gateway {
     autoPong: false,
     handleProtocols: (offered) => (offered.has('muster.v1') ? 'muster.v1' : false),
   });
+  readonly #hostOf: HostOf;
   readonly #upgrades = limitUpgrades();
   readonly #timer: NodeJS.Timeout;
   #draining = false;
@@ -68,6 +72,7 @@ export class Gateway {
     const { engine, auth, registry } = options;
     this.#engine = engine;
     this.#auth = auth;
+    this.#hostOf = options.hostOf ?? (({ headers }) => headers.host);
     this.#elapsed = options.elapsed ?? (() => performance.now());
     this.#heartbeatMs = options.heartbeatMs ?? HEARTBEAT_MS;
     this.#sessionsMax = options.sessionsMax ?? SESSIONS_MAX;
@@ -98,6 +103,7 @@ export class Gateway {
     const admission = {
       auth: this.#auth,
       users: this.#engine.users,
+      hostOf: this.#hostOf,
       waitMs: ({ role, sub }: Identity) => this.#upgrades.take(`${role}:${sub}`, this.#elapsed()),
     };
     const identity = await identify(request, admission, (status, code, retryAfterMs) => {

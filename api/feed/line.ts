@@ -7,6 +7,8 @@ import type { Duplex } from 'node:stream';
 
 /** About 400 jobs: a client that is this far behind is better served by a snapshot. */
 const BUFFERED_MAX = 256 * 1024;
+/** What may wait beyond that, since no snapshot makes it good: answers, and what is for one user alone. */
+const SURE_MAX = 256 * 1024;
 /** Bytes passed to the socket at once: less would not fill a fast line. */
 const PIECE = 64 * 1024;
 /** A client that reads nothing for this long is given up. */
@@ -37,6 +39,11 @@ export class Line {
     return this.#behind;
   }
 
+  /** So much waits that not even an answer may join it. */
+  get isFull(): boolean {
+    return this.unsent > this.#mostWaiting() + SURE_MAX;
+  }
+
   /** Bytes that still wait. */
   get unsent(): number {
     return this.#waitingBytes + this.#socket.writableLength;
@@ -46,9 +53,7 @@ export class Line {
     if (this.unsent === 0) this.#snapshotBytes = 0;
     if (this.#waiting.length === 0 && this.#socket.writableLength <= PIECE) this.#hand(bytes);
     else this.#wait(bytes);
-    // What follows a snapshot may wait as long as the snapshot does.
-    const most = this.#snapshotBytes + Math.max(BUFFERED_MAX, this.#snapshotBytes);
-    this.#behind ||= this.unsent > most;
+    this.#behind ||= this.unsent > this.#mostWaiting();
   }
 
   /** A snapshot, which may be larger than anything that may wait otherwise. */
@@ -72,6 +77,11 @@ export class Line {
       this.#leftSince = now;
     }
     return now - this.#leftSince >= STALLED_MS;
+  }
+
+  /** What follows a snapshot may wait as long as the snapshot does. */
+  #mostWaiting(): number {
+    return this.#snapshotBytes + Math.max(BUFFERED_MAX, this.#snapshotBytes);
   }
 
   #wait(bytes: Buffer): void {

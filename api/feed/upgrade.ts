@@ -3,6 +3,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Users } from '../../engine/engine.ts';
 import { type Auth, bearer, type Identity, readsAll, UnauthorizedError } from '../auth.ts';
+import type { HostOf } from '../forwarded-host.ts';
 import { readCookie } from '../ops/entry.ts';
 
 const TOKEN_PROTOCOL = 'bearer.';
@@ -20,6 +21,7 @@ type Refuse = (status: number, code: keyof typeof SENTENCES, retryAfterMs?: numb
 export interface Admission {
   auth: Auth;
   users: Pick<Users, 'isBlocked'>;
+  hostOf: HostOf;
   /** How long this user must wait before he may connect again, ms. */
   waitMs(identity: Identity): number;
 }
@@ -27,7 +29,7 @@ export interface Admission {
 /** The user who asks for a connection; null when he was refused. */
 export async function identify(
   request: IncomingMessage,
-  { auth, users, waitMs }: Admission,
+  { auth, users, hostOf, waitMs }: Admission,
   refuse: Refuse,
 ): Promise<Identity | null> {
   // Null where the URL is invalid (`GET //`), which must not throw.
@@ -47,7 +49,7 @@ export async function identify(
   }
   const wait = waitMs(identity);
   if (await users.isBlocked(identity.sub)) refuse(403, 'blocked');
-  else if (!mayOpen(path, identity, request)) refuse(403, 'forbidden');
+  else if (!mayOpen(path, identity, () => isOwnPage(request, hostOf))) refuse(403, 'forbidden');
   else if (wait > 0) refuse(429, 'rate_limited', wait);
   else return identity;
   return null;
@@ -60,17 +62,19 @@ const TOKENS: Record<string, ((request: IncomingMessage) => string | null) | und
 };
 
 /** The console's feed is for roles that read everything, and for pages of this site alone. */
-function mayOpen(path: string | undefined, { role }: Identity, request: IncomingMessage): boolean {
-  if (path === '/ops/feed') return readsAll(role) && isOwnPage(request);
+function mayOpen(path: string | undefined, { role }: Identity, isOwn: () => boolean): boolean {
+  if (path === '/ops/feed') return readsAll(role) && isOwn();
   return role === 'driver' || role === 'customer' || readsAll(role);
 }
 
 /** A browser sends the cookie whatever page opens the socket, but it names that page's origin. */
-function isOwnPage({ headers }: IncomingMessage): boolean {
-  const { origin, host } = headers;
+function isOwnPage(request: IncomingMessage, hostOf: HostOf): boolean {
+  const { headers } = request;
+  const { origin } = headers;
   // A proxy may have changed the Host header, so the browser's own claim counts.
   const site = headers['sec-fetch-site'];
   if (site !== undefined) return site === 'same-origin';
+  const host = hostOf(request);
   return origin !== undefined && host !== undefined && URL.parse(origin)?.host === host;
 }
 

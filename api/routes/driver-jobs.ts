@@ -5,7 +5,6 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, claimAnswer } from '../errors.ts';
 import { identityOf } from '../guard.ts';
-import { EXPENSIVE } from '../rate-limit.ts';
 import { DeclineBody, IdParams, NoBody, ProgressBody, ReleaseBody } from '../schemas.ts';
 
 const tag = 'drivers';
@@ -22,7 +21,7 @@ function offeredRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/jobs/available',
-    config: { ...config, cost: EXPENSIVE },
+    config: { ...config, isExpensive: true },
     schema: describeRoute({
       tag,
       summary: 'The jobs you are offered now, nearest first',
@@ -88,7 +87,11 @@ function acceptRoute(app: HttpApp, { engine }: RouteDeps): void {
     }),
     handler: async (request, reply) => {
       const { id } = request.params;
-      const { status, body } = claimAnswer(await engine.jobs.claim(id, identityOf(request).sub));
+      const result = await engine.jobs.claim(id, identityOf(request).sub);
+      const { status, body } = claimAnswer(result);
+      if ('retryAfterMs' in result) {
+        reply.header('retry-after', Math.ceil(result.retryAfterMs / 1000));
+      }
       return reply.code(status).send(body);
     },
   });

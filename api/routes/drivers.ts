@@ -8,7 +8,6 @@ import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { actorOf, identityOf } from '../guard.ts';
-import { EXPENSIVE } from '../rate-limit.ts';
 import {
   AvailabilityBody,
   DriverBody,
@@ -70,7 +69,7 @@ function profileRoutes(app: HttpApp, engine: Engine): void {
   app.route({
     method: 'GET',
     url: '/api/drivers/me',
-    config: { ...driver, cost: EXPENSIVE },
+    config: { ...driver, isExpensive: true },
     schema: describeRoute({
       tag,
       summary: 'Your profile, availability, last position and counters',

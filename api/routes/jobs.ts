@@ -9,7 +9,6 @@ import { describeRoute } from '../document.ts';
 import { ApiError, invalid } from '../errors.ts';
 import { actorOf, identityOf } from '../guard.ts';
 import { JobsQuery, pageOf, shown, statusesOf } from '../lists.ts';
-import { EXPENSIVE } from '../rate-limit.ts';
 import {
   CancelBody,
   expiryRules,
@@ -93,7 +92,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs',
-    config: { roles: ['customer', 'driver', ...READERS], cost: EXPENSIVE },
+    config: { roles: ['customer', 'driver', ...READERS], isExpensive: true },
     schema: describeRoute({
       tag,
       summary: 'Jobs, newest first',
@@ -139,7 +138,7 @@ function readRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/jobs/:id/timeline',
-    config: { roles: ['customer', ...READERS], cost: EXPENSIVE },
+    config: { roles: ['customer', ...READERS], isExpensive: true },
     schema: describeRoute({
       tag,
       summary: 'What happened to a job, oldest first',

@@ -7,7 +7,6 @@ import { describeRoute } from '../document.ts';
 import { ApiError } from '../errors.ts';
 import { identityOf } from '../guard.ts';
 import { PageQuery, pageOf, shown } from '../lists.ts';
-import { EXPENSIVE } from '../rate-limit.ts';
 import { IdParams, NoBody } from '../schemas.ts';
 import { notificationView } from '../views.ts';
 
@@ -21,7 +20,7 @@ export function notificationRoutes(app: HttpApp, { engine }: RouteDeps): void {
   app.route({
     method: 'GET',
     url: '/api/notifications',
-    config: { ...config, cost: EXPENSIVE },
+    config: { ...config, isExpensive: true },
     schema: describeRoute({
       tag,
       summary: 'Your notifications, newest first',

@@ -24,11 +24,10 @@ import {
   OpsHealthHistoryAnswer,
   OpsJobsAnswer,
 } from '../ops/answers.ts';
-import { EXPENSIVE } from '../rate-limit.ts';
 import { UserParams } from '../schemas.ts';
 
 const tag = 'operators';
-const config = { roles: READERS, cost: EXPENSIVE };
+const config = { roles: READERS, isExpensive: true };
 
 export function opsRoutes(app: HttpApp, deps: RouteDeps): void {
   jobsRoute(app, deps);

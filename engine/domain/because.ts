@@ -2,7 +2,7 @@
  * Why a job is not in a driver's feed, with the value seen: what `hiddenReason` says, for people.
  */
 import { distanceKm, type Position } from './distance.ts';
-import { isClaimable, type JobRow, toTime } from './job.ts';
+import { isClaimable, type JobRow } from './job.ts';
 import {
   type DriverState,
   type HiddenReason,
@@ -29,7 +29,6 @@ export const EXPLAIN_REASONS = [
   'no_position',
   'out_of_range',
   'push_cap',
-  'expired',
   'closed',
   'sees_it',
 ] as const satisfies readonly (HiddenReason | 'push_cap' | 'sees_it')[];
@@ -90,12 +89,9 @@ export function because(
 
 /** Nothing about the driver hides the job: it is closed, or he sees it. */
 function ofJob(row: JobRow, now: number): Because {
-  const open = isClaimable(row.status);
-  const overdue = open && row.expiresAt !== null && row.expiresAt <= now;
-  if (row.expiresAt !== null && (row.status === 'expired' || overdue)) {
-    return { reason: 'expired', value: toTime(row.expiresAt) };
-  }
-  return { reason: open ? 'sees_it' : 'closed', value: row.status };
+  const overdue = row.expiresAt !== null && row.expiresAt <= now;
+  if (isClaimable(row.status) && !overdue) return { reason: 'sees_it', value: row.status };
+  return { reason: 'closed', value: overdue && isClaimable(row.status) ? 'expired' : row.status };
 }
 
 function asOpen(row: JobRow, refused: OpenJob['refused']): OpenJob {

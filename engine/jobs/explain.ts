@@ -18,7 +18,7 @@ import { consideredIn, type OfferRecords, readRecords } from './offer-records.ts
 /** Most drivers listed as `considered`, in the order of the waves. */
 export const CONSIDERED_MAX = 1000;
 /** Most drivers listed as `others`, online ones first, then the nearest. */
-export const OTHERS_MAX = 100;
+export const OTHERS_MAX = 1000;
 /** Most drivers examined, the nearest by their last positions: a second or two of work. */
 const FLEET_MAX = 20_000;
 

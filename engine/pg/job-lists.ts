@@ -53,13 +53,13 @@ export async function listJobs(
     : ([sql.raw('desc'), sql.raw('<')] as const);
   const where = [sql`j.status = s.status`, ...conditionsOf(filter)];
   if (after) where.push(sql`(j.created_at, j.id) ${beyond} (${timeAt(after.at)}, ${after.id})`);
-  const rows = sql`
-    select * from jobs j where ${sql.join(where, sql` and `)}
-    order by j.created_at ${order}, j.id ${order}`;
   const found =
     text === undefined
-      ? rows
-      : sql`select * from (${rows} limit ${SEARCHED}) j where ${matches(text)}`;
+      ? sql`select * from jobs j where ${sql.join(where, sql` and `)}
+          order by j.created_at ${order}, j.id ${order}`
+      : sql`select * from (${latest([...conditionsOf(filter)])}) j
+          where ${sql.join([...where, matches(text)], sql` and `)}
+          order by j.created_at ${order}, j.id ${order}`;
   return db.execute<RowOf<ListedJob>>(sql`
     select ${JOB_COLUMNS}, ${placeOf(sql`j.created_at`)} as place
     from ${statusesOf(filter.statuses ?? JOB_STATUSES)}
@@ -85,6 +85,12 @@ export async function countJobs(db: Db, filter: JobFilter): Promise<Record<JobSt
   return counts as Record<JobStatus, number>;
 }
 
+/** Those of one status that a text is looked for in. */
+function latest(conditions: readonly SQL[]): SQL {
+  const where = sql.join([sql`j.status = s.status`, ...conditions], sql` and `);
+  return sql`select * from jobs j where ${where} order by j.created_at desc, j.id desc limit ${SEARCHED}`;
+}
+
 interface StatusCount extends Record<string, unknown> {
   status: JobStatus;
   count: number;
@@ -100,9 +106,7 @@ async function countRows(
   const count =
     text === undefined
       ? sql`select count(*)::int as count from jobs j where ${where}`
-      : sql`select count(*)::int as count from (
-          select * from jobs j where ${where} order by j.created_at desc, j.id desc limit ${SEARCHED}) j
-        where ${matches(text)}`;
+      : sql`select count(*)::int as count from (${latest(conditions)}) j where ${matches(text)}`;
   return db.execute<StatusCount>(sql`
     select s.status, counted.count from ${statusesOf(statuses)} cross join lateral (${count}) counted`);
 }

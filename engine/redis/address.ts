@@ -57,11 +57,15 @@ function parseOne(text: string): RedisAddress {
   if (unknown !== undefined)
     throw new Error(`has the parameter "${unknown}", which means nothing here`);
   const sentinel = parts.sentinel !== undefined;
+  const nodes = (parts.hosts ?? '').split(',').map((host) => nodeOf(host, sentinel));
+  if (!sentinel && nodes.length > 1) {
+    throw new Error('has several hosts in one URL: a Cluster is a list of whole URLs');
+  }
   const path = unescaped(parts.path ?? '');
   if (sentinel && path === '') throw new Error('names no primary after the Sentinels');
   return {
     kind: sentinel ? 'sentinel' : 'single',
-    nodes: (parts.hosts ?? '').split(',').map((host) => nodeOf(host, sentinel)),
+    nodes,
     primaryName: sentinel ? path : '',
     username,
     password,

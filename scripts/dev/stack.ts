@@ -107,6 +107,7 @@ class StackStarter {
     const lock = acquireLock(stateDir);
     this.#closers.push(() => lock.release());
     const plan = await planStack(this.#environment(), stateDir);
+    for (const warning of plan.config.warnings) this.#progress(warning);
     const servers = await this.#startServers(plan);
     signal?.throwIfAborted();
     this.#progress('Migrating the database');

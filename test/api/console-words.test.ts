@@ -38,7 +38,7 @@ test.each<[Seen, string, string]>([
   [of('no_position'), 'had sent no position', 'has sent no position'],
   [of('out_of_range', 66.736, 30), 'was 67 km away, the radius was 30 km', 'is 67 km away'],
   [of('push_cap', 812, 500), '812 were in range, the nearest 500', 'but was not pushed'],
-  [of('expired', '2026-11-30T10:00:00.000Z'), 'it expired at ', 'it expired at '],
+  [of('closed', 'expired'), 'on offer no more: Expired', 'on offer no more: Expired'],
   [of('closed', 'accepted'), 'on offer no more: Accepted', 'on offer no more: Accepted'],
   [of('sees_it', 'pending'), 'was offered it', 'sees it'],
 ])('$reason, $value against $limit', (seen, then, now) => {

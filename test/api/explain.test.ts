@@ -4,7 +4,12 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { ExplainAnswer } from '../../api/answers.ts';
 import { validate } from '../../api/validate.ts';
 import { WORLD, zoneOf } from '../../engine/domain/zones.ts';
-import { type ExplainedDriver, type Explanation, explainJob } from '../../engine/jobs/explain.ts';
+import {
+  type ExplainedDriver,
+  type Explanation,
+  explainJob,
+  OTHERS_MAX,
+} from '../../engine/jobs/explain.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { sql } from '../../engine/pg/drizzle.ts';
 import { keys } from '../../engine/redis/keys.ts';
@@ -194,11 +199,11 @@ test('what it refuses', async () => {
 test('the nearest of many others, and that there are more', async () => {
   const { id } = await postJob(customer, { truck_type: 'crane' });
   await chosen(id);
-  for (let i = 0; i < 100; i++) {
-    await api.engine.drivers.change(`many${i}`, { name: 'M', approvalStatus: 'approved' });
-  }
+  await api.engine.ctx.db.execute(sql`
+    insert into drivers (id, name, approval_status)
+    select 'many' || n, 'M', 'approved' from generate_series(1, ${OTHERS_MAX}::int) n`);
   const answer = await explain(id);
-  expect(answer.others).toHaveLength(100);
+  expect(answer.others).toHaveLength(OTHERS_MAX);
   expect(answer.complete).toBe(false);
   // Those who might have been offered it come first, nearest first.
   const reasons = answer.others.map(({ reason }) => reason);
@@ -207,5 +212,5 @@ test('the nearest of many others, and that there are more', async () => {
   const km = online.map(({ distance_km }) => distance_km ?? Infinity);
   expect(km).toEqual(km.toSorted((x, y) => x - y));
   expect(km.length).toBeGreaterThan(3);
-  expect(answer.counts.offline).toBeGreaterThanOrEqual(100);
+  expect(answer.counts.offline).toBeGreaterThanOrEqual(OTHERS_MAX);
 });

@@ -41,7 +41,8 @@ const KNOWN: Readonly<Record<string, string>> = {
   NODE_ENV: 'production',
 };
 /** Prefixes that nobody else uses in a deployment's environment. */
-const OUR_PREFIXES = /^(APNS|CLAIM|DISPATCH|DRIVER|MUSTER|RETENTION)_/;
+const OUR_PREFIXES =
+  /^(APNS|AUTH_JWT|CLAIM|CUSTOMER_MAX|DISPATCH|DRIVER|JOB_DEFAULT|MUSTER|POSITION_HISTORY|PUSH_MAX|RETENTION)_/;
 /** How many letters may differ; short names are too close to others. */
 const NEAR = 2;
 const SHORT = 6;

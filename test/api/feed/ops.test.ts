@@ -3,10 +3,17 @@ import { once } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
 import type { Role } from '../../../api/auth.ts';
+import { createHostOf } from '../../../api/forwarded-host.ts';
 import { cellOf, isInBox, resolutionFor } from '../../../engine/domain/cells.ts';
 import { sql } from '../../../engine/pg/drizzle.ts';
 import { HERE, northOf } from '../../support/engine.ts';
-import { startTestFeed, TestClient, type TestFeed, tokenFor } from '../../support/feed.ts';
+import {
+  serveGateway,
+  startTestFeed,
+  TestClient,
+  type TestFeed,
+  tokenFor,
+} from '../../support/feed.ts';
 import { boardOf, toldBy } from '../../support/ops-board.ts';
 import { until } from '../../support/until.ts';
 
@@ -212,5 +219,25 @@ describe('the feed of operators', () => {
     expect(await refused({ origin })).toBe(401);
     const authorization = `Bearer ${await tokenFor('operator', 'o9')}`;
     expect(await refused({ authorization, origin })).toBe(401);
+  });
+
+  it('takes the host that a trusted proxy forwards for that of its page, and of nobody else', async () => {
+    const cookie = `muster_ops=${await tokenFor('operator', 'o9')}`;
+    const headers = { cookie, origin: 'https://ops.example', 'x-forwarded-host': 'ops.example' };
+    const open = async (trusted: string[]) => {
+      const { url } = await serveGateway(t.engine, { hostOf: createHostOf(trusted) });
+      const ws = new WebSocket(url.replace('/ws', '/ops/feed'), { headers });
+      ws.on('error', () => {});
+      const opened = once(ws, 'open').then(() => true);
+      const answer = await Promise.race([
+        opened,
+        once(ws, 'unexpected-response').then(() => false),
+      ]);
+      ws.terminate();
+      return answer;
+    };
+    expect(await open(['127.0.0.0/8'])).toBe(true);
+    expect(await open(['10.0.0.0/8'])).toBe(false);
+    expect(await open([])).toBe(false);
   });
 });

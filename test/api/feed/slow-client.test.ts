@@ -1,8 +1,12 @@
 /** A client that does not read: he costs little, learns all when he reads again, and is closed if not. */
 import { once } from 'node:events';
 import { beforeAll, describe, expect, it } from 'vitest';
+import { CustomerSession } from '../../../api/feed/customer-session.ts';
 import { textFrame, textFrames } from '../../../api/feed/frame.ts';
+import { createFeedMetrics } from '../../../api/feed/metrics.ts';
 import { CLOSE } from '../../../engine/domain/close-codes.ts';
+import type { Job } from '../../../engine/domain/job.ts';
+import { createRegistry } from '../../../engine/process/metrics.ts';
 import { HERE, northOf } from '../../support/engine.ts';
 import { startTestFeed, TestClient, type TestFeed } from '../../support/feed.ts';
 import { connectPair, type SocketPair } from '../../support/socket-pair.ts';
@@ -16,17 +20,17 @@ const STALLED_MS = 30_000;
 let now = 1_000_000;
 const connect = () => connectPair(now);
 
-describe('a connection whose client does not read', () => {
-  /** Sends until nothing more is taken; returns how much lies in the server's memory then. */
-  async function flood({ connection, socket }: SocketPair) {
-    const frame = textFrame('x'.repeat(MEGABYTE / 16));
-    for (let sent = 0; sent < FLOOD; sent += frame.length) {
-      connection.send('job:new', frame);
-      await new Promise((resolve) => setImmediate(resolve));
-    }
-    return socket.writableLength;
+/** Sends until nothing more is taken; returns how much lies in the server's memory then. */
+async function flood({ connection, socket }: SocketPair) {
+  const frame = textFrame('x'.repeat(MEGABYTE / 16));
+  for (let sent = 0; sent < FLOOD; sent += frame.length) {
+    connection.send('job:new', frame);
+    await new Promise((resolve) => setImmediate(resolve));
   }
+  return socket.writableLength;
+}
 
+describe('a connection whose client does not read', () => {
   it('keeps less than half a megabyte for him, and says when he has caught up', async () => {
     const pair = await connect();
     let drained = false;
@@ -67,6 +71,72 @@ describe('a connection whose client does not read', () => {
       event: 'error',
       data: { code: 'too_slow' },
     });
+  });
+});
+
+describe('what is for a client alone, while he does not read', () => {
+  it('he gets when he reads again: no snapshot makes it good', async () => {
+    const pair = await connect();
+    const said: string[] = [];
+    pair.client.on('message', (data) => said.push(data.toString().slice(0, 30)));
+    pair.client.pause();
+    await flood(pair);
+    pair.connection.ack('r1', { ok: true });
+    pair.connection.sendSurely('notification', {});
+    pair.client.resume();
+    await until(() => said.at(-1)?.includes('notification'));
+    expect(said.at(-2)).toContain('ack');
+    pair.client.terminate();
+  });
+
+  it('ends with 4008 where too much of it waits', async () => {
+    const pair = await connect();
+    pair.client.pause();
+    await flood(pair);
+    for (let i = 0; i < MEGABYTE && !pair.connection.closed; i += 1000) {
+      pair.connection.error('x', 'y'.repeat(1000));
+      pair.connection.flush();
+    }
+    expect(pair.connection.closed).toBe(true);
+    const closed = once(pair.client, 'close');
+    pair.client.resume();
+    expect((await closed)[0]).toBe(CLOSE.tooSlow);
+  });
+});
+
+describe('a customer whose line is slow', () => {
+  it('is sent his large snapshot once, and what happens meanwhile after it', async () => {
+    const pair = await connect();
+    let loads = 0;
+    const session = new CustomerSession(pair.connection, {
+      metrics: createFeedMetrics(createRegistry()),
+      elapsed: () => now,
+      loadJobs: async () => {
+        loads++;
+        return [{ id: 'j', version: 1, status: 'pending', notes: 'x'.repeat(FLOOD) } as Job];
+      },
+      watchDriver: () => {},
+      unwatchDriver: () => {},
+    });
+    const said: string[] = [];
+    pair.client.on('message', (data) => said.push(data.toString().slice(0, 40)));
+    pair.client.pause();
+    await session.load();
+    for (let version = 2; version < 50; version++) {
+      session.onUserEvent({
+        user: 'c1',
+        app: 'customer',
+        event: 'job:status',
+        data: { job_id: 'j', status: 'confirmed', version },
+        job: { id: 'j', version },
+      });
+      session.tick();
+    }
+    pair.client.resume();
+    await until(() => said.length === 49);
+    expect(said[0]).toContain('feed:snapshot');
+    expect(loads).toBe(1);
+    pair.client.terminate();
   });
 });
 

@@ -64,6 +64,7 @@ describe('REDIS_URL', () => {
     'redis://:secret@r/1,redis://:secret@s',
     'redis-sentinel://:secret@s/',
     'secret',
+    'redis://:pw@r:6379,s:6379',
   ])('refuses %s without saying what is in it', (url) => {
     expect(() => parseRedisUrl(url)).toThrow(/^(is|has|names) /);
     expect(() => parseRedisUrl(url)).not.toThrow(/se%?cret/);

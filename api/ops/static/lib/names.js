@@ -46,7 +46,6 @@ export const REASONS = {
   no_position: 'No position',
   out_of_range: 'Out of range',
   push_cap: 'Beyond the push cap',
-  expired: 'Expired',
   closed: 'Closed',
 };
 

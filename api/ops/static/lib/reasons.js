@@ -61,7 +61,6 @@ const SAID = {
     `${be(was)} ${distance(value)} away, the radius ${be(was)} ${distance(limit)}`,
   push_cap: ({ value, limit }) =>
     `had it in the feed but was not pushed: ${value} were in range, the nearest ${limit} were pushed`,
-  expired: ({ value }) => `would be offered it, but it expired${at(value)}`,
   closed: ({ value }) =>
     `would be offered it, but it is on offer no more: ${STATUSES[String(value)]?.text ?? value}`,
   sees_it: (_, was) => (was ? 'was offered it' : 'sees it in the feed'),
@@ -93,7 +92,7 @@ export function against({ reason, value, limit }) {
   if (reason === 'truck_type') return `${value ?? 'none'}, wanted ${limit}`;
   if (reason === 'push_cap') return `${value} in range, ${limit} pushed`;
   if (reason === 'not_approved') return value === null ? 'not registered yet' : String(value);
-  if (reason === 'declined' || reason === 'released' || reason === 'expired') {
+  if (reason === 'declined' || reason === 'released') {
     return typeof value === 'string' ? clock(value) : '';
   }
   if (reason === 'reserved') return `for ${value}`;
