@@ -74,6 +74,8 @@ export interface EngineOptions {
   databaseUrl: string;
   /** Connections to Postgres at most; 20 unless it is given. */
   databasePoolSize?: number;
+  /** How long a statement may take, ms; 10 s unless it is given. */
+  answerMs?: number;
   redisUrl: RedisTarget;
   settings: DispatchConfig;
   push: PushTasks;
@@ -186,11 +188,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
 }
 
 /** Waits for both stores, side by side. */
-async function connectStores({ databaseUrl, databasePoolSize, redisUrl, log }: EngineOptions) {
+async function connectStores(options: EngineOptions) {
+  const { databaseUrl, databasePoolSize, answerMs, redisUrl, log } = options;
   const redis = connectRedis(redisUrl, onceEachOutage(log));
   try {
     const [database] = await Promise.all([reachPg(databaseUrl, log), reachRedis(redis, log)]);
-    return { redis, database, pg: connectPg(database, databasePoolSize) };
+    return { redis, database, pg: connectPg(database, databasePoolSize, answerMs) };
   } catch (error) {
     redis.disconnect();
     throw error;

@@ -10,6 +10,7 @@ const CODES: ReadonlySet<string> = new Set([
   ...['ENOTFOUND', 'EAI_AGAIN'],
   ...[
     'CONNECT_TIMEOUT',
+    'NO_ANSWER',
     'CONNECTION_CLOSED',
     'CONNECTION_ENDED',
     'CONNECTION_DESTROYED',

@@ -7,6 +7,9 @@ import { createEngineMetrics, createRegistry } from '../engine/process/metrics.t
 import { createPushQueues } from '../workers/queues.ts';
 import { findRunning } from './dev/lock.ts';
 
+/** Above what erase and export allow a statement that reads whole tables. */
+const STATEMENT_MAX_MS = 15 * 60_000;
+
 /** Runs `work` with an engine over `DATABASE_URL` and `REDIS_URL`, by default those of the stack of this checkout. */
 export async function withEngine(work: (engine: Engine) => Promise<void>): Promise<void> {
   const config = readConfig({ ...runningStores(), ...process.env });
@@ -15,6 +18,7 @@ export async function withEngine(work: (engine: Engine) => Promise<void>): Promi
   const engine = await createEngine({
     databaseUrl: config.databaseUrl,
     databasePoolSize: config.databasePoolSize,
+    answerMs: STATEMENT_MAX_MS,
     redisUrl: config.redis,
     settings: config.dispatch,
     push: queues.tasks,

@@ -1,6 +1,6 @@
 /** `npm run retention`: drops now what is older than `RETENTION_DAYS`, and says what it dropped. */
 
-import { createCounters } from '../engine/history/counters.ts';
+import { createCounters, FOLDED_AT_ONCE } from '../engine/history/counters.ts';
 import { dropOld } from '../engine/history/retention.ts';
 import { connectPg } from '../engine/pg/client.ts';
 import { readDispatch } from '../engine/process/config/dispatch.ts';
@@ -23,7 +23,7 @@ await runProcess('retention', async () => {
   );
   // What its drivers' counters lack is not dropped; a worker would have folded it within seconds.
   const counters = createCounters({ db: pg.db });
-  while ((await counters.fold()) > 0);
+  while ((await counters.fold()) >= FOLDED_AT_ONCE);
   const dropped = await dropOld({ db: pg.db, settings: { retentionDays } });
   await pg.close();
   const rows = Object.entries(dropped).filter(([, count]) => count > 0);

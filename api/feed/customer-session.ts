@@ -58,7 +58,8 @@ export class CustomerSession {
     if (this.#loading || this.#due === null || this.connection.closed) return;
     this.#loading = true;
     this.#outdated = false;
-    this.#heldBack = [];
+    // Of a read that failed, or is outdated: no snapshot has its notifications.
+    if (this.#heldBack === null || this.#heldBack.length >= HELD_BACK_MAX) this.#heldBack = [];
     try {
       const jobs = await this.#host.loadJobs(this.connection.identity.sub);
       if (this.connection.closed || this.#outdated) return;

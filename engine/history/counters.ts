@@ -6,6 +6,8 @@ import { type DriverCounters, driverCounters, foldJobs } from '../pg/counters.ts
 const FOLD_BATCH = 100;
 /** Rounds of one run; the next run does the rest. */
 const ROUNDS_MAX = 50;
+/** What one call folds at most. */
+export const FOLDED_AT_ONCE = FOLD_BATCH * ROUNDS_MAX;
 
 export interface Counters {
   /** The counters of one driver, exact at the moment of the call. */

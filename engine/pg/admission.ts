@@ -14,6 +14,12 @@ export interface Admission {
   whenQuiet(work: () => Promise<void>): void;
 }
 
+/** No answer came in time: what became of the statement is not known. */
+export class NoAnswerError extends Error {
+  override name = 'NoAnswerError';
+  readonly code = 'NO_ANSWER';
+}
+
 /** There was no connection in time: nothing was sent. */
 export class PoolBusyError extends Error {
   override name = 'PoolBusyError';
@@ -27,8 +33,19 @@ const GROW_MS = 1000;
 /** Between two tries where the server takes none at all. */
 const RETRY_MS = 100;
 
-/** `isRefused`: the server has too many connections, and the statement was not begun. */
-export function createAdmission(size: number, isRefused: (error: unknown) => boolean): Admission {
+export interface AdmissionOptions {
+  /** Statements that run at once. */
+  size: number;
+  /** The server has too many connections, and the statement was not begun. */
+  isRefused: (error: unknown) => boolean;
+  /** A statement that takes longer gets no answer any more. */
+  answerMs: number;
+  /** Called when it has taken that long. */
+  onSilent: () => void;
+}
+
+export function createAdmission(options: AdmissionOptions): Admission {
+  const { size, isRefused } = options;
   const turns = new Turns(size);
   return {
     async run(work) {
@@ -36,7 +53,7 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
       for (let tries = 0; ; tries++) {
         await turns.next(deadline, tries > 0);
         try {
-          return await work();
+          return await answered(work(), options);
         } catch (error) {
           if (!isRefused(error) || performance.now() > deadline) throw error;
           turns.shrink();
@@ -49,6 +66,26 @@ export function createAdmission(size: number, isRefused: (error: unknown) => boo
     takeHighest: () => turns.takeHighest(),
     whenQuiet: (work) => turns.whenQuiet(work),
   };
+}
+
+/**
+ * The driver may wait for an answer for good: over TLS, or where every server is away. Rejects with
+ * `NoAnswerError` then; nobody hears what the driver says later.
+ */
+function answered<T>(work: Promise<T>, { answerMs, onSilent }: AdmissionOptions): Promise<T> {
+  const { promise, resolve, reject } = Promise.withResolvers<T>();
+  const timer = setTimeout(() => {
+    onSilent();
+    reject(new NoAnswerError('PostgreSQL does not answer'));
+  }, answerMs);
+  const settle =
+    <V>(how: (value: V) => void) =>
+    (value: V) => {
+      clearTimeout(timer);
+      how(value);
+    };
+  work.then(settle(resolve), settle(reject));
+  return promise;
 }
 
 /** Which statements may begin, and which wait for a turn. */

@@ -4,6 +4,7 @@
  */
 
 import postgres from 'postgres';
+import { parsePgUrl } from './address.ts';
 import { type Admission, createAdmission } from './admission.ts';
 import { driverOptions, serializeTwiceAlike } from './driver.ts';
 import { drizzle, type PostgresJsDatabase, type SQL, sql } from './drizzle.ts';
@@ -26,6 +27,11 @@ const POOL_SIZE = 20;
 /** A statement that takes longer is stuck behind a lock or a dead disk; the caller was told 503. */
 const STATEMENT_TIMEOUT_MS = 5000;
 /**
+ * Above that limit: a server that owes an answer for longer is gone, however open the connection looks, and TCP
+ * itself would take a quarter of an hour to notice.
+ */
+const ANSWER_MS = 10_000;
+/**
  * The server refuses a statement that waits for a locked row before a claim's deadline (900 ms): then the
  * claim has certainly not committed, needs no fence, and ties up none of the few connections.
  */
@@ -46,12 +52,17 @@ const RECONNECT_MAX_S = 1;
 export type PgTarget = string | { url: string; pooled: boolean };
 
 /** Opens a pool; it connects when first used and reconnects by itself. */
-export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
+export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANSWER_MS): PgClient {
   const { url, pooled } = typeof target === 'string' ? { url: target, pooled: false } : target;
-  const sockets = createSockets();
+  const address = parsePgUrl(url);
+  const sockets = createSockets(address);
   const client = postgres({
     // Session settings would reach other clients of the pooler as well; it refuses or drops them.
     ...driverOptions(url, pooled ? {} : SETTINGS),
+    // The sockets know the servers, and TLS. With several servers the driver would try again for good,
+    // without a pause, and tell no statement that all are away.
+    host: address.hosts.slice(0, 1).map(({ host }) => host),
+    ssl: false,
     prepare: !pooled,
     max: poolSize,
     // The driver's queue degrades with more than one query in flight a connection
@@ -66,13 +77,19 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE): PgClient {
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
     onnotice: () => {},
   } as unknown as postgres.Options<Record<string, never>>);
-  const admission = createAdmission(poolSize, isFull);
+  const admission = createAdmission({
+    size: poolSize,
+    isRefused: isFull,
+    answerMs,
+    onSilent: () => sockets.leaveSilent(answerMs),
+  });
   admitAll(client, admission, leaveReadOnly(sockets));
   const surplus = giveBackSurplus(admission, sockets, IDLE_S);
   const db = drizzle(client);
   serializeTwiceAlike(client);
   const close = () => {
     surplus.stop();
+    sockets.close();
     return client.end({ timeout: CLOSE_TIMEOUT_S });
   };
   return { db, close };

@@ -6,16 +6,16 @@ const CONNECT_TIMEOUT_S = 5;
 
 /**
  * Connects when first used, to whatever a process of Muster understands as `DATABASE_URL`. Sets nothing for
- * its sessions and prepares nothing, so that it works through any pooler. Throws when the URL is malformed.
+ * its sessions and prepares nothing, so that it works through any pooler. `arrays`: statements take arrays as parameters, whose types are asked for. Throws when the URL is malformed.
  */
-export function connectOnce(databaseUrl: string, max = 1): postgres.Sql {
+export function connectOnce(databaseUrl: string, { max = 1, arrays = false } = {}): postgres.Sql {
   return postgres({
     ...driverOptions(databaseUrl),
     max,
     // Named statements belong to a session as well.
     prepare: false,
-    fetch_types: false,
+    fetch_types: arrays,
     onnotice: () => {},
     connect_timeout: CONNECT_TIMEOUT_S,
-  } as postgres.Options<Record<string, never>>);
+  } as unknown as postgres.Options<Record<string, never>>);
 }

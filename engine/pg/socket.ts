@@ -1,69 +1,148 @@
 /**
- * The sockets of the pool: one that owes an answer for too long is closed, and each begins with the
- * driver's opening message.
+ * The sockets of the pool: which server each leads to, when it was last heard of, and how it begins. TLS is
+ * begun here and not by the driver, which would keep the bare socket from telling anybody that it has closed.
  */
+import { once } from 'node:events';
 import net from 'node:net';
+import tls from 'node:tls';
+import type { PgAddress } from './address.ts';
 
-/**
- * Above the server's own limit for a statement: a server that owes an answer for longer is gone, however
- * open the connection looks, and TCP itself would take a quarter of an hour to notice.
- */
-const SILENT_MS = 10_000;
+/** Until a server is connected to and, where it is asked for, TLS is agreed on. */
+const CONNECT_MS = 5000;
 const CHECK_MS = 1000;
-/** What a connection may begin with (PostgreSQL's "Message Formats"): StartupMessage 3.0, SSLRequest. */
-const OPENINGS = new Set([0x0003_0000, 80_877_103]);
-
-/** The servers as the driver knows them: lists, when the URL names several. */
-interface Address {
-  host: readonly string[];
-  port: readonly number[];
-  path?: string | undefined | false;
-  /** `direct`: TLS from the first byte on, without an SSLRequest. */
-  sslnegotiation?: string | null | undefined;
-}
+/** A socket that was destroyed closes in the next turn; the driver is not waited for. */
+const LEAVE_MS = 1000;
+/** What a connection may begin with (PostgreSQL's "Message Formats"): StartupMessage 3.0. */
+const STARTUP = 0x0003_0000;
+/** SSLRequest, which is answered with `S` or `N`. */
+const SSL_REQUEST = Buffer.from([0, 0, 0, 8, 0x04, 0xd2, 0x16, 0x2f]);
+const [YES] = Buffer.from('S');
 
 export interface Sockets {
-  open(address: Address): net.Socket;
+  open(): Promise<net.Socket>;
   /** How many are open. */
   count(): number;
   /** Ends this many connections; resolves when they have ended. None may be waiting for an answer. */
   leave(count: number): Promise<void>;
+  /** Ends the connections that brought nothing for so long, as those that a firewall has forgotten. */
+  leaveSilent(ms: number): void;
   /** Ends every connection now; the next statements open others. */
   leaveAll(): void;
+  /** Watches them no longer. */
+  close(): void;
 }
 
-/**
- * Makes plain sockets for the driver, which turns them into TLS itself where needed. With several
- * servers each try goes to the next one, as the driver would do by itself.
- */
-export function createSockets(): Sockets {
-  const opened = new Set<net.Socket>();
+/** With several servers each connection begins with the next one, and passes over those that are away. */
+export function createSockets(address: PgAddress): Sockets {
+  const { hosts } = address;
+  /** When each was last heard of, by what it had read. */
+  const opened = new Map<net.Socket, { bytes: number; at: number }>();
   let tries = 0;
-  const open = ({ host, port, path, sslnegotiation }: Address) => {
-    const i = tries++ % host.length;
-    const socket = path ? net.connect(path) : net.connect(port[i] as number, host[i] as string);
-    // The driver uses it as the TLS server name, and to check the certificate.
-    if (!path) Object.assign(socket, { host: host[i] });
-    // With direct TLS the first bytes do not pass the socket's `write`.
-    if (sslnegotiation !== 'direct') beginClean(socket);
-    closeWhenSilent(socket);
-    opened.add(socket);
-    socket.once('close', () => opened.delete(socket));
-    return socket;
+
+  const note = (socket: net.Socket) =>
+    void opened.set(socket, { bytes: socket.bytesRead, at: performance.now() });
+  function look(): void {
+    for (const [socket, { bytes }] of opened) if (socket.bytesRead !== bytes) note(socket);
+  }
+  const watch = setInterval(look, CHECK_MS).unref();
+
+  async function open(): Promise<net.Socket> {
+    let failure: unknown;
+    const first = tries++;
+    for (let i = 0; i < hosts.length; i++) {
+      try {
+        const socket = await connect(address, hosts[(first + i) % hosts.length] as Server);
+        note(socket);
+        socket.once('close', () => opened.delete(socket));
+        beginClean(socket);
+        return socket;
+      } catch (error) {
+        failure = error;
+      }
+    }
+    // The driver hears of a failure from a socket alone.
+    const failed = new net.Socket();
+    setImmediate(() => failed.destroy(failure as Error));
+    return failed;
+  }
+
+  return {
+    open,
+    count: () => opened.size,
+    async leave(count) {
+      await Promise.all([...opened.keys()].slice(0, count).map(leaveOne));
+    },
+    leaveSilent(ms) {
+      look();
+      // Heard of up to a look before it was noted.
+      const since = performance.now() - ms + CHECK_MS;
+      for (const [socket, { at }] of opened) if (at <= since) socket.destroy();
+    },
+    leaveAll() {
+      for (const socket of opened.keys()) socket.destroy();
+    },
+    close: () => clearInterval(watch),
   };
-  const leave = async (count: number) => {
-    const left = [...opened].slice(0, count);
-    const gone = (socket: net.Socket) =>
-      new Promise<void>((resolve) => {
-        socket.once('close', () => resolve());
-        socket.destroy();
-      });
-    await Promise.all(left.map(gone));
-  };
-  const leaveAll = () => {
-    for (const socket of opened) socket.destroy();
-  };
-  return { open, count: () => opened.size, leave, leaveAll };
+}
+
+type Server = PgAddress['hosts'][number];
+
+async function connect({ tls: mode, tlsDirect }: PgAddress, server: Server): Promise<net.Socket> {
+  const { host, port } = server;
+  const isPath = host.startsWith('/');
+  const bare = isPath ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
+  const signal = AbortSignal.timeout(CONNECT_MS);
+  try {
+    await heard(bare, 'connect', signal);
+    if (mode === false || isPath) return bare;
+    if (!tlsDirect && !(await agreesOnTls(bare, signal))) {
+      if (mode === 'prefer') return bare;
+      throw new Error('the server does not speak TLS');
+    }
+    // What befalls it is told by the one around it.
+    bare.on('error', () => {});
+    const secure = tls.connect({
+      socket: bare,
+      ...(!net.isIP(host) && { servername: host }),
+      ...(tlsDirect && { ALPNProtocols: ['postgresql'] }),
+      ...(mode === 'prefer' ? { rejectUnauthorized: false } : mode),
+    });
+    await heard(secure, 'secureConnect', signal);
+    return secure;
+  } catch (error) {
+    bare.destroy();
+    throw error;
+  }
+}
+
+/** Resolves with what came; rejects when the socket fails, ends, or is too late. */
+async function heard(socket: net.Socket, event: string, signal: AbortSignal): Promise<unknown> {
+  const ended = new AbortController();
+  const end = () => ended.abort();
+  socket.once('close', end);
+  try {
+    const [value] = await once(socket, event, { signal: AbortSignal.any([signal, ended.signal]) });
+    return value;
+  } catch (error) {
+    if (!signal.aborted && !ended.signal.aborted) throw error;
+    const what = signal.aborted ? 'is not answered in time' : 'was closed by the server';
+    throw Object.assign(new Error(`the connection ${what}`), { code: 'CONNECT_TIMEOUT' });
+  } finally {
+    socket.off('close', end);
+  }
+}
+
+async function agreesOnTls(bare: net.Socket, signal: AbortSignal): Promise<boolean> {
+  bare.write(SSL_REQUEST);
+  const answer = (await heard(bare, 'data', signal)) as Buffer;
+  bare.pause();
+  return answer[0] === YES;
+}
+
+async function leaveOne(socket: net.Socket): Promise<void> {
+  const closed = once(socket, 'close', { signal: AbortSignal.timeout(LEAVE_MS) });
+  socket.destroy();
+  await closed.catch(() => {});
 }
 
 /**
@@ -93,24 +172,7 @@ function beginClean(socket: net.Socket): void {
 function fromOpening(data: Buffer): Buffer {
   for (let at = 0; at + 8 <= data.length; at++) {
     const fills = data.readUInt32BE(at) === data.length - at;
-    if (fills && OPENINGS.has(data.readUInt32BE(at + 4))) return data.subarray(at);
+    if (fills && data.readUInt32BE(at + 4) === STARTUP) return data.subarray(at);
   }
   return data;
-}
-
-/** Watches the bare socket, so it does not work over TLS, where TCP's own limit applies. */
-function closeWhenSilent(socket: net.Socket): void {
-  let owedSince: number | null = null;
-  const write = socket.write.bind(socket);
-  socket.write = ((...args: Parameters<typeof write>) => {
-    owedSince ??= performance.now();
-    return write(...args);
-  }) as typeof socket.write;
-  socket.on('data', () => {
-    owedSince = null;
-  });
-  const timer = setInterval(() => {
-    if (owedSince !== null && performance.now() - owedSince > SILENT_MS) socket.destroy();
-  }, CHECK_MS).unref();
-  socket.once('close', () => clearInterval(timer));
 }

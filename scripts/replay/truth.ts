@@ -198,5 +198,5 @@ export async function readLastPushes(
 
 /** A small pool for reading; close it with `end()`. Null without a URL. */
 export function openDatabase(url: string | undefined): postgres.Sql | null {
-  return url === undefined ? null : connectOnce(url, 2);
+  return url === undefined ? null : connectOnce(url, { max: 2, arrays: true });
 }
