@@ -55,6 +55,7 @@ export type { AlarmState } from './ops/health.ts';
 export type { Point } from './ops/pulse.ts';
 export { isOutage } from './outage.ts';
 export { onceEachOutage } from './outage-log.ts';
+export { UnfinishedError } from './personal-data/personal-data.ts';
 export type { DriverChange, DriverRow } from './pg/drivers.ts';
 export type { JobEventRow } from './pg/jobs.ts';
 export type { WavePhone } from './pg/waves.ts';

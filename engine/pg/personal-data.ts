@@ -12,6 +12,8 @@ import { HELD_SQL } from './jobs.ts';
 const NO_ADDRESS = '(erased)';
 /** Reading a large table from end to end may take a minute, longer than a call's statement may. */
 const STATEMENT_TIMEOUT_MS = 10 * 60_000;
+/** Nobody waits for these statements, so a row that somebody else locks for a moment need not end them. */
+const LOCK_TIMEOUT_MS = 5000;
 
 type Tx = Pick<Db, 'execute'>;
 
@@ -24,6 +26,8 @@ interface Holding {
   columns?: string;
   /** How rows are changed; by default they are deleted. */
   erase?: (id: string, pseudonym: string) => SQL;
+  /** What he is known by: erased at the very end. */
+  last?: true;
 }
 
 const ACTORS = ['driver', 'customer', 'operator', 'service', 'viewer'];
@@ -130,12 +134,12 @@ const HOLDINGS: readonly Holding[] = [
     columns: 'blocked_at',
     erase: (id, pseudonym) => actorRenamed('blocked_by', id, pseudonym),
   },
-  { table: 'users_blocked', where: (id) => sql`id = ${id}` },
+  { table: 'users_blocked', where: (id) => sql`id = ${id}`, last: true },
   {
     table: 'jobs',
     where: (id) => sql`customer_id = ${id}`,
-    erase: (_, pseudonym) => sql`customer_id = ${pseudonym}, address = ${NO_ADDRESS}, notes = null,
-      lat = null, lng = null`,
+    // They keep his id until the end: a repeated erase finds by it what it did not get to.
+    erase: () => sql`address = ${NO_ADDRESS}, notes = null, lat = null, lng = null`,
   },
   {
     table: 'jobs',
@@ -143,7 +147,7 @@ const HOLDINGS: readonly Holding[] = [
     columns: 'id, status, total_price, accepted_at, updated_at',
     erase: (_, pseudonym) => sql`driver_id = ${pseudonym}`,
   },
-  { table: 'drivers', where: (id) => sql`id = ${id}` },
+  { table: 'drivers', where: (id) => sql`id = ${id}`, last: true },
 ];
 
 /** Passes a user's rows to `take`, table by table, each as its columns. */
@@ -162,25 +166,49 @@ export async function readPersonalRows(
   }
 }
 
-/** Erases a user in one transaction. Returns how many rows of each table were deleted or changed. */
-export async function erasePersonalRows(
-  db: Db,
-  id: string,
-  pseudonym: string,
-): Promise<Record<string, number>> {
+/** How many rows of each table were deleted or changed. */
+export type Touched = Record<string, number>;
+
+/**
+ * Erases what is held of a user, all but what he is known by: his jobs' `customer_id`, his own row and
+ * his block. Each table is a transaction of its own, so that no row of others stays locked while another
+ * table is read; what was cut off may be repeated.
+ */
+export async function erasePersonalRows(db: Db, id: string, pseudonym: string): Promise<Touched> {
+  const touched: Touched = {};
+  for (const holding of HOLDINGS) {
+    if (holding.last) continue;
+    const count = await patiently(db, (tx) => eraseHolding(tx, holding, id, pseudonym));
+    touched[holding.table] = (touched[holding.table] ?? 0) + count;
+  }
+  return touched;
+}
+
+/** The end of it, in one transaction: from here on nothing tells who he was. */
+export async function eraseIdentity(db: Db, id: string, pseudonym: string): Promise<Touched> {
   return patiently(db, async (tx) => {
-    const touched: Record<string, number> = {};
-    for (const { table, where, erase } of HOLDINGS) {
-      const name = sql.raw(table);
-      const change = erase
-        ? sql`update ${name} set ${erase(id, pseudonym)} where ${where(id)} returning 1`
-        : sql`delete from ${name} where ${where(id)} returning 1`;
-      const [row] = await tx.execute<{ count: number }>(sql`
-        with changed as (${change}) select count(*)::int as count from changed`);
-      touched[table] = (touched[table] ?? 0) + (row?.count ?? 0);
+    await tx.execute(sql`update jobs set customer_id = ${pseudonym} where customer_id = ${id}`);
+    const touched: Touched = {};
+    for (const holding of HOLDINGS) {
+      if (holding.last) touched[holding.table] = await eraseHolding(tx, holding, id, pseudonym);
     }
     return touched;
   });
+}
+
+async function eraseHolding(
+  tx: Tx,
+  { table, where, erase }: Holding,
+  id: string,
+  pseudonym: string,
+): Promise<number> {
+  const name = sql.raw(table);
+  const change = erase
+    ? sql`update ${name} set ${erase(id, pseudonym)} where ${where(id)} returning 1`
+    : sql`delete from ${name} where ${where(id)} returning 1`;
+  const [row] = await tx.execute<{ count: number }>(sql`
+    with changed as (${change}) select count(*)::int as count from changed`);
+  return row?.count ?? 0;
 }
 
 /** Jobs that a driver holds, and those that are reserved for him. */
@@ -209,11 +237,12 @@ export async function isAllTold(db: Db, customerId: string): Promise<boolean> {
   return row?.told ?? true;
 }
 
-/** A transaction whose statements may take long. */
+/** A transaction whose statements may take long, and wait for locks. */
 function patiently<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction(async (tx) => {
     await tx.execute(
-      sql`select set_config('statement_timeout', ${`${STATEMENT_TIMEOUT_MS}`}, true)`,
+      sql`select set_config('statement_timeout', ${`${STATEMENT_TIMEOUT_MS}`}, true),
+        set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}`}, true)`,
     );
     return work(tx);
   });

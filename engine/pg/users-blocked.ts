@@ -9,6 +9,14 @@ export async function readBlocked(db: Db): Promise<ReadonlySet<string>> {
   return new Set(rows.map(({ id }) => id));
 }
 
+/** Who blocked this user, as `role:sub`, or `muster` itself; null: nobody. */
+export async function blockerOf(db: Db, id: string): Promise<string | null> {
+  const [row] = await db.execute<{ by: string }>(
+    sql`select blocked_by as by from users_blocked where id = ${id}`,
+  );
+  return row?.by ?? null;
+}
+
 /** Changes whenever a user is blocked or unblocked. */
 export async function readMark(db: Db): Promise<string> {
   const [row] = await db.execute<{ mark: string }>(

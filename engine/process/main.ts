@@ -50,7 +50,8 @@ const BAD_HOST: ReadonlySet<string> = new Set([
   ...['ENOTFOUND', 'EAI_AGAIN', 'EAI_FAIL', 'EADDRNOTAVAIL', 'EINVAL', 'ERR_INVALID_ARG_VALUE'],
 ]);
 
-function oneLine(error: unknown): string {
+/** What went wrong, for the person at the keyboard: without secrets. */
+export function oneLine(error: unknown): string {
   if (error instanceof ConfigError || error instanceof StartError) return error.message;
   // The message of a failed statement repeats it; its cause says why it failed.
   const root = error instanceof Error && error.cause instanceof Error ? error.cause : error;

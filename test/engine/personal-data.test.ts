@@ -12,11 +12,10 @@ import { promisify } from 'node:util';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { JobRow } from '../../engine/domain/job.ts';
 import { sql } from '../../engine/pg/drizzle.ts';
-import type { RedisClient } from '../../engine/redis/client.ts';
 import { createPushQueues, type PushQueues } from '../../workers/queues.ts';
 import { candidatesOf } from '../support/candidates.ts';
 import { silentLog, startTestEngine, type TestEngine } from '../support/engine.ts';
-import { keysOf } from '../support/redis-keys.ts';
+import { dumpRedis } from '../support/redis-keys.ts';
 import { until } from '../support/until.ts';
 
 /** Its texts are found nowhere else, and its id is the beginning of another's. */
@@ -54,23 +53,6 @@ async function dump(): Promise<string> {
     return rows.map(({ row }) => `${name} ${JSON.stringify(row)}`).join('\n');
   });
   return (await Promise.all(parts)).join('\n');
-}
-
-/** Every key of Redis with what it holds. */
-async function dumpRedis(redis: RedisClient): Promise<string> {
-  const lines: string[] = [];
-  for (const key of await keysOf(redis)) {
-    const held = {
-      string: () => redis.get(key),
-      hash: () => redis.hgetall(key),
-      set: () => redis.smembers(key),
-      zset: () => redis.zrange(key, '0', '-1'),
-      list: () => redis.lrange(key, 0, -1),
-      stream: () => redis.xrange(key, '-', '+'),
-    }[await redis.type(key)];
-    lines.push(`${key} ${JSON.stringify(await held?.())}`);
-  }
-  return lines.join('\n');
 }
 
 const mentions = (text: string, id: string) =>
@@ -214,5 +196,17 @@ describe('one user', () => {
     await expect(script('erase', '--user', 'a b')).rejects.toMatchObject({
       stderr: expect.stringContaining('--user must be'),
     });
+  });
+
+  it('says what to do when a run was cut off', { timeout: SCRIPT_MS }, async () => {
+    await t.ctx.db.execute(sql`alter table driver_days rename to driver_days_away`);
+    await expect(script('erase', '--user', USER)).rejects.toMatchObject({
+      stderr: expect.stringMatching(
+        /^muster erase: not finished, run it again: relation "driver_days" does not exist$/m,
+      ),
+    });
+    await t.ctx.db.execute(sql`alter table driver_days_away rename to driver_days`);
+    const { stdout } = await script('erase', '--user', USER);
+    expect(stdout).toContain(`Erased ${USER}`);
   });
 });
