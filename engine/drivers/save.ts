@@ -1,6 +1,7 @@
 /**
  * Saves positions in Postgres: the newest of each driver is kept until the next round, then many are
- * written at once. What could not be written goes with the next round.
+ * written at once. What could not be written goes with the next round. However slow Postgres is, there is
+ * one write at a time, and what waits for the next is one position a driver: a newer one replaces it.
  */
 import { createSamples } from '../history/samples.ts';
 import { saveLastSeen } from '../pg/drivers.ts';
@@ -14,8 +15,12 @@ export interface PositionSaver {
   remember(id: string, fix: Fix | null): void;
   /** His newest fix that is not in Postgres yet. */
   unsavedFix(id: string): Fix | null;
-  /** Writes what is remembered of these drivers. Never rejects: what failed stays remembered. */
+  /**
+   * Writes what is remembered of these drivers, once the write under way has ended. Never rejects: what failed
+   * stays remembered.
+   */
   save(ids: readonly string[]): Promise<void>;
+  /** The same for all drivers, with those whom the write under way fails to save. */
   saveAll(): Promise<void>;
 }
 
@@ -28,24 +33,49 @@ interface Unsaved {
 export function createPositionSaver(parts: DriverParts): PositionSaver {
   const unsaved = new Map<string, Unsaved>();
   const samples = createSamples(parts);
-  let saving: Promise<void> = Promise.resolve();
+  /** Who is written when the next write begins. */
+  let due = new Set<string>();
+  let allDue = false;
+  /** The write under way, and the one that begins when it ends. */
+  let saving: Promise<void> | null = null;
+  let next: Promise<void> | null = null;
 
-  function save(ids: readonly string[]): Promise<void> {
-    const batch = new Map(
-      ids.flatMap((id) => {
-        const entry = unsaved.get(id);
-        return entry ? [[id, entry] as const] : [];
-      }),
-    );
-    for (const id of batch.keys()) unsaved.delete(id);
-    saving = saving
-      .then(() => write([...batch]))
+  function save(): Promise<void> {
+    if (next) return next;
+    if (!saving) return begin();
+    next = saving.then(() => {
+      next = null;
+      return begin();
+    });
+    return next;
+  }
+
+  function begin(): Promise<void> {
+    const batch = takeDue();
+    if (batch.size === 0) return Promise.resolve();
+    const writing = write([...batch])
       .catch((error: unknown) => {
-        // It is saved with the next fix of the same driver, or goes with it.
-        for (const [id, entry] of batch) if (!unsaved.has(id)) unsaved.set(id, entry);
+        // They go with the next round, or with a later fix of the same driver.
+        for (const [id, entry] of batch) unsaved.set(id, newestOf(entry, unsaved.get(id)));
         parts.log.warn({ err: error, drivers: batch.size }, 'positions not yet in Postgres');
+      })
+      .finally(() => {
+        saving = null;
       });
-    return saving;
+    saving = writing;
+    return writing;
+  }
+
+  function takeDue(): Map<string, Unsaved> {
+    const batch = new Map<string, Unsaved>();
+    for (const id of allDue ? [...unsaved.keys()] : due) {
+      const entry = unsaved.get(id);
+      if (entry) batch.set(id, entry);
+      unsaved.delete(id);
+    }
+    due = new Set();
+    allDue = false;
+    return batch;
   }
 
   async function write(batch: readonly (readonly [string, Unsaved])[]): Promise<void> {
@@ -65,13 +95,26 @@ export function createPositionSaver(parts: DriverParts): PositionSaver {
 
   return {
     remember(id, fix) {
-      const before = unsaved.get(id)?.fix ?? null;
-      // A late fix does not replace a newer one that is not saved yet.
-      const newest = fix && (!before || fix.at >= before.at) ? fix : before;
-      unsaved.set(id, { fix: newest, heardAt: parts.elapsed() });
+      const heard = { fix, heardAt: parts.elapsed() };
+      const before = unsaved.get(id);
+      unsaved.set(id, before ? newestOf(before, heard) : heard);
     },
     unsavedFix: (id) => unsaved.get(id)?.fix ?? null,
-    save,
-    saveAll: () => save([...unsaved.keys()]),
+    save(ids) {
+      for (const id of ids) if (unsaved.has(id)) due.add(id);
+      return save();
+    },
+    saveAll() {
+      allDue = true;
+      return save();
+    },
   };
+}
+
+/** The later sign of life, with the newest fix: a late one does not replace a newer one. */
+function newestOf(before: Unsaved, later: Unsaved | undefined): Unsaved {
+  if (!later) return before;
+  const { fix, heardAt } = later;
+  const isNewer = fix && (!before.fix || fix.at >= before.fix.at);
+  return { fix: isNewer ? fix : before.fix, heardAt };
 }

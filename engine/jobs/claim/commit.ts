@@ -2,10 +2,11 @@
  * Group commit of claims: a claim is won when its fenced UPDATE has committed, and not before. Claims that
  * arrive while batches are in flight form the next one, without a timer. One poisoned or locked row never
  * fails or stalls the others: skipped rows, and all rows of a batch that the server refused, run again one
- * by one, beside the batches. The queue knows its own speed, and says how long a claim would wait.
+ * by one, beside the batches. A connection that went silent holds up its own batch alone, and not for long.
+ * The queue knows its own speed, and says how long a claim would wait.
  */
 
-import { type Resources, TryAgainError } from '../../context.ts';
+import { type Resources, TryAgainError, withDeadline } from '../../context.ts';
 import type { JobRow } from '../../domain/job.ts';
 import { type ClaimIntent, type ClaimRules, claimableBy, lockDrivers } from '../../pg/claims.ts';
 import { type Db, isServerError } from '../../pg/client.ts';
@@ -27,6 +28,16 @@ const SLOW_MAX = 4;
 const SINGLY_MAX = 8;
 /** 16 full batches; the next claim gets 503 at once instead of waiting without end. */
 const QUEUE_MAX = 1024;
+/**
+ * Above the server's limit for a statement (5 s): what is not answered by then went to a connection that the
+ * network has forgotten, or waited for one for too long. It may still be written, as long as no fence forbids it.
+ */
+const COMMIT_MAX_MS = 6000;
+
+/** The commit was not answered in time: its outcome is unknown. */
+export class LateCommitError extends Error {
+  override name = 'LateCommitError';
+}
 
 interface Waiting {
   intent: ClaimIntent;
@@ -64,9 +75,9 @@ export function createCommitQueue(resources: Resources): CommitQueue {
       busy ??= Promise.withResolvers();
       const done = speed.begin();
       const slow = setTimeout(pump, SLOW_MS + 1).unref();
-      void commitBatch(resources, batch).then((rest) => {
+      void commitBatch(resources, batch).then(({ rest, answered }) => {
         clearTimeout(slow);
-        done();
+        done(answered);
         apart.push(...rest);
         pump();
         if (speed.inFlight === 0) {
@@ -126,21 +137,28 @@ function takeBatch(waiting: Waiting[], oneADriver: boolean): Waiting[] {
   return batch;
 }
 
-/** Commits what it can in one statement and returns the rest: skipped or refused claims. */
+/** How a batch ended: the claims that were skipped or refused, and whether the server said so. */
+interface BatchEnd {
+  rest: readonly Waiting[];
+  answered: boolean;
+}
+
+/** Commits what it can in one statement. */
 async function commitBatch(
   { db, settings, metrics }: Resources,
   batch: readonly Waiting[],
-): Promise<readonly Waiting[]> {
+): Promise<BatchEnd> {
   metrics.claimBatch(batch.length);
   const rules = { wait: false, maxActiveJobs: settings.driverMaxActiveJobs };
   let rows: readonly JobRow[];
   try {
     const intents = batch.map((w) => w.intent);
-    rows = await commitClaims(db, intents, rules);
+    rows = await commitInTime(db, intents, rules);
   } catch (error) {
-    if (isServerError(error) && batch.length > 1) return batch;
+    const answered = isServerError(error);
+    if (answered && batch.length > 1) return { rest: batch, answered };
     for (const w of batch) w.reject(error);
-    return [];
+    return { rest: [], answered };
   }
   const won = new Map(rows.map((row) => [row.id, row]));
   const rest: Waiting[] = [];
@@ -149,18 +167,28 @@ async function commitBatch(
     if (row) w.resolve({ kind: 'won', row });
     else rest.push(w);
   }
-  return rest;
+  return { rest, answered: true };
 }
 
 /** In a statement of its own that waits for locks. */
 async function commitSingly({ db, settings }: Resources, { intent, ...w }: Waiting): Promise<void> {
   const rules = { wait: true, maxActiveJobs: settings.driverMaxActiveJobs };
   try {
-    const [row] = await commitClaims(db, [intent], rules);
+    const [row] = await commitInTime(db, [intent], rules);
     w.resolve(row ? { kind: 'won', row } : { kind: 'not_won' });
   } catch (error) {
     w.reject(error);
   }
+}
+
+/** Throws `LateCommitError` when the answer takes too long; one that still comes is ignored. */
+function commitInTime(
+  db: Db,
+  intents: readonly ClaimIntent[],
+  rules: ClaimRules,
+): Promise<JobRow[]> {
+  const late = () => new LateCommitError('Postgres did not answer the commit of a claim in time');
+  return withDeadline(commitClaims(db, intents, rules), COMMIT_MAX_MS, late);
 }
 
 /**

@@ -10,6 +10,8 @@ export interface HoldingProxy {
   url: string;
   /** Holds what this side sends from now on, or from the first chunk that contains `from`. */
   hold(what: 'requests' | 'answers', from?: string): void;
+  /** Holds what this side sends over one connection: the first that carries `from`. Others work. */
+  holdOne(what: 'requests' | 'answers', from: string): void;
   /** Has anything been held since? */
   readonly holding: boolean;
   /** Passes on what is held, and all that follows. */
@@ -32,14 +34,18 @@ export async function startHoldingProxy(
   let held: { socket: net.Socket; data: Buffer }[] = [];
   let what: 'requests' | 'answers' | null = null;
   let starts = '';
+  let alone = false;
+  const isHeld = (dest: net.Socket, data: Buffer) => {
+    if (held.length === 0) return data.includes(starts);
+    return !alone || held.some(({ socket }) => socket === dest);
+  };
   const server = net.createServer((client) => {
     const upstream = net.connect(Number(to.port), to.hostname);
     const link = (from: net.Socket, dest: net.Socket, kind: 'requests' | 'answers') => {
       sockets.add(from);
       from.on('data', (sent) => {
         const data = kind === 'answers' ? translate(sent) : sent;
-        const begins = held.length > 0 || data.includes(starts);
-        if (what === kind && begins) held.push({ socket: dest, data });
+        if (what === kind && isHeld(dest, data)) held.push({ socket: dest, data });
         else dest.write(data);
       });
       from.on('close', () => {
@@ -54,6 +60,11 @@ export async function startHoldingProxy(
   await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
   const url = new URL(target);
   url.port = String((server.address() as net.AddressInfo).port);
+  const begin = (side: 'requests' | 'answers', from: string, one: boolean) => {
+    what = side;
+    starts = from;
+    alone = one;
+  };
   const cut = () => {
     what = null;
     held = [];
@@ -61,10 +72,8 @@ export async function startHoldingProxy(
   };
   return {
     url: url.href,
-    hold(side, from = '') {
-      what = side;
-      starts = from;
-    },
+    hold: (side, from = '') => begin(side, from, false),
+    holdOne: (side, from) => begin(side, from, true),
     get holding() {
       return held.length > 0;
     },
