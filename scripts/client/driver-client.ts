@@ -14,6 +14,8 @@ import { type FinalReply, NO_ANSWER } from './retry.ts';
 
 /** How long `connect()` tries before it gives up; reconnects afterwards have no such limit. */
 const CONNECT_MS = 30_000;
+/** An older fix says nothing of where the driver is now. */
+const FIX_FRESH_MS = 60_000;
 
 export interface DriverEventMap extends ClientEventMap {
   /** A job entered the feed. */
@@ -46,7 +48,10 @@ export interface DriverClient {
   decline(jobId: string, reason?: string): Promise<FinalReply>;
   /** A later call replaces an earlier one that is still being tried. */
   availability(online: boolean): Promise<FinalReply>;
-  /** Fire and forget; while the link is down the newest fix waits for it. */
+  /**
+   * Fire and forget. A fix may be lost with the socket that took it, so the newest of the last minute is sent
+   * again whenever the link is back.
+   */
   location(fix: Fix): void;
   /** Ends the connection for good. */
   close(): void;
@@ -60,7 +65,7 @@ class Driver implements DriverClient {
   readonly events = new EventEmitter<DriverEventMap>();
   readonly #feed: Feed;
   readonly #way: Way;
-  #waitingFix: Fix | undefined;
+  #newest: { fix: Fix; at: number } | undefined;
   #availabilityCalls = 0;
 
   constructor(options: ConnectionOptions) {
@@ -72,7 +77,7 @@ class Driver implements DriverClient {
     });
     const take = (frame: ServerFrame): void => this.#feed.apply(frame);
     const connection = new Connection(options, relay(events, take));
-    events.on('live', () => this.#waitingFix && this.location(this.#waitingFix));
+    events.on('live', () => this.#sendAgain());
     this.#way = { url: options.url, connection };
   }
 
@@ -119,7 +124,14 @@ class Driver implements DriverClient {
   }
 
   location(fix: Fix): void {
-    this.#waitingFix = this.#way.connection.send('location', fix) ? undefined : fix;
+    this.#newest = { fix, at: performance.now() };
+    this.#way.connection.send('location', fix);
+  }
+
+  #sendAgain(): void {
+    const newest = this.#newest;
+    if (newest === undefined || performance.now() - newest.at > FIX_FRESH_MS) return;
+    this.#way.connection.send('location', newest.fix);
   }
 
   close(): void {

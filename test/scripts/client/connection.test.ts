@@ -100,6 +100,14 @@ describe('a driver client', () => {
     client.location({ lat: 2, lng: 2 });
     await until(() => expect(gateway.frames.map(({ data }) => data.lat)).toEqual([2]));
   });
+
+  test('sends it again where its socket may have lost it', async () => {
+    const { gateway, client } = await connected();
+    client.location({ lat: 1, lng: 1 });
+    await until(() => expect(gateway.frames).toHaveLength(1));
+    gateway.sockets[0]?.terminate();
+    await until(() => expect(gateway.frames.map(({ data }) => data.lat)).toEqual([1, 1]));
+  });
 });
 
 describe('an accept', () => {
