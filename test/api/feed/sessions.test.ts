@@ -171,17 +171,18 @@ describe("a customer's session", () => {
     expect(events).toEqual(['feed:snapshot']);
   });
 
-  it('reads again when events were missed during the read', async () => {
+  it('reads again when events were missed during the read, and tells what was held back', async () => {
     const { session, reads, events } = await customerSession();
     const loading = session.load();
+    session.onUserEvent(event(1));
     session.resync('users_log');
     reads[0]?.resolve([]);
     await loading;
     session.tick();
     await until(() => reads.length === 2);
     reads[1]?.resolve([]);
-    await until(() => events.includes('feed:snapshot'));
-    expect(events).toHaveLength(1);
+    await until(() => events.includes('notification'));
+    expect(events).toEqual(['feed:snapshot', 'notification']);
   });
 });
 
