@@ -87,10 +87,10 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANS
   const surplus = giveBackSurplus(admission, sockets, IDLE_S);
   const db = drizzle(client);
   serializeTwiceAlike(client);
-  const close = () => {
+  const close = async () => {
     surplus.stop();
+    await client.end({ timeout: CLOSE_TIMEOUT_S });
     sockets.close();
-    return client.end({ timeout: CLOSE_TIMEOUT_S });
   };
   return { db, close };
 }

@@ -28,7 +28,7 @@ export interface Sockets {
   leaveSilent(ms: number): void;
   /** Ends every connection now; the next statements open others. */
   leaveAll(): void;
-  /** Watches them no longer. */
+  /** Ends all, and those that are still being opened. */
   close(): void;
 }
 
@@ -38,6 +38,7 @@ export function createSockets(address: PgAddress): Sockets {
   /** When each was last heard of, by what it had read. */
   const opened = new Map<net.Socket, { bytes: number; at: number }>();
   let tries = 0;
+  let isClosed = false;
 
   const note = (socket: net.Socket) =>
     void opened.set(socket, { bytes: socket.bytesRead, at: performance.now() });
@@ -55,6 +56,7 @@ export function createSockets(address: PgAddress): Sockets {
         note(socket);
         socket.once('close', () => opened.delete(socket));
         beginClean(socket);
+        if (isClosed) socket.destroy();
         return socket;
       } catch (error) {
         failure = error;
@@ -64,6 +66,10 @@ export function createSockets(address: PgAddress): Sockets {
     const failed = new net.Socket();
     setImmediate(() => failed.destroy(failure as Error));
     return failed;
+  }
+
+  function leaveAll(): void {
+    for (const socket of opened.keys()) socket.destroy();
   }
 
   return {
@@ -78,10 +84,12 @@ export function createSockets(address: PgAddress): Sockets {
       const since = performance.now() - ms + CHECK_MS;
       for (const [socket, { at }] of opened) if (at <= since) socket.destroy();
     },
-    leaveAll() {
-      for (const socket of opened.keys()) socket.destroy();
+    leaveAll,
+    close() {
+      isClosed = true;
+      clearInterval(watch);
+      leaveAll();
     },
-    close: () => clearInterval(watch),
   };
 }
 
