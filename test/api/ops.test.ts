@@ -137,7 +137,7 @@ describe('GET /api/ops/health', () => {
 
   test('names the alarms of the table, with what to do', () => {
     const page = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
-    const section = page.slice(page.indexOf('\n## Alarms\n')).split('\n\nOver TLS')[0] ?? '';
+    const [, section = ''] = /\n## Alarms\n([\s\S]*?)\n#/.exec(page) ?? [];
     const rows = section
       .split('\n')
       .filter((line) => line.startsWith('| '))

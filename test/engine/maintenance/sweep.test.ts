@@ -50,5 +50,7 @@ it.each([
   const last = await appendLog(redis, log, ['{"anew":true}']);
   await sweepDuty(t.ctx).run(signal);
   const ids = (await redis.xrange(log.log, '-', '+')).map(([id]) => id);
-  expect(ids).toEqual([last]);
+  // What else was told meanwhile may stand beside it.
+  expect(ids).toContain(last);
+  expect(ids).not.toContain(`${old}-0`);
 });
