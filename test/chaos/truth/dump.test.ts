@@ -7,7 +7,7 @@ import { cleanups } from '../../support/engine.ts';
 import { startMaintenance, type TestMaintenance } from '../../support/maintenance.ts';
 import { dumpOf } from '../../support/postgres-copies.ts';
 import { until } from '../../support/until.ts';
-import { forgotten, nobodySeesTooMuch, prepare, startWorld } from './world.ts';
+import { forgotten, nobodySeesTooMuch, nobodyTakes, prepare, startWorld } from './world.ts';
 
 const TEST_MS = 180_000;
 
@@ -24,12 +24,7 @@ describe('after a dump was restored', () => {
     await restore();
     await world.followed();
     await nobodySeesTooMuch(world);
-    for (const id of Object.values(gone)) {
-      expect(await world.t.engine.jobs.claim(id, 'd1')).toEqual({
-        ok: false,
-        code: 'job_not_found',
-      });
-    }
+    await nobodyTakes(world, Object.values(gone));
     await world
       .client('d2')
       .next('job:status', (data) => data.job_id === gone.held && data.status === 'cancelled');

@@ -190,3 +190,13 @@ export async function nobodySeesTooMuch({ t, client }: World): Promise<void> {
     expect(known ? await t.engine.jobs.available(known) : []).toEqual([]);
   }
 }
+
+/** Jobs whose rows are gone. Feeds are told before Redis forgets, so that may be a moment later. */
+export async function nobodyTakes({ t }: World, ids: readonly string[]): Promise<void> {
+  for (const id of ids) {
+    await until(async () => {
+      const answer = await t.engine.jobs.claim(id, 'd1');
+      return !answer.ok && answer.code === 'job_not_found';
+    });
+  }
+}
