@@ -47,25 +47,27 @@ export function createSockets(address: PgAddress): Sockets {
   }
   const watch = setInterval(look, CHECK_MS).unref();
 
+  function begin(socket: net.Socket): net.Socket {
+    note(socket);
+    socket.once('close', () => opened.delete(socket));
+    beginClean(socket);
+    if (isClosed) socket.destroy();
+    return socket;
+  }
+
   async function open(): Promise<net.Socket> {
+    // The driver waits for it by itself, and has written by the time it fails.
+    if (hosts.length === 1 && address.tls === false) return begin(plainTo(hosts[0] as Server));
     let failure: unknown;
     const first = tries++;
     for (let i = 0; i < hosts.length; i++) {
       try {
-        const socket = await connect(address, hosts[(first + i) % hosts.length] as Server);
-        note(socket);
-        socket.once('close', () => opened.delete(socket));
-        beginClean(socket);
-        if (isClosed) socket.destroy();
-        return socket;
+        return begin(await connect(address, hosts[(first + i) % hosts.length] as Server));
       } catch (error) {
         failure = error;
       }
     }
-    // The driver hears of a failure from a socket alone.
-    const failed = new net.Socket();
-    setImmediate(() => failed.destroy(failure as Error));
-    return failed;
+    return failing(failure as Error);
   }
 
   function leaveAll(): void {
@@ -95,14 +97,28 @@ export function createSockets(address: PgAddress): Sockets {
 
 type Server = PgAddress['hosts'][number];
 
+function plainTo({ host, port }: Server): net.Socket {
+  return host.startsWith('/') ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
+}
+
+/**
+ * The driver hears of a failure from a socket alone. It fails after the driver has written to it: what that
+ * could not write it would keep, and send nothing over the next connections (see `beginClean`).
+ */
+function failing(error: Error): net.Socket {
+  const socket = new net.Socket();
+  socket.write = () => true;
+  setImmediate(() => setImmediate(() => socket.destroy(error)));
+  return socket;
+}
+
 async function connect({ tls: mode, tlsDirect }: PgAddress, server: Server): Promise<net.Socket> {
-  const { host, port } = server;
-  const isPath = host.startsWith('/');
-  const bare = isPath ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
+  const { host } = server;
+  const bare = plainTo(server);
   const signal = AbortSignal.timeout(CONNECT_MS);
   try {
     await heard(bare, 'connect', signal);
-    if (mode === false || isPath) return bare;
+    if (mode === false || host.startsWith('/')) return bare;
     if (!tlsDirect && !(await agreesOnTls(bare, signal))) {
       if (mode === 'prefer') return bare;
       throw new Error('the server does not speak TLS');
