@@ -98,7 +98,10 @@ export function createSockets(address: PgAddress): Sockets {
 type Server = PgAddress['hosts'][number];
 
 function plainTo({ host, port }: Server): net.Socket {
-  return host.startsWith('/') ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
+  const isPath = host.startsWith('/');
+  const socket = isPath ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
+  // The driver's errors name them.
+  return Object.assign(socket, { host, port });
 }
 
 /**

@@ -49,7 +49,7 @@ const TOKEN_TTL_S = 3600;
 /** A client gives one call so long. */
 const CALL_MS = 3000;
 /** Who has no answer after so long never gets one: the job is stuck. */
-const PATIENCE_MS = 40_000;
+const PATIENCE_MS = 90_000;
 /** Apps ask again after 150, 300, 600 … ms: hundreds in a storm would starve what must come back. */
 const PAUSE_MS = 150;
 const PAUSE_MAX_MS = 1000;
