@@ -1,7 +1,6 @@
 /**
- * The same wish said twice: because an answer was lost, because a finger was quick, because a
- * network delivered it late. Each scenario runs on Muster and on a version that takes every call
- * for a new one.
+ * The same wish said twice: because an answer was lost, because a finger was quick, because a network
+ * delivered it late. Each scenario runs on Muster and on a version that takes every call for a new one.
  */
 import { randomUUID } from 'node:crypto';
 import { setTimeout as sleep } from 'node:timers/promises';
@@ -32,7 +31,6 @@ beforeAll(async () => {
 
 /** The row that a claim wrote (its status, with its length), and nothing that is asked beside it. */
 const ACCEPTED = '\0\0\0\baccepted';
-/** A tap that was made waits for the one before it by then; were it slower, it would ask by itself. */
 const WAITING_MS = 30;
 
 interface Claims {
@@ -182,6 +180,7 @@ describe('retry after release', () => {
     expect(await muster.release(job, 'd1')).toBe(true);
     await until(() => muster.isOpen(job));
     const next = lossy.jobs.claim(job, 'd2');
+    // It waits for the tap before it by then; were it slower, it would ask by itself.
     await sleep(WAITING_MS);
     answers.release();
     await late;
