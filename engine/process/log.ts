@@ -1,6 +1,7 @@
 /** The log of a process: JSON lines on stdout, without secrets of any kind. */
 import { type DestinationStream, type Logger as Pino, pino } from 'pino';
 import { toLoggable } from './log-error.ts';
+import { logOutput } from './log-output.ts';
 
 /** Bearer tokens and device tokens never appear in logs (contract section 3). */
 const SECRET_PATHS = [
@@ -24,9 +25,13 @@ export function createLog(name: string, level: string, destination?: Destination
     formatters: { log: withoutErrorObjects },
     serializers: SERIALIZERS,
   };
-  const log = destination ? pino(options, destination) : pino(options);
+  const log: Pino = pino(options, destination ?? logOutput((lines) => sayDropped(log, lines)));
   // Fastify asks the log for serializers by this name, and would take pino's own otherwise.
   return Object.assign(log, { serializers: SERIALIZERS });
+}
+
+function sayDropped(log: Pino, lines: number): void {
+  log.warn({ lines }, 'log lines were dropped, nobody read them in time');
 }
 
 /** Replaces errors by what may be logged of them, whatever the field's name. */

@@ -4,19 +4,20 @@
  */
 import { ConfigError } from './config.ts';
 import { toLoggable, withoutSecrets } from './log-error.ts';
+import { exitProcess } from './log-output.ts';
 import { StartError } from './start-error.ts';
 
 /** Starts; an error that the person at the keyboard can fix is one line, without a stack. */
 export async function runProcess(name: string, start: () => Promise<void>): Promise<void> {
   process.on('uncaughtException', (error) => {
     process.stderr.write(`muster ${name}: ${JSON.stringify(toLoggable(error))}\n`);
-    process.exit(1);
+    void exitProcess(1);
   });
   try {
     await start();
   } catch (error) {
     process.stderr.write(`muster ${name}: ${oneLine(error)}\n`);
-    process.exit(1);
+    await exitProcess(1);
   }
 }
 

@@ -5,6 +5,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../context.ts';
+import { exitProcess } from './log-output.ts';
 import { runProcess } from './main.ts';
 
 export interface Ending {
@@ -34,8 +35,7 @@ export function runService(
     if (stopping.signal.aborted) return;
     stopping.abort();
     // Nothing is served yet, and the stores just see a connection end.
-    if (!ending) process.exit(0);
-    void end(ending, why);
+    void (ending ? end(ending, why) : exitProcess(0));
   };
   process.on('SIGTERM', () => begin('SIGTERM'));
   process.on('SIGINT', () => begin('SIGINT'));
@@ -57,15 +57,15 @@ async function end(ending: Ending, why: string): Promise<never> {
   if (why === 'SIGTERM') await sleep(delayMs);
   setTimeout(() => {
     log.warn({ limitMs }, 'did not stop in time');
-    process.exit(1);
+    void exitProcess(1);
   }, limitMs).unref();
   try {
     await stop();
   } catch (error) {
     log.error({ err: error }, 'stopping failed');
-    process.exit(1);
+    return exitProcess(1);
   }
-  process.exit(0);
+  return exitProcess(0);
 }
 
 /** If a parent with a channel started us, stop when it is gone: nobody else would stop us. */
