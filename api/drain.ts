@@ -12,24 +12,42 @@ import { setImmediate as nextTurn, setTimeout as sleep } from 'node:timers/promi
 const GRACE_MS = 500;
 /** Connections become idle one after the other, as their calls are answered. */
 const CLOSE_EVERY_MS = 50;
+/** A connection without a call in this time brings none any more: a health check, or one kept in reserve. */
+const SILENT_MS = 3000;
 
 /** Below this a turn of the event loop was quiet: an empty one takes a tenth of it. */
 const QUIET_MS = 0.2;
 /** A process so busy that no turn is quiet stops after this. */
 const QUIET_MAX_MS = 1000;
 
-/** Resolves when the last connection has ended; the gateway closes the sockets of the feed. */
-export async function drainHttp(server: HttpServer): Promise<void> {
-  if (!server.listening) return;
-  await quietTurn(server);
-  const ended = new Promise<void>((resolve) => {
-    // `http.Server` itself would also close connections whose first call is not read yet.
-    Server.prototype.close.call(server, () => resolve());
+/**
+ * The drain of a server that has taken no call yet. It resolves when the last connection has ended; the
+ * gateway closes the sockets of the feed.
+ */
+export function createHttpDrain(server: HttpServer): () => Promise<void> {
+  let calls = 0;
+  server.on('request', (_request, response) => {
+    calls++;
+    response.once('close', () => {
+      calls--;
+    });
   });
-  await Promise.race([ended, sleep(GRACE_MS)]);
-  const closing = setInterval(() => server.closeIdleConnections(), CLOSE_EVERY_MS);
-  await ended;
-  clearInterval(closing);
+  return async () => {
+    if (!server.listening) return;
+    await quietTurn(server);
+    const ended = new Promise<void>((resolve) => {
+      // `http.Server` itself would also close connections whose first call is not read yet.
+      Server.prototype.close.call(server, () => resolve());
+    });
+    await Promise.race([ended, sleep(GRACE_MS)]);
+    const silentAt = performance.now() + SILENT_MS;
+    const closing = setInterval(() => {
+      if (calls === 0 && performance.now() > silentAt) server.closeAllConnections();
+      else server.closeIdleConnections();
+    }, CLOSE_EVERY_MS);
+    await ended;
+    clearInterval(closing);
+  };
 }
 
 /**

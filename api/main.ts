@@ -14,13 +14,16 @@ import { createPushQueues } from '../workers/queues.ts';
 import { createApp } from './app.ts';
 import { createAuth } from './auth.ts';
 import { withoutBase } from './base-path.ts';
-import { drainHttp } from './drain.ts';
+import { createHttpDrain } from './drain.ts';
 import { Gateway } from './feed/gateway.ts';
 import { createHostOf } from './forwarded-host.ts';
 import { createDashboard } from './ops/dashboard.ts';
 
-/** Claims in flight, the paced drain of sockets and pending writes to Postgres fit into this. */
-const STOP_LIMIT_MS = 12_000;
+/** Calls are answered within 10 s; sockets are closed meanwhile. */
+const CALLS_LIMIT_MS = 11_000;
+/** Claims that go on after their answers, and what is to be written to Postgres. */
+const ENGINE_LIMIT_MS = 6000;
+const QUEUES_LIMIT_MS = 1000;
 
 await runService('api', async (service) => {
   const config = readConfig(withDevSecret(process.env, checkoutStateDir));
@@ -64,16 +67,19 @@ await runService('api', async (service) => {
     request.url = withoutBase(request.url ?? '/', config.basePath);
     void feed.handleUpgrade(request, socket, head);
   });
+  const drainHttp = createHttpDrain(app.server);
   service.endWith({
     log,
     delayMs: config.shutdownDelayMs,
-    limitMs: STOP_LIMIT_MS,
-    async stop() {
-      await Promise.all([drainHttp(app.server), feed.drain()]);
-      await app.close();
-      await engine.close();
-      await queues.close();
-    },
+    phases: [
+      {
+        name: 'calls',
+        limitMs: CALLS_LIMIT_MS,
+        run: () => Promise.all([drainHttp(), feed.drain()]).then(() => app.close()),
+      },
+      { name: 'engine', limitMs: ENGINE_LIMIT_MS, run: () => engine.close() },
+      { name: 'queues', limitMs: QUEUES_LIMIT_MS, run: () => queues.close() },
+    ],
   });
   const { host, port } = config;
   const url = await listenAs({ host, port, variable: 'PORT' }, () => app.listen({ host, port }));

@@ -165,7 +165,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     pushes: createPushes(ctx),
     deliveries,
     users,
-    personalData: createPersonalData(ctx, { jobs, drivers, users }),
+    personalData: createPersonalData({ ...ctx, jobs, drivers, users }),
     health,
     async resync() {
       const done = await resync(ctx);
@@ -177,8 +177,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     async close() {
       health.close();
       alarms.close();
-      await drivers.close();
-      await deliveries.close();
+      await Promise.all([drivers.close(), deliveries.close()]);
       background.add(settler.idle());
       await background.drain();
       clock.close();

@@ -14,6 +14,7 @@
 -- {-2, ''} unknown here, ask Postgres; {-3, status, holder} closed; {-4, ''} he released it before;
 -- {-5, ''} reserved for another; {-6, version} closed and his, ask Postgres; {-7, ''} expired, ask
 -- Postgres.
+-- @include lib/clock.lua
 local meta, job, declined, claims = KEYS[1], KEYS[2], KEYS[3], KEYS[4]
 local driver, token, lease, id, run = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[4], ARGV[5]
 
@@ -31,8 +32,7 @@ if state == 'claiming' then
   return { 0, '' }
 end
 if status == 'assigned' and holder ~= driver then return { -5, '' } end
-local time = redis.call('TIME')
-local now = time[1] * 1000 + math.floor(time[2] / 1000)
+local now = clock()
 if expires ~= '0' and tonumber(expires) <= now then return { -7, '' } end
 
 redis.call('HSET', job, 'state', 'claiming', 'claimer', driver, 'token', token, 'lease', now + lease)

@@ -17,8 +17,8 @@ interface HealthParts {
 }
 
 /**
- * Serves `/healthz`, `/readyz` and `/metrics`, the last also as JSON for an api that shows it. Each answers
- * at once, whatever hangs.
+ * Serves `/healthz`, `/readyz` and `/metrics`, each of which answers at once, whatever hangs; and
+ * `/metrics.json` for an api of the development stack, which gives up by itself.
  */
 export async function serveHealth(parts: HealthParts): Promise<Server | undefined> {
   const { host, workerPort: port, registry, ready, stopping } = parts;

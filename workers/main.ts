@@ -12,9 +12,11 @@ import { startPushWorkers } from './push/start.ts';
 import { createPushQueues } from './queues.ts';
 
 /** A window in flight and its record fit into this; the rest is handed back. */
-const STOP_LIMIT_MS = 15_000;
+const PUSHES_LIMIT_MS = 12_000;
 /** How long to wait for answers of APNs; the rest of the limit is for recording them. */
 const DRAIN_MS = 9000;
+const ENGINE_LIMIT_MS = 6000;
+const QUEUES_LIMIT_MS = 1000;
 /** A notification that has no outcome after this is worth an operator's look. */
 const UNDONE_MS = 60_000;
 
@@ -49,19 +51,20 @@ await runService('workers', async (service) => {
   });
   const workers = startPushWorkers({ engine, redisUrl: config.redis, sender });
   const leader = engine.maintenance.start();
+  const stopPushes = async () => {
+    const cut = setTimeout(() => void sender.close(), DRAIN_MS);
+    await Promise.all([leader.close(), workers.close()]);
+    clearTimeout(cut);
+    await sender.close();
+  };
   service.endWith({
     log,
     delayMs: config.shutdownDelayMs,
-    limitMs: STOP_LIMIT_MS,
-    async stop() {
-      const cut = setTimeout(() => void sender.close(), DRAIN_MS);
-      await Promise.all([leader.close(), workers.close()]);
-      clearTimeout(cut);
-      await sender.close();
-      await engine.close();
-      await queues.close();
-      health?.close();
-    },
+    phases: [
+      { name: 'pushes', limitMs: PUSHES_LIMIT_MS, run: stopPushes },
+      { name: 'engine', limitMs: ENGINE_LIMIT_MS, run: () => engine.close() },
+      { name: 'queues', limitMs: QUEUES_LIMIT_MS, run: () => queues.close() },
+    ],
   });
   await workers.ready();
   log.info({}, 'working');

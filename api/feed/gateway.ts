@@ -41,8 +41,12 @@ export interface GatewayOptions {
 const SESSIONS_MAX = 50_000;
 /** How often sessions are checked for changes without an event. */
 const TICK_MS = 250;
-/** A draining process closes this many sockets, then pauses, so that they do not reconnect all at once. */
+/**
+ * A draining process closes its sockets in slices, with pauses, so that they do not reconnect all at once:
+ * this many at once, or more where it has so many that all slices would take longer than 4 s.
+ */
 const DRAIN_SLICE = 200;
+const DRAIN_SLICES_MAX = 80;
 const DRAIN_PAUSE_MS = 50;
 
 export class Gateway {
@@ -110,6 +114,8 @@ export class Gateway {
       refuseUpgrade(socket, status, code, retryAfterMs);
     });
     if (!identity || socket.destroyed) return;
+    // Drained meanwhile: nobody would close this session.
+    if (this.#draining) return refuseUpgrade(socket, 503, 'try_again');
     this.#wss.handleUpgrade(request, socket, head, (ws) => {
       socket.off('error', ignore);
       const connection = this.#connect(ws, socket, identity);
@@ -127,8 +133,9 @@ export class Gateway {
   async drain(): Promise<void> {
     this.#draining = true;
     const connections = [...this.#feed.sessions.members()].map(({ session }) => session.connection);
-    for (let i = 0; i < connections.length; i += DRAIN_SLICE) {
-      for (const connection of connections.slice(i, i + DRAIN_SLICE)) {
+    const slice = Math.max(DRAIN_SLICE, Math.ceil(connections.length / DRAIN_SLICES_MAX));
+    for (let i = 0; i < connections.length; i += slice) {
+      for (const connection of connections.slice(i, i + slice)) {
         connection.close(CLOSE.deploy, 'deploy', 'The server restarts, please reconnect');
       }
       await sleep(DRAIN_PAUSE_MS);

@@ -24,18 +24,9 @@ export interface PositionSaver {
   saveAll(): Promise<void>;
 }
 
-interface Unsaved {
-  fix: Fix | null;
-  /** By this process's clock. */
-  heardAt: number;
-}
-
 export function createPositionSaver(parts: DriverParts): PositionSaver {
-  const unsaved = new Map<string, Unsaved>();
+  const unsaved = new Unsaved();
   const samples = createSamples(parts);
-  /** Who is written when the next write begins. */
-  let due = new Set<string>();
-  let allDue = false;
   /** The write under way, and the one that begins when it ends. */
   let saving: Promise<void> | null = null;
   let next: Promise<void> | null = null;
@@ -51,12 +42,12 @@ export function createPositionSaver(parts: DriverParts): PositionSaver {
   }
 
   function begin(): Promise<void> {
-    const batch = takeDue();
+    const batch = unsaved.takeDue();
     if (batch.size === 0) return Promise.resolve();
     const writing = write([...batch])
       .catch((error: unknown) => {
         // They go with the next round, or with a later fix of the same driver.
-        for (const [id, entry] of batch) unsaved.set(id, newestOf(entry, unsaved.get(id)));
+        unsaved.putBack(batch);
         parts.log.warn({ err: error, drivers: batch.size }, 'positions not yet in Postgres');
       })
       .finally(() => {
@@ -66,19 +57,7 @@ export function createPositionSaver(parts: DriverParts): PositionSaver {
     return writing;
   }
 
-  function takeDue(): Map<string, Unsaved> {
-    const batch = new Map<string, Unsaved>();
-    for (const id of allDue ? [...unsaved.keys()] : due) {
-      const entry = unsaved.get(id);
-      if (entry) batch.set(id, entry);
-      unsaved.delete(id);
-    }
-    due = new Set();
-    allDue = false;
-    return batch;
-  }
-
-  async function write(batch: readonly (readonly [string, Unsaved])[]): Promise<void> {
+  async function write(batch: readonly (readonly [string, Heard])[]): Promise<void> {
     for (let i = 0; i < batch.length; i += SAVE_BATCH) {
       const now = parts.elapsed();
       const rows = batch.slice(i, i + SAVE_BATCH).map(([id, { fix, heardAt }]) => ({
@@ -94,26 +73,72 @@ export function createPositionSaver(parts: DriverParts): PositionSaver {
   }
 
   return {
-    remember(id, fix) {
-      const heard = { fix, heardAt: parts.elapsed() };
-      const before = unsaved.get(id);
-      unsaved.set(id, before ? newestOf(before, heard) : heard);
-    },
-    unsavedFix: (id) => unsaved.get(id)?.fix ?? null,
+    remember: (id, fix) => unsaved.add(id, { fix, heardAt: parts.elapsed() }),
+    unsavedFix: (id) => unsaved.fixOf(id),
     save(ids) {
-      for (const id of ids) if (unsaved.has(id)) due.add(id);
+      unsaved.makeDue(ids);
       return save();
     },
     saveAll() {
-      allDue = true;
+      unsaved.makeAllDue();
       return save();
     },
   };
 }
 
+/** A driver's last sign of life, with his newest fix. */
+interface Heard {
+  fix: Fix | null;
+  /** By this process's clock. */
+  heardAt: number;
+}
+
+/** What is not in Postgres yet, and who is written when the next write begins. */
+class Unsaved {
+  readonly #drivers = new Map<string, Heard>();
+  #due = new Set<string>();
+  #allDue = false;
+
+  add(id: string, heard: Heard): void {
+    const before = this.#drivers.get(id);
+    this.#drivers.set(id, before ? newestOf(before, heard) : heard);
+  }
+
+  fixOf(id: string): Fix | null {
+    return this.#drivers.get(id)?.fix ?? null;
+  }
+
+  makeDue(ids: readonly string[]): void {
+    for (const id of ids) if (this.#drivers.has(id)) this.#due.add(id);
+  }
+
+  makeAllDue(): void {
+    this.#allDue = true;
+  }
+
+  takeDue(): Map<string, Heard> {
+    const batch = new Map<string, Heard>();
+    for (const id of this.#allDue ? [...this.#drivers.keys()] : this.#due) {
+      const heard = this.#drivers.get(id);
+      if (heard) batch.set(id, heard);
+      this.#drivers.delete(id);
+    }
+    this.#due = new Set();
+    this.#allDue = false;
+    return batch;
+  }
+
+  /** What could not be written; what came meanwhile is newer. */
+  putBack(batch: ReadonlyMap<string, Heard>): void {
+    for (const [id, heard] of batch) {
+      const later = this.#drivers.get(id);
+      this.#drivers.set(id, later ? newestOf(heard, later) : heard);
+    }
+  }
+}
+
 /** The later sign of life, with the newest fix: a late one does not replace a newer one. */
-function newestOf(before: Unsaved, later: Unsaved | undefined): Unsaved {
-  if (!later) return before;
+function newestOf(before: Heard, later: Heard): Heard {
   const { fix, heardAt } = later;
   const isNewer = fix && (!before.fix || fix.at >= before.fix.at);
   return { fix: isNewer ? fix : before.fix, heardAt };

@@ -3,7 +3,7 @@
  * A repeated call with the same `Idempotency-Key` answers with the first job.
  */
 import { createHash, randomBytes } from 'node:crypto';
-import type { EngineContext } from '../context.ts';
+import { type EngineContext, TryAgainError } from '../context.ts';
 import type { Actor, JobRow } from '../domain/job.ts';
 import { toJobId, WORLD, zoneOf } from '../domain/zones.ts';
 import { isUniqueViolation } from '../pg/client.ts';
@@ -12,6 +12,9 @@ import { findJob, insertJob, insertOwnJob, type NewJob } from '../pg/jobs.ts';
 import { runIdOf } from '../redis/client.ts';
 import { publish } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
+
+/** The caller has been told to try again after 10 s: a job posted later would be one that nobody asked for. */
+const TURN_MAX_MS = 8000;
 
 export interface PostInput {
   customerId: string;
@@ -34,14 +37,18 @@ export type PostResult =
 /**
  * The post verb of one process: posts a job; its dispatch goes on after the answer. Counted posts of
  * one customer queue here, so that they do not wait for each other's locks on connections that others
- * need.
+ * need. Throws `TryAgainError` for one whose turn did not come in time.
  */
 export function createPosts(ctx: EngineContext): (input: PostInput) => Promise<PostResult> {
   const turns = new Map<string, Promise<unknown>>();
   return (input) => {
     if (!isByCustomer(input) || ctx.settings.customerMaxOpenJobs === 0) return postJob(ctx, input);
     const { customerId } = input;
-    const post = () => postJob(ctx, input);
+    const cameAt = performance.now();
+    const post = () => {
+      if (performance.now() - cameAt < TURN_MAX_MS) return postJob(ctx, input);
+      throw new TryAgainError('the posts of this customer take too long');
+    };
     const turn = (turns.get(customerId) ?? Promise.resolve()).then(post, post);
     turns.set(customerId, turn);
     const end = () => {

@@ -39,7 +39,7 @@ export function zoneSource(ctx: EngineContext, follower: ZoneFollower): LogSourc
     },
     apply(body) {
       const event = parseZoneEvent(body);
-      if (event.kind === 'open' && event.more) return false;
+      if (!event || (event.kind === 'open' && event.more)) return false;
       follower.onEvent(event);
       return true;
     },

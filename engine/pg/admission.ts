@@ -4,6 +4,7 @@
  * goes first again, and for a while no more are admitted than the server took.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
+import { withDeadline } from '../process/deadline.ts';
 
 export interface Admission {
   /** Runs `work` when it is admitted. Throws `PoolBusyError` when that takes too long. */
@@ -73,19 +74,10 @@ export function createAdmission(options: AdmissionOptions): Admission {
  * `NoAnswerError` then; nobody hears what the driver says later.
  */
 function answered<T>(work: Promise<T>, { answerMs, onSilent }: AdmissionOptions): Promise<T> {
-  const { promise, resolve, reject } = Promise.withResolvers<T>();
-  const timer = setTimeout(() => {
+  return withDeadline(work, answerMs, () => {
     onSilent();
-    reject(new NoAnswerError('PostgreSQL does not answer'));
-  }, answerMs);
-  const settle =
-    <V>(how: (value: V) => void) =>
-    (value: V) => {
-      clearTimeout(timer);
-      how(value);
-    };
-  work.then(settle(resolve), settle(reject));
-  return promise;
+    return new NoAnswerError('PostgreSQL does not answer');
+  });
 }
 
 /** Which statements may begin, and which wait for a turn. */

@@ -30,22 +30,6 @@ export async function listUnsettled(db: Db, olderThanMs: number, limit: number):
     order by j.updated_at limit ${limit}::int`);
 }
 
-/** Open jobs whose time ran out. */
-export async function listExpired(db: Db, limit: number): Promise<JobRow[]> {
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j
-    where j.status in ${CLAIMABLE_SQL} and j.expires_at <= now()
-    order by j.expires_at limit ${limit}::int`);
-}
-
-/** Open jobs whose next, wider wave is due. */
-export async function listDueWaves(db: Db, limit: number): Promise<JobRow[]> {
-  return db.execute<RowOf<JobRow>>(sql`
-    select ${JOB_COLUMNS} from jobs j
-    where j.status in ${CLAIMABLE_SQL} and j.next_wave_at <= now()
-    order by j.next_wave_at limit ${limit}::int`);
-}
-
 /** Zones that hold open jobs. */
 export async function listOpenZones(db: Db): Promise<string[]> {
   const rows = await db.execute<{ zone: string }>(

@@ -6,7 +6,7 @@ const MADE_EVERY_MS = 1000;
 /** Prometheus gives up later than this; a metric that is not there by then is left out. */
 const COLLECT_MS = 800;
 
-/** Never rejects, and never waits for long. */
+/** Never rejects. Never waits for long either, but for the page of several processes. */
 export function createScrape(registry: Registry): () => Promise<string> {
   let page: Promise<string> | undefined;
   let madeAt = Number.NEGATIVE_INFINITY;
@@ -14,8 +14,8 @@ export function createScrape(registry: Registry): () => Promise<string> {
     if (page && performance.now() - madeAt < MADE_EVERY_MS) return page;
     madeAt = performance.now();
     page = isShared(registry)
-      ? registry.metrics().catch(() => makePage(registry))
-      : makePage(registry);
+      ? registry.metrics().catch(() => ownPage(registry))
+      : ownPage(registry);
     return page;
   };
 }
@@ -25,9 +25,8 @@ function isShared(registry: Registry): boolean {
   return registry instanceof SharedRegistry && registry.others.length > 0;
 }
 
-async function makePage(registry: Registry): Promise<string> {
-  // In the development stack parts that do not answer at once are left out.
-  if (registry instanceof SharedRegistry && registry.others.length > 0) return registry.metrics();
+/** The metrics of this process; those that are not there in time are left out. */
+async function ownPage(registry: Registry): Promise<string> {
   const parts = registry.getMetricsAsArray().map((metric) => {
     const { promise, resolve } = Promise.withResolvers<string>();
     const timer = setTimeout(resolve, COLLECT_MS, '');

@@ -1,20 +1,27 @@
 /**
  * The life of a serving process. Signals count from the first moment on: one that comes while the start
  * still waits ends the process at once. Later SIGTERM begins an orderly end: readiness fails,
- * everything is served for a while so that balancers notice, then the process drains.
+ * everything is served for a while so that balancers notice, then the process drains, phase after phase.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Logger } from '../context.ts';
+import { withDeadline } from './deadline.ts';
 import { exitProcess } from './log-output.ts';
 import { runProcess } from './main.ts';
+
+/** A part of an orderly end. When it is late or fails, the next one begins all the same. */
+export interface Phase {
+  name: string;
+  limitMs: number;
+  run: () => Promise<unknown>;
+}
 
 export interface Ending {
   log: Logger;
   /** How long after SIGTERM everything is still served. */
   delayMs: number;
-  /** How long `stop` may take; then the process exits with 1. */
-  limitMs: number;
-  stop: () => Promise<void>;
+  /** One after the other; the process exits with 1 when one did not end in order. */
+  phases: readonly Phase[];
 }
 
 export interface Service {
@@ -50,22 +57,21 @@ export function runService(
   });
 }
 
-/** Further signals change nothing: the stop has a time limit. */
-async function end(ending: Ending, why: string): Promise<never> {
-  const { log, delayMs, limitMs, stop } = ending;
+/** Further signals change nothing: each phase has its limit. */
+async function end({ log, delayMs, phases }: Ending, why: string): Promise<never> {
   log.info({ why }, 'stopping');
   if (why === 'SIGTERM') await sleep(delayMs);
-  setTimeout(() => {
-    log.warn({ limitMs }, 'did not stop in time');
-    void exitProcess(1);
-  }, limitMs).unref();
-  try {
-    await stop();
-  } catch (error) {
-    log.error({ err: error }, 'stopping failed');
-    return exitProcess(1);
+  let code = 0;
+  for (const { name, limitMs, run } of phases) {
+    const late = () => new Error(`not done within ${limitMs} ms`);
+    try {
+      await withDeadline(run(), limitMs, late);
+    } catch (error) {
+      code = 1;
+      log.error({ err: error, phase: name }, 'stopping: a phase did not end in order');
+    }
   }
-  return exitProcess(0);
+  return exitProcess(code);
 }
 
 /** If a parent with a channel started us, stop when it is gone: nobody else would stop us. */

@@ -83,8 +83,8 @@ export type ZoneEvent =
   | { kind: 'closed'; id: string; version: number; status: Job['status']; driverId: string | null }
   | { kind: 'refused'; id: string; driverId: string; refusal: Refusal };
 
-/** Reads the body of a zone's log entry. */
-export function parseZoneEvent(body: string): ZoneEvent {
+/** Reads the body of a zone's log entry; null for a kind that only a later version knows. */
+export function parseZoneEvent(body: string): ZoneEvent | null {
   const entry = JSON.parse(body) as {
     open?: Payload;
     refused?: string[] | { id: string; driver: string; kind: Refusal };
@@ -104,7 +104,7 @@ export function parseZoneEvent(body: string): ZoneEvent {
     const { id, driver, kind } = entry.refused;
     return { kind: 'refused', id, driverId: driver, refusal: kind };
   }
-  throw new Error(`unknown entry in a zone's log: ${body.slice(0, 80)}`);
+  return null;
 }
 
 function toOfferedJob({ job, wave, radiusKm }: Payload, refused: readonly string[]): OfferedJob {

@@ -51,29 +51,8 @@ export async function startPushPath(
   const candidates = Array.from({ length: drivers }, (_, i) => {
     return { driverId: idOf(i), km: Math.random() * REACH_KM };
   });
-  await ctx.db.execute(sql`
-    insert into device_tokens (token, user_id, app, environment)
-    select md5(random()::text) || lpad(to_hex(n), 32, '0'), value->>'driverId', 'driver', 'sandbox'
-    from jsonb_array_elements(${JSON.stringify(candidates)}::text::jsonb) with ordinality c(value, n)`);
-
-  const log = createLog('bench', 'warn', process.stderr);
-  const queues = createPushQueues(stores.redisUrl, log);
-  const { key, keyId, teamId } = target;
-  const routes = createApnsRoutes(
-    {
-      url: target.url,
-      ca: target.ca,
-      credentials: { key, keyId, teamId },
-      defaultEnvironment: 'sandbox',
-      driverTopic: 'app.muster.driver',
-      customerTopic: 'app.muster.customer',
-    },
-    log,
-  );
-  const metrics = createPushMetrics(createRegistry(), queues.byLane, ctx.now);
-  const sender = createSender({ devices: engine.devices, routes, metrics, log });
-  const workers = startPushWorkers({ engine, redisUrl: stores.redisUrl, sender });
-  await workers.ready();
+  await registerPhones(ctx, candidates);
+  const { queues, sender, closeLanes } = await startLanes(engine, stores, target);
 
   async function post(): Promise<string> {
     const row = await insertJob(ctx.db, newJob(uuidV7(Date.now())));
@@ -83,35 +62,76 @@ export async function startPushPath(
     return row.id;
   }
 
-  async function pushed(jobId: string): Promise<void> {
-    for (;;) {
-      const [done] = await ctx.db.execute<{ pushed: boolean }>(sql`
-        select pushed_at is not null as pushed from job_waves where job_id = ${jobId}`);
-      if (done?.pushed) return;
-      await new Promise((resolve) => setTimeout(resolve, DONE_POLL_MS));
-    }
-  }
-
   return {
     ctx,
     engine,
     queues,
     sender,
     post,
-    pushed,
+    pushed: (jobId) => pushed(ctx, jobId),
     async wave() {
       const jobId = await post();
       await queues.tasks.enqueueWave(jobId, 1);
-      await pushed(jobId);
+      await pushed(ctx, jobId);
       const [sent] = await ctx.db.execute<{ n: number }>(sql`
         select count(*)::int as n from pushes where job_id = ${jobId} and outcome = 'sent'`);
       return { failed: drivers - (sent?.n ?? 0) };
     },
     async close() {
-      await workers.close();
-      await sender.close();
-      await queues.close();
+      await closeLanes();
       await close();
     },
   };
+}
+
+async function registerPhones(
+  { db }: EngineContext,
+  drivers: readonly { driverId: string }[],
+): Promise<void> {
+  await db.execute(sql`
+    insert into device_tokens (token, user_id, app, environment)
+    select md5(random()::text) || lpad(to_hex(n), 32, '0'), value->>'driverId', 'driver', 'sandbox'
+    from jsonb_array_elements(${JSON.stringify(drivers)}::text::jsonb) with ordinality c(value, n)`);
+}
+
+async function startLanes(
+  engine: Engine,
+  { redisUrl }: Stores,
+  { url, ca, key, keyId, teamId }: Target,
+) {
+  const log = createLog('bench', 'warn', process.stderr);
+  const queues = createPushQueues(redisUrl, log);
+  const routes = createApnsRoutes(
+    {
+      url,
+      ca,
+      credentials: { key, keyId, teamId },
+      defaultEnvironment: 'sandbox',
+      driverTopic: 'app.muster.driver',
+      customerTopic: 'app.muster.customer',
+    },
+    log,
+  );
+  const metrics = createPushMetrics(createRegistry(), queues.byLane, engine.now);
+  const sender = createSender({ devices: engine.devices, routes, metrics, log });
+  const workers = startPushWorkers({ engine, redisUrl, sender });
+  await workers.ready();
+  return {
+    queues,
+    sender,
+    async closeLanes() {
+      await workers.close();
+      await sender.close();
+      await queues.close();
+    },
+  };
+}
+
+async function pushed({ db }: EngineContext, jobId: string): Promise<void> {
+  for (;;) {
+    const [done] = await db.execute<{ pushed: boolean }>(sql`
+      select pushed_at is not null as pushed from job_waves where job_id = ${jobId}`);
+    if (done?.pushed) return;
+    await new Promise((resolve) => setTimeout(resolve, DONE_POLL_MS));
+  }
 }

@@ -1,6 +1,7 @@
 /** Processes whose stores are not there yet, refuse them, or freeze; and processes that are told to stop. */
 import { type ChildProcess, fork } from 'node:child_process';
 import { once } from 'node:events';
+import net from 'node:net';
 import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../scripts/dev/ports.ts';
@@ -167,5 +168,16 @@ describe('a process that is told to stop', () => {
     expect([during.status, during.headers.get('connection')]).toEqual([200, 'close']);
     expect(await api.exited).toBe(0);
     await expect(get(`${url}/healthz`)).rejects.toThrow();
+  });
+
+  it('does not wait for connections that bring no call', async () => {
+    const api = start('api');
+    const { hostname, port } = new URL(await api.url());
+    const silent = net.connect(Number(port), hostname);
+    const half = net.connect(Number(port), hostname, () => half.write('GET /healthz HT'));
+    for (const socket of [silent, half]) socket.on('error', () => {});
+    await Promise.all([once(silent, 'connect'), once(half, 'connect')]);
+    api.child.kill('SIGTERM');
+    expect(await api.exited).toBe(0);
   });
 });

@@ -21,7 +21,7 @@ import { until } from './until.ts';
 const OPEN = ['pending', 'confirmed', 'assigned'];
 
 const SECRET = 's'.repeat(32);
-const auth = createAuth({
+export const auth = createAuth({
   secret: SECRET,
   jwksUrl: undefined,
   issuer: undefined,

@@ -62,9 +62,10 @@ class Gate {
     try {
       result = await withDeadline(work, ANSWER_MAX_MS, late);
     } catch (error) {
-      // What is under way goes on, even while the process is stopping.
-      background(work.then((end) => end.ok && this.#keep(end.job)).catch(() => {}));
-      if (!(error instanceof TryAgainError)) {
+      if (error instanceof TryAgainError) {
+        // What is under way goes on, even while the process is stopping.
+        background(work.then((end) => end.ok && this.#keep(end.job), ignoreTryAgain));
+      } else {
         log.warn({ err: error, job: jobId, driver: driverId }, 'claim could not be decided');
       }
       result = this.#tryAgain(error);
@@ -229,6 +230,11 @@ class Gate {
         return askRow(this.#ctx, a);
     }
   }
+}
+
+/** The driver was told so already; any other failure is logged. */
+function ignoreTryAgain(error: unknown): void {
+  if (!(error instanceof TryAgainError)) throw error;
 }
 
 function late(): TryAgainError {

@@ -5,9 +5,10 @@ import type net from 'node:net';
 import { exportJWK, generateKeyPair, SignJWT } from 'jose';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { WebSocket } from 'ws';
-import { createAuth } from '../../../api/auth.ts';
+import { type Auth, createAuth } from '../../../api/auth.ts';
 import { cleanups } from '../../support/engine.ts';
 import {
+  auth,
   closeCode,
   connectDriver,
   serveGateway,
@@ -96,6 +97,31 @@ describe('the connection', () => {
     });
     ws.on('error', () => {});
     const [, response] = await once(ws, 'unexpected-response');
+    expect(response.statusCode).toBe(503);
+    ws.terminate();
+  });
+
+  it('is refused when its gateway was drained while its token was looked at', async () => {
+    const asked = Promise.withResolvers<void>();
+    const drained = Promise.withResolvers<void>();
+    const slow: Auth = {
+      ...auth,
+      async verify(token) {
+        asked.resolve();
+        await drained.promise;
+        return auth.verify(token);
+      },
+    };
+    const { gateway, url } = await serveGateway(t.engine, { auth: slow });
+    const ws = new WebSocket(url, {
+      headers: { authorization: `Bearer ${await tokenFor('driver', 'late')}` },
+    });
+    ws.on('error', () => {});
+    const answered = once(ws, 'unexpected-response');
+    await asked.promise;
+    await gateway.drain();
+    drained.resolve();
+    const [, response] = await answered;
     expect(response.statusCode).toBe(503);
     ws.terminate();
   });

@@ -18,7 +18,7 @@ const CODE = `
       for (let i = 0; i < ${LINES}; i++) log.info({ i, text: 'x'.repeat(200) }, 'line');
       process.send('written');
     });
-    service.endWith({ log, delayMs: 0, limitMs: 5000, stop: async () => {} });
+    service.endWith({ log, delayMs: 0, phases: [] });
     process.send('ready');
   });`;
 

@@ -8,7 +8,6 @@ import { createEngine, type Engine } from '../../../engine/engine.ts';
 import { expireJob } from '../../../engine/jobs/expire.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { listNotifications } from '../../../engine/pg/notifications.ts';
-import { listExpired } from '../../../engine/pg/work-lists.ts';
 import type { DispatchConfig } from '../../../engine/process/config.ts';
 import { createEngineMetrics, createRegistry } from '../../../engine/process/metrics.ts';
 import { readOpenJobs } from '../../../engine/redis/open-jobs.ts';
@@ -105,9 +104,9 @@ export async function startRaces(
     assign: async (job, driver) => (await t.engine.jobs.assign(job, driver, 'operator:o')).ok,
     async expire(job) {
       const due = await until(async () => {
-        const rows = await listExpired(t.ctx.db, 1000);
-        const found = rows.find((one) => one.id === job);
-        return found ?? (!isClaimable((await row(job)).status) && 'settled');
+        const now = await row(job);
+        if (!isClaimable(now.status)) return 'settled';
+        return now.expiresAt !== null && now.expiresAt <= Date.now() && now;
       });
       if (due !== 'settled') await expireJob(t.ctx, due);
       return (await row(job)).status === 'expired';
