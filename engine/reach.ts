@@ -4,12 +4,12 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, withDeadline } from './context.ts';
-import { isHopeless as isHopelessPg, type PgTarget } from './pg/client.ts';
+import { isPermanent as isPermanentPg, type PgTarget } from './pg/client.ts';
 import { type Inspection, inspectPg } from './pg/inspect.ts';
 import { StartError } from './process/start-error.ts';
 import { type RedisClient, whenReady } from './redis/client.ts';
 import { lackingPermissions } from './redis/permissions.ts';
-import { isHopeless as isHopelessRedis } from './redis/wrong-server.ts';
+import { isPermanent as isPermanentRedis } from './redis/wrong-server.ts';
 
 /** Longer than a restart or a failover of either store takes. */
 const PATIENCE_MS = 30_000;
@@ -24,7 +24,7 @@ interface Store {
   /** Resolves when the store can be used. */
   attempt: () => Promise<void>;
   /** Will the attempt fail until somebody changes the configuration? */
-  isHopeless: (error: Error) => boolean;
+  isPermanent: (error: Error) => boolean;
 }
 
 /** Resolves with how to use Postgres. Throws `StartError`, one line that names the variable. */
@@ -36,7 +36,7 @@ export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
     });
   };
   await reach(
-    { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isHopeless: isHopelessPg },
+    { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isPermanent: isPermanentPg },
     log,
   );
   const { standby, currentSchema, pooled, isolation, hasTimeouts, wrongSearchPath } =
@@ -65,7 +65,10 @@ export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
 /** Resolves when Redis can be used. Throws `StartError`, one line that names the variable. */
 export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
   const attempt = () => whenReady(redis, TRY_MS);
-  return reach({ name: 'Redis', variable: 'REDIS_URL', attempt, isHopeless: isHopelessRedis }, log);
+  return reach(
+    { name: 'Redis', variable: 'REDIS_URL', attempt, isPermanent: isPermanentRedis },
+    log,
+  );
 }
 
 /**
@@ -86,7 +89,7 @@ export async function requirePermissions(
 }
 
 async function reach(store: Store, log: Logger): Promise<void> {
-  const { name, variable, attempt, isHopeless } = store;
+  const { name, variable, attempt, isPermanent } = store;
   const began = performance.now();
   let said = began;
   for (;;) {
@@ -94,11 +97,11 @@ async function reach(store: Store, log: Logger): Promise<void> {
       return await attempt();
     } catch (error) {
       const why = innermost(error);
-      if (isHopeless(why)) throw new StartError(`${variable} cannot be used: ${why.message}`);
+      if (isPermanent(why)) throw new StartError(`${variable} cannot be used: ${why.message}`);
       const now = performance.now();
       if (now - began > PATIENCE_MS) {
         throw new StartError(
-          `${variable}: ${name} cannot be reached for ${PATIENCE_MS / 1000} s now: ${why.message}`,
+          `${variable}: ${name} has been unreachable for ${PATIENCE_MS / 1000} s: ${why.message}`,
         );
       }
       if (now - said > SAY_EVERY_MS) {

@@ -112,7 +112,7 @@ export function createPushQueues(redis: RedisTarget, log: Logger): PushQueues {
         return added.id === opts.jobId;
       },
       async enqueueNotifications(notifications) {
-        const tasks = notifications.map(({ id, about = 'notification, handed over again' }) => {
+        const tasks = notifications.map(({ id, about = 'notification, enqueued again' }) => {
           const data: NotificationTask = { notification_id: id };
           return { name: about, data, opts: { attempts: CRITICAL_ATTEMPTS, ...onceAtATime(id) } };
         });
@@ -139,7 +139,7 @@ const TASK_ID = /^(\d{13})-/;
 export const taskId = () => `${Date.now()}-${randomBytes(6).toString('hex')}`;
 
 /** When a task was enqueued, by its id, epoch ms; null for one that somebody made by hand. */
-export function handedOverAt(id: string): number | null {
+export function enqueuedAt(id: string): number | null {
   const [, at] = TASK_ID.exec(id) ?? [];
   return at === undefined ? null : Number(at);
 }

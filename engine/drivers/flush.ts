@@ -92,7 +92,7 @@ export class Flusher {
       redis
         .spublish(channelOn(redis, zoneLog(zone).live), `fixes ${JSON.stringify(fixes)}`)
         .catch((error: unknown) => {
-          log.warn({ err: error, drivers: fixes.length }, 'positions not told to others');
+          log.warn({ err: error, drivers: fixes.length }, 'positions not published');
         });
     }
   }

@@ -40,7 +40,7 @@ export function publishVitals(
   }
 
   const timer = setInterval(() => {
-    publish().catch((error: unknown) => log.warn({ err: error }, 'health not told to others'));
+    publish().catch((error: unknown) => log.warn({ err: error }, 'health not published'));
   }, SAMPLE_MS);
   timer.unref();
   return { publish, close: () => clearInterval(timer) };

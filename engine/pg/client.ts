@@ -181,7 +181,7 @@ export function isServerError(error: unknown): boolean {
  * Will the server refuse every connection until somebody changes the configuration? A wrong password
  * or certificate, no such database, a parameter that it or a pooler does not know.
  */
-export function isHopeless(error: Error & { code?: string }): boolean {
+export function isPermanent(error: Error & { code?: string }): boolean {
   return /^(28...|3D000|42501|42704|08P01|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
     error.code ?? '',
   );

@@ -84,7 +84,7 @@ export async function driverCounters(db: Db, id: string): Promise<DriverCounters
       union all
       select ${NAMES} from driver_days where driver_id = ${id}
         and day > (now() at time zone 'utc')::date - ${COUNTED_DAYS}::int) days`);
-  if (!row) throw new Error('a sum without a row');
+  if (!row) throw new Error('an aggregate returned no row');
   const answered = row.accepted + row.declined + row.ignored;
   return { ...row, acceptance_rate: answered === 0 ? null : row.accepted / answered };
 }

@@ -53,7 +53,7 @@ async function takeLock(tx: postgres.TransactionSql, limitS: number): Promise<vo
     if (row?.held) return;
     if (performance.now() > deadline) {
       throw new Error(
-        `another migration holds the lock for ${limitS} s now; if none is under way, a session of a pooler kept it: select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = ${MIGRATION_LOCK}`,
+        `another migration has held the lock for ${limitS} s; if none is under way, a session of a pooler kept it: select pg_terminate_backend(pid) from pg_locks where locktype = 'advisory' and objid = ${MIGRATION_LOCK}`,
       );
     }
     await sleep(LOCK_POLL_MS);

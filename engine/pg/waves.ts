@@ -137,7 +137,7 @@ export async function markPushed(db: Db, jobId: string, wave: number): Promise<v
  * A wave enqueued longer ago opened even earlier. A condition on the indexed column, so that waves whose
  * push never ended are not read for ever.
  */
-const HANDED_OVER_S = PUSH_LIFE_S + 60;
+const ENQUEUED_S = PUSH_LIFE_S + 60;
 
 /**
  * Waves of open jobs whose push task was enqueued a while ago and is not done: lost, or slow.
@@ -153,7 +153,7 @@ export async function takeUnpushed(
     where (job_id, wave) in (
       select w.job_id, w.wave from job_waves w join jobs j on j.id = w.job_id
       where w.dispatched_at < now() - make_interval(secs => ${olderThanMs}::float8 / 1000)
-        and w.dispatched_at > now() - make_interval(secs => ${HANDED_OVER_S}::float8)
+        and w.dispatched_at > now() - make_interval(secs => ${ENQUEUED_S}::float8)
         and w.opened_at > now() - make_interval(secs => ${PUSH_LIFE_S}::float8)
         and w.pushed_at is null and j.status in ${CLAIMABLE_SQL} and j.wave = w.wave
       order by w.dispatched_at limit ${limit}::int)

@@ -122,5 +122,5 @@ function report(
   if (repaired === 0) return;
   metrics.reconciled(rebuilding ? 'zone_rebuilt' : 'zone_swept');
   const wentBack = { raised: raised.length, gone: gone.length };
-  log.info({ zone, found, repaired, ...wentBack, open }, 'zone brought to Postgres');
+  log.info({ zone, found, repaired, ...wentBack, open }, 'zone reconciled with Postgres');
 }

@@ -77,7 +77,7 @@ export async function onceDecided<T>(
     if (offer !== 'claiming') return { ...(rest as T), offer };
     await sleep(CLAIM_POLL_MS);
   }
-  throw new Error('a claim of this job is not being decided');
+  throw new Error('a claim of this job stays undecided');
 }
 
 /** The only driver who may take the job, while it is reserved. */

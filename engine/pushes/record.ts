@@ -101,7 +101,7 @@ export function createRecord(db: Db, key: LedgerKey, row: LedgerRow | null): Pus
         }
         accept(await readLedger(db, key));
       }
-      throw new Error('the push ledger does not come to rest');
+      throw new Error('the push ledger kept changing');
     },
   };
 }

@@ -9,7 +9,7 @@ import { TryAgainError } from '../domain/try-again.ts';
 import { parseRedisUrl, type RedisAddress } from './address.ts';
 import { asCluster, clusterRunId, createCluster } from './cluster.ts';
 import { createConnection, serverRunId } from './connection.ts';
-import { isHopeless } from './wrong-server.ts';
+import { isPermanent } from './wrong-server.ts';
 
 /** Also stands for a client of Redis Cluster, which takes the same calls. */
 export type RedisClient = Redis;
@@ -164,7 +164,7 @@ async function connected(client: RedisClient, timeoutMs: number): Promise<void> 
   let last = new Error('Redis does not answer: is REDIS_URL right?');
   const listen = (error: Error) => {
     last = error;
-    if (isHopeless(error)) reject(error);
+    if (isPermanent(error)) reject(error);
   };
   const timer = setTimeout(() => reject(last), timeoutMs);
   client.once('ready', resolve);

@@ -29,11 +29,11 @@ export function createWrongServerRule(
 }
 
 /** What Redis or TLS says of a wrong URL, user or certificate: waiting does not help. */
-const HOPELESS_ANSWER =
+const PERMANENT_ANSWER =
   /^(WRONGPASS|NOAUTH|NOPERM|ERR DB index is out of range|ERR invalid password)/;
-const HOPELESS_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
+const PERMANENT_CODE = /^(ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/;
 
 /** Would the connection be refused again until the configuration changes? */
-export function isHopeless(error: Error & { code?: string }): boolean {
-  return HOPELESS_ANSWER.test(error.message) || HOPELESS_CODE.test(error.code ?? '');
+export function isPermanent(error: Error & { code?: string }): boolean {
+  return PERMANENT_ANSWER.test(error.message) || PERMANENT_CODE.test(error.code ?? '');
 }

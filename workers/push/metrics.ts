@@ -2,7 +2,7 @@
 import type { Queue } from 'bullmq';
 import { Counter, Gauge, Histogram, type Registry } from 'prom-client';
 import { LANES, type Lane, type PushOutcome } from '../../engine/domain/push.ts';
-import { handedOverAt } from '../queues.ts';
+import { enqueuedAt } from '../queues.ts';
 import type { Paused } from './apns/pauses.ts';
 
 export interface PushMetrics {
@@ -86,7 +86,7 @@ async function oldestOf(queue: Queue, none: number): Promise<number> {
     queue.getRanges(['wait'], 0, 0, true),
     queue.getRanges(['delayed'], 0, READ_MAX - 1, true),
   ]);
-  return Math.min(none, ...[...first, ...again].map((id) => handedOverAt(id) ?? none));
+  return Math.min(none, ...[...first, ...again].map((id) => enqueuedAt(id) ?? none));
 }
 
 /** The metrics of pauses of APNs, and of notifications whose push is not done. */

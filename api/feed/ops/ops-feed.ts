@@ -15,7 +15,7 @@ import { FleetBoard } from './fleet-board.ts';
 import { type OpsHealth, readHealth } from './health.ts';
 import { JobBoard } from './job-board.ts';
 import { driverFrame, type OpsSession } from './ops-session.ts';
-import { singly } from './singly.ts';
+import { singleFlight } from './single-flight.ts';
 
 /** Contract section 5. */
 const MOVES_MS = 1000;
@@ -61,9 +61,9 @@ export class OpsFeed {
     });
     const onError = (error: unknown) =>
       engine.log.warn({ err: error }, 'what operators see cannot be read now');
-    this.#load = singly(() => this.#loadAll(), { elapsed, onError });
+    this.#load = singleFlight(() => this.#loadAll(), { elapsed, onError });
     this.#tell = [() => this.#tellHealth(), () => this.#tellJobs(), () => this.#tellDrivers()].map(
-      (work) => singly(work, { elapsed, onError }),
+      (work) => singleFlight(work, { elapsed, onError }),
     );
   }
 

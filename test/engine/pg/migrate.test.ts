@@ -53,7 +53,7 @@ it('one that finds the lock held says so in a sentence, and changes nothing', as
   const { url, session } = await emptyDatabase();
   // As a migrator of an earlier version did, whose session a pooler kept.
   await session`select pg_advisory_lock(20261123)`;
-  await expect(migrate(url, 1)).rejects.toThrow(/another migration holds the lock for 1 s now/);
+  await expect(migrate(url, 1)).rejects.toThrow(/another migration has held the lock for 1 s/);
   expect(await session`select to_regclass('jobs') as jobs`).toEqual([{ jobs: null }]);
   await session`select pg_advisory_unlock_all()`;
   await migrate(url);

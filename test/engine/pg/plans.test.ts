@@ -127,7 +127,7 @@ describe('by a plan from when tables were empty, rows are read for', () => {
     ['jobs', () => findJobs(fresh.db, ids('j'))],
     ['refusals of jobs', () => listRefusals(fresh.db, ids('j'))],
     ['a window of a wave', () => readWindow(fresh.db, { ...window, firstPlace: MANY / 2 })],
-    ['waves to be handed over again', () => takeUnpushed(fresh.db, 0, BATCH)],
+    ['waves to be enqueued again', () => takeUnpushed(fresh.db, 0, BATCH)],
   ];
   let fresh: PgClient;
   beforeAll(async () => {

@@ -73,7 +73,7 @@ export class ApnsSession {
       if (code !== NGHTTP2_NO_ERROR) this.#failedGoaway = true;
       this.#lastProcessed = Math.min(this.#lastProcessed, lastStreamId);
       const reason = data ? Buffer.from(data).toString() : '';
-      log.info({ code, reason }, 'APNs says goodbye to a connection');
+      log.info({ code, reason }, 'APNs sent GOAWAY');
       this.retire();
     });
     session.once('close', () => {

@@ -4,7 +4,7 @@
 const RETRY_MS = 1000;
 
 /** Starts `work` unless it is under way or has just failed. `elapsed` is the monotonic clock, ms. */
-export function singly(
+export function singleFlight(
   work: () => Promise<void>,
   { elapsed, onError }: { elapsed(): number; onError(error: unknown): void },
 ): () => void {
