@@ -105,7 +105,8 @@ export function parseDriverEvent(body: string): KnownDriver {
   return toKnownDriver(facts, zone, fix, seenAt);
 }
 
-function lastFixOf({ lat, lng, positionAt }: DriverRow): Fix | null {
+/** Where he was last, as far as Postgres knows. */
+export function lastFixOf({ lat, lng, positionAt }: DriverRow): Fix | null {
   return lat === null || lng === null ? null : { lat, lng, at: positionAt ?? 0, heading: null };
 }
 

@@ -5,10 +5,11 @@
 import type { EngineContext } from '../context.ts';
 import { isAtWork } from '../domain/visibility.ts';
 import { WORLD, zoneOf } from '../domain/zones.ts';
+import { factsOf, lastFixOf } from '../drivers/sync.ts';
 import type { DriverRow } from '../pg/drivers.ts';
 import { findInFleet, readFleet } from '../pg/fleet.ts';
 import { inTime } from '../projection/put.ts';
-import { type KnownDriver, parseFix } from '../redis/drivers.ts';
+import { type KnownDriver, parseFix, toKnownDriver } from '../redis/drivers.ts';
 import { keys } from '../redis/keys.ts';
 
 /** Rows read at once; each at-work driver among them costs a look into Redis. */
@@ -85,14 +86,7 @@ export function createFleet(ctx: EngineContext): Fleet {
 }
 
 function fromRow(row: DriverRow, now: number): FleetDriver {
-  const { id, name, rev, online, isOperator, truckType, activeJobs, lat, lng } = row;
-  const at = row.positionAt ?? 0;
-  const fix = lat === null || lng === null ? null : { lat, lng, at, heading: null };
-  return {
-    ...{ id, name, rev, online, isOperator, truckType, activeJobs, fix, position: fix },
-    approved: row.approvalStatus === 'approved',
-    suspended: row.approvalStatus === 'suspended',
-    zone: fix && zoneOf(fix),
-    seenAt: row.seenAgeMs === null ? 0 : now - row.seenAgeMs,
-  };
+  const fix = lastFixOf(row);
+  const seenAt = row.seenAgeMs === null ? 0 : now - row.seenAgeMs;
+  return { ...toKnownDriver(factsOf(row), fix && zoneOf(fix), fix, seenAt), name: row.name };
 }

@@ -8,7 +8,7 @@ import type { Refusal } from '../domain/visibility.ts';
 import { anyOf, type Db } from './client.ts';
 import { insertSilence } from './driver-history.ts';
 import { sql } from './drizzle.ts';
-import type { RowOf } from './jobs.ts';
+import { HELD_SQL, type RowOf } from './jobs.ts';
 
 export type ApprovalStatus = 'pending' | 'approved' | 'suspended';
 
@@ -35,7 +35,7 @@ export interface DriverRow {
 }
 
 /** The columns of a `DriverRow`, from a table or CTE called `d`. */
-export const DRIVER_COLUMNS = sql.raw(`
+export const DRIVER_COLUMNS = sql`
   d.id, d.name, d.truck_type as "truckType", d.approval_status as "approvalStatus",
   d.is_operator as "isOperator", d.online, d.rev::float8 as rev,
   d.synced_rev::float8 as "syncedRev", d.lat, d.lng,
@@ -43,7 +43,7 @@ export const DRIVER_COLUMNS = sql.raw(`
   floor(extract(epoch from greatest(now() - d.seen_at, interval '0')) * 1000)::float8
     as "seenAgeMs", d.total_jobs as "totalJobs",
   (select count(*)::int from jobs held where held.driver_id = d.id
-    and held.status in ('accepted', 'en_route', 'arrived', 'started')) as "activeJobs"`);
+    and held.status in ${HELD_SQL}) as "activeJobs"`;
 
 /** What a PUT may set; fields left out keep their values. */
 export interface DriverChange {
@@ -113,7 +113,7 @@ export async function listDrivers(
   return db.execute<RowOf<DriverRow>>(sql`
     select ${DRIVER_COLUMNS} from drivers d
     where d.id > ${page.afterId} and (not ${page.onlyAtWork}::boolean or d.online or d.id in (
-      select driver_id from jobs where status in ('accepted', 'en_route', 'arrived', 'started')))
+      select driver_id from jobs where status in ${HELD_SQL}))
     order by d.id limit ${page.limit}::int`);
 }
 

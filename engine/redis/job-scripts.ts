@@ -90,24 +90,24 @@ export async function putJob(redis: RedisClient, a: PutJobArgs): Promise<PutAnsw
 /** `ask`: unknown here, or expired; only the row in Postgres can tell. */
 const GATE_ANSWERS = {
   '1': 'granted',
-  '2': 'mine',
+  '2': 'claiming_already',
   '0': 'busy',
   '-1': 'not_ready',
   '-2': 'ask',
   '-3': 'closed',
   '-4': 'released',
   '-5': 'reserved',
-  '-6': 'own',
+  '-6': 'already_won',
   '-7': 'ask',
 } as const;
 
 /** The answers of the gate. */
 export type GateAnswer =
   | { kind: 'granted'; version: number }
-  | { kind: 'mine'; version: number }
+  | { kind: 'claiming_already'; version: number }
   | { kind: 'busy' }
   | { kind: 'not_ready' }
-  | { kind: 'own'; version: number }
+  | { kind: 'already_won'; version: number }
   | { kind: 'ask' }
   | { kind: 'closed'; status: string; driverId: string | null }
   | { kind: 'released' }
@@ -133,7 +133,7 @@ export async function claimJob(
     [a.driverId, a.token, a.leaseMs, a.id, runIdOf(redis)],
   )) as [number, string, string?];
   const kind = named(GATE_ANSWERS, code);
-  if (kind === 'granted' || kind === 'mine' || kind === 'own') {
+  if (kind === 'granted' || kind === 'claiming_already' || kind === 'already_won') {
     return { kind, version: Number(detail) };
   }
   if (kind === 'closed') return { kind, status: detail, driverId: holder || null };

@@ -212,7 +212,7 @@ class Gate {
       case 'reserved':
         return refused(gate.kind);
       case 'granted':
-      case 'mine':
+      case 'claiming_already':
         // He was told to try again and may have gone elsewhere: begin no commit for him now.
         if (performance.now() >= a.answeredAt) {
           await giveUp(this.#ctx, a);
@@ -224,7 +224,7 @@ class Gate {
         if (!(await findJob(this.#ctx.db, a.id))) return refused('job_not_found');
         await this.#ctx.projection.rebuild(a.zone);
         return 'stale';
-      case 'own':
+      case 'already_won':
         return this.#own(a, gate.version, asOf);
       case 'ask':
         return askRow(this.#ctx, a);

@@ -83,7 +83,7 @@ describe('claim-job', () => {
     await put({ version: 4 });
     expect(await claim('d1', 't1')).toEqual({ kind: 'granted', version: 4 });
     expect(await claim('d2', 't2')).toEqual({ kind: 'busy' });
-    expect(await claim('d1', 't3')).toEqual({ kind: 'mine', version: 4 });
+    expect(await claim('d1', 't3')).toEqual({ kind: 'claiming_already', version: 4 });
     expect(await redis.zscore(keys.claims(zone), id)).not.toBeNull();
   });
 
@@ -104,7 +104,7 @@ describe('claim-job', () => {
       status: 'accepted',
       driverId: 'd1',
     });
-    expect(await claim('d1', 't')).toEqual({ kind: 'own', version: 1 });
+    expect(await claim('d1', 't')).toEqual({ kind: 'already_won', version: 1 });
   });
 
   it('bars who released it, not who declined it', async () => {

@@ -165,12 +165,14 @@ function claim(model: Model, call: Extract<Call, { do: 'claim' }>): object {
   const job = model.jobs.get(call.job);
   if (!job || job.state === 'gone') return { kind: 'ask' };
   if (job.state === 'closed') {
-    if (job.driver === call.driver) return { kind: 'own', version: job.version };
+    if (job.driver === call.driver) return { kind: 'already_won', version: job.version };
     return { kind: 'closed', status: job.status, driverId: job.driver || null };
   }
   if (model.refused[call.job].get(call.driver) === 'released') return { kind: 'released' };
   if (job.state === 'claiming') {
-    return job.claimer === call.driver ? { kind: 'mine', version: job.version } : { kind: 'busy' };
+    return job.claimer === call.driver
+      ? { kind: 'claiming_already', version: job.version }
+      : { kind: 'busy' };
   }
   if (job.status === 'assigned' && job.driver !== call.driver) return { kind: 'reserved' };
   if (job.expires !== 0) return { kind: 'ask' };
