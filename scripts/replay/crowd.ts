@@ -22,6 +22,8 @@ const MEND_LOOK_MS = 50;
 const FINISH_MAX_MS = 30_000;
 const LOAD_EVERY_MS = 1000;
 
+type Person = DriverPhone | CustomerPhone;
+
 export class Crowd implements CrowdPort {
   readonly #setup: CrowdSetup;
   readonly #caller: Caller;
@@ -29,6 +31,8 @@ export class Crowd implements CrowdPort {
   readonly #customers = new Map<number, CustomerPhone>();
   readonly #watch: LoadWatch;
   readonly #ticker: NodeJS.Timeout;
+  /** Who came, or is about to: only they have anything to leave. */
+  readonly #prepared = new Map<Person, Promise<void>>();
   #leaving = false;
 
   constructor(setup: CrowdSetup, tell: (fact: Fact) => void) {
@@ -81,7 +85,10 @@ export class Crowd implements CrowdPort {
     const operator = `${this.#setup.run}-operator`;
     const people = [...this.#drivers.values(), ...this.#customers.values()];
     await inPool(people, PREPARE_AT_ONCE, async (person) => {
-      if (!this.#leaving) await person.prepare(operator);
+      if (this.#leaving) return;
+      const prepared = person.prepare(operator);
+      this.#prepared.set(person, prepared);
+      await prepared;
     });
     this.#watch.take();
   }
@@ -114,12 +121,15 @@ export class Crowd implements CrowdPort {
   async leave(keep: boolean): Promise<void> {
     clearInterval(this.#ticker);
     this.#leaving = true;
-    const people = [...this.#drivers.values(), ...this.#customers.values()];
     if (!keep) {
-      const leaving = inPool(people, PREPARE_AT_ONCE, (person) => person.leave());
+      const leaving = inPool(this.#prepared, PREPARE_AT_ONCE, async ([person, prepared]) => {
+        // What he still asks for could overtake his leaving.
+        await prepared.catch(() => {});
+        await person.leave();
+      });
       await Promise.race([leaving, pause(LEAVE_MAX_MS)]);
     }
-    for (const person of people) person.close();
+    for (const person of this.#prepared.keys()) person.close();
   }
 
   /** The URL that a person connects to, and his own random numbers. */

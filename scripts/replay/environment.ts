@@ -30,10 +30,14 @@ const ROUND_TRIPS = 9;
 const ROUND_TRIP_MAX_MS = 5000;
 
 /** Begins to watch; the returned function reports the time until its call. */
-export async function watchEnvironment(url: string, command: string): Promise<() => Environment> {
+export async function watchEnvironment(
+  url: string,
+  command: string,
+  signal: AbortSignal,
+): Promise<() => Environment> {
   const ticksBefore = cpuTicks();
   const loadStart = os.loadavg()[0] ?? 0;
-  const roundTrip = await roundTripMs(url);
+  const roundTrip = await roundTripMs(url, signal);
   return () => ({
     commit: commitOf(checkout),
     node: process.version,
@@ -49,15 +53,15 @@ export async function watchEnvironment(url: string, command: string): Promise<()
   });
 }
 
-async function roundTripMs(url: string): Promise<number | null> {
+async function roundTripMs(url: string, signal: AbortSignal): Promise<number | null> {
   const times: number[] = [];
-  for (let i = 0; i < ROUND_TRIPS; i++) {
+  for (let i = 0; i < ROUND_TRIPS && !signal.aborted; i++) {
     const beganMs = performance.now();
     const call = { method: 'GET', path: '/healthz', timeoutMs: ROUND_TRIP_MAX_MS } as const;
     await callHttp(url, call).catch(() => null);
     times.push(performance.now() - beganMs);
   }
-  return round(medianOf(times));
+  return times.length === 0 ? null : round(medianOf(times));
 }
 
 function commitOf(dir: string): string | null {

@@ -37,7 +37,7 @@ async function replay(argv: readonly string[]): Promise<number> {
     return EXIT.good;
   }
   const signal = stopSignal();
-  const target = await findTarget(line);
+  const target = await findTarget(line, signal);
   const progress = printProgress(process.stdout);
   const command = commandLine('replay', argv);
   const outcome = await runReplay({ ...line.settings, ...target, command, signal, progress });

@@ -49,8 +49,8 @@ interface Run {
 }
 
 /**
- * Throws `CallError` or `UsageError` if the deployment refuses to take part, and the signal's reason if
- * it was stopped before the play began.
+ * Throws `CallError` or `UsageError` if the deployment refuses to take part. A run that is stopped while
+ * people are signed up has a report as well, of nothing.
  */
 export async function runReplay(options: ReplayOptions): Promise<Outcome> {
   const { signal } = options;
@@ -65,8 +65,9 @@ export async function runReplay(options: ReplayOptions): Promise<Outcome> {
   try {
     const environment = await prepare(run);
     const startedAt = new Date().toISOString();
-    await playAll(run, hopeless);
-    const playedMs = Math.round(conductor.endMs - conductor.startMs);
+    if (!signal.aborted) await playAll(run, hopeless);
+    // Stopped before its first event, a play ends before it began.
+    const playedMs = Math.max(0, Math.round(conductor.endMs - conductor.startMs));
     const unread = signal.aborted ? STOPPED : await finish(run);
     const feeds = unread === null ? await readEvidence(run) : [];
     return report(run, { environment: environment(), startedAt, playedMs, unread, feeds });
@@ -80,15 +81,17 @@ async function prepare({ options, conductor, sql }: Run): Promise<() => Environm
   const { signal, progress, survey, urls, command } = options;
   const people = `${survey.drivers.length} drivers and ${conductor.customers} customers`;
   progress.stage(`signing up ${people}`);
-  const stopped = new Promise<never>((_, reject) => {
-    signal.addEventListener('abort', () => reject(signal.reason), { once: true });
-  });
-  stopped.catch(() => {});
   const prepared = conductor.crowds.all((crowd) => crowd.prepare());
-  prepared.catch(() => {});
-  await Promise.race([prepared, stopped]);
-  if (sql) await mustBeItsDatabase(sql, driverId(conductor.run, 0));
-  return watchEnvironment(urls[0] ?? '', command);
+  await Promise.race([prepared, abortOf(signal)]);
+  if (sql && !signal.aborted) await mustBeItsDatabase(sql, driverId(conductor.run, 0));
+  return watchEnvironment(urls[0] ?? '', command, signal);
+}
+
+function abortOf(signal: AbortSignal): Promise<void> {
+  return new Promise((resolve) => {
+    if (signal.aborted) resolve();
+    else signal.addEventListener('abort', () => resolve(), { once: true });
+  });
 }
 
 /** Rows of another deployment would make every winner look unrecorded. */

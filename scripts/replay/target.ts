@@ -28,8 +28,11 @@ export interface TargetFlags {
   tokenCommand: string | undefined;
 }
 
-/** Throws `UsageError` when it cannot be reached, is not ready, or takes none of our tokens. */
-export async function findTarget(flags: TargetFlags): Promise<Target> {
+/**
+ * Throws `UsageError` when it cannot be reached, is not ready, or takes none of our tokens, and the
+ * signal's reason when it was stopped while it waited.
+ */
+export async function findTarget(flags: TargetFlags, signal: AbortSignal): Promise<Target> {
   const running = findRunning(checkoutStateDir);
   const typed = flags.urls.flatMap((text) => text.split(',')).map((url) => url.trim());
   const urls = typed.length > 0 ? typed.map(checkedUrl) : [running?.url ?? DEFAULT_URL];
@@ -37,7 +40,7 @@ export async function findTarget(flags: TargetFlags): Promise<Target> {
   const own = urls.length === 1 && urls[0] === running?.url ? running?.databaseUrl : undefined;
   const databaseUrl = process.env.DATABASE_URL || own;
   const tokens = tokenSpec(flags.tokenCommand);
-  await Promise.all(urls.map(mustBeReady));
+  await Promise.all(urls.map((url) => mustBeReady(url, signal)));
   await mustTakeTokens(urls[0] as string, tokens);
   if (databaseUrl !== undefined) await mustBeReadable(databaseUrl);
   return { urls, tokens, databaseUrl };
@@ -57,7 +60,7 @@ function tokenSpec(command: string | undefined): TokenSpec {
   );
 }
 
-async function mustBeReady(url: string): Promise<void> {
+async function mustBeReady(url: string, signal: AbortSignal): Promise<void> {
   const call = { method: 'GET', path: '/readyz', timeoutMs: READY_TIMEOUT_MS } as const;
   const deadline = performance.now() + READY_WAIT_MS;
   for (;;) {
@@ -65,6 +68,7 @@ async function mustBeReady(url: string): Promise<void> {
       throw new UsageError(`cannot reach ${url}: ${error.message}`);
     });
     if (status === 200) return;
+    signal.throwIfAborted();
     if (performance.now() > deadline) throw new UsageError(`${url} is not ready (${status})`);
     await new Promise((resolve) => setTimeout(resolve, ASK_AGAIN_MS));
   }

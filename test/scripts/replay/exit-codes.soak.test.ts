@@ -125,6 +125,28 @@ describe('exit codes', () => {
     },
     RUN_MAX_MS,
   );
+
+  test(
+    '130: so does one that is stopped while people are signed up',
+    async () => {
+      const junit = join(deployment.dir, 'early.xml');
+      const { code, report, stdout } = await deployment.replay(
+        await deployment.trace('crowded', { drivers: 300 }),
+        ['--junit', junit],
+        {
+          watch: (text, child) =>
+            void (text.includes('signing up') && setTimeout(() => child.kill('SIGINT'), 100)),
+        },
+      );
+      expect(code).toBe(130);
+      expect(stdout).not.toContain('playing');
+      expect(report).toMatchObject({ partial: true, exit_code: 130, played_ms: 0 });
+      expect(report.counts.jobs).toBe(0);
+      expect(readFileSync(junit, 'utf8')).toContain('<skipped message="the run was stopped"/>');
+      expect(await deployment.leftovers(report.run)).toEqual({ online: 0, phones: 0, open: 0 });
+    },
+    RUN_MAX_MS,
+  );
 });
 
 test(
