@@ -69,10 +69,13 @@ export function mismatchOf(a: Report, b: Report): string[] {
   const different = asked
     .filter(([, one, other]) => one !== other)
     .map(([what, one, other]) => `different ${what} (${one || 'none'}, ${other || 'none'})`);
-  const unfit = [a, b].flatMap((run) => [
-    ...(run.void ? [`${run.run} is void`] : []),
-    ...(run.partial ? [`${run.run} is partial`] : []),
-  ]);
+  const unfit = [a, b].flatMap((run, i) => {
+    const which = i === 0 ? 'the first' : 'the other';
+    return [
+      ...(run.void ? [`${which} is void`] : []),
+      ...(run.partial ? [`${which} is partial`] : []),
+    ];
+  });
   return [...different, ...unfit];
 }
 

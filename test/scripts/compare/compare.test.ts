@@ -65,7 +65,7 @@ describe('two runs', () => {
       'different traces (abababababab, cdcdcdcdcdcd)',
       'different seeds (1, 9)',
       'different speeds (60, 20)',
-      'r2 is void',
+      'the other is void',
     ]);
   });
 });
