@@ -54,7 +54,9 @@ function safe(invariants: readonly Invariant[]): Verdict {
   const not = open.map(({ title, unchecked }) => `${title} (${unchecked})`).join('; ');
   const rest = open.length > 0 ? ` Not checked: ${not}.` : '';
   if (broken.length === 0) {
-    return { ok: true, text: `Safe: ${rules.length - open.length} safety rules hold.${rest}` };
+    const held = rules.length - open.length;
+    const said = held === 1 ? '1 safety rule holds' : `${held} safety rules hold`;
+    return { ok: true, text: `Safe: ${said}.${rest}` };
   }
   const named = broken.map(({ title, violations }) => `${title} (${violations.length})`);
   return { ok: false, text: `Not safe: broken are ${named.join('; ')}.${rest}` };
