@@ -2,8 +2,10 @@
 import { readDatabaseUrl } from '../engine/process/config.ts';
 import { runProcess } from '../engine/process/main.ts';
 import { migrateOrSayWhy } from './dev/migration.ts';
+import { mustHaveNoArguments } from './no-arguments.ts';
 
 await runProcess('migrate', async () => {
+  mustHaveNoArguments('npm run migrate');
   await migrateOrSayWhy(readDatabaseUrl(process.env));
   process.stdout.write('The database has the current schema.\n');
 });

@@ -4,9 +4,11 @@
  */
 import { runProcess } from '../engine/process/main.ts';
 import { withEngine } from './engine.ts';
+import { mustHaveNoArguments } from './no-arguments.ts';
 
-await runProcess('resync', () =>
-  withEngine(async (engine) => {
+await runProcess('resync', async () => {
+  mustHaveNoArguments('npm run resync');
+  await withEngine(async (engine) => {
     const { compared, raised, gone, drivers, repaired } = await engine.resync();
     process.stdout.write(
       `Compared ${compared} jobs and drivers in Redis with PostgreSQL, mended:\n`,
@@ -18,5 +20,5 @@ await runProcess('resync', () =>
       `  drivers that Redis had lost or did not know yet: ${repaired}`,
     ];
     process.stdout.write(`${mended.join('\n')}\n`);
-  }),
-);
+  });
+});

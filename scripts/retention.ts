@@ -10,8 +10,10 @@ import { createLog } from '../engine/process/log.ts';
 import { runProcess } from '../engine/process/main.ts';
 import { reachPg } from '../engine/reach.ts';
 import { findRunning } from './dev/lock.ts';
+import { mustHaveNoArguments } from './no-arguments.ts';
 
 await runProcess('retention', async () => {
+  mustHaveNoArguments('npm run retention');
   const { retentionDays } = readDispatch(process.env);
   const log = createLog('muster', 'warn', process.stderr);
   const pg = connectPg(
