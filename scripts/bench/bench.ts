@@ -54,7 +54,11 @@ function readArguments(): { names: string[]; json: boolean } {
     return { names: wanted, json: values.json };
   } catch (error) {
     const known = Object.keys(BENCHES).join(', ');
-    process.stderr.write(`bench: ${(error as Error).message}; known are: ${known}\n`);
+    // Node adds advice about arguments that begin with a dash, which no benchmark does.
+    const [what] = (error as Error).message.split('. ');
+    process.stderr.write(
+      `bench: ${what}, usage: npm run bench -- [NAME …] [--json]; known are: ${known}\n`,
+    );
     process.exit(1);
   }
 }
