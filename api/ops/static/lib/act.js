@@ -1,6 +1,7 @@
 /** Actions of operators: a button that makes a call, asks first if it hurts, and shows the result. */
 import { Refusal } from './calls.js';
-import { html, useEffect, useRef, useState } from './html.js';
+import { html, useEffect, useState } from './html.js';
+import { useModal } from './modal.js';
 import { session } from './page-facts.js';
 
 /**
@@ -19,8 +20,7 @@ export function Refused({ refusal }) {
  *   onConfirm: () => void, onClose: () => void}} props
  */
 export function Confirm({ title, verb, danger = true, children, onConfirm, onClose }) {
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
-  useEffect(() => dialog.current?.showModal(), []);
+  const dialog = useModal();
   /** @param {Event} event */
   const confirm = (event) => {
     event.preventDefault();
@@ -88,7 +88,7 @@ export function Act({
       class=${kind}
       aria-label=${label}
       aria-busy=${isRunning}
-      disabled=${cannot || disabled || isRunning}
+      disabled=${cannot || disabled}
       title=${cannot ? 'Viewers look, operators act' : undefined}
       onClick=${press}
     >${children}${isRunning && '…'}</button>

@@ -1,15 +1,15 @@
 /** The keys that work on the open page. */
-import { html, useEffect, useRef, useState } from './html.js';
+import { html, useState } from './html.js';
 import { bindings } from './keys.js';
+import { useModal } from './modal.js';
 
 /** Names of keys without a printable character. @type {Readonly<Record<string, string>>} */
 const SPELT = { ' ': 'Space', Escape: 'Esc', ArrowLeft: '←', ArrowRight: '→' };
 
 /** @param {{onClose: () => void}} props */
 export function Help({ onClose }) {
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const dialog = useModal();
   const [now] = useState(bindings);
-  useEffect(() => dialog.current?.showModal(), []);
   return html`<dialog ref=${dialog} class="help" aria-label="Keyboard" onClose=${onClose}>
     <form method="dialog">
       <h2>Keyboard</h2>

@@ -1,6 +1,7 @@
 /** Chooses the driver for whom a job is reserved: near ones first, or by id or name. */
 import { act } from '../../lib/calls.js';
 import { html, useEffect, useRef, useState } from '../../lib/html.js';
+import { useModal } from '../../lib/modal.js';
 import { distance } from '../../lib/reasons.js';
 import { Ago, Empty, Loading, Pill, Refused } from '../../lib/ui.js';
 import { useCall } from '../../lib/use-call.js';
@@ -14,7 +15,7 @@ const APPROVED = 'available,busy,stale,offline';
 
 /** @param {{job: any, onDone: () => void, onClose: () => void}} props */
 export function Assign({ job, onDone, onClose }) {
-  const dialog = useRef(/** @type {HTMLDialogElement | null} */ (null));
+  const dialog = useModal();
   const [q, setQ] = useState('');
   const [refusal, setRefusal] = useState(/** @type {{id: string, why: unknown} | null} */ (null));
   const [running, setRunning] = useState('');
@@ -27,7 +28,6 @@ export function Assign({ job, onDone, onClose }) {
     ...{ q, near, limit: SHOWN },
     state: q === '' ? 'available,busy,stale' : APPROVED,
   });
-  useEffect(() => dialog.current?.showModal(), []);
   /** @param {string} id */
   const assign = async (id) => {
     setRunning(id);

@@ -1,0 +1,52 @@
+/** The console in a real browser, used as people do: in a hurry, by keyboard alone, with fingers. */
+import type { Browser } from 'playwright-core';
+import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
+import { northOf } from '../support/engine.ts';
+import { launchBrowser, openTab, SKIPPED, type Tab } from './chromium.ts';
+import { type Deployment, startDeployment } from './deployment.ts';
+
+/** A busy machine's browser takes its time. */
+const LIMIT_MS = 120_000;
+
+describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: LIMIT_MS }, () => {
+  let t: Deployment;
+  let browser: Browser;
+  let tab: Tab;
+  beforeAll(async () => {
+    t = await startDeployment();
+    browser = await launchBrowser();
+    tab = await openTab(browser);
+    await tab.goto(await t.link());
+  }, LIMIT_MS);
+  // Heard of just now, however long the test before took.
+  beforeEach(async () => {
+    await t.driver('dora', northOf(1));
+    await t.driver('dave', northOf(2));
+  });
+  afterEach(() => {
+    expect(tab.errors.splice(0)).toEqual([]);
+    expect(tab.foreign).toEqual([]);
+  });
+
+  const openNew = async (address: string) => {
+    const { id } = await t.post({ address });
+    await tab.goto(`${t.url}/ops/jobs/${id}`);
+    await tab.getByRole('button', { name: 'Assign', exact: true }).waitFor();
+    return id;
+  };
+
+  it('puts the focus back where it was when a dialog closes', async () => {
+    await openNew('4 Hurry St');
+    for (const [name, close] of [
+      ['Assign', 'Close'],
+      ['Cancel', 'Keep it as it is'],
+      ['Keyboard help', 'Close'],
+    ] as const) {
+      const button = tab.getByRole('button', { name, exact: true });
+      await button.click();
+      await tab.getByRole('dialog').getByRole('button', { name: close }).click();
+      await tab.getByRole('dialog').waitFor({ state: 'detached' });
+      expect(await button.evaluate((one) => one.matches(':focus'))).toBe(true);
+    }
+  });
+});
