@@ -2,6 +2,7 @@
 import type { Browser } from 'playwright-core';
 import { afterEach, beforeAll, beforeEach, describe, expect, it } from 'vitest';
 import { northOf } from '../support/engine.ts';
+import { until } from '../support/until.ts';
 import { launchBrowser, openTab, SKIPPED, type Tab } from './chromium.ts';
 import { type Deployment, startDeployment } from './deployment.ts';
 
@@ -34,6 +35,36 @@ describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: L
     await tab.getByRole('button', { name: 'Assign', exact: true }).waitFor();
     return id;
   };
+  const assigning = () => tab.getByRole('dialog', { name: 'Assign a driver' });
+
+  it('gives a job to the driver who was typed, however soon Enter comes', async () => {
+    const id = await openNew('1 Hurry St');
+    await tab.keyboard.press('a');
+    await tab.getByRole('button', { name: 'Assign dora' }).waitFor();
+    await tab.keyboard.type('dave');
+    await tab.keyboard.press('Enter');
+    await until(async () => (await t.engine.jobs.find(id))?.driverId === 'dave');
+    await assigning().waitFor({ state: 'detached' });
+  });
+
+  it('gives a job to nobody when Enter comes before one of several could be seen', async () => {
+    const id = await openNew('2 Hurry St');
+    await tab.keyboard.press('a');
+    await tab.getByRole('button', { name: 'Assign dora' }).waitFor();
+    await tab.route('**/api/ops/drivers?*q=Driver*', async (route) => {
+      await until(async () => (await assigning().getByText('Looking for drivers').count()) > 0);
+      await route.continue();
+    });
+    await tab.keyboard.type('Driver');
+    await tab.keyboard.press('Enter');
+    await tab.getByRole('button', { name: 'Assign dora' }).waitFor();
+    await tab.unroute('**/api/ops/drivers?*q=Driver*');
+    expect((await t.engine.jobs.find(id))?.status).toBe('pending');
+    await tab.keyboard.press('ArrowDown');
+    await tab.keyboard.press('ArrowDown');
+    await tab.keyboard.press('Enter');
+    await until(async () => (await t.engine.jobs.find(id))?.driverId === 'dave');
+  });
 
   it('puts the focus back where it was when a dialog closes', async () => {
     await openNew('4 Hurry St');
