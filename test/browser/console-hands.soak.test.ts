@@ -66,6 +66,19 @@ describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: L
     await until(async () => (await t.engine.jobs.find(id))?.driverId === 'dave');
   });
 
+  it('opens what was searched for, however soon Enter comes, and then takes keys', async () => {
+    await openNew('3 Hurry St');
+    await tab.keyboard.press('/');
+    await tab.keyboard.type('dora');
+    await tab.keyboard.press('Enter');
+    await tab.waitForURL('**/ops/drivers/dora');
+    await tab.getByRole('button', { name: 'Suspend' }).waitFor();
+    await tab.keyboard.press('s');
+    await tab.getByRole('dialog', { name: 'Suspend Driver dora?' }).waitFor();
+    await tab.getByRole('button', { name: 'Keep it as it is' }).click();
+    expect(tab.url()).toBe(`${t.url}/ops/drivers/dora`);
+  });
+
   it('puts the focus back where it was when a dialog closes', async () => {
     await openNew('4 Hurry St');
     for (const [name, close] of [

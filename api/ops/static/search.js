@@ -18,9 +18,17 @@ const USER_ID = /^[A-Za-z0-9_-]{1,64}$/;
 /** The field in the header, and what it found below it. */
 export function Search() {
   const find = useRoute().params.get('find') ?? '';
+  const [isHurried, hurry] = useState(false);
+  const root = useRef(/** @type {HTMLElement | null} */ (null));
   const input = useRef(/** @type {HTMLInputElement | null} */ (null));
   const { found, refusal } = useFound(find);
   const close = () => setParams({ find: null });
+  const open = () => {
+    close();
+    // Else the keys of the opened page would be typed into the field.
+    input.current?.blur();
+  };
+  const openFirst = () => root.current?.querySelector('a')?.click();
   useKeys([
     { key: '/', what: 'Search any id, address or name', run: () => input.current?.focus() },
     ...(find ? [{ key: 'Escape', what: 'Close the search', run: close }] : []),
@@ -28,33 +36,60 @@ export function Search() {
   useEffect(() => {
     if (find === '' && input.current) input.current.value = '';
   }, [find]);
-  return html`<search class="find" onKeyDown=${(/** @type {KeyboardEvent} */ event) => keys(event, close)}>
-    <${Field} find=${find} field=${input} />
+  // Enter came before the results.
+  useEffect(() => {
+    if (!isHurried || (!found && !refusal)) return;
+    hurry(false);
+    openFirst();
+  }, [isHurried, found, refusal]);
+  /** @param {string} text */
+  const type = (text) => {
+    hurry(false);
+    setParams({ find: text });
+  };
+  /** @param {string} text */
+  const enter = (text) => {
+    if (found && text === find) return openFirst();
+    setParams({ find: text });
+    hurry(text !== '');
+  };
+  return html`<search ref=${root} class="find" onKeyDown=${(/** @type {KeyboardEvent} */ event) => keys(event, close)}>
+    <${Field} find=${find} field=${input} onType=${type} onEnter=${enter} />
     ${
       find &&
       html`<div class="results" role="region" aria-label="Search results" aria-live="polite">
         ${refusal && html`<p><${Refused} refusal=${refusal} /></p>`}
-        ${found ? html`<${Results} found=${found} onOpen=${close} />` : !refusal && html`<p class="quiet">Searching…</p>`}
+        ${found ? html`<${Results} found=${found} onOpen=${open} />` : !refusal && html`<p class="quiet">Searching…</p>`}
       </div>`
     }
   </search>`;
 }
 
-/** @param {{find: string, field: {current: HTMLInputElement | null}}} props */
-function Field({ find, field }) {
+/**
+ * Enter opens the first result.
+ * @param {{find: string, field: {current: HTMLInputElement | null}, onType: (text: string) => void,
+ *   onEnter: (text: string) => void}} props
+ */
+function Field({ find, field, onType, onEnter }) {
   const timer = useRef(/** @type {ReturnType<typeof setTimeout> | undefined} */ (undefined));
+  const read = () => field.current?.value.trim() ?? '';
   useEffect(() => () => clearTimeout(timer.current), []);
   return html`<input ref=${field} type="search" maxlength="200" value=${find} autocomplete="off"
     aria-label="Search any id, address or name" placeholder="Search ( / )"
-    onInput=${(/** @type {any} */ event) => {
+    onInput=${() => {
       clearTimeout(timer.current);
-      const text = event.target.value.trim();
-      timer.current = setTimeout(() => setParams({ find: text }), TYPED_MS);
+      timer.current = setTimeout(() => onType(read()), TYPED_MS);
+    }}
+    onKeyDown=${(/** @type {KeyboardEvent} */ event) => {
+      if (event.key !== 'Enter') return;
+      event.preventDefault();
+      clearTimeout(timer.current);
+      onEnter(read());
     }} />`;
 }
 
 /**
- * Enter in the field opens the first result; arrows move among all; Esc closes.
+ * Arrows move among the field and all results; Esc closes.
  * @param {KeyboardEvent} event
  * @param {() => void} close
  */
@@ -67,7 +102,6 @@ function keys(event, close) {
     /** @type {HTMLElement} */ (document.activeElement).blur();
   } else if (event.key === 'ArrowDown') stops[Math.min(stops.length - 1, at + 1)]?.focus();
   else if (event.key === 'ArrowUp') stops[Math.max(0, at - 1)]?.focus();
-  else if (event.key === 'Enter' && at === 0) stops[1]?.click();
   else return;
   event.preventDefault();
 }
