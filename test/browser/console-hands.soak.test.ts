@@ -8,6 +8,9 @@ import { type Deployment, startDeployment } from './deployment.ts';
 
 /** A busy machine's browser takes its time. */
 const LIMIT_MS = 120_000;
+const PHONE = { viewport: { width: 390, height: 844 }, hasTouch: true };
+/** More than a screen of them. */
+const MANY = 24;
 
 describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: LIMIT_MS }, () => {
   let t: Deployment;
@@ -92,5 +95,21 @@ describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: L
       await tab.getByRole('dialog').waitFor({ state: 'detached' });
       expect(await button.evaluate((one) => one.matches(':focus'))).toBe(true);
     }
+  });
+
+  it('shows the answer to "why" first, on a phone too, and beside whoever is asked about', async () => {
+    for (let i = 0; i < MANY; i++) await t.driver(`p${i}`, northOf(40 + i));
+    const { id } = await t.post({ address: '5 Hurry St' });
+    const phone = await openTab(browser, PHONE);
+    await phone.goto(await t.link());
+    await phone.goto(`${t.url}/ops/jobs/${id}?see=why`);
+    const why = phone.getByRole('region', { name: 'Why' });
+    const topOf = async () => (await why.boundingBox())?.y ?? Number.NaN;
+    await until(async () => Math.abs(await topOf()) < PHONE.viewport.height / 2);
+    await why.getByRole('button', { name: `p${MANY - 1}`, exact: false }).click();
+    const sentence = why.getByText(`${40 + MANY - 1} km away, the radius was 30 km.`);
+    await sentence.waitFor();
+    await until(async () => ((await sentence.boundingBox())?.y ?? -1) >= 0);
+    await phone.context().close();
   });
 });

@@ -57,7 +57,7 @@ export function Page({ id }) {
             }
           </section>`
       }
-      <${Why} id=${id} when=${when} reading=${why} />
+      <${Why} id=${id} when=${when} reading=${why} isPlaced=${record.answer !== null || record.refusal !== null} />
     </div>`;
 }
 

@@ -10,15 +10,23 @@ import { answer } from './answer.js';
 import { AskDriver } from './ask-driver.js';
 import { count, outcomeOf } from './words.js';
 
-/** @param {{id: string, when: 'wave' | 'now', reading: ReturnType<typeof useCall>}} props */
-export function Why({ id, when, reading }) {
+/**
+ * @param {{id: string, when: 'wave' | 'now', reading: ReturnType<typeof useCall>, isPlaced: boolean}} props
+ *   `isPlaced`: what stands above it on a phone has been read
+ */
+export function Why({ id, when, reading, isPlaced }) {
   const { answer: explanation, refusal, at, reload } = reading;
   const section = useRef(/** @type {HTMLElement | null} */ (null));
   // A visitor who comes with this question is taken to its answer.
   const isAsked = useRoute().params.get('see') === 'why';
+  const isReady = isAsked && isPlaced && (explanation !== null || refusal !== null);
   useEffect(() => {
-    if (isAsked) section.current?.focus();
-  }, [isAsked]);
+    if (!isReady || !section.current) return;
+    section.current.focus({ preventScroll: true });
+    if (section.current.getBoundingClientRect().top > innerHeight / 2) {
+      section.current.scrollIntoView();
+    }
+  }, [isReady]);
   return html`<section ref=${section} class="panel why" aria-label="Why" tabindex="-1" id="why">
     <header>
       <h2>Why</h2>
@@ -54,11 +62,17 @@ function About({ id, when, asOf }) {
   const driver = useRoute().params.get('driver');
   const path = driver === null ? null : `/api/ops/jobs/${encodeURIComponent(id)}/explain`;
   const one = useCall(path, { driver_id: driver, at: when });
+  const box = useRef(/** @type {HTMLElement | null} */ (null));
+  const isAnswered = one.answer !== null;
+  // He may have been chosen far below.
+  useEffect(() => {
+    if (isAnswered) box.current?.scrollIntoView({ block: 'nearest' });
+  }, [driver, isAnswered]);
   useEffect(() => {
     if (one.answer) void one.reload();
   }, [asOf]);
   if (driver === null) return null;
-  return html`<div class="about" aria-live="polite">
+  return html`<div ref=${box} class="about" aria-live="polite">
     ${one.answer && html`<p class="sentence">${answer(one.answer, when)}</p>`}
     ${one.refusal && html`<${Refused} refusal=${one.refusal} />`}
     ${!one.answer && !one.refusal && html`<${Loading} what=${`Asking about ${driver}`} />`}
