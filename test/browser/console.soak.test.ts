@@ -155,16 +155,20 @@ describe.skipIf(SKIPPED)(`the console in Chromium${SKIPPED}`, { timeout: LIMIT_M
     await late.context().close();
   });
 
-  it('says that what it shows is old while Redis is silent, and is exact again afterwards', async () => {
+  it('says what is wrong and that it shows what was, while Redis is silent, and is exact again afterwards', async () => {
     await showLive();
     await reads(tab, 'Ready');
     t.redis.freeze();
     try {
       await tab.getByRole('status').getByText('The feed is degraded').waitFor();
+      await tab.getByRole('link', { name: 'What is wrong?' }).click();
+      await tab.getByRole('alert').getByText('See to Redis').waitFor();
     } finally {
       t.redis.thaw();
     }
     await tab.getByText('The feed is degraded').waitFor({ state: 'detached' });
+    await reads(tab, /No alarm rings|alarms are quiet/);
+    await showLive();
     await post('8 Mill Lane');
     await openJobs().getByText('8 Mill Lane').waitFor();
     // What was asked meanwhile may have been refused.

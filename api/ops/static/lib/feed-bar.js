@@ -1,6 +1,7 @@
 /** Says when the page may be out of date: the feed is degraded, or the connection is lost. */
 import { reconnectNow, useFeed } from './feed.js';
 import { html } from './html.js';
+import { Link } from './route.js';
 import { clock } from './time.js';
 import { useNow } from './use-now.js';
 
@@ -14,7 +15,7 @@ function Degraded() {
   const since = useFeed((feed) => feed.since);
   return html`<div class="bar warn" role="status">
     <span aria-hidden="true">▲</span> The feed is degraded: positions and jobs as of ${clock(since)}.
-    Calls still work.
+    Actions still work. <${Link} to="/health">What is wrong?<//>
   </div>`;
 }
 

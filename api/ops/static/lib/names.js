@@ -49,6 +49,9 @@ export const REASONS = {
   closed: 'Closed',
 };
 
+/** What this Muster needs and lacks. @param {Record<string, 'ok' | 'failed'>} checks */
+export const failedChecks = (checks) => Object.keys(checks).filter((name) => checks[name] !== 'ok');
+
 const CLAIMABLE = new Set(['pending', 'confirmed', 'assigned']);
 const HELD = new Set(['accepted', 'en_route', 'arrived', 'started']);
 

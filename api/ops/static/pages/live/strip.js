@@ -1,7 +1,7 @@
 /** The strip above the live page: is all well, and how many there are of everything. */
 import { useFeed } from '../../lib/feed.js';
 import { html } from '../../lib/html.js';
-import { isOnline, isOpen } from '../../lib/names.js';
+import { failedChecks, isOnline, isOpen } from '../../lib/names.js';
 import { Link } from '../../lib/route.js';
 import { duration } from '../../lib/time.js';
 import { useNow } from '../../lib/use-now.js';
@@ -30,7 +30,7 @@ export function Strip({ children }) {
 /** @param {{health: Health}} props */
 function Readiness({ health: { checks, alarms } }) {
   const isLost = useFeed((feed) => feed.status === 'disconnected');
-  const failed = Object.keys(checks).filter((name) => checks[name] !== 'ok');
+  const failed = failedChecks(checks);
   const rung = (alarms ?? []).filter(({ ok }) => !ok);
   let [tone, sign, text] = ['good', '✓', 'Ready'];
   if (isLost) [tone, sign, text] = ['', '?', 'Not known'];
