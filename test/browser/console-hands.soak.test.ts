@@ -112,4 +112,37 @@ describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: L
     await until(async () => ((await sentence.boundingBox())?.y ?? -1) >= 0);
     await phone.context().close();
   });
+
+  it('moves and zooms the map by fingers, and the page stays as it is', async () => {
+    const phone = await openTab(browser, PHONE);
+    await phone.goto(await t.link());
+    await phone.getByRole('button', { name: 'Map' }).click();
+    const camera = () => new URL(phone.url()).searchParams.get('at') ?? '';
+    const moved = async (before: string) => {
+      await until(() => camera() !== before);
+      const [, lng = 0, zoom = 0] = camera().split(',').map(Number);
+      return { at: camera(), lng, zoom };
+    };
+    const first = await moved('');
+    const fingers = await phone.context().newCDPSession(phone);
+    const touch = (type: 'touchStart' | 'touchMove' | 'touchEnd', xs: readonly number[]) =>
+      fingers.send('Input.dispatchTouchEvent', {
+        type,
+        touchPoints: xs.map((x, id) => ({ x, y: 500, id })),
+      });
+    await touch('touchStart', [200]);
+    for (let x = 200; x >= 100; x -= 10) await touch('touchMove', [x]);
+    await touch('touchEnd', []);
+    const panned = await moved(first.at);
+    expect(panned.lng).toBeGreaterThan(first.lng);
+    expect(panned.zoom).toBe(first.zoom);
+    await touch('touchStart', [180, 220]);
+    for (let by = 0; by <= 80; by += 10) await touch('touchMove', [180 - by, 220 + by]);
+    await touch('touchEnd', []);
+    const pinched = await moved(panned.at);
+    expect(pinched.zoom).toBeCloseTo(first.zoom + Math.log2(200 / 40), 1);
+    expect(await phone.evaluate('visualViewport.scale')).toBe(1);
+    expect(phone.errors).toEqual([]);
+    await phone.context().close();
+  });
 });
