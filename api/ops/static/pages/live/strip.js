@@ -20,7 +20,7 @@ export function Strip({ children }) {
     <${Figure} name="Open jobs" value=${open} />
     <${Figure} name="Oldest open" value=${oldest ? duration(now - Date.parse(oldest)) : '–'} />
     <${Figure} name="Drivers online" value=${sum(health.drivers, isOnline)} />
-    <${AlarmFigure} health=${health} alarm="claims fail" name="Try again" unit="/s" digits=${1} />
+    <${AlarmFigure} health=${health} alarm="claims fail" name="Claims fail" unit="/s" digits=${1} />
     <${AlarmFigure} health=${health} alarm="pushes wait" name="Push wait" unit=" s" digits=${0} />
     </dl>
     ${children}
