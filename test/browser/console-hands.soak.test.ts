@@ -113,6 +113,38 @@ describe.skipIf(SKIPPED)(`the console in people's hands${SKIPPED}`, { timeout: L
     await phone.context().close();
   });
 
+  it('keeps the selected job in sight above its drawer on a phone', async () => {
+    for (let i = 0; i < 8; i++) await t.post({ address: `${i} Long List` });
+    const phone = await openTab(browser, PHONE);
+    await phone.goto(await t.link());
+    const rows = phone.getByRole('list', { name: 'Open jobs' }).getByRole('button');
+    await rows.nth(7).waitFor();
+    for (let i = 0; i < 8; i++) await phone.keyboard.press('j');
+    const drawer = phone.getByRole('complementary', { name: 'Selected job' });
+    await drawer.getByRole('button', { name: 'Assign', exact: true }).waitFor();
+    await until(async () => {
+      const row = await phone.locator('.job-row[aria-current]').boundingBox();
+      const edge = (await drawer.boundingBox())?.y ?? 0;
+      return row !== null && row.y > 0 && row.y + row.height <= edge + 1;
+    });
+    await phone.context().close();
+  });
+
+  it('keeps the map beside the list and above the drawer on a tablet', async () => {
+    const { id } = await t.post({ address: '6 Hurry St' });
+    const tablet = await openTab(browser, { viewport: { width: 1000, height: 700 } });
+    await tablet.goto(await t.link());
+    await tablet.goto(`${t.url}/ops?job=${id}`);
+    const drawer = tablet.getByRole('complementary', { name: 'Selected job' });
+    await drawer.getByRole('heading', { name: '6 Hurry St' }).waitFor();
+    const map = await tablet.getByRole('region', { name: 'Map' }).boundingBox();
+    expect(map?.width).toBe(700);
+    expect(map?.height).toBeGreaterThan(200);
+    const bottom = (map?.y ?? 0) + (map?.height ?? 0);
+    expect((await drawer.boundingBox())?.y).toBeCloseTo(bottom, 0);
+    await tablet.context().close();
+  });
+
   it('moves and zooms the map by fingers, and the page stays as it is', async () => {
     const phone = await openTab(browser, PHONE);
     await phone.goto(await t.link());
