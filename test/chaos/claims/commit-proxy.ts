@@ -8,7 +8,21 @@ import net from 'node:net';
 /** A claim's parameters, as JSON in the message that binds them. */
 const CLAIM = /"version":\d+,"driverId":/;
 
+/** How messages begin: of a client that has a statement parsed, and of a server that refuses one. */
+const PARSE = 'P'.charCodeAt(0);
+const ERROR = 'E'.charCodeAt(0);
+
 export type Interruption = 'before' | 'during' | 'after';
+
+export interface HeldClaim {
+  /** Has a claim been held? */
+  readonly isHeld: boolean;
+  /**
+   * Lets it through, whoever has given it up meanwhile; resolves when Postgres has done what it says, and
+   * rejects when Postgres refused to.
+   */
+  letThrough(): Promise<void>;
+}
 
 export interface CommitProxy {
   port: number;
@@ -16,11 +30,8 @@ export interface CommitProxy {
   readonly armed: number;
   /** Interrupts the next claim; `strike` runs at that moment. */
   arm(when: Interruption, strike: () => void): void;
-  /**
-   * The next claim does not arrive until it is let through, whoever has given it up meanwhile; then
-   * resolves when Postgres has answered.
-   */
-  holdNext(): { letThrough(): Promise<void> };
+  /** The next claim whose statement its connection knows does not arrive until it is let through. */
+  holdNext(): HeldClaim;
   close(): void;
 }
 
@@ -30,12 +41,13 @@ export async function startCommitProxy(target: {
 }): Promise<CommitProxy> {
   const sockets = new Set<net.Socket>();
   let armed: { when: Interruption; strike: () => void }[] = [];
-  let hold: ((letThrough: () => Promise<void>) => void) | null = null;
+  let hold: ((letThrough: HeldClaim['letThrough']) => void) | null = null;
 
   const server = net.createServer((client) => {
     const upstream = net.connect(target.port, target.host);
     let hangUp: (() => void) | null = null;
     let deaf = false;
+    let isParsing = false;
     for (const socket of [client, upstream]) {
       sockets.add(socket);
       socket.on('error', () => {});
@@ -43,20 +55,20 @@ export async function startCommitProxy(target: {
     client.on('data', (data) => {
       if (deaf) return;
       const next = armed[0];
-      if ((!next && !hold) || !CLAIM.test(data.toString('latin1'))) {
-        upstream.write(data);
-        return;
-      }
-      if (hold) {
+      const isClaim = CLAIM.test(data.toString('latin1'));
+      // The time limit of a statement runs from its parsing on: held, it would be cancelled.
+      const wasParsing = isParsing;
+      isParsing = data[0] === PARSE;
+      if (isClaim && hold && !wasParsing) {
         deaf = true;
-        hold(async () => {
-          upstream.write(data);
-          await once(upstream, 'data');
-        });
+        hold(() => deliver(upstream, data));
         hold = null;
         return;
       }
-      if (!next) return;
+      if (!isClaim || !next) {
+        upstream.write(data);
+        return;
+      }
       armed = armed.slice(1);
       if (next.when === 'after') {
         hangUp = next.strike;
@@ -97,14 +109,27 @@ export async function startCommitProxy(target: {
       armed.push({ when, strike });
     },
     holdNext() {
-      const held = new Promise<() => Promise<void>>((resolve) => {
-        hold = resolve;
-      });
-      return { letThrough: () => held.then((letThrough) => letThrough()) };
+      let held: HeldClaim['letThrough'] | undefined;
+      hold = (letThrough) => {
+        held = letThrough;
+      };
+      return {
+        get isHeld() {
+          return held !== undefined;
+        },
+        letThrough: async () => held?.(),
+      };
     },
     close() {
       server.close();
       for (const socket of sockets) socket.destroy();
     },
   };
+}
+
+/** Resolves when the server has answered; rejects when it refused. */
+async function deliver(upstream: net.Socket, data: Buffer): Promise<void> {
+  upstream.write(data);
+  const [answer] = await once(upstream, 'data');
+  if (answer[0] === ERROR) throw new Error(answer.toString('latin1'));
 }

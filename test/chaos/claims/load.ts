@@ -1,12 +1,13 @@
 /**
- * The clients: customers who post and cancel, drivers who tap, give back and tap again. Each asks
- * until it has an answer, as apps do, and writes down what it asked and what it was told.
+ * The clients: customers who post and cancel, drivers who tap, give back and tap again. Each writes down
+ * what it asked and what it was told.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type Answer, callHttp, codeOf } from '../../../scripts/client/http.ts';
-import { mintToken, type Role } from '../../../scripts/dev/tokens.ts';
+import { codeOf } from '../../../scripts/client/http.ts';
+import type { Role } from '../../../scripts/dev/tokens.ts';
 import { HERE } from '../../support/engine.ts';
-import { SECRET } from './deployment.ts';
+import { Caller, type Patience } from './caller.ts';
+import type { HeldClaim } from './commit-proxy.ts';
 import { DRIVERS, type Plan, type PlannedJob, type Tap } from './plan.ts';
 
 /** What one driver was told in the end about one job. */
@@ -35,32 +36,19 @@ export interface History {
   ends: EndRecord[];
 }
 
-/** How long somebody asks: until he is told, until a call breaks, or once. */
-type Patience = 'until told' | 'until broken' | 'once';
-
-interface Asking {
-  body?: object;
-  idempotencyKey?: string;
-  patience?: Patience;
-  onTry?: () => void;
-}
-
-const TOKEN_TTL_S = 3600;
-/** A client gives one call so long. */
-const CALL_MS = 3000;
-/** Who has no answer after so long never gets one: the job is stuck. */
-const PATIENCE_MS = 90_000;
-/** Apps ask again after 150, 300, 600 … ms: hundreds in a storm would starve what must come back. */
-const PAUSE_MS = 150;
-const PAUSE_MAX_MS = 1000;
+/** Each makes one more connection know the statement of claims. */
+const HOLD_TRIES = 50;
 
 export class Load {
   readonly history: History = { jobs: [], taps: [], ends: [] };
-  readonly #urls: readonly string[];
-  readonly #tokens = new Map<string, Promise<string>>();
+  readonly #caller: Caller;
 
   constructor(urls: readonly string[]) {
-    this.#urls = urls;
+    this.#caller = new Caller(urls);
+  }
+
+  token(role: Role, sub: string): Promise<string> {
+    return this.#caller.token(role, sub);
   }
 
   /** Approved drivers, online, all in one place. */
@@ -69,11 +57,11 @@ export class Load {
       const id = `d${i}`;
       const profile = { name: `Driver ${i}`, approval_status: 'approved' };
       const answers = [
-        await this.#ask('operator', 'op', 0, 'PUT', `/api/drivers/${id}`, { body: profile }),
-        await this.#ask('driver', id, 0, 'PUT', '/api/drivers/me/availability', {
+        await this.#caller.ask('operator', 'op', 0, 'PUT', `/api/drivers/${id}`, { body: profile }),
+        await this.#caller.ask('driver', id, 0, 'PUT', '/api/drivers/me/availability', {
           body: { online: true },
         }),
-        await this.#ask('driver', id, 0, 'POST', '/api/drivers/location', { body: HERE }),
+        await this.#caller.ask('driver', id, 0, 'POST', '/api/drivers/location', { body: HERE }),
       ];
       const bad = answers.find((answer) => !answer || answer.status >= 300);
       if (bad) throw new Error(`${id} cannot work: ${JSON.stringify(bad)}`);
@@ -125,22 +113,19 @@ export class Load {
    */
   async overtaken(
     customer: string,
-    letThrough: () => Promise<void>,
+    claim: HeldClaim,
   ): Promise<{ late: TapRecord; next: TapRecord; third: TapRecord }> {
-    const job = await this.#post(customer, 1, `overtaken-${customer}`);
-    const late = await this.#tap(job, 'd0', 0, 'once');
+    let late: TapRecord;
+    let tries = 0;
+    do {
+      const job = await this.#post(customer, 1, `overtaken-${customer}-${tries++}`);
+      late = await this.#tap(job, 'd0', 0, 'once');
+    } while (!claim.isHeld && tries < HOLD_TRIES);
+    const { job } = late;
     const next = await this.#tap(job, 'd1', 1);
     await this.#end(job, 'd1', 'd1', 1);
-    await letThrough();
+    await claim.letThrough();
     return { late, next, third: await this.#tap(job, 'd2', 1) };
-  }
-
-  token(role: Role, sub: string): Promise<string> {
-    const key = `${role}:${sub}`;
-    const token =
-      this.#tokens.get(key) ?? mintToken({ role, sub, ttlS: TOKEN_TTL_S, secret: SECRET });
-    this.#tokens.set(key, token);
-    return token;
   }
 
   async #live(seed: number, n: number, job: PlannedJob): Promise<void> {
@@ -182,7 +167,7 @@ export class Load {
     let tries = 0;
     const path = `/api/drivers/jobs/${job}/accept`;
     const onTry = () => tries++;
-    const answer = await this.#ask('driver', driver, api, 'POST', path, { patience, onTry });
+    const answer = await this.#caller.ask('driver', driver, api, 'POST', path, { patience, onTry });
     const none = patience === 'until told' ? 'unanswered' : 'gave up';
     const outcome = !answer ? none : answer.status === 200 ? 'won' : codeOf(answer);
     const record = { job, driver, askedAt, answeredAt: Date.now(), tries, outcome };
@@ -194,7 +179,7 @@ export class Load {
   async #post(customer: string, api: number, idempotencyKey: string): Promise<string> {
     const body = { address: `of ${customer}`, ...HERE, total_price: 120 };
     const asking = { body, idempotencyKey };
-    const posted = await this.#ask('customer', customer, api, 'POST', '/api/jobs', asking);
+    const posted = await this.#caller.ask('customer', customer, api, 'POST', '/api/jobs', asking);
     const id = (posted?.body as { job?: { id?: string } } | undefined)?.job?.id;
     if (id === undefined) throw new Error(`never posted by ${customer}: ${JSON.stringify(posted)}`);
     this.history.jobs.push(id);
@@ -206,43 +191,8 @@ export class Load {
     const record: EndRecord = { job, driver, answeredAt: Number.POSITIVE_INFINITY };
     this.history.ends.push(record);
     const answer = driver
-      ? await this.#ask('driver', sub, api, 'POST', `/api/drivers/jobs/${job}/release`)
-      : await this.#ask('customer', sub, api, 'POST', `/api/jobs/${job}/cancel`);
+      ? await this.#caller.ask('driver', sub, api, 'POST', `/api/drivers/jobs/${job}/release`)
+      : await this.#caller.ask('customer', sub, api, 'POST', `/api/jobs/${job}/cancel`);
     if (answer) record.answeredAt = Date.now();
-  }
-
-  /** The first answer that says something; null when none came in all the time that he asks. */
-  async #ask(
-    role: Role,
-    sub: string,
-    api: number,
-    method: 'POST' | 'PUT',
-    path: string,
-    { body, idempotencyKey, patience = 'until told', onTry }: Asking = {},
-  ): Promise<Answer | null> {
-    const token = await this.token(role, sub);
-    const until = performance.now() + PATIENCE_MS;
-    let pauseMs = PAUSE_MS;
-    // The next try goes to the other api, as through a load balancer.
-    for (let i = api; performance.now() < until; i++) {
-      onTry?.();
-      let broken = false;
-      const answer = await callHttp(this.#urls[i % this.#urls.length] as string, {
-        method,
-        path,
-        token,
-        timeoutMs: CALL_MS,
-        ...(body && { body }),
-        ...(idempotencyKey !== undefined && { idempotencyKey }),
-      }).catch(() => {
-        broken = true;
-        return null;
-      });
-      if (answer && answer.status < 500 && answer.status !== 429) return answer;
-      if (patience === 'once' || (broken && patience === 'until broken')) return null;
-      await sleep(pauseMs);
-      pauseMs = Math.min(PAUSE_MAX_MS, 2 * pauseMs);
-    }
-    return null;
   }
 }

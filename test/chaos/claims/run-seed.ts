@@ -7,6 +7,7 @@ import type { RedisKind } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 import { Watcher } from '../feed/watcher.ts';
 import { check } from './checker.ts';
+import type { CommitProxy } from './commit-proxy.ts';
 import { Deployment, look } from './deployment.ts';
 import { Load, type TapRecord } from './load.ts';
 import { strike } from './nemesis.ts';
@@ -114,8 +115,8 @@ async function expectLeaseEnds(deployment: Deployment, load: Load, customer: str
 
 /** A claim that arrives when the job has been taken and given back meanwhile takes nothing. */
 async function expectLateClaimLoses(deployment: Deployment, load: Load, customer: string) {
-  const held = deployment.proxies[0]?.holdNext();
-  const { late, next, third } = await load.overtaken(customer, async () => held?.letThrough());
+  const held = (deployment.proxies[0] as CommitProxy).holdNext();
+  const { late, next, third } = await load.overtaken(customer, held);
   expect([late, next, third].map(({ outcome }) => outcome)).toEqual(['gave up', 'won', 'won']);
 }
 
