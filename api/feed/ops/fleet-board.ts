@@ -9,6 +9,11 @@ import type { Fleet, FleetDriver, KnownDriver, TrackedFix } from '../../../engin
 
 /** Rows read at once. */
 const READ_MAX = 500;
+/**
+ * A page of rows is read again this often, in turns: a driver who is not at work moves without news, and
+ * nothing that was missed may stay so for good.
+ */
+const SWEEP_MS = 5000;
 /** Drivers who move are heard from thereby; those who stand still are asked for this often per `staleMs`. */
 const ASKS_PER_STALE = 4;
 
@@ -43,10 +48,14 @@ export class FleetBoard {
   /** News during a load may be newer than what is being read: those drivers are read once more. */
   #loading = false;
   #askedAt: number;
+  #sweptAt: number;
+  /** The last driver of the page that was read again. */
+  #sweptTo = '';
 
   constructor(host: FleetBoardHost) {
     this.#host = host;
     this.#askedAt = host.elapsed();
+    this.#sweptAt = host.elapsed();
   }
 
   drivers(): IterableIterator<BoardDriver> {
@@ -108,7 +117,7 @@ export class FleetBoard {
     const ids = [...this.#unread].slice(0, READ_MAX);
     for (const id of ids) this.#unread.delete(id);
     try {
-      for (const known of await this.#host.fleet.find(ids)) {
+      for (const known of [...(await this.#host.fleet.find(ids)), ...(await this.#nextPage())]) {
         const entry = this.#drivers.get(known.id) ?? this.#entry(known);
         const isNew = !this.#drivers.has(known.id);
         if (isNew || entry.known.name !== known.name) changed.add(entry);
@@ -124,6 +133,16 @@ export class FleetBoard {
     } finally {
       this.#reading = false;
     }
+  }
+
+  /** Rows that are due to be read again. */
+  async #nextPage(): Promise<FleetDriver[]> {
+    const { fleet, elapsed } = this.#host;
+    if (elapsed() - this.#sweptAt < SWEEP_MS) return [];
+    this.#sweptAt = elapsed();
+    const page = await fleet.page(this.#sweptTo);
+    this.#sweptTo = page.at(-1)?.id ?? '';
+    return page;
   }
 
   /** Checks everybody for changes without an event: he fell silent, or was heard from without moving. */

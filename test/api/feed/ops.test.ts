@@ -17,8 +17,11 @@ import {
 import { boardOf, toldBy } from '../../support/ops-board.ts';
 import { until } from '../../support/until.ts';
 
+type Place = { lat: number | null; lng: number | null };
 /** The whole world. */
 const WORLD = [-180, -90, 180, 90] as const;
+
+const isThere = (row: Place, shown?: Place) => row.lat === shown?.lat && row.lng === shown?.lng;
 
 describe('the feed of operators', () => {
   let t: TestFeed;
@@ -88,15 +91,17 @@ describe('the feed of operators', () => {
         state,
       });
     }
-    // Where they are: of those who are at work, the newest; handles were told before they were used.
+    // And where they are, also who moves while he is not at work.
+    await t.engine.drivers.setAvailability('d0', false);
+    for (const client of clients) await until(async () => toldBy(client) === (await truth()));
+    const away = await t.engine.drivers.know('d0');
+    const fix = { ...northOf(77), at: Date.now(), heading: null };
+    if (away) await t.engine.drivers.track(away, fix);
     for (const client of early) {
       await until(async () => {
+        const now = await t.engine.ops.drivers('o1', { limit: 100, cursor: undefined });
         const { drivers } = boardOf(client);
-        for (const [id, { state, lat, lng }] of drivers) {
-          const known = state === 'available' ? await t.engine.drivers.know(id) : null;
-          if (known?.fix && (known.fix.lat !== lat || known.fix.lng !== lng)) return false;
-        }
-        return true;
+        return now.ok && now.rows.every((row) => isThere(row, drivers.get(row.id)));
       });
     }
     for (const client of clients) await client.close();
