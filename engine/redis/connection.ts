@@ -5,6 +5,7 @@
  */
 
 import { Redis, type RedisOptions } from 'ioredis';
+import { leaveReplacedPrimary } from './failovers.ts';
 import { createWrongServerRule } from './wrong-server.ts';
 
 const CONNECT_TIMEOUT_MS = 2000;
@@ -57,6 +58,7 @@ function create(options: RedisOptions, relatives: Set<Redis>): Redis {
   leaveWhenNeverReady(client);
   failWhatIsUnderWay(client);
   keepToTheDatabase(client);
+  if (options.sentinels) leaveReplacedPrimary(client);
   relatives.add(client);
   client.once('end', () => relatives.delete(client));
   // BullMQ makes its blocking connections this way. If one of them learns of a task and the other is still

@@ -15,6 +15,8 @@ import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { createWrongServerRule } from '../../../engine/redis/wrong-server.ts';
 import type { RedisServer } from '../../../scripts/dev/redis.ts';
 import { startProxy } from '../../support/proxy.ts';
+import { startSentinels } from '../../support/redis-sentinel.ts';
+import { ask } from '../../support/redis-servers.ts';
 import { freshServer } from '../../support/servers.ts';
 import { startSwitch } from '../../support/switch.ts';
 import { until } from '../../support/until.ts';
@@ -106,6 +108,32 @@ describe('a primary that is demoted while its connections stay open', () => {
     expect(redis.status).not.toBe('ready');
     await admin.replicaof('NO', 'ONE');
     await until(() => redis.set('k', 'v'));
+  });
+});
+
+describe('a primary that was frozen while Sentinels replaced it', () => {
+  it('is not asked any more when it wakes up, though it takes itself for the primary still', async () => {
+    const sentinels = await startSentinels();
+    closers.push(() => sentinels.stop());
+    const redis = open(connectRedis(sentinels.url, () => {}));
+    const subscriber = open(connectSubscriber(sentinels.url, () => {}));
+    await Promise.all([whenReady(redis, 5000), whenReady(subscriber, 5000)]);
+    const old = await sentinels.primary();
+    await ask(old, 'SET', 'who', 'old');
+    old.freeze();
+    await until(async () => (await sentinels.primary()) !== old, { timeoutMs: 30_000 });
+    await ask(await sentinels.primary(), 'SET', 'who', 'new');
+    old.thaw();
+    expect(await ask(old, 'ROLE')).toContain('master');
+    const answers = new Set<string | null>();
+    await until(async () => {
+      answers.add(await redis.get('who'));
+      return answers.has('new');
+    });
+    expect([...answers]).toEqual(['new']);
+    expect(await subscriber.info('server')).toContain(
+      `tcp_port:${(await sentinels.primary()).port}`,
+    );
   });
 });
 

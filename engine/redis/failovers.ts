@@ -1,0 +1,80 @@
+/**
+ * Behind Sentinels: connections to a primary that was replaced end at once. One that was frozen or cut off
+ * takes itself for the primary until the Sentinels turn it into a replica 8 s later, and nothing that it
+ * answers gives it away; so their news are listened to.
+ */
+import { Redis, type RedisOptions } from 'ioredis';
+
+const CONNECT_TIMEOUT_MS = 2000;
+/** The longest pause between two tries to reach a Sentinel again; the others tell meanwhile. */
+const RECONNECT_MAX_MS = 1000;
+const KEEP_ALIVE_MS = 10_000;
+
+/** What the client's own connector does, as far as it is used here. */
+interface Connector {
+  /** Asks one Sentinel where the primary is. */
+  resolve(sentinel: unknown): Promise<{ host: string; port: number } | null>;
+  check(info: object): boolean;
+}
+
+/** From now on the client neither stays on a replaced primary nor connects to one. */
+export function leaveReplacedPrimary(client: Redis): void {
+  const { connector } = client as unknown as { connector: Connector };
+  /** Addresses, as Sentinels write them. */
+  let replaced: string | null = null;
+  let connected: string | null = null;
+  const stop = listen(client.options, (address) => {
+    replaced = address;
+    if (connected === replaced && client.status === 'ready') client.disconnect(true);
+  });
+  client.once('end', stop);
+  const resolve = connector.resolve.bind(connector);
+  connector.resolve = async (sentinel) => {
+    const found = await resolve(sentinel);
+    const address = found && `${found.host} ${found.port}`;
+    // This Sentinel has not heard of the failover yet.
+    if (address !== null && address === replaced) return null;
+    connected = address;
+    return found;
+  };
+  const check = connector.check.bind(connector);
+  // It may have been replaced while the client connected.
+  connector.check = (info) => connected !== replaced && check(info);
+}
+
+/** What Sentinels say when another server takes over, and where the address of the old one is in it. */
+const NEWS: Record<string, RegExp> = {
+  // The one that leads the failover says this first, and from then on names the new one to who asks.
+  '+promoted-slave': /@ (?<name>\S+) (?<address>\S+ \d+)$/,
+  '+switch-master': /^(?<name>\S+) (?<address>\S+ \d+) /,
+};
+
+/** Returns what ends it. */
+function listen(
+  { sentinels = [], name, sentinelTLS }: RedisOptions,
+  onReplaced: (address: string) => void,
+): () => void {
+  const clients = sentinels.map(({ host, port }) => {
+    const client = new Redis({
+      ...(host !== undefined && { host }),
+      ...(port !== undefined && { port }),
+      ...(sentinelTLS && { tls: sentinelTLS }),
+      connectTimeout: CONNECT_TIMEOUT_MS,
+      keepAlive: KEEP_ALIVE_MS,
+      enableReadyCheck: false,
+      autoResubscribe: false,
+      retryStrategy: (attempt) => Math.min(RECONNECT_MAX_MS, 100 * attempt),
+    });
+    // One that is away is tried again; if all are, the connection to Redis itself tells when it is lost.
+    client.on('error', () => {});
+    client.on('ready', () => client.subscribe(...Object.keys(NEWS)).catch(() => {}));
+    client.on('message', (channel, message: string) => {
+      const news = NEWS[channel]?.exec(message.trim())?.groups;
+      if (news?.name === name && news?.address !== undefined) onReplaced(news.address);
+    });
+    return client;
+  });
+  return () => {
+    for (const client of clients) client.disconnect();
+  };
+}
