@@ -130,6 +130,9 @@ export interface DriverOffer {
   outcome: 'open' | 'accepted' | 'released' | 'declined' | 'ignored' | 'withdrawn';
 }
 
+/** How far back a driver's offers are shown. */
+const OFFERS_DAYS = 30;
+
 /** A driver's newest offers of the last 30 days. */
 export async function listOffers(db: Db, id: string, limit: number): Promise<DriverOffer[]> {
   return db.execute<RowOf<DriverOffer>>(sql`
@@ -150,12 +153,34 @@ export async function listOffers(db: Db, id: string, limit: number): Promise<Dri
         when j.status = 'expired' then 'ignored'
         else 'withdrawn' end as outcome
     from (
-      select job_id, wave, opened_at from job_waves
-      where candidate_ids @> array[${id}]::text[] and opened_at > now() - interval '30 days'
+      select * from ((${newestUnfolded(id, limit)}) union all (${newestFolded(id, limit)})) newest
       order by opened_at desc limit ${limit}::int) o
     cross join lateral (select * from jobs where jobs.id = o.job_id offset 0) j
     left join lateral (
       select kind from job_refusals r where r.job_id = o.job_id and r.driver_id = ${id}) refusal
       on true
     order by o.opened_at desc`);
+}
+
+/** Offers of jobs that are open, or were over a moment ago: never many. */
+function newestUnfolded(id: string, limit: number): SQL {
+  return sql`
+    select job_id, wave, opened_at from job_waves
+    where not folded and candidate_ids @> array[${id}]::text[]
+      and opened_at > now() - make_interval(days => ${OFFERS_DAYS}::int)
+    order by opened_at desc limit ${limit}::int`;
+}
+
+/** All others, from today back, and no day further than needed. */
+function newestFolded(id: string, limit: number): SQL {
+  return sql`
+    select w.job_id, w.wave, w.opened_at
+    from (
+      select floor(extract(epoch from now()) / 86400)::int - ago as day
+      from generate_series(0, ${OFFERS_DAYS}::int) ago order by day desc) d
+    cross join lateral (
+      select job_id, wave, opened_at from job_waves
+      where folded and offered_on(candidate_ids, opened_at) @> array[${id} || '@' || d.day]
+        and opened_at > now() - make_interval(days => ${OFFERS_DAYS}::int) offset 0) w
+    order by d.day desc, w.opened_at desc limit ${limit}::int`;
 }

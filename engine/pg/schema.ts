@@ -159,6 +159,11 @@ export const jobWaves = pgTable(
       .where(sql`${t.dispatchedAt} is not null and ${t.pushedAt} is null`),
     index('job_waves_candidates').using('gin', t.candidateIds),
     index('job_waves_unfolded').using('gin', t.candidateIds).where(sql`not ${t.folded}`),
+    // By driver and day, so that his newest offers are found without reading older ones.
+    index('job_waves_offered_on')
+      .using('gin', sql`offered_on(${t.candidateIds}, ${t.openedAt})`)
+      .with({ fastupdate: false })
+      .where(sql`${t.folded}`),
   ],
 );
 

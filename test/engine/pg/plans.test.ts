@@ -13,6 +13,7 @@ import { driverCards, listRefusals, saveLastSeen } from '../../../engine/pg/driv
 import { sql } from '../../../engine/pg/drizzle.ts';
 import { findJob, findJobs } from '../../../engine/pg/jobs.ts';
 import { isOvertaken, markDone, notificationsOf } from '../../../engine/pg/notifications.ts';
+import { listOffers } from '../../../engine/pg/ops-drivers.ts';
 import { listAttempts } from '../../../engine/pg/push-attempts.ts';
 import { appendToLedger, fillLedger, openLedger } from '../../../engine/pg/push-ledger.ts';
 import { markDispatched, openPushes, readWindow, takeUnpushed } from '../../../engine/pg/waves.ts';
@@ -169,5 +170,35 @@ describe('by a plan from when tables were empty, rows are read for', () => {
 
   it.each(statements)('%s: about those that are asked for', async (_what, work) => {
     expect(await rowsRead(work, fresh)).toBeLessThan(BATCH * ROWS_PER_LOOKUP);
+  });
+});
+
+describe('of a driver who was offered a hundred jobs a day, rows are read for', () => {
+  const [DAYS, A_DAY, SHOWN] = [60, 100, 20];
+
+  it('his newest offers: about those of the last day', async () => {
+    const past = connectPg(await freshDatabase(), 1);
+    cleanups.push(() => past.close());
+    const { db } = past;
+    const many = sql`(
+      select n, now() - n * interval '1 day' / ${A_DAY} as at
+      from generate_series(0, ${DAYS * A_DAY - 1}::int) n) past`;
+    await db.execute(sql`
+      insert into jobs (id, zone, status, customer_id, address, total_price, radius_km, folded)
+      select 'j' || n, 'z', case when n < 2 then 'pending' else 'completed' end, 'c', '1 Main St', 1,
+        30, n >= 2 from ${many}`);
+    await db.execute(sql`
+      insert into job_waves (job_id, wave, radius_km, opened_at, candidate_ids, folded)
+      select 'j' || n, 1, 30, at, '{a,d,z}', n >= 2 from ${many}`);
+    await db.execute(sql`analyze`);
+    const read = await rowsRead(async () => {
+      const offers = await listOffers(db, 'd', SHOWN);
+      expect(offers.map(({ jobId }) => jobId)).toEqual(
+        Array.from({ length: SHOWN }, (_, n) => `j${n}`),
+      );
+    }, past);
+    expect(read).toBeLessThan(2 * A_DAY + SHOWN * ROWS_PER_LOOKUP);
+    // Whoever has not been offered a job for weeks is found as fast.
+    expect(await rowsRead(() => listOffers(db, 'nobody', SHOWN), past)).toBe(0);
   });
 });
