@@ -21,8 +21,8 @@ const QUIET_MS = 0.2;
 const QUIET_MAX_MS = 1000;
 
 /**
- * The drain of a server that has taken no call yet. It resolves when the last connection has ended; the
- * gateway closes the sockets of the feed.
+ * Returns what drains the server, and resolves when its last connection has ended; the gateway closes the
+ * sockets of the feed. To be made before the server takes its first call, since it counts those under way.
  */
 export function createHttpDrain(server: HttpServer): () => Promise<void> {
   let calls = 0;

@@ -3,8 +3,8 @@
  * mended. For use after a restore, or a failover that lost something; safe at any time.
  */
 import { runProcess } from '../engine/process/main.ts';
+import { mustHaveNoArguments } from '../engine/process/no-arguments.ts';
 import { withEngine } from './engine.ts';
-import { mustHaveNoArguments } from './no-arguments.ts';
 
 await runProcess('resync', async () => {
   mustHaveNoArguments('npm run resync');

@@ -8,9 +8,9 @@ import { readDatabaseUrl } from '../engine/process/config.ts';
 import { checkoutStateDir } from '../engine/process/dev-secret.ts';
 import { createLog } from '../engine/process/log.ts';
 import { runProcess } from '../engine/process/main.ts';
+import { mustHaveNoArguments } from '../engine/process/no-arguments.ts';
 import { reachPg } from '../engine/reach.ts';
 import { findRunning } from './dev/lock.ts';
-import { mustHaveNoArguments } from './no-arguments.ts';
 
 await runProcess('retention', async () => {
   mustHaveNoArguments('npm run retention');

@@ -146,8 +146,8 @@ export const ALARMS: readonly Alarm[] = [
 ];
 
 /** Measured by no process: there would be none to measure it. */
-export const NOBODY_RECONCILES = {
-  name: 'nobody reconciles',
+export const NO_WORKER_REPORTS = {
+  name: 'no worker reports',
   expression: '`absent(muster_push_undone_notifications)`',
   whatToDo: 'no worker runs, none reaches Postgres, or Prometheus reaches none',
   /** Seconds since the last lease ran out. */

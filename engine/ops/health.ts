@@ -1,7 +1,7 @@
 /** The health of a deployment: its alarms now, and the last quarter of an hour. */
 import type { EngineContext } from '../context.ts';
 import { MAINTENANCE_LEASE, secondsWithoutLease } from '../pg/leases.ts';
-import { ALARMS, NOBODY_RECONCILES } from './alarms.ts';
+import { ALARMS, NO_WORKER_REPORTS } from './alarms.ts';
 import { MEASURED_LINES } from './charts.ts';
 import { type Point, readPulse } from './pulse.ts';
 import { combined, publishVitals, readVitals } from './vitals.ts';
@@ -40,8 +40,8 @@ export function createHealth(ctx: EngineContext): Health {
         const value = combined(alarm, vitals);
         return stateOf(alarm, value, value === null || value <= alarm.limit);
       });
-      const led = unled !== null && unled <= NOBODY_RECONCILES.limit;
-      return [...states, stateOf(NOBODY_RECONCILES, unled, led)];
+      const led = unled !== null && unled <= NO_WORKER_REPORTS.limit;
+      return [...states, stateOf(NO_WORKER_REPORTS, unled, led)];
     },
   };
 }

@@ -58,11 +58,7 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANS
   const sockets = createSockets(address);
   const client = postgres({
     // Session settings would reach other clients of the pooler as well; it refuses or drops them.
-    ...driverOptions(url, pooled ? {} : SETTINGS),
-    // The sockets know the servers, and TLS. With several servers the driver would try again for good,
-    // without a pause, and tell no statement that all are away.
-    host: address.hosts.slice(0, 1).map(({ host }) => host),
-    ssl: false,
+    ...driverOptions(address, sockets, pooled ? {} : SETTINGS),
     prepare: !pooled,
     max: poolSize,
     // The driver's queue degrades with more than one query in flight a connection
@@ -73,7 +69,6 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANS
     // The driver asks each new connection for array types, and nothing catches a failure of that
     // statement, which ends the process (porsager/postgres#1192). Arrays travel as JSON.
     fetch_types: false,
-    socket: sockets.open,
     backoff: (attempt: number) => Math.min(RECONNECT_MAX_S, 0.05 * 2 ** attempt),
     onnotice: () => {},
   } as unknown as postgres.Options<Record<string, never>>);

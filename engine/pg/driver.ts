@@ -1,25 +1,31 @@
 /** Options of the Postgres driver, and corrections of what it gets wrong. */
 import type postgres from 'postgres';
-import { type PgAddress, parsePgUrl } from './address.ts';
+import type { PgAddress } from './address.ts';
+import type { Sockets } from './socket.ts';
 
 /** Object ids of types in `pg_type`. */
 const BOOLEAN = 16;
 const BYTEA = 17;
 
-/** The driver's options for `DATABASE_URL`, with `settings` for each session it opens. */
-export function driverOptions(url: string, settings: object = {}): object {
-  const address: PgAddress = parsePgUrl(url);
-  const { hosts, database, user, password, tls, tlsDirect, primaryOnly, options } = address;
+/** The driver's options for these sockets to Postgres, with `settings` for each session it opens. */
+export function driverOptions(
+  address: PgAddress,
+  sockets: Pick<Sockets, 'open'>,
+  settings: object = {},
+): object {
+  const { hosts, database, user, password, primaryOnly, options } = address;
   const [first] = hosts;
   return {
-    host: hosts.map(({ host }) => host),
-    port: hosts.map(({ port }) => port),
+    // The sockets know the servers, and TLS. With several servers the driver would try again for good,
+    // without a pause, and tell no statement that all are away.
+    host: [first?.host],
+    port: [first?.port],
+    ssl: false,
+    socket: sockets.open,
     ...(first?.host.startsWith('/') && { path: `${first.host}/.s.PGSQL.${first.port}` }),
     database,
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
-    ssl: tls,
-    ...(tlsDirect && { sslnegotiation: 'direct' }),
     ...(primaryOnly && { target_session_attrs: 'read-write' }),
     connection: {
       application_name: address.applicationName,

@@ -8,6 +8,7 @@ import type { Logger } from '../context.ts';
 import { withDeadline } from './deadline.ts';
 import { exitProcess } from './log-output.ts';
 import { runProcess } from './main.ts';
+import { mustHaveNoArguments } from './no-arguments.ts';
 
 /** A part of an orderly end. When it is late or fails, the next one begins all the same. */
 export interface Phase {
@@ -47,6 +48,7 @@ export function runService(
   process.on('SIGTERM', () => begin('SIGTERM'));
   process.on('SIGINT', () => begin('SIGINT'));
   return runProcess(name, async () => {
+    mustHaveNoArguments(`npm run ${name}`);
     stopWithParent(() => begin('parent gone'));
     await start({
       stopping: stopping.signal,

@@ -29,8 +29,12 @@ export interface Comparison {
 
 /** The fewest parts from which a spread can be computed. */
 const PARTS_MIN = 4;
-/** A difference within twice the spread of the parts counts as noise. */
-const SPREADS = 2;
+/**
+ * A difference within so many spreads of the parts counts as noise. Two dozen differences are judged at once:
+ * within two spreads, one of them would be outside by chance in two comparisons of three; within three, in one
+ * of sixteen.
+ */
+const SPREADS = 3;
 /** The least noise, from timers and the scheduler, whatever the spread. */
 const NOISE_MIN_MS = 1;
 const NOISE_MIN_SHARE = 0.05;

@@ -4,6 +4,7 @@
  */
 import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { runProcess } from '../../engine/process/main.ts';
+import { mustHaveNoArguments } from '../../engine/process/no-arguments.ts';
 import { type Stack, startStack } from './stack.ts';
 import { mintToken } from './tokens.ts';
 
@@ -16,6 +17,7 @@ const READY_POLL_MS = 100;
 const PARENT_POLL_MS = 500;
 
 await runProcess('start', async () => {
+  mustHaveNoArguments('npm start');
   // If the reader of our output goes away, go on.
   process.stdout.on('error', () => {});
   const signal = stopSignal();

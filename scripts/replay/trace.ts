@@ -69,11 +69,14 @@ export async function surveyTrace(source: TraceSource): Promise<Survey> {
   let lastT = 0;
   for await (const event of source.events()) {
     events += 1;
-    if (event.t < lastT) throw new TraceError(`event ${events}: t goes back to ${event.t}`);
+    const fail = (problem: string): never => {
+      throw new TraceError(`${source.name}, event ${events}: ${problem}`);
+    };
+    if (event.t < lastT) fail(`t goes back to ${event.t}`);
     lastT = event.t;
     digest.update(`${JSON.stringify(event)}\n`);
     if (event.type === 'location') drivers.add(event.driver);
-    else if (jobs.has(event.job)) throw new TraceError(`event ${events}: job ${event.job} again`);
+    else if (jobs.has(event.job)) fail(`job ${event.job} again`);
     else jobs.add(event.job);
   }
   const sha256 = digest.digest('hex');
@@ -119,7 +122,7 @@ async function* readTrace(path: string): AsyncGenerator<TraceEvent> {
       if (line.trim() !== '') yield parseEvent(line, lineNumber);
     }
   } catch (error) {
-    if (error instanceof TraceError) throw error;
+    if (error instanceof TraceError) throw new TraceError(`${path}, ${error.message}`);
     throw new TraceError(`cannot read ${path}: ${(error as Error).message}`);
   } finally {
     bytes.destroy();

@@ -4,7 +4,7 @@ import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import { OpsHealthAnswer, OpsJobsAnswer } from '../../api/ops/answers.ts';
 import { validate } from '../../api/validate.ts';
 import type { Job } from '../../engine/domain/job.ts';
-import { ALARMS, NOBODY_RECONCILES } from '../../engine/ops/alarms.ts';
+import { ALARMS, NO_WORKER_REPORTS } from '../../engine/ops/alarms.ts';
 import { saveDeliveries } from '../../engine/pg/deliveries.ts';
 import { sql } from '../../engine/pg/drizzle.ts';
 import { candidatesOf } from '../support/candidates.ts';
@@ -144,7 +144,7 @@ describe('GET /api/ops/health', () => {
       .slice(2)
       // A bar within a cell is escaped.
       .map((line) => line.split(/(?<!\\)\|/).map((cell) => cell.trim()));
-    const known = [...ALARMS, NOBODY_RECONCILES].map((alarm) => {
+    const known = [...ALARMS, NO_WORKER_REPORTS].map((alarm) => {
       return ['', alarm.name, alarm.expression, alarm.whatToDo, ''];
     });
     expect(rows).toEqual(known);
@@ -153,10 +153,10 @@ describe('GET /api/ops/health', () => {
   test('puts together what the processes measure', async () => {
     const { health } = api.engine.ops;
     await health.publish();
-    expect((await alarms()).get('nobody reconciles')).toMatchObject({ value: null, ok: false });
+    expect((await alarms()).get('no worker reports')).toMatchObject({ value: null, ok: false });
     await api.engine.ctx.db.execute(sql`
       insert into leases (name, holder, expires_at) values ('maintenance', 'y', now())`);
-    expect((await alarms()).get('nobody reconciles')).toMatchObject({ limit: 10, ok: true });
+    expect((await alarms()).get('no worker reports')).toMatchObject({ limit: 10, ok: true });
     expect((await alarms()).get('claims fail')).toMatchObject({ value: 0, limit: 1, ok: true });
     expect((await alarms()).get('pushes wait')).toMatchObject({ value: null, ok: true });
     for (let i = 0; i < 90; i++) api.engine.ctx.metrics.claim('try_again', 0.1);

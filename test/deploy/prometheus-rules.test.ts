@@ -73,7 +73,7 @@ const TROUBLE: Record<string, Series> = {
   MusterRepairs: {
     'muster_reconciled_total{kind="lease_ended"}': '0+3x400',
   },
-  MusterNobodyReconciles: {
+  MusterNoWorkerReports: {
     'muster_push_undone_notifications{instance="workers-1"}': '',
   },
 };

@@ -5,6 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parsePgUrl } from '../../../engine/pg/address.ts';
 import { connectPg } from '../../../engine/pg/client.ts';
 import { sql } from '../../../engine/pg/drizzle.ts';
+import { connectOnce } from '../../../engine/pg/one-off.ts';
 import { createSockets } from '../../../engine/pg/socket.ts';
 import { makeCertificate } from '../../../scripts/apns-simulator/certificate.ts';
 import { closers } from '../../support/cleanups.ts';
@@ -93,6 +94,16 @@ describe('with several servers', () => {
     const db = connectTo(hosts(1, url.port, 2), 4);
     const asked = Array.from({ length: 8 }, () => db.execute(sql`select 1 as one`));
     for (const rows of await Promise.all(asked)) expect([...rows]).toEqual(one);
+  });
+
+  it('a command passes over those that are away, and ends when all are', async () => {
+    const [some, none] = [connectOnce(hosts(1, url.port, 2)), connectOnce(hosts(1, 2))];
+    closers.push(
+      () => some.end(),
+      () => none.end(),
+    );
+    expect([...(await some`select 1 as one`)]).toEqual(one);
+    await expect(none`select 1 as one`).rejects.toThrow('ECONNREFUSED');
   });
 
   it('says so when all are away, and tries them again', async () => {

@@ -57,6 +57,8 @@ describe('a trace', () => {
     await expect(surveyTrace(unsorted)).rejects.toThrow('event 2: t goes back to 0');
     const twice = fileTrace(await traceFile([job, job].join('\n')));
     await expect(surveyTrace(twice)).rejects.toThrow('job pickup-1 again');
+    const odd = await traceFile('{');
+    await expect(surveyTrace(fileTrace(odd))).rejects.toThrow(`${odd}, line 1: not JSON`);
     await expect(surveyTrace(fileTrace('/nowhere/at/all'))).rejects.toThrow(TraceError);
     const broken = fileTrace(await traceFile(gzipSync(lines.join('\n')).subarray(0, 40)));
     await expect(surveyTrace(broken)).rejects.toThrow(TraceError);

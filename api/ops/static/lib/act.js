@@ -1,6 +1,6 @@
 /** Actions of operators: a button that makes a call, asks first if it hurts, and shows the result. */
 import { Refusal } from './calls.js';
-import { html, useEffect, useState } from './html.js';
+import { html, useEffect, useRef, useState } from './html.js';
 import { useModal } from './modal.js';
 import { session } from './page-facts.js';
 
@@ -61,6 +61,14 @@ export function Act({
   const [isRunning, setRunning] = useState(false);
   const [refusal, setRefusal] = useState(/** @type {unknown} */ (null));
   const cannot = !session.mayAct;
+  const button = useRef(/** @type {HTMLButtonElement | null} */ (null));
+  // An action that no longer fits leaves the page: who works by keyboard must not begin at its top again.
+  useEffect(
+    () => () => {
+      if (button.current === document.activeElement) document.getElementById('page')?.focus();
+    },
+    [],
+  );
   const run = async () => {
     setRunning(true);
     setRefusal(null);
@@ -84,6 +92,7 @@ export function Act({
   }, [pressed]);
   return html`<span class="act">
     <button
+      ref=${button}
       type="button"
       class=${kind}
       aria-label=${label}

@@ -87,6 +87,8 @@ function useNews(job, reload) {
 /** @param {{job: any, reach: any}} props */
 function Head({ job, reach }) {
   const { driver } = job;
+  // A job says more of its driver only once he holds it.
+  const named = useFeed((feed) => feed.drivers.get(job.driver_id ?? '')?.name);
   const isWaiting = isOpen(job.status);
   return html`<header class="job-head">
     <h1>${job.address}</h1>
@@ -103,7 +105,7 @@ function Head({ job, reach }) {
       ${
         job.driver_id &&
         html`<dt>${job.status === 'assigned' ? 'Reserved for' : 'Driver'}</dt>
-        <dd><${Link} to=${`/drivers/${encodeURIComponent(job.driver_id)}`}>${driver?.name ?? job.driver_id}<//>
+        <dd><${Link} to=${`/drivers/${encodeURIComponent(job.driver_id)}`}>${driver?.name ?? named ?? job.driver_id}<//>
           ${driver && html` <span class="quiet">${cardOf(driver)}</span>`}</dd>`
       }
       ${job.truck_type && html`<dt>Truck type</dt><dd>${job.truck_type}</dd>`}

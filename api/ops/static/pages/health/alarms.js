@@ -12,7 +12,7 @@ const UNITS = {
   'pushes wait': 's',
   'pushes fail': '%',
   repairs: 'a second',
-  'nobody reconciles': 's',
+  'no worker reports': 's',
 };
 
 /** @param {{alarms: import('../../lib/feed.js').Alarm[]}} props */

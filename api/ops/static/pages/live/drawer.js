@@ -38,6 +38,7 @@ const Frame = ({ name, children }) =>
 /** @param {{id: string, reach: import('./reach.js').Reach | undefined}} props */
 function JobSummary({ id, reach }) {
   const told = useFeed((feed) => feed.jobs.get(id));
+  const named = useFeed((feed) => feed.drivers.get(told?.driver_id ?? '')?.name);
   // A job that is over has left the feed.
   const read = useCall(told ? null : `/api/jobs/${encodeURIComponent(id)}`);
   const job = told ?? read.answer;
@@ -57,7 +58,7 @@ function JobSummary({ id, reach }) {
       ${
         driver &&
         html`<${Fact} name=${isOpen(job.status) ? 'Reserved for' : 'Driver'}>
-          <button type="button" class="link" onClick=${() => setParams({ driver, job: null })}>${driver}</button>
+          <button type="button" class="link" onClick=${() => setParams({ driver, job: null })}>${named ?? driver}</button>
         <//>`
       }
       ${job.truck_type && html`<${Fact} name="Truck type">${job.truck_type}<//>`}

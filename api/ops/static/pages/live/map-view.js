@@ -150,8 +150,24 @@ function Legend({ states }) {
         ${STATES[state]?.text} <span class="count">${counts?.[state] ?? ''}</span>
       </button>`,
     )}
+    <details class="shapes">
+      <summary>Shapes</summary>
+      <dl>
+        ${SHAPES.map(([shape, what]) => html`<div><dt>${shape}</dt><dd>${what}</dd></div>`)}
+      </dl>
+    </details>
   </div>`;
 }
+
+/** What is drawn besides the signs of states. */
+const SHAPES = [
+  ['Filled pin', 'open job'],
+  ['Hollow pin', 'job that a driver holds'],
+  ['Ring round a driver', 'holds a job'],
+  ['Thin ring', 'was offered the selected job'],
+  ['Line', 'who got it; dashed: reserved for him'],
+  ['Dashed circle', 'how far a wave reaches'],
+];
 
 /** @param {ReadonlySet<string>} states */
 function hiddenBits(states) {

@@ -1,5 +1,5 @@
 /** For commands that take no flags: who types `--help` or `--dry-run` must not have it done. */
-import { ConfigError } from '../engine/process/config.ts';
+import { ConfigError } from './config.ts';
 
 export function mustHaveNoArguments(usage: string): void {
   const [first] = process.argv.slice(2);
