@@ -9,6 +9,8 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** The longest pause between two tries to reach a Sentinel again; the others tell meanwhile. */
 const RECONNECT_MAX_MS = 1000;
 const KEEP_ALIVE_MS = 10_000;
+/** By then every Sentinel has heard of a failover, and names the new primary. */
+const HEARD_MS = 30_000;
 
 /** What the client's own connector does, as far as it is used here. */
 interface Connector {
@@ -20,26 +22,31 @@ interface Connector {
 /** From now on the client neither stays on a replaced primary nor connects to one. */
 export function leaveReplacedPrimary(client: Redis): void {
   const { connector } = client as unknown as { connector: Connector };
-  /** Addresses, as Sentinels write them. */
-  let replaced: string | null = null;
+  /** Addresses, as Sentinels write them. Null: that of the first connection, which has begun already. */
   let connected: string | null = null;
+  let replaced: string | null = null;
+  let replacedAt = Number.NEGATIVE_INFINITY;
+  const isReplaced = (address: string | null) =>
+    performance.now() - replacedAt < HEARD_MS && (address === null || address === replaced);
   const stop = listen(client.options, (address) => {
     replaced = address;
-    if (connected === replaced && client.status === 'ready') client.disconnect(true);
+    replacedAt = performance.now();
+    if (isReplaced(connected) && client.status === 'ready') client.disconnect(true);
   });
   client.once('end', stop);
   const resolve = connector.resolve.bind(connector);
   connector.resolve = async (sentinel) => {
     const found = await resolve(sentinel);
-    const address = found && `${found.host} ${found.port}`;
+    if (!found) return found;
+    const address = `${found.host} ${found.port}`;
     // This Sentinel has not heard of the failover yet.
-    if (address !== null && address === replaced) return null;
+    if (isReplaced(address)) return null;
     connected = address;
     return found;
   };
   const check = connector.check.bind(connector);
   // It may have been replaced while the client connected.
-  connector.check = (info) => connected !== replaced && check(info);
+  connector.check = (info) => !isReplaced(connected) && check(info);
 }
 
 /** What Sentinels say when another server takes over, and where the address of the old one is in it. */
