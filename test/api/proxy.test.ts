@@ -7,6 +7,7 @@ import { withoutBase } from '../../api/base-path.ts';
 import { cleanups } from '../support/engine.ts';
 import { findNginx, startNginx } from '../support/nginx.ts';
 import { freshDatabase, freshRedis } from '../support/servers.ts';
+import { until } from '../support/until.ts';
 import { callerOf, mint, SECRET } from './support.ts';
 
 const BASE = '/dispatch';
@@ -63,7 +64,7 @@ describe.skipIf(!nginx)('behind nginx (skipped where there is none)', () => {
     it('calls and documents are where they are said to be', async () => {
       const operator = callerOf(url, async () => token);
       expect(await operator('GET', '/api/jobs')).toMatchObject({ status: 200 });
-      expect(await operator('GET', '/readyz')).toMatchObject({ status: 200 });
+      await until(async () => (await operator('GET', '/readyz')).status === 200);
       const openApi = await operator('GET', '/openapi.json');
       expect(openApi.body).toMatchObject({ servers: [{ url: BASE }] });
       const asyncApi = await operator('GET', '/asyncapi.json');

@@ -81,7 +81,8 @@ describe('a start', () => {
     );
     pg.proxy.heal();
     r.proxy.heal();
-    expect((await get(`${await api.url()}/readyz`)).status).toBe(200);
+    const url = await api.url();
+    await until(async () => (await get(`${url}/readyz`)).status === 200);
   }, 40_000);
 
   it.each(['api', 'workers'] as const)(
@@ -138,7 +139,7 @@ describe('probes', () => {
       const worker = start('workers', { ...through, WORKER_PORT: String(port) });
       await once(worker.child, 'message');
       const at = `http://127.0.0.1:${port}`;
-      expect((await get(`${at}/readyz`)).status).toBe(200);
+      await until(async () => (await get(`${at}/readyz`)).status === 200);
       proxy.freeze();
       await until(async () => (await get(`${at}/readyz`)).status === 503, { timeoutMs: 8000 });
       expect(await (await get(`${at}/readyz`)).json()).toMatchObject({
