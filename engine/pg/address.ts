@@ -6,16 +6,20 @@
 import { readFileSync } from 'node:fs';
 import type { ConnectionOptions } from 'node:tls';
 
+export interface PgServer {
+  host: string;
+  port: number;
+}
+
 export interface PgAddress {
-  hosts: readonly { host: string; port: number }[];
+  /** With several, the one that takes writes is meant, whether or not the URL says so. */
+  hosts: readonly PgServer[];
   database: string;
   user: string | undefined;
   password: string | undefined;
   tls: false | 'prefer' | ConnectionOptions;
   /** TLS from the first byte on, without an SSLRequest. */
   tlsDirect: boolean;
-  /** Of several servers, use only those that take writes. */
-  primaryOnly: boolean;
   applicationName: string;
   /** Settings of the session (libpq's `options`), e.g. `-c search_path=…`. */
   options: string | undefined;
@@ -56,7 +60,6 @@ export function parsePgUrl(text: string): PgAddress {
     password: password ?? query.get('password'),
     tls: tlsOf(query),
     tlsDirect: query.get('sslnegotiation') === 'direct',
-    primaryOnly: hosts.length > 1 || wanted !== 'any',
     applicationName: query.get('application_name') || 'muster',
     options: query.get('options'),
     ignored: [...query.keys()].filter((name) => !UNDERSTOOD.has(name)),

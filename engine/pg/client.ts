@@ -8,6 +8,7 @@ import { parsePgUrl } from './address.ts';
 import { type Admission, createAdmission } from './admission.ts';
 import { driverOptions, serializeTwiceAlike } from './driver.ts';
 import { drizzle, type PostgresJsDatabase, type SQL, sql } from './drizzle.ts';
+import { findPrimary } from './one-off.ts';
 import { TABLES_SCHEMA } from './search-path.ts';
 import { createSockets, type Sockets } from './socket.ts';
 import { giveBackSurplus } from './surplus.ts';
@@ -55,7 +56,7 @@ export type PgTarget = string | { url: string; pooled: boolean };
 export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANSWER_MS): PgClient {
   const { url, pooled } = typeof target === 'string' ? { url: target, pooled: false } : target;
   const address = parsePgUrl(url);
-  const sockets = createSockets(address);
+  const sockets = createSockets(address, () => findPrimary(address));
   const client = postgres({
     // Session settings would reach other clients of the pooler as well; it refuses or drops them.
     ...driverOptions(address, sockets, pooled ? {} : SETTINGS),

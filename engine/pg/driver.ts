@@ -13,11 +13,11 @@ export function driverOptions(
   sockets: Pick<Sockets, 'open'>,
   settings: object = {},
 ): object {
-  const { hosts, database, user, password, primaryOnly, options } = address;
+  const { hosts, database, user, password, options } = address;
   const [first] = hosts;
   return {
     // The sockets know the servers, and TLS. With several servers the driver would try again for good,
-    // without a pause, and tell no statement that all are away.
+    // without a pause, tell no statement that all are away, and take a standby for one that takes writes.
     host: [first?.host],
     port: [first?.port],
     ssl: false,
@@ -26,7 +26,6 @@ export function driverOptions(
     database,
     ...(user !== undefined && { user }),
     ...(password !== undefined && { password }),
-    ...(primaryOnly && { target_session_attrs: 'read-write' }),
     connection: {
       application_name: address.applicationName,
       ...(options !== undefined && { options }),

@@ -162,7 +162,7 @@ export async function listOffers(db: Db, id: string, limit: number): Promise<Dri
     order by o.opened_at desc`);
 }
 
-/** Offers of jobs that are open, or were over a moment ago: never many. */
+/** Offers of jobs that are open, or ended a moment ago: never many. */
 function newestUnfolded(id: string, limit: number): SQL {
   return sql`
     select job_id, wave, opened_at from job_waves

@@ -5,7 +5,7 @@
 import { once } from 'node:events';
 import net from 'node:net';
 import tls from 'node:tls';
-import type { PgAddress } from './address.ts';
+import type { PgAddress, PgServer } from './address.ts';
 
 /** Until a server is connected to and, where it is asked for, TLS is agreed on. */
 const CONNECT_MS = 5000;
@@ -32,12 +32,13 @@ export interface Sockets {
   close(): void;
 }
 
-/** With several servers each connection begins with the next one, and passes over those that are away. */
-export function createSockets(address: PgAddress): Sockets {
+/** Of several servers all connections lead to the one that `findPrimary` resolves with. */
+export function createSockets(address: PgAddress, findPrimary: () => Promise<PgServer>): Sockets {
   const { hosts } = address;
+  /** As it was found last; null once a connection has ended since. */
+  let primary: Promise<PgServer> | null = null;
   /** When each was last heard of, by what it had read. */
   const opened = new Map<net.Socket, { bytes: number; at: number }>();
-  let tries = 0;
   let isClosed = false;
 
   const note = (socket: net.Socket) =>
@@ -49,7 +50,10 @@ export function createSockets(address: PgAddress): Sockets {
 
   function begin(socket: net.Socket): net.Socket {
     note(socket);
-    socket.once('close', () => opened.delete(socket));
+    socket.once('close', () => {
+      opened.delete(socket);
+      primary = null;
+    });
     beginClean(socket);
     if (isClosed) socket.destroy();
     return socket;
@@ -57,17 +61,19 @@ export function createSockets(address: PgAddress): Sockets {
 
   async function open(): Promise<net.Socket> {
     // The driver waits for it by itself, and has written by the time it fails.
-    if (hosts.length === 1 && address.tls === false) return begin(plainTo(hosts[0] as Server));
-    let failure: unknown;
-    const first = tries++;
-    for (let i = 0; i < hosts.length; i++) {
-      try {
-        return begin(await connect(address, hosts[(first + i) % hosts.length] as Server));
-      } catch (error) {
-        failure = error;
-      }
+    if (hosts.length === 1 && address.tls === false) return begin(plainTo(hosts[0] as PgServer));
+    try {
+      return begin(await connect(address, await server()));
+    } catch (error) {
+      primary = null;
+      return failing(error as Error);
     }
-    return failing(failure as Error);
+  }
+
+  function server(): Promise<PgServer> {
+    if (hosts.length === 1) return Promise.resolve(hosts[0] as PgServer);
+    primary ??= findPrimary();
+    return primary;
   }
 
   function leaveAll(): void {
@@ -95,9 +101,7 @@ export function createSockets(address: PgAddress): Sockets {
   };
 }
 
-type Server = PgAddress['hosts'][number];
-
-function plainTo({ host, port }: Server): net.Socket {
+function plainTo({ host, port }: PgServer): net.Socket {
   const isPath = host.startsWith('/');
   const socket = isPath ? net.connect(`${host}/.s.PGSQL.${port}`) : net.connect(port, host);
   // The driver's errors name them.
@@ -115,7 +119,7 @@ function failing(error: Error): net.Socket {
   return socket;
 }
 
-async function connect({ tls: mode, tlsDirect }: PgAddress, server: Server): Promise<net.Socket> {
+async function connect({ tls: mode, tlsDirect }: PgAddress, server: PgServer): Promise<net.Socket> {
   const { host } = server;
   const bare = plainTo(server);
   const signal = AbortSignal.timeout(CONNECT_MS);

@@ -1,7 +1,7 @@
 /**
  * Behind Sentinels: connections to a primary that was replaced end at once. One that was frozen or cut off
  * takes itself for the primary until the Sentinels turn it into a replica 8 s later, and nothing that it
- * answers gives it away; so their news are listened to.
+ * answers gives it away; so we listen to what Sentinels announce.
  */
 import { Redis, type RedisOptions } from 'ioredis';
 
@@ -9,8 +9,8 @@ const CONNECT_TIMEOUT_MS = 2000;
 /** The longest pause between two tries to reach a Sentinel again; the others tell meanwhile. */
 const RECONNECT_MAX_MS = 1000;
 const KEEP_ALIVE_MS = 10_000;
-/** By then every Sentinel has heard of a failover, and names the new primary. */
-const HEARD_MS = 30_000;
+/** By then every Sentinel has heard of a failover, since they talk every 2 s, and names the new primary. */
+const HEARD_MS = 10_000;
 
 /** What the client's own connector does, as far as it is used here. */
 interface Connector {
@@ -31,16 +31,22 @@ export function leaveReplacedPrimary(client: Redis): void {
   const stop = listen(client.options, (address) => {
     replaced = address;
     replacedAt = performance.now();
-    if (isReplaced(connected) && client.status === 'ready') client.disconnect(true);
+    // Not `disconnect`, which would wait for the server to close its side. Then the client connects anew.
+    if (isReplaced(connected)) client.stream?.destroy();
   });
+  // A client that is between two tries to connect tells nobody that it has ended.
+  const disconnect = client.disconnect.bind(client);
+  client.disconnect = (again = false) => {
+    if (!again) stop();
+    disconnect(again);
+  };
   client.once('end', stop);
   const resolve = connector.resolve.bind(connector);
   connector.resolve = async (sentinel) => {
     const found = await resolve(sentinel);
     if (!found) return found;
     const address = `${found.host} ${found.port}`;
-    // This Sentinel has not heard of the failover yet.
-    if (isReplaced(address)) return null;
+    if (isReplaced(address)) throw new Error('this Sentinel still names the replaced primary');
     connected = address;
     return found;
   };
@@ -51,7 +57,7 @@ export function leaveReplacedPrimary(client: Redis): void {
 
 /** What Sentinels say when another server takes over, and where the address of the old one is in it. */
 const NEWS: Record<string, RegExp> = {
-  // The one that leads the failover says this first, and from then on names the new one to who asks.
+  // The one that leads the failover says this first, and from then on names the new one to whoever asks.
   '+promoted-slave': /@ (?<name>\S+) (?<address>\S+ \d+)$/,
   '+switch-master': /^(?<name>\S+) (?<address>\S+ \d+) /,
 };

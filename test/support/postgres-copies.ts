@@ -49,6 +49,8 @@ export async function dumpOf(url: string): Promise<() => Promise<void>> {
 export interface Replicated {
   /** Leads to the primary, whichever that is. */
   url: string;
+  /** Of the first primary, then of its standby. */
+  ports: readonly [number, number];
   /** Nothing reaches the standby any more. */
   cutOff(): Promise<void>;
   /** The primary is gone, and the standby, as it is, takes its place. */
@@ -71,6 +73,7 @@ export async function startReplicated(): Promise<Replicated> {
   await until(() => receives(standby.url, true), { timeoutMs: 60_000 });
   return {
     url: url.href,
+    ports: [primary.port, standby.port],
     async cutOff() {
       await until(() => isCaughtUp(primary.url, standby.url));
       await asAdmin(

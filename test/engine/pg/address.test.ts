@@ -10,7 +10,6 @@ const base = {
   password: 'pw',
   tls: false,
   tlsDirect: false,
-  primaryOnly: false,
   applicationName: 'muster',
   options: undefined,
   ignored: [],
@@ -20,7 +19,6 @@ const two = {
     { host: 'a', port: 5432 },
     { host: 'b', port: 5433 },
   ],
-  primaryOnly: true,
 };
 
 describe('DATABASE_URL', () => {
@@ -36,7 +34,7 @@ describe('DATABASE_URL', () => {
       { ...base, hosts: [{ host: '/run/pg', port: 5432 }] },
     ],
     ['postgres://ann:pw@[::1]/muster', { ...base, hosts: [{ host: '::1', port: 5432 }] }],
-    ['postgres://ann:pw@db/muster?target_session_attrs=read-write', { ...base, primaryOnly: true }],
+    ['postgres://ann:pw@db/muster?target_session_attrs=read-write', base],
     ['postgres://ann:pw@db/muster?sslmode=disable', base],
     ['postgres://ann:pw@db/muster?sslmode=prefer', { ...base, tls: 'prefer' }],
     [

@@ -5,7 +5,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { parsePgUrl } from '../../../engine/pg/address.ts';
 import { connectPg } from '../../../engine/pg/client.ts';
 import { sql } from '../../../engine/pg/drizzle.ts';
-import { connectOnce } from '../../../engine/pg/one-off.ts';
+import { connectOnce, findPrimary } from '../../../engine/pg/one-off.ts';
 import { createSockets } from '../../../engine/pg/socket.ts';
 import { makeCertificate } from '../../../scripts/apns-simulator/certificate.ts';
 import { closers } from '../../support/cleanups.ts';
@@ -67,7 +67,8 @@ describe('over TLS', () => {
 
   it('a connection that is left counts no more', async () => {
     const front = await startTlsFront(() => false);
-    const sockets = createSockets(parsePgUrl(front.href));
+    const address = parsePgUrl(front.href);
+    const sockets = createSockets(address, () => findPrimary(address));
     closers.push(() => sockets.close());
     for (let i = 0; i < 3; i++) {
       const socket = await sockets.open();

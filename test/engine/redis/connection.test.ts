@@ -121,7 +121,8 @@ describe('a primary that Sentinels replaced', () => {
     const old = await primary();
     // Otherwise the Sentinels would make it a replica after some seconds, which ends its connections.
     await ask(old, 'ACL', 'SETUSER', 'default', '-replicaof', '-slaveof');
-    await ask(sentinels[0] as Server, 'SENTINEL', 'FAILOVER', 'main');
+    // Refused until the Sentinels have looked at the replica.
+    await until(() => ask(sentinels[0] as Server, 'SENTINEL', 'FAILOVER', 'main'));
     await until(async () => (await primary()) !== old, { timeoutMs: 30_000 });
     const next = `tcp_port:${(await primary()).port}`;
     for (const client of [redis, subscriber]) {

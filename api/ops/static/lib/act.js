@@ -65,7 +65,9 @@ export function Act({
   // An action that no longer fits leaves the page: who works by keyboard must not begin at its top again.
   useEffect(
     () => () => {
-      if (button.current === document.activeElement) document.getElementById('page')?.focus();
+      if (button.current === document.activeElement) {
+        document.getElementById('page')?.focus({ preventScroll: true });
+      }
     },
     [],
   );
