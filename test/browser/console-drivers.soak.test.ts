@@ -83,6 +83,9 @@ describe.skipIf(SKIPPED)(`the fleet in Chromium${SKIPPED}`, { timeout: LIMIT_MS 
       const giveBack = asked.getByRole('checkbox', { name: 'Give back the 1 job that he holds' });
       expect(await giveBack.isChecked()).toBe(true);
       await giveBack.setChecked(gives);
+      // The page reads him again while he is asked about.
+      await t.engine.drivers.change(driver, { truckType: `van of ${driver}` });
+      await tab.getByText(`van of ${driver}`).first().waitFor();
       await asked.getByRole('button', { name: 'Suspend' }).click();
       await tab.locator('.driver-head .pill', { hasText: 'Suspended' }).waitFor();
       await until(

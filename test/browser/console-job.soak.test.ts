@@ -75,6 +75,10 @@ describe.skipIf(SKIPPED)(`a job's page in Chromium${SKIPPED}`, () => {
       await statusIs('Cancelled');
       expect(await tab.getByRole('group', { name: 'Actions' }).count()).toBe(0);
       await timeline.getByRole('cell', { name: 'operator:operator-1' }).first().waitFor();
+      // The reason of the release is none for the cancellation.
+      const reasons = await t.ctx.db.execute(sql`
+        select type, reason from job_events where job_id = ${id} and type = 'job.cancelled'`);
+      expect([...reasons]).toEqual([{ type: 'job.cancelled', reason: null }]);
     },
     LIMIT_MS,
   );

@@ -1,6 +1,6 @@
 /** Actions on a driver: approve, suspend, block; those that hurt ask first. */
 import { act } from '../../lib/calls.js';
-import { html, useRef, useState } from '../../lib/html.js';
+import { html, useLayoutEffect, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
 import { session } from '../../lib/page-facts.js';
 import { Act } from '../../lib/ui.js';
@@ -52,9 +52,11 @@ export function Actions({ driver, onDone }) {
 
 /** What happens to the jobs that he holds. @param {{held: number, releases: {current: boolean}}} props */
 function GiveBack({ held, releases }) {
+  // The last choice must not answer this question. Not at every render: this choice must stay.
+  useLayoutEffect(() => {
+    releases.current = true;
+  }, []);
   if (held === 0) return html`<p>He holds no jobs.</p>`;
-  // The last choice must not answer this question.
-  releases.current = true;
   return html`<label class="choice">
     <input type="checkbox" checked onChange=${(/** @type {any} */ event) => {
       releases.current = event.target.checked;

@@ -1,6 +1,6 @@
 /** Actions on a job; each button is named by its verb and shows a refusal beside it. */
 import { act } from '../../lib/calls.js';
-import { html, useRef, useState } from '../../lib/html.js';
+import { html, useLayoutEffect, useRef, useState } from '../../lib/html.js';
 import { useKeys } from '../../lib/keys.js';
 import { isHeld, isOpen } from '../../lib/names.js';
 import { session } from '../../lib/page-facts.js';
@@ -98,6 +98,10 @@ function bodyOf(confirm, reason) {
 
 /** An optional reason, for the record. @param {{reason: {current: string}}} props */
 function Reason({ reason }) {
+  // What was typed for another action, or for one that was not taken after all, is no reason for this one.
+  useLayoutEffect(() => {
+    reason.current = '';
+  }, []);
   return html`<label class="reason-of">Reason, for the record
     <input maxlength="200" onInput=${(/** @type {any} */ event) => {
       reason.current = event.target.value;
