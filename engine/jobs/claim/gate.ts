@@ -14,6 +14,7 @@ import { claimJob as askGate, type GateAnswer } from '../../redis/job-scripts.ts
 import type { CommitQueue } from './commit.ts';
 import { type ClaimResult, type Decision, refused, type Settled, settledBy } from './decision.ts';
 import { finishClaim, giveUp } from './finish.ts';
+import { RedisRuns } from './redis-runs.ts';
 import { type Attempt, askRow, withdraw } from './resolve.ts';
 
 /** The driver is answered within this, whatever the attempt waits for; what it began goes on. */
@@ -43,6 +44,7 @@ export function createClaims(ctx: EngineContext, commits: CommitQueue): Claims {
 class Gate {
   readonly #ctx: EngineContext;
   readonly #commits: CommitQueue;
+  readonly #runs: RedisRuns;
   /** By job: of all its taps in this process one leads, and the others wait for its result. */
   readonly #leading = new Map<string, Promise<Settled | null>>();
   /** By job: rows won after their drivers had been told to try again; oldest first. */
@@ -51,6 +53,7 @@ class Gate {
   constructor(ctx: EngineContext, commits: CommitQueue) {
     this.#ctx = ctx;
     this.#commits = commits;
+    this.#runs = new RedisRuns(ctx.redis);
   }
 
   /** Never throws: what could not be decided is `try_again`. */
@@ -196,6 +199,7 @@ class Gate {
         throw error;
       },
     );
+    if (answer.kind === 'closed' && !this.#runs.areSettled(asOf)) return askRow(this.#ctx, a);
     return this.#follow(a, answer, asOf);
   }
 
