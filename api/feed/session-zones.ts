@@ -1,12 +1,12 @@
 /**
- * The zones that one driver's session follows. At most once a second it may add zones that this process
+ * The zones that one driver's session follows. At most twice a second it may add zones that this process
  * does not follow yet: nobody drives faster than that, and a phone that makes up positions must not make
  * it load the world.
  */
 import type { Zone } from '../../engine/domain/zones.ts';
 import type { MirroredJob, ZoneMirror, ZoneWatcher } from './zone-mirror.ts';
 
-const NEW_MS = 1000;
+const NEW_MS = 500;
 
 export interface ZoneHost {
   /** Is it followed already? */
@@ -17,7 +17,7 @@ export interface ZoneHost {
 }
 
 export class SessionZones {
-  /** A change is waiting for its second. */
+  /** A change is waiting for its time. */
   due = false;
   readonly #host: ZoneHost;
   readonly #watcher: ZoneWatcher;

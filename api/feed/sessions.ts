@@ -10,6 +10,8 @@ const PER_USER_MAX = 3;
 /** A session and what the gateway remembers of it. */
 export interface Member {
   session: Session;
+  /** Which of the gateway's slices it is checked in. */
+  slice: number;
   /** By the monotonic clock, as all its times. */
   nextPingAt: number;
   /** When his last sign of life was passed on. */

@@ -233,7 +233,7 @@ describe('the heartbeat', () => {
     });
     const { connection } = await connectPair(0, { expiresAt: 2 * DAY_MS });
     const session = { role: 'customer', connection } as CustomerSession;
-    const member = { session, ...heartbeat.start() };
+    const member = { session, slice: 0, ...heartbeat.start() };
     for (const wall of [DAY_MS, -DAY_MS, 0]) {
       clock.wall = wall;
       expect(heartbeat.check(member)).toBe(true);
@@ -243,6 +243,6 @@ describe('the heartbeat', () => {
     const other = await connectPair(clock.elapsed, { expiresAt: 2 * DAY_MS });
     clock.wall = 2 * DAY_MS;
     const next = { role: 'customer', connection: other.connection } as CustomerSession;
-    expect(heartbeat.check({ session: next, ...heartbeat.start() })).toBe(false);
+    expect(heartbeat.check({ session: next, slice: 0, ...heartbeat.start() })).toBe(false);
   });
 });
