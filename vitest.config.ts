@@ -1,6 +1,9 @@
 import { defineConfig } from 'vitest/config';
 
-/** What takes minutes: seeds of chaos, frozen and slow stores, storms, whole replays, pages in a browser. */
+/**
+ * What takes minutes: seeds of chaos, frozen and slow stores, storms, deployments that start and stop, whole
+ * replays, pages in a browser.
+ */
 const SOAK = 'test/**/*.soak.test.ts';
 
 export default defineConfig({
@@ -20,8 +23,8 @@ export default defineConfig({
           name: 'suite',
           include: ['test/**/*.test.ts'],
           exclude: ['test/chaos/**', SOAK],
-          // The files start servers and sockets of their own: more at once only slow each other.
-          maxWorkers: 2,
+          // Much of a test is waiting, so three keep two cores busy; more only slow each other.
+          maxWorkers: 3,
           sequence: { groupOrder: 0 },
         },
       },
@@ -45,7 +48,7 @@ export default defineConfig({
           isolate: true,
           include: [SOAK],
           exclude: ['test/chaos/**'],
-          maxWorkers: 2,
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },

@@ -6,6 +6,8 @@ import { until } from '../support/until.ts';
 
 /** A browser's first pages take long on a busy machine. */
 const PATIENCE_MS = 60_000;
+/** Each look at the text lays the whole page out anew. */
+const LOOK_MS = 100;
 
 /** Where there is none, the tests say why they are skipped. */
 export const SKIPPED = findChromium()
@@ -54,7 +56,7 @@ export async function reads(page: Page, text: string | RegExp): Promise<void> {
       shown = await page.locator('body').innerText();
       return typeof text === 'string' ? shown.includes(text) : text.test(shown);
     },
-    { timeoutMs: PATIENCE_MS },
+    { timeoutMs: PATIENCE_MS, pollMs: LOOK_MS },
   ).catch(() => {
     throw new Error(`the page does not say ${text}, but: ${shown}`);
   });

@@ -18,6 +18,8 @@ export default async function setup(project: TestProject): Promise<() => Promise
   removeLeftovers();
   const dir = temporaryDir('muster-test-');
   markOwner(dir);
+  // Hundreds of processes load the same files: each is compiled once.
+  process.env.NODE_COMPILE_CACHE ??= path.join(dir, 'compile-cache');
   const postgresServer = await startPostgres({ dir: path.join(dir, 'postgres'), durable: false });
   const redisServer = await startRedis({ dir: path.join(dir, 'redis') });
   await createTemplate(postgresServer.url);
