@@ -25,8 +25,8 @@
 -- ARGV[17] zone lifetime after its last entry, seconds
 -- ARGV[18] when this version was written, epoch ms by Postgres
 -- ARGV[19..] pairs of driver and refusal kind
--- Returns 1 applied, 0 old news, 3 old news but missing refusals were added, -1 the zone is not ready or
--- the row was read under another run, 2 unknown here and maybe old news: read it again.
+-- Returns 1 applied, 0 old news, 3 old news but something that was missing has been added, -1 the zone is
+-- not ready or the row was read under another run, 2 unknown here and maybe old news: read it again.
 -- @include lib/append.lua
 -- @include lib/meridian.lua
 -- @include lib/offer.lua
@@ -57,6 +57,17 @@ if stored and stored >= version and not doubtful then
         cjson.encode({ refused = { id = id, driver = who, kind = kind } }), zoneTtl)
       missing = missing + 1
     end
+  end
+  -- An index may be lost alone (an operator's DEL, an eviction): who looks for open jobs, or for leases that
+  -- have ended, would not find this one.
+  if not redis.call('ZSCORE', jobs, id) then
+    redis.call('GEOADD', jobs, west(lng), lat, id)
+    append(meta, log, live, maxlen, offerEntry(payload, declined), zoneTtl)
+    missing = missing + 1
+  end
+  if state == 'claiming' and not redis.call('ZSCORE', claims, id) then
+    redis.call('ZADD', claims, redis.call('HGET', job, 'lease'), id)
+    missing = missing + 1
   end
   return missing > 0 and 3 or 0
 end

@@ -37,7 +37,7 @@ export interface PutJobArgs {
 
 /**
  * `unknown`: not here, and maybe old news; the row must be read again. `completed`: old news, but some of
- * its refusals were missing and have been added.
+ * its refusals, or its place in an index, were missing and have been added.
  */
 const PUT_ANSWERS = {
   '1': 'applied',

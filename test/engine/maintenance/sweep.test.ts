@@ -1,9 +1,12 @@
-/** The list of zones that the sweep goes by, and the logs that end with no zone. */
+/** The list of zones that the sweep goes by, what a zone lost of its jobs, and the logs that end with no zone. */
+import { randomUUID } from 'node:crypto';
 import { beforeAll, expect, it } from 'vitest';
 import { sweepDuty } from '../../../engine/maintenance/sweep.ts';
-import { driversLog, keys, usersLog } from '../../../engine/redis/keys.ts';
+import { claimJob, listEndedLeases } from '../../../engine/redis/job-scripts.ts';
+import { driversLog, keys, usersLog, zoneLog } from '../../../engine/redis/keys.ts';
 import { appendLog } from '../../../engine/redis/log-scripts.ts';
 import { startTestEngine, type TestEngine } from '../../support/engine.ts';
+import { until } from '../../support/until.ts';
 
 const { signal } = new AbortController();
 let t: TestEngine;
@@ -53,4 +56,37 @@ it.each([
   // What else was told meanwhile may stand beside it.
   expect(ids).toContain(last);
   expect(ids).not.toContain(`${old}-0`);
+});
+
+it.each([
+  ['the index of open jobs', (zone: string) => t.ctx.redis.del(keys.openJobs(zone))],
+  ['one job of the index', (zone: string, id: string) => t.ctx.redis.zrem(keys.openJobs(zone), id)],
+])('puts back %s, for the list and for every feed', async (_what, lose) => {
+  await t.driver('d1');
+  const { zone, id } = await t.post();
+  const seen = async () => {
+    const driver = await t.engine.drivers.know('d1');
+    const jobs = driver ? await t.engine.jobs.available(driver) : [];
+    return jobs.some((job) => job.id === id);
+  };
+  expect(await seen()).toBe(true);
+  await lose(zone, id);
+  expect(await seen()).toBe(false);
+  await sweepDuty(t.ctx).run(signal);
+  expect(await seen()).toBe(true);
+  const [last] = await t.ctx.redis.xrevrange(zoneLog(zone).log, '+', '-', 'COUNT', 1);
+  expect(last?.[1][3]).toContain(id);
+  const before = await t.ctx.redis.hget(zoneLog(zone).meta, 'last');
+  await sweepDuty(t.ctx).run(signal);
+  expect(await t.ctx.redis.hget(zoneLog(zone).meta, 'last')).toBe(before);
+});
+
+it('puts back the leases of a zone, so that one that has ended is found', async () => {
+  const { zone, id } = await t.post();
+  const claim = { zone, id, driverId: 'd1', token: randomUUID(), leaseMs: 1 };
+  expect(await claimJob(t.ctx.redis, claim)).toMatchObject({ kind: 'granted' });
+  await t.ctx.redis.del(keys.claims(zone));
+  await sweepDuty(t.ctx).run(signal);
+  const inASecond = async () => (await listEndedLeases(t.ctx.redis, [zone], 100)).includes(id);
+  expect(await until(inASecond)).toBe(true);
 });
