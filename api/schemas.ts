@@ -3,7 +3,7 @@
  * check HTTP calls and feed frames alike and to document both. Nothing is coerced or dropped: a
  * value that breaks a rule, or an unknown field, is refused and named.
  */
-import { type Static, Type } from 'typebox';
+import { type Static, type TSchema, Type } from 'typebox';
 import { LATITUDE_MAX } from '../engine/domain/distance.ts';
 import { PROGRESS } from '../engine/domain/job.ts';
 import type { Fix } from '../engine/engine.ts';
@@ -19,6 +19,10 @@ const PRICE_MAX = 1_000_000;
 const EXPIRES_MAX_MS = 30 * 86_400_000;
 
 const closed = { additionalProperties: false };
+/** A field that may be left out. Many clients send null instead, which says as much. */
+export const optional = <T extends TSchema>(schema: T) =>
+  Type.Optional(Type.Union([schema, Type.Null()]));
+const isGiven = (value: unknown) => value !== undefined && value !== null;
 /** No unknown fields, and an example for the documents. */
 const like = (example: object) => ({ ...closed, examples: [example] });
 
@@ -56,34 +60,24 @@ const Reason = optionalLine(200, 'Why');
 
 /** A number that some phones send as null, or out of range, when they do not know it. */
 const decoration = (description: string) =>
-  Type.Union([Type.Number(), Type.Null()], {
-    description: `${description}. Null or negative: not known`,
-    'x-rule': 'must be a number or null',
-  });
+  optional(Type.Number({ description: `${description}. Null or negative: not known` }));
 
 /** Where a driver is. */
 export const LocationBody = Type.Object(
   {
     lat: Type.Number({ minimum: -LATITUDE_MAX, maximum: LATITUDE_MAX, ...outside }),
     lng: Type.Number({ minimum: -LNG_MAX, maximum: LNG_MAX, ...outside }),
-    heading: Type.Optional(decoration('Degrees, 0 to 360')),
-    speed: Type.Optional(decoration('Metres per second')),
-    accuracy_m: Type.Optional(decoration('Metres')),
-    recorded_at: Type.Optional(
-      Type.Union([time('RFC 3339'), Type.Null()], {
-        description:
-          'When the phone took it; orders its fixes. Capped at the server time; null or left out: now',
-        'x-rule': 'must be an RFC 3339 time, e.g. 2026-01-31T08:30:00Z, or null',
-      }),
+    heading: decoration('Degrees, 0 to 360'),
+    speed: decoration('Metres per second'),
+    accuracy_m: decoration('Metres'),
+    recorded_at: optional(
+      time('When the phone took it; orders its fixes. Capped at the server time; by default now'),
     ),
   },
   like({ lat: 37.7749, lng: -122.4194, heading: 90, recorded_at: '2026-01-31T08:30:00Z' }),
 );
 export const AvailabilityBody = Type.Object({ online: Type.Boolean() }, like({ online: true }));
-export const DeclineBody = Type.Object(
-  { reason: Type.Optional(Reason) },
-  like({ reason: 'Flat tyre' }),
-);
+export const DeclineBody = Type.Object({ reason: optional(Reason) }, like({ reason: 'Flat tyre' }));
 /** The empty body of calls that need none. */
 export const NoBody = Type.Object({}, closed);
 export const ReleaseBody = DeclineBody;
@@ -93,22 +87,18 @@ export const ProgressBody = Type.Object(
   like({ status: 'en_route' }),
 );
 
-/** `null` removes the truck type. */
 const ProfileFields = {
-  name: Type.Optional(line(80, 'Needed for a new driver')),
-  truck_type: Type.Optional(
-    Type.Union([TruckType, Type.Null()], {
-      'x-rule': 'must be a visible text of at most 40 characters, or null',
-    }),
-  ),
+  name: optional(line(80, 'Needed for a new driver')),
+  /** Null removes it. */
+  truck_type: optional(TruckType),
 };
 export const ProfileBody = Type.Object(ProfileFields, like({ name: 'Ann', truck_type: 'flatbed' }));
 export const DriverBody = Type.Object(
   {
     ...ProfileFields,
-    approval_status: Type.Optional(Type.Enum(['pending', 'approved', 'suspended'])),
-    is_operator: Type.Optional(Type.Boolean()),
-    release_jobs: Type.Optional(
+    approval_status: optional(Type.Enum(['pending', 'approved', 'suspended'])),
+    is_operator: optional(Type.Boolean()),
+    release_jobs: optional(
       Type.Boolean({ description: 'With `suspended`: every job that he holds is given back' }),
     ),
   },
@@ -117,20 +107,20 @@ export const DriverBody = Type.Object(
 
 export const PostJobBody = Type.Object(
   {
-    customer_id: Type.Optional(
+    customer_id: optional(
       Type.String({ ...UserId, description: 'Needed from operators and services, nobody else' }),
     ),
     address: line(200, 'Where'),
-    lat: Type.Optional(Lat),
-    lng: Type.Optional(Lng),
+    lat: optional(Lat),
+    lng: optional(Lng),
     total_price: Type.Refine(
       Type.Number({ minimum: 0, maximum: PRICE_MAX, description: 'At most two decimals' }),
       (value) => Math.round(value * 100) / 100 === value,
       () => 'must have at most two decimals',
     ),
-    truck_type: Type.Optional(TruckType),
-    notes: Type.Optional(optionalLines(2000, 'For the driver; line breaks are allowed')),
-    expires_at: Type.Optional(time('Between now and 30 days ahead')),
+    truck_type: optional(TruckType),
+    notes: optional(optionalLines(2000, 'For the driver; line breaks are allowed')),
+    expires_at: optional(time('Between now and 30 days ahead')),
   },
   like({ address: '1 Market St', lat: 37.7749, lng: -122.4194, total_price: 149.5 }),
 );
@@ -146,7 +136,7 @@ export const AssignBody = Type.Object({ driver_id: UserId }, like({ driver_id: '
 export const TokenBody = Type.Object(
   {
     token: Type.String({ pattern: '^[0-9A-Fa-f]{16,200}$', description: 'Hex, as APNs gave it' }),
-    environment: Type.Optional(Type.Enum(['sandbox', 'production'])),
+    environment: optional(Type.Enum(['sandbox', 'production'])),
   },
   like({ token: '1f'.repeat(32) }),
 );
@@ -189,15 +179,15 @@ function isHeading(heading: number | null | undefined): heading is number {
 /** The rules of a new job that concern more than one field. */
 export function postRules(body: Static<typeof PostJobBody>, needsCustomer: boolean): Broken[] {
   const broken: Broken[] = [];
-  if (needsCustomer && body.customer_id === undefined) {
+  if (needsCustomer && !isGiven(body.customer_id)) {
     broken.push({ field: 'customer_id', rule: 'is required' });
   }
-  if (!needsCustomer && body.customer_id !== undefined) {
+  if (!needsCustomer && isGiven(body.customer_id)) {
     broken.push({ field: 'customer_id', rule: 'is for operators and services only' });
   }
-  if ((body.lat === undefined) !== (body.lng === undefined)) {
+  if (isGiven(body.lat) !== isGiven(body.lng)) {
     broken.push({
-      field: body.lat === undefined ? 'lat' : 'lng',
+      field: isGiven(body.lat) ? 'lng' : 'lat',
       rule: 'must come with the other',
     });
   }
@@ -206,7 +196,7 @@ export function postRules(body: Static<typeof PostJobBody>, needsCustomer: boole
 
 /** Between now and 30 days ahead. */
 export function expiryRules(body: Static<typeof PostJobBody>, now: number): Broken[] {
-  if (body.expires_at === undefined) return [];
+  if (!body.expires_at) return [];
   const ahead = parseTime(body.expires_at) - now;
   if (ahead > 0 && ahead <= EXPIRES_MAX_MS) return [];
   return [{ field: 'expires_at', rule: 'must be between now and 30 days ahead' }];

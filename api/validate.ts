@@ -6,13 +6,18 @@
 import type { TSchema } from 'typebox';
 import { Compile, type Validator } from 'typebox/compile';
 import type { TLocalizedValidationError } from 'typebox/error';
+import { Settings } from 'typebox/system';
 import { USER_ID } from './auth.ts';
 import { type Broken, ERRORS, type ErrorCode } from './errors.ts';
 import { TEXT_RULES } from './text.ts';
 
 /** The longest field name repeated in an answer: it comes from the caller. */
 const FIELD_MAX = 64;
-/** TypeBox stops after 8 errors, which may all be inner ones; then this error stands for them. */
+/** How many broken rules an answer names at most. */
+const BROKEN_MAX = 8;
+/** TypeBox stops after some errors, and a broken optional field has three of them (see `addsNothing`). */
+Settings.Set({ maxErrors: 3 * BROKEN_MAX });
+/** Stands for errors that were all left out. */
 const BROKEN_SOMEHOW: Broken = { field: 'body', rule: 'must keep the documented schema' };
 
 const validators = new WeakMap<TSchema, Validator>();
@@ -23,9 +28,9 @@ export function validate(schema: TSchema, value: unknown): Broken[] {
   if (validator.Check(value)) return [];
   const broken = validator
     .Errors(value)
-    .filter((error) => !isInnerError(error))
+    .filter((error) => !addsNothing(error))
     .flatMap((error) => describe(schema, error));
-  return broken.length > 0 ? broken : [BROKEN_SOMEHOW];
+  return broken.length > 0 ? broken.slice(0, BROKEN_MAX) : [BROKEN_SOMEHOW];
 }
 
 /** Turns a query string's texts into whole numbers where the schema asks for them and they are such. */
@@ -47,9 +52,9 @@ function validatorOf(schema: TSchema): Validator {
   return validator;
 }
 
-/** Errors of a union's branches, and the summary of unknown fields, add nothing. */
-function isInnerError({ schemaPath, keyword }: TLocalizedValidationError): boolean {
-  return keyword === 'additionalProperties' || /\/(anyOf|oneOf)\//.test(schemaPath);
+/** The summary of unknown fields; of an optional field that it is not null either, and its summary. */
+function addsNothing({ schemaPath, keyword }: TLocalizedValidationError): boolean {
+  return ['additionalProperties', 'anyOf'].includes(keyword) || /\/anyOf\/1$/.test(schemaPath);
 }
 
 function describe(schema: TSchema, error: TLocalizedValidationError): Broken[] {
@@ -61,11 +66,11 @@ function describe(schema: TSchema, error: TLocalizedValidationError): Broken[] {
     }));
   }
   const code = ownCode(schema, error);
-  return [{ field: shorten(at || 'body'), rule: ruleOf(schema, error), ...(code && { code }) }];
+  return [{ field: shorten(at || 'body'), rule: ruleOf(error), ...(code && { code }) }];
 }
 
 /** The rule in words that say more than the schema's keyword. */
-function ruleOf(schema: TSchema, error: TLocalizedValidationError): string {
+function ruleOf(error: TLocalizedValidationError): string {
   switch (error.keyword) {
     case 'boolean':
       return 'is not a known field';
@@ -73,8 +78,6 @@ function ruleOf(schema: TSchema, error: TLocalizedValidationError): string {
       return PATTERNS.get(String(error.params.pattern)) ?? error.message;
     case 'enum':
       return `must be one of ${error.params.allowedValues.join(', ')}`;
-    case 'anyOf':
-      return String(propertyOf(schema, error)?.['x-rule'] ?? error.message);
     case 'format':
       return 'must be an RFC 3339 time, e.g. 2026-01-31T08:30:00Z';
     default:

@@ -165,8 +165,10 @@ function readFrame(session: Session, text: string): Frame | null {
   if (typeof value !== 'object' || value === null || Array.isArray(value)) {
     return broken('frame', 'must be an object with event and data');
   }
-  const { event, data: given, ref, ...rest } = value as Record<string, unknown>;
+  const { event, data: given, ref: named, ...rest } = value as Record<string, unknown>;
+  // Null says as much as leaving it out.
   const data = given ?? {};
+  const ref = named ?? undefined;
   if (ref !== undefined && !isRef(ref)) {
     return broken('ref', `must be a string of 1 to ${REF_MAX} characters`);
   }

@@ -130,14 +130,15 @@ async function saveDriver(
   body: Static<typeof DriverBody>,
   by: Identity,
 ): Promise<DriverRow> {
-  const isNew = body.name === undefined && !(await engine.drivers.find(id));
-  if (isNew) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
+  const { name, approval_status, is_operator } = body;
+  const isNameless = typeof name !== 'string' && !(await engine.drivers.find(id));
+  if (isNameless) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
     by: actorOf(by),
-    ...(body.name !== undefined && { name: body.name }),
+    ...(typeof name === 'string' && { name }),
     ...(body.truck_type !== undefined && { truckType: body.truck_type }),
-    ...(body.approval_status !== undefined && { approvalStatus: body.approval_status }),
-    ...(body.is_operator !== undefined && { isOperator: body.is_operator }),
+    ...(typeof approval_status === 'string' && { approvalStatus: approval_status }),
+    ...(typeof is_operator === 'boolean' && { isOperator: is_operator }),
   };
   return engine.drivers.change(id, change);
 }

@@ -78,11 +78,11 @@ function toPostInput(
   return {
     customerId: body.customer_id ?? sub,
     address: body.address,
-    position: lat === undefined || lng === undefined ? null : { lat, lng },
+    position: typeof lat === 'number' && typeof lng === 'number' ? { lat, lng } : null,
     totalPrice: body.total_price,
     truckType: body.truck_type ?? null,
     notes: body.notes ?? null,
-    expiresAt: body.expires_at === undefined ? null : parseTime(body.expires_at),
+    expiresAt: body.expires_at ? parseTime(body.expires_at) : null,
     actor: actorOf(identity),
     idempotency: key === undefined ? null : { sub, key, body },
   };

@@ -134,9 +134,10 @@ async function earlierPost(
   return { ok: true, created: false, job };
 }
 
-/** The same fields in another order are the same body. */
+/** The same fields in another order are the same body; a field that is null is one that was left out. */
 function hashBody(body: object): string {
-  const sorted = Object.entries(body).sort(([a], [b]) => (a < b ? -1 : 1));
+  const given = Object.entries(body).filter(([, value]) => value !== null);
+  const sorted = given.sort(([a], [b]) => (a < b ? -1 : 1));
   return createHash('sha256').update(JSON.stringify(sorted)).digest('hex');
 }
 

@@ -69,6 +69,21 @@ describe('POST /api/jobs', () => {
     expect(await post(customer, body, 'k2')).toMatchObject({ status: 201 });
   });
 
+  test('null is a field left out, of the job that a key names too', async () => {
+    const bare = { address: '1 Market St', total_price: 12 };
+    const nulls = { truck_type: null, notes: null, expires_at: null, customer_id: null };
+    const first = await post(customer, { ...bare, lat: null, lng: null, ...nulls }, 'nulls');
+    expect(first).toMatchObject({ status: 201, body: { job: { lat: null, truck_type: null } } });
+    expect(await post(customer, bare, 'nulls')).toEqual({
+      ...first,
+      ...{ status: 200, headers: expect.anything() },
+    });
+    const { id } = first.body.job;
+    expect(await customer('POST', `/api/jobs/${id}/cancel`, { reason: null })).toMatchObject({
+      status: 200,
+    });
+  });
+
   test.each(['', 'x'.repeat(256), 'tab\tbed', 'caf\u00e9'])('key %j is refused', async (key) => {
     expect(await post(customer, good, key)).toMatchObject({
       status: 422,

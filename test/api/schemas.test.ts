@@ -1,5 +1,6 @@
 import { describe, expect, test } from 'vitest';
 import {
+  DeclineBody,
   DriverBody,
   expiryRules,
   LocationBody,
@@ -114,6 +115,32 @@ describe('a job', () => {
     const fix = { lat: 1, lng: 2, recorded_at: text };
     expect(validate(LocationBody, fix)).toEqual([]);
     expect(new Date(toFix(fix, Number.MAX_SAFE_INTEGER).at).toISOString()).toBe(moment);
+  });
+
+  test.each([
+    ['a job', PostJobBody, { ...job, customer_id: null, truck_type: null, notes: null }],
+    ['a job that lasts, anywhere', PostJobBody, { ...job, lat: null, lng: null, expires_at: null }],
+    ['a decline', DeclineBody, { reason: null }],
+    ['a phone', TokenBody, { token: 'ab'.repeat(32), environment: null }],
+    [
+      'a driver',
+      DriverBody,
+      { ...{ name: null, truck_type: null, approval_status: null }, is_operator: null },
+    ],
+  ])('null is a field left out: %s', (_what, schema, value) => {
+    expect(validate(schema, value)).toEqual([]);
+  });
+
+  test('what is neither null nor valid is refused by the rule of its field', () => {
+    const broken = validate(PostJobBody, { ...job, lat: '1', truck_type: '', notes: 7 });
+    expect(fields(broken)).toEqual(['lat', 'truck_type', 'notes']);
+    expect(broken.map(({ rule }) => rule)).toEqual([
+      'must be number',
+      'must not be blank, nor contain control, invisible or bidirectional characters',
+      'must be string',
+    ]);
+    expect(fields(postRules({ ...job, lat: 1, lng: null }, false))).toEqual(['lng']);
+    expect(postRules({ ...job, lat: null, lng: null, customer_id: null }, false)).toEqual([]);
   });
 
   test('a thousand unknown fields are refused, and a few of them named', () => {

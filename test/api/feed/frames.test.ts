@@ -125,8 +125,11 @@ describe('frames', () => {
         ok: true,
       });
     }
+    const fix = JSON.stringify({ event: 'location', data: { lat: 1, lng: 2 }, ref: null });
+    for (let i = 0; i < 12; i++) client.ws.send(fix);
     client.ws.send('{"event":"heartbeat","data":null,"ref":"none"}');
     expect(await client.next('ack', ({ ref }) => ref === 'none')).toMatchObject({ ok: true });
+    expect(client.of('error')).toEqual([]);
     expect(client.closed).toBeNull();
     await client.close();
   });
