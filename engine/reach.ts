@@ -39,27 +39,44 @@ export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
     { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isPermanent: isPermanentPg },
     log,
   );
-  const { standby, currentSchema, pooled, isolation, hasTimeouts, wrongSearchPath } =
-    found as Inspection;
+  const { standby, currentSchema, pooled, wrongEncoding } = found as Inspection;
   if (standby) throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
+  if (wrongEncoding !== null) throw new StartError(`DATABASE_URL: ${wrongEncoding}`);
   if (!currentSchema) {
     throw new StartError('the database has an older schema: run `npm run migrate` first');
   }
-  if (pooled && isolation !== 'read committed') {
+  if (pooled) judgeDefaults(found as Inspection, log);
+  return { url, pooled };
+}
+
+/** Through a pooler the sessions are as the role and the database make them. */
+function judgeDefaults(found: Inspection, log: Logger): void {
+  const { isolation, wrongSearchPath, isExact, isDurable, hasTimeouts } = found;
+  if (isolation !== 'read committed') {
     throw new StartError(
       `DATABASE_URL leads through a pooler to a database whose transactions are ${isolation}, e.g. ALTER ROLE … SET default_transaction_isolation = 'read committed'`,
     );
   }
-  if (pooled && wrongSearchPath !== null) {
+  if (wrongSearchPath !== null) {
     throw new StartError(`DATABASE_URL leads through a pooler to where ${wrongSearchPath}`);
   }
-  if (pooled && !hasTimeouts) {
+  if (!isExact) {
+    throw new StartError(
+      "DATABASE_URL leads through a pooler to a database that rounds numbers or writes bytes as text, e.g. ALTER ROLE … SET extra_float_digits = 1 and bytea_output = 'hex'",
+    );
+  }
+  if (!isDurable) {
+    log.warn(
+      {},
+      'DATABASE_URL leads through a pooler to a database that answers before it has written: after a crash it lacks claims that were promised, e.g. ALTER ROLE … SET synchronous_commit = on',
+    );
+  }
+  if (!hasTimeouts) {
     log.warn(
       {},
       "DATABASE_URL leads through a pooler, where Muster sets no timeouts for its statements, e.g. ALTER ROLE … SET statement_timeout = '5s' and lock_timeout = '500ms'",
     );
   }
-  return { url, pooled };
 }
 
 /** Resolves when Redis can be used. Throws `StartError`, one line that names the variable. */

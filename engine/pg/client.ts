@@ -95,6 +95,11 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANS
 const SETTINGS = {
   // Whatever the database's default is: a statement that lost a race sees what won it.
   default_transaction_isolation: 'read committed',
+  // An answer says what is on disk.
+  synchronous_commit: 'on',
+  // Numbers and bytes are read as they were written.
+  extra_float_digits: 1,
+  bytea_output: 'hex',
   // Some Postgres operators give their roles a path without it.
   search_path: TABLES_SCHEMA,
   statement_timeout: STATEMENT_TIMEOUT_MS,

@@ -3,6 +3,7 @@
  * reached through a pooler that lends sessions per transaction? Then nothing may be left in a session.
  */
 import { drizzle } from './drizzle.ts';
+import { wrongEncoding } from './encoding.ts';
 import { isCurrentSchema } from './migrate.ts';
 import { connectOnce } from './one-off.ts';
 import { wrongSearchPath } from './search-path.ts';
@@ -16,6 +17,12 @@ export interface Inspection {
   isolation: string;
   /** Do statements time out that wait for a lock or a disk? */
   hasTimeouts: boolean;
+  /** Are numbers and bytes read as they were written? */
+  isExact: boolean;
+  /** Is a commit on disk when it is answered? */
+  isDurable: boolean;
+  /** Why it cannot store every text; null where it can. */
+  wrongEncoding: string | null;
   /** Why a session with default settings does not find the tables; null where it does. */
   wrongSearchPath: string | null;
 }
@@ -28,7 +35,9 @@ export async function inspectPg(url: string): Promise<Inspection> {
   try {
     const query = client`select pg_backend_pid() as pid, pg_is_in_recovery() as standby,
       current_setting('default_transaction_isolation') as isolation,
-      current_setting('statement_timeout') <> '0' and current_setting('lock_timeout') <> '0' as timeouts`;
+      current_setting('statement_timeout') <> '0' and current_setting('lock_timeout') <> '0' as timeouts,
+      current_setting('extra_float_digits')::int > 0 and current_setting('bytea_output') = 'hex' as exact,
+      current_setting('synchronous_commit') <> 'off' as durable`;
     const [row] = await query;
     // The pid that the server sent at connect; a pooler sends one of its own.
     const { pid } = (query as unknown as { state: { pid: number } }).state;
@@ -39,6 +48,9 @@ export async function inspectPg(url: string): Promise<Inspection> {
       pooled: pid !== row?.pid,
       isolation: row?.isolation,
       hasTimeouts: row?.timeouts,
+      isExact: row?.exact,
+      isDurable: row?.durable,
+      wrongEncoding: await wrongEncoding(db),
       wrongSearchPath: await wrongSearchPath(db),
     };
   } finally {

@@ -8,6 +8,7 @@ import { fileURLToPath } from 'node:url';
 import type postgres from 'postgres';
 import type { Db } from './client.ts';
 import { drizzle, type MigrationMeta, readMigrationFiles, sql } from './drizzle.ts';
+import { wrongEncoding } from './encoding.ts';
 import { connectOnce } from './one-off.ts';
 import { wrongSearchPath } from './search-path.ts';
 
@@ -62,7 +63,7 @@ async function takeLock(tx: postgres.TransactionSql, limitS: number): Promise<vo
 
 /** Drizzle's own table and way of counting. */
 async function applyMissing(db: Db): Promise<void> {
-  const wrong = await wrongSearchPath(db);
+  const wrong = (await wrongEncoding(db)) ?? (await wrongSearchPath(db));
   if (wrong !== null) throw new Error(wrong);
   await db.execute(sql`create schema if not exists drizzle`);
   await db.execute(sql`create table if not exists drizzle.__drizzle_migrations

@@ -61,6 +61,25 @@ describe('a database with other defaults', () => {
   });
 });
 
+describe('a database that rounds, writes bytes as text, and answers early', () => {
+  it('is read as it was written, and answers what is on disk', async () => {
+    const url = await freshDatabase();
+    const settings = [
+      'extra_float_digits = 0',
+      'bytea_output = escape',
+      'synchronous_commit = off',
+    ];
+    for (const setting of settings) {
+      await administrate(url).unsafe(`alter database ${nameOf(url)} set ${setting}`);
+    }
+    const { db } = open(url);
+    const bytes = Buffer.from('muster\\\0');
+    const [row] = await db.execute(sql`select ${0.1 + 0.2}::float8 as sum, ${bytes}::bytea as bytes,
+      current_setting('synchronous_commit') as durable`);
+    expect(row).toEqual({ sum: 0.1 + 0.2, bytes, durable: 'on' });
+  });
+});
+
 describe('a role that looks for tables elsewhere', () => {
   it('finds them all the same', async () => {
     const url = await freshDatabase();
