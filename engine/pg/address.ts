@@ -33,7 +33,7 @@ const URL_PARTS =
   /^postgres(?:ql)?:\/\/(?:(?<credentials>[^@/?#]*)@)?(?<hosts>[^@/?#]*)(?:\/(?<database>[^/?#]*))?(?:\?(?<query>[^#]*))?$/;
 const UNDERSTOOD = new Set([
   ...['host', 'port', 'dbname', 'user', 'password', 'application_name', 'options', 'schema'],
-  ...['sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'sslnegotiation'],
+  ...['ssl', 'sslmode', 'sslrootcert', 'sslcert', 'sslkey', 'sslpassword', 'sslnegotiation'],
   'target_session_attrs',
 ]);
 /** Values that ask for a server that takes writes; with several servers that is implied. */
@@ -109,10 +109,17 @@ function refuseOtherSchema(schema: string | undefined): void {
   }
 }
 
+/** Other clients' words for libpq's `sslmode`: to ignore them would be to do without TLS. */
+const SSL_WORDS: ReadonlyMap<string | undefined, string> = new Map([
+  ...['true', '1', 'no-verify'].map((word) => [word, 'require'] as const),
+  ...['false', '0'].map((word) => [word, 'disable'] as const),
+]);
+
 /** As in libpq: a root certificate makes `require` verify, `system` means the well-known ones. */
 function tlsOf(query: ReadonlyMap<string, string>): PgAddress['tls'] {
   const root = query.get('sslrootcert');
-  const mode = query.get('sslmode') ?? (root === undefined ? 'disable' : 'verify-full');
+  const given = query.get('sslmode') ?? query.get('ssl');
+  const mode = SSL_WORDS.get(given) ?? given ?? (root === undefined ? 'disable' : 'verify-full');
   if (mode === 'disable') return false;
   const client = clientCertificate(query);
   if (mode === 'prefer' || mode === 'allow')

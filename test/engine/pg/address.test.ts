@@ -41,6 +41,11 @@ describe('DATABASE_URL', () => {
       'postgres://ann:pw@db/muster?sslmode=require',
       { ...base, tls: { rejectUnauthorized: false } },
     ],
+    ...['ssl=true', 'ssl=require', 'sslmode=no-verify'].map((words): [string, object] => [
+      `postgres://ann:pw@db/muster?${words}`,
+      { ...base, tls: { rejectUnauthorized: false } },
+    ]),
+    ['postgres://ann:pw@db/muster?ssl=false', base],
     ['postgres://ann:pw@db/muster?sslmode=verify-full', { ...base, tls: {} }],
     ['postgres://ann:pw@db/muster?sslrootcert=system', { ...base, tls: {} }],
     [
