@@ -13,3 +13,12 @@ export function createHostOf(trustedProxies: readonly string[]): HostOf {
     return String(forwarded).split(',').at(-1)?.trim();
   };
 }
+
+/**
+ * Is a page of this origin a page of this host? Browsers leave the usual port out of an origin, and some proxies
+ * put it into the host.
+ */
+export function isOfHost(origin: string, host: string): boolean {
+  const page = URL.parse(origin);
+  return page !== null && URL.parse(`${page.protocol}//${host}`)?.host === page.host;
+}

@@ -3,7 +3,7 @@ import { type IncomingMessage, STATUS_CODES } from 'node:http';
 import type { Duplex } from 'node:stream';
 import type { Users } from '../../engine/engine.ts';
 import { type Auth, bearer, type Identity, readsAll, UnauthorizedError } from '../auth.ts';
-import type { HostOf } from '../forwarded-host.ts';
+import { type HostOf, isOfHost } from '../forwarded-host.ts';
 import { readCookie } from '../ops/entry.ts';
 
 const TOKEN_PROTOCOL = 'bearer.';
@@ -75,7 +75,7 @@ function isOwnPage(request: IncomingMessage, hostOf: HostOf): boolean {
   const site = headers['sec-fetch-site'];
   if (site !== undefined) return site === 'same-origin';
   const host = hostOf(request);
-  return origin !== undefined && host !== undefined && URL.parse(origin)?.host === host;
+  return origin !== undefined && host !== undefined && isOfHost(origin, host);
 }
 
 /** Tokens have no character that a cookie must escape. */

@@ -7,6 +7,7 @@ import type { FastifyReply, FastifyRequest } from 'fastify';
 import type { Engine } from '../../engine/engine.ts';
 import { type Auth, bearer, type Identity, readsAll, UnauthorizedError } from '../auth.ts';
 import { ApiError } from '../errors.ts';
+import { isOfHost } from '../forwarded-host.ts';
 
 const COOKIE = 'muster_ops';
 /** Browsers keep no cookie for longer. */
@@ -49,9 +50,10 @@ export function createEntry({ auth, engine }: { auth: Auth; engine: Engine }, pa
     },
     async signIn(token, request, reply) {
       const { expiresAt } = await admit(token);
-      const expires = new Date(Math.min(expiresAt, Date.now() + COOKIE_MAX_MS));
+      // A duration, not a moment: the clock of the operator's machine may be hours off.
+      const maxAge = Math.ceil(Math.min(expiresAt - Date.now(), COOKIE_MAX_MS) / 1000);
       const attributes = {
-        ...({ path, httpOnly: true, sameSite: 'lax', expires } as const),
+        ...({ path, httpOnly: true, sameSite: 'lax', maxAge } as const),
         secure: request.protocol === 'https',
       };
       const parts = splitToken(token);
@@ -69,7 +71,7 @@ function isFromHere({ headers, host }: FastifyRequest): boolean {
   if (headers['sec-fetch-site'] !== undefined) {
     return ['same-origin', 'none'].includes(String(headers['sec-fetch-site']));
   }
-  return origin === undefined || URL.parse(origin)?.host === host;
+  return origin === undefined || isOfHost(origin, host);
 }
 
 const nameOf = (part: number) => (part === 0 ? COOKIE : `${COOKIE}_${part}`);

@@ -1,3 +1,5 @@
+import { once } from 'node:events';
+import http from 'node:http';
 import { Queue } from 'bullmq';
 import { afterAll, beforeAll, expect, inject, test } from 'vitest';
 import { createDashboard } from '../../api/ops/dashboard.ts';
@@ -22,12 +24,18 @@ afterAll(async () => {
 const operator = () => mint({ sub: 'op', role: 'operator' });
 const login = async (token: string) => api.anyone('GET', `/ops?token=${token}`);
 
+test('a browser whose clock is hours off keeps the cookie', async () => {
+  const cookie = (await login(await operator())).headers.get('set-cookie') ?? '';
+  expect(cookie).toMatch(/; Max-Age=(3600|3599);/);
+  expect(cookie).not.toMatch(/expires/i);
+});
+
 test('the console link becomes a cookie, and the token leaves the address', async () => {
   const answer = await login(await operator());
   expect(answer.status).toBe(303);
   expect(answer.headers.get('location')).toBe('/ops');
   const cookie = answer.headers.get('set-cookie') ?? '';
-  expect(cookie).toMatch(/^muster_ops=[^;]+; Path=\/ops; Expires=[^;]+; HttpOnly; SameSite=Lax$/);
+  expect(cookie).toMatch(/^muster_ops=[^;]+; Max-Age=\d+; Path=\/ops; HttpOnly; SameSite=Lax$/);
   const [pair = ''] = cookie.split(';');
   const page = await api.anyone<string>('GET', '/ops', undefined, { cookie: pair });
   expect(page.status).toBe(200);
@@ -119,6 +127,23 @@ test('a page of another site cannot act, even with the cookie', async () => {
   const bearer = { authorization: `Bearer ${await operator()}`, origin: 'https://evil.example' };
   expect((await act(bearer)).status).toBeLessThan(300);
   await queue.resume();
+});
+
+test.each([
+  ['http://console.example', 'console.example:80', true],
+  ['https://console.example', 'CONSOLE.example:443', true],
+  ['https://console.example', 'console.example:80', false],
+  ['http://console.example:8080', 'console.example', false],
+  ['http://[::1]:8080', '[::1]:8080', true],
+  ['null', 'console.example', false],
+])('a page of %s is one of ours at %s: %s', async (origin, host, isOurs) => {
+  const { port } = new URL(api.url);
+  const headers = { host, origin, cookie: `muster_ops=${await operator()}` };
+  const path = '/ops/queues/api/queues/test-console/resume';
+  const call = http.request({ port, path, method: 'PUT', headers }).end();
+  const [answer] = (await once(call, 'response')) as [http.IncomingMessage];
+  answer.resume();
+  expect(answer.statusCode === 403).toBe(!isOurs);
 });
 
 test('a viewer sees the queues and changes nothing', async () => {
