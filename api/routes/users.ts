@@ -3,7 +3,7 @@ import { UserAnswer } from '../answers.ts';
 import type { HttpApp, RouteDeps } from '../deps.ts';
 import { describeRoute } from '../document.ts';
 import { invalid } from '../errors.ts';
-import { identityOf } from '../guard.ts';
+import { actorOf, identityOf } from '../guard.ts';
 import { BlockBody, UserParams } from '../schemas.ts';
 
 export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
@@ -16,7 +16,7 @@ export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
       summary: 'Block or unblock a user of any role',
       description:
         'Every call of a blocked user is refused with `blocked`, and his feeds close with 4501 ' +
-        'within a second.',
+        'within a second. A driver goes offline, so that nothing is offered to his phone either.',
       params: UserParams,
       body: BlockBody,
       answers: { 200: UserAnswer },
@@ -24,10 +24,15 @@ export function userRoutes(app: HttpApp, { engine }: RouteDeps): void {
     handler: async (request) => {
       const { id } = request.params;
       const { blocked } = request.body;
-      const { sub, role } = identityOf(request);
+      const identity = identityOf(request);
       // Only an operator could unblock him, and he may be the only one.
-      if (blocked && id === sub) throw invalid([{ field: 'id', rule: 'must not be your own' }]);
-      await engine.users.setBlocked(id, blocked, `${role}:${sub}`);
+      if (blocked && id === identity.sub) {
+        throw invalid([{ field: 'id', rule: 'must not be your own' }]);
+      }
+      const by = actorOf(identity);
+      await engine.users.setBlocked(id, blocked, by);
+      const isOnline = blocked && (await engine.drivers.find(id))?.online;
+      if (isOnline) await engine.drivers.setAvailability(id, false, by);
       return { id, blocked };
     },
   });

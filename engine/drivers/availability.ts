@@ -1,4 +1,5 @@
 /** Going online and offline. */
+import type { Actor } from '../domain/job.ts';
 import { setOnline } from '../pg/driver-changes.ts';
 import { type DriverRow, findDriver } from '../pg/drivers.ts';
 import type { DriverStores } from './parts.ts';
@@ -16,11 +17,12 @@ export async function setAvailability(
   parts: DriverStores,
   id: string,
   online: boolean,
+  by: Actor = `driver:${id}`,
 ): Promise<AvailabilityResult> {
   const before = await findDriver(parts.db, id);
   if (before?.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
   const row = await setOnline(parts.db, id, online, {
-    by: `driver:${id}`,
+    by,
     staleMs: parts.settings.driverStaleMs,
     keepPosition: parts.settings.positionHistoryS > 0,
   });

@@ -3,6 +3,7 @@
  * Postgres is the truth; while a driver is at work, Redis has what is asked often. Owns this process's
  * memory of approvals and of positions that are not flushed yet.
  */
+import type { Actor } from '../domain/job.ts';
 import { isAtWork } from '../domain/visibility.ts';
 import { type DriverChange, type DriverRow, findDriver } from '../pg/drivers.ts';
 import type { Fix, KnownDriver } from '../redis/drivers.ts';
@@ -25,8 +26,8 @@ export interface Drivers {
   find(id: string): Promise<DriverRow | null>;
   /** Creates or changes a driver; takes effect on live sockets at once. */
   change(id: string, change: DriverChange): Promise<DriverRow>;
-  /** Goes online or offline. Only an approved driver may. */
-  setAvailability(id: string, online: boolean): Promise<AvailabilityResult>;
+  /** Goes online or offline, by himself unless it says by whom. Only an approved driver may. */
+  setAvailability(id: string, online: boolean, by?: Actor): Promise<AvailabilityResult>;
   /**
    * A sign of life, with a fix where there is one. Resolves when Redis has it; rejects with
    * `TryAgainError` when it was not taken. A caller that does not wait need not handle the rejection.
@@ -86,9 +87,9 @@ export function createDrivers(parts: DriverParts): Drivers {
       approvals.forget(id);
       return row;
     },
-    async setAvailability(id, online) {
+    async setAvailability(id, online, by) {
       if (saver.unsavedFix(id)) await saver.save([id]);
-      return setAvailability(parts, id, online);
+      return setAvailability(parts, id, online, by);
     },
     track: tracker.add,
     isApproved: approvals.isApproved,

@@ -8,6 +8,7 @@ import { type Actor, isClaimable, type JobRow, refusalOf } from '../domain/job.t
 import { zoneOfJob } from '../domain/zones.ts';
 import { findDriver, insertDecline } from '../pg/drivers.ts';
 import { sql } from '../pg/drizzle.ts';
+import { blockerOf } from '../pg/users-blocked.ts';
 import { refuseJob } from '../redis/job-scripts.ts';
 import { type ChangeRefusal, type ChangeResult, change, mustBeKnownOpen } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
@@ -15,7 +16,7 @@ import { firstWaveAgain } from './release.ts';
 
 /**
  * Reserves an open job for one driver: only he may accept; his decline reopens it. No wave opens
- * meanwhile, so he sees it in the widest radius at once.
+ * meanwhile, so he sees it in the widest radius at once. `not_approved` for one who is blocked, too.
  */
 export async function assignJob(
   ctx: EngineContext,
@@ -25,7 +26,9 @@ export async function assignJob(
 ): Promise<ChangeResult> {
   const driver = await findDriver(ctx.db, driverId);
   if (!driver) return { ok: false, code: 'driver_not_found' };
-  if (driver.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  // He could neither accept nor decline it.
+  const isShutOut = driver.approvalStatus !== 'approved' || (await blockerOf(ctx.db, driverId));
+  if (isShutOut) return { ok: false, code: 'not_approved' };
   const widestKm = ctx.settings.waves.at(-1)?.radiusKm ?? ctx.settings.radiusKm;
   const { result } = await change(ctx, id, (row) => {
     if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };

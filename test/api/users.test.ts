@@ -4,7 +4,7 @@ import { createEngine } from '../../engine/engine.ts';
 import { createEngineMetrics, createRegistry } from '../../engine/process/metrics.ts';
 import { cleanups } from '../support/engine.ts';
 import { until } from '../support/until.ts';
-import { type Api, enrol, mint, refused, startApi } from './support.ts';
+import { type Api, enrol, mint, postJob, refused, startApi } from './support.ts';
 
 let api: Api;
 beforeAll(async () => {
@@ -55,6 +55,33 @@ test('other processes hear of it within a second, and later ones know', async ()
     {
       timeoutMs: 5000,
     },
+  );
+});
+
+test('nothing is offered to a blocked driver, nor reserved for him', async () => {
+  await enrol(api, 'shut');
+  await block('shut', true);
+  const operator = api.as('operator', 'op');
+  const { id } = await postJob(api.as('customer', 'c2'));
+  await until(() => api.pushed.some((task) => task.includes(id)));
+  type Considered = { considered: { driver_id: string }[] };
+  const { body } = await operator<Considered>('GET', `/api/ops/jobs/${id}/explain`);
+  expect(body.considered.map(({ driver_id }) => driver_id)).not.toContain('shut');
+  expect(await operator('POST', `/api/ops/jobs/${id}/assign`, { driver_id: 'shut' })).toMatchObject(
+    refused(403, 'not_approved'),
+  );
+  expect(await operator('GET', '/api/ops/drivers/shut')).toMatchObject({
+    body: {
+      state: 'offline',
+      blocked: true,
+      changes: expect.arrayContaining([
+        expect.objectContaining({ to: 'offline', by: 'operator:op' }),
+      ]),
+    },
+  });
+  await block('shut', false);
+  expect(await operator('POST', `/api/ops/jobs/${id}/assign`, { driver_id: 'shut' })).toMatchObject(
+    { status: 200, body: { status: 'assigned' } },
   );
 });
 
