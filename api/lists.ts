@@ -8,7 +8,7 @@ import { JOB_STATUSES, type JobStatus } from '../engine/domain/job.ts';
 import type { InvalidCursor, PageQuery as Page } from '../engine/engine.ts';
 import { invalid } from './errors.ts';
 import { Lat, Lng, parseTime, time, UserId } from './schemas.ts';
-import { line } from './text.ts';
+import { composed, line } from './text.ts';
 import { validate } from './validate.ts';
 
 /** Contract section 4. */
@@ -78,6 +78,10 @@ export const statesOf = (text: string | undefined) => splitNames<DriverWord>(tex
 function splitNames<Name extends string>(text: string | undefined): Name[] | undefined {
   return text === undefined ? undefined : [...new Set(text.split(',') as Name[])];
 }
+
+/** What to look for, as texts are stored. */
+export const textOf = (text: string | undefined) =>
+  text === undefined ? undefined : composed(text);
 
 /** Epoch ms of a time in the query. */
 export const momentOf = (text: string | undefined) =>

@@ -1,7 +1,8 @@
 /**
  * What clients may send, as TypeBox schemas: the one definition of every rule for a value, used to
  * check HTTP calls and feed frames alike and to document both. Nothing is coerced or dropped: a
- * value that breaks a rule, or an unknown field, is refused and named.
+ * value that breaks a rule, or an unknown field, is refused and named. Texts that are compared or searched
+ * are stored in one spelling of those that look the same (`text.ts`).
  */
 import { type Static, type TSchema, Type } from 'typebox';
 import { LATITUDE_MAX } from '../engine/domain/distance.ts';

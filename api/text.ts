@@ -35,6 +35,15 @@ export const OPTIONAL_LINE = `^$|^${textOf('')}`;
 /** The same with line breaks. */
 export const OPTIONAL_LINES = `^$|^${textOf(String.raw`|[\n\r\u2028\u2029]`)}`;
 
+/**
+ * The text with each letter in one piece: an accented one may also come as a letter and its accent (as file names
+ * of a Mac do), which looks the same and is found by nobody.
+ */
+export const composed = (text: string) => text.normalize('NFC');
+
+/** A word that is compared with another: what looks the same is the same. Keyboards of phones add a blank. */
+export const spelled = (text: string) => composed(text).trim().replace(/\s+/g, ' ');
+
 /** What breaks each pattern, in words. */
 export const TEXT_RULES: readonly (readonly [pattern: string, rule: string])[] = [
   [LINE, 'must not be blank, nor contain control, invisible or bidirectional characters'],

@@ -16,6 +16,7 @@ import {
   toFix,
   UserParams,
 } from '../schemas.ts';
+import { composed, spelled } from '../text.ts';
 import { driverView } from '../views.ts';
 
 const tag = 'drivers';
@@ -130,13 +131,13 @@ async function saveDriver(
   body: Static<typeof DriverBody>,
   by: Identity,
 ): Promise<DriverRow> {
-  const { name, approval_status, is_operator } = body;
+  const { name, truck_type, approval_status, is_operator } = body;
   const isNameless = typeof name !== 'string' && !(await engine.drivers.find(id));
   if (isNameless) throw invalid([{ field: 'name', rule: 'is required for a new driver' }]);
   const change: DriverChange = {
     by: actorOf(by),
-    ...(typeof name === 'string' && { name }),
-    ...(body.truck_type !== undefined && { truckType: body.truck_type }),
+    ...(typeof name === 'string' && { name: composed(name) }),
+    ...(truck_type !== undefined && { truckType: truck_type && spelled(truck_type) }),
     ...(typeof approval_status === 'string' && { approvalStatus: approval_status }),
     ...(typeof is_operator === 'boolean' && { isOperator: is_operator }),
   };

@@ -19,6 +19,7 @@ import {
   parseTime,
   postRules,
 } from '../schemas.ts';
+import { composed, spelled } from '../text.ts';
 import { changed, maySee, readerOf, timelineView } from '../views.ts';
 
 const tag = 'jobs';
@@ -77,10 +78,10 @@ function toPostInput(
   const { lat, lng } = body;
   return {
     customerId: body.customer_id ?? sub,
-    address: body.address,
+    address: composed(body.address),
     position: typeof lat === 'number' && typeof lng === 'number' ? { lat, lng } : null,
     totalPrice: body.total_price,
-    truckType: body.truck_type ?? null,
+    truckType: body.truck_type ? spelled(body.truck_type) : null,
     notes: body.notes ?? null,
     expiresAt: body.expires_at ? parseTime(body.expires_at) : null,
     actor: actorOf(identity),

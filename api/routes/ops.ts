@@ -15,6 +15,7 @@ import {
   shown,
   statesOf,
   statusesOf,
+  textOf,
   toPosition,
 } from '../lists.ts';
 import {
@@ -100,7 +101,7 @@ function jobsRoute(app: HttpApp, { engine }: RouteDeps): void {
           statuses: statusesOf(query.status),
           driverId: query.driver_id,
           customerId: query.customer_id,
-          text: query.q,
+          text: textOf(query.q),
           since: momentOf(query.since),
           until: momentOf(query.until),
           sort: query.sort ?? 'newest',
@@ -137,7 +138,7 @@ function fleetRoutes(app: HttpApp, { engine }: RouteDeps): void {
         await engine.ops.drivers(`${role}:${sub}`, {
           ...pageOf(query),
           states: statesOf(query.state),
-          text: query.q,
+          text: textOf(query.q),
           near: (query.near && toPosition(query.near)) || undefined,
         }),
       );

@@ -58,6 +58,37 @@ test.each(['100%', 'a_b', 'c:\\', '^]', '[q-z]', '.*', 'É'])(
   },
 );
 
+test.each([
+  ['accents apart', 'K\u00fchlwagen', 'Ku\u0308hlwagen'],
+  ['a blank that a keyboard added', 'flatbed', 'flatbed '],
+  ['another kind of blank', 'box truck', 'box\u00a0truck'],
+])('a truck type that looks the same is the same: %s', async (_what, one, other) => {
+  const customer = api.as('customer', 'trucks');
+  for (const [his, asked] of [
+    [one, other],
+    [other, one],
+  ]) {
+    const driver = await enrol(api, 'truck');
+    await driver('PUT', '/api/drivers/me', { truck_type: his });
+    const { id } = await postJob(customer, { truck_type: asked });
+    const { body } = await driver<{ jobs: { id: string }[] }>('GET', '/api/drivers/jobs/available');
+    expect(body.jobs.map((job) => job.id)).toContain(id);
+  }
+});
+
+test('an address or a name is found however its accents were written', async () => {
+  const operator = api.as('operator', 'op');
+  const found = async (path: string, q: string) =>
+    (await operator<object>('GET', `${path}?q=${encodeURIComponent(q)}`)).body;
+  const apart = 'Cafe\u0301 Zentral';
+  const { id } = await postJob(api.as('customer', 'accents'), { address: apart });
+  await api.as('driver', 'rene')('PUT', '/api/drivers/me', { name: 'Rene\u0301' });
+  for (const q of [apart, apart.normalize('NFC')]) {
+    expect(await found('/api/ops/jobs', q)).toMatchObject({ jobs: [{ id }] });
+  }
+  expect(await found('/api/ops/drivers', 'ren\u00e9')).toMatchObject({ drivers: [{ id: 'rene' }] });
+});
+
 describe('a database whose times are written otherwise', () => {
   test.each([
     "datestyle = 'German'",
