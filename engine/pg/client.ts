@@ -154,10 +154,17 @@ function admitAll(
     run(() => begin('isolation level read committed', work))) as unknown as typeof begin;
 }
 
-/** The server, this user or this database has as many connections as allowed. */
+/** The server, this user, this database or a pooler has as many connections as allowed. */
 function isFull(error: unknown): boolean {
-  return sqlState(error) === '53300';
+  const refusal = serverErrorOf(error);
+  return refusal?.code === '53300' || FULL_POOLER.test(refusal?.message ?? '');
 }
+
+/** PgBouncer says nearly everything under one SQLSTATE, 08P01. */
+const FULL_POOLER = /^no more connections allowed/;
+/** What it says when a later try may succeed: its server is away, or restarts. */
+const PASSING =
+  /server login has been failing|cannot connect to server|query_wait_timeout|shutting down|starting up/;
 
 /**
  * A server that became a standby keeps its connections and refuses every write: they are closed, so
@@ -183,6 +190,7 @@ export function isServerError(error: unknown): boolean {
  * or certificate, no such database, a parameter that it or a pooler does not know.
  */
 export function isPermanent(error: Error & { code?: string }): boolean {
+  if (FULL_POOLER.test(error.message) || PASSING.test(error.message)) return false;
   return /^(28...|3D000|42501|42704|08P01|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
     error.code ?? '',
   );
@@ -197,8 +205,13 @@ export function isUniqueViolation(error: unknown): boolean {
 const CONNECTION_STATES = new Set(['57P01', '57P02', '57P03', '08000', '08003', '08006']);
 
 function sqlState(error: unknown): string | undefined {
+  return serverErrorOf(error)?.code;
+}
+
+/** What the server, or a pooler, said. */
+function serverErrorOf(error: unknown): postgres.PostgresError | undefined {
   for (let e = error; e instanceof Error; e = e.cause) {
-    if (e instanceof postgres.PostgresError) return e.code;
+    if (e instanceof postgres.PostgresError) return e;
   }
   return undefined;
 }

@@ -26,7 +26,11 @@ export async function emptyDatabase(): Promise<string> {
 }
 
 /** Lends few sessions of the user in `target`, one transaction at a time. */
-export async function startPgBouncer(target: string, program: string) {
+export async function startPgBouncer(
+  target: string,
+  program: string,
+  settings: readonly string[] = [],
+) {
   const { hostname, port, username, password, pathname } = new URL(target);
   const name = pathname.slice(1);
   const listen = await freePort();
@@ -44,6 +48,7 @@ export async function startPgBouncer(target: string, program: string) {
     'auth_type = any',
     'pool_mode = transaction',
     'default_pool_size = 4',
+    ...settings,
   ];
   writeFileSync(conf, `${lines.join('\n')}\n`, { mode: 0o644 });
   // It does not run as root.
