@@ -41,8 +41,11 @@ export interface AppOptions extends Omit<RouteDeps, 'pushTest'> {
 const HANDLER_MS = 10_000;
 /** A client that takes longer to send 16 KiB is broken or hostile. */
 const REQUEST_MS = 30_000;
-/** A balancer keeps its connections for a minute: if we close one first, a call may be reset. */
-const KEEP_ALIVE_MS = 75_000;
+/**
+ * If we close a connection before the balancer does, a call that it has just sent there is lost. Most keep idle
+ * ones for a minute, Google's for ten.
+ */
+const KEEP_ALIVE_MS = 620_000;
 /** Longer than any id, so that an over-long one is still answered as an unknown id. */
 const PARAM_MAX = 4096;
 

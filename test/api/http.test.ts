@@ -179,6 +179,13 @@ test('a client that hangs up in the middle of its body is nobody’s outage', as
   expect(await customer('GET', '/api/jobs')).toMatchObject({ status: 200 });
 });
 
+test('an idle connection is kept for longer than any balancer keeps it', async () => {
+  const { headers } = await api.anyone('GET', '/healthz');
+  const [, seconds] = /^timeout=(\d+)/.exec(headers.get('keep-alive') ?? '') ?? [];
+  // Google's load balancers keep theirs for 600 s.
+  expect(Number(seconds)).toBeGreaterThan(600);
+});
+
 test('headers protect those who open a page', async () => {
   const { headers } = await api.anyone('GET', '/healthz');
   expect(headers.get('content-security-policy')).toContain("script-src 'self'");
