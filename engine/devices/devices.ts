@@ -1,7 +1,7 @@
 /** The phones of drivers and customers, as the token under which Apple knows each. */
 import type { EngineContext } from '../context.ts';
 import type { App } from '../domain/notifications.ts';
-import type { DeviceToken } from '../domain/push.ts';
+import type { DeviceToken, GoneSince } from '../domain/push.ts';
 import {
   deleteDeviceToken,
   deviceTokensOf,
@@ -20,12 +20,12 @@ export interface Devices {
   /** The phones of these users, each user's in the order in which they were registered. */
   of(app: App, userIds: readonly string[]): Promise<DeviceToken[]>;
   /**
-   * Forgets a phone that Apple reported as gone since that moment (epoch ms). False when the app has
-   * registered it again since, or for the other environment.
+   * Forgets a phone that Apple reported as gone. False when the app has registered it again since, or for the
+   * other environment.
    */
   forgetGone(
     device: Pick<DeviceToken, 'token' | 'environment'>,
-    goneAtMs: number,
+    since: GoneSince,
   ): Promise<boolean>;
 }
 
@@ -34,6 +34,6 @@ export function createDevices({ db }: Pick<EngineContext, 'db'>): Devices {
     register: (device) => saveDeviceToken(db, device),
     forget: (userId, app, token) => deleteDeviceToken(db, userId, app, token),
     of: (app, userIds) => deviceTokensOf(db, app, userIds),
-    forgetGone: (device, goneAtMs) => removeGoneToken(db, device, goneAtMs),
+    forgetGone: (device, since) => removeGoneToken(db, device, since),
   };
 }

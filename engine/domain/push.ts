@@ -11,6 +11,12 @@ export interface DeviceToken {
   environment: 'production' | 'sandbox';
 }
 
+/**
+ * Since when a phone is gone: the moment that Apple names (epoch ms) or, where it names none, how long ago it was
+ * asked, since no two hosts' clocks agree.
+ */
+export type GoneSince = { at: number } | { agoMs: number };
+
 /** `unknown` from the moment before a push is sent until its answer is in, and for ever if none comes. */
 export type PushOutcome = 'sent' | 'rejected' | 'never_processed' | 'unknown' | 'not_sent';
 

@@ -1,7 +1,7 @@
 /** Device tokens in Postgres: which phones a user has. */
 
 import type { App } from '../domain/notifications.ts';
-import type { DeviceToken } from '../domain/push.ts';
+import type { DeviceToken, GoneSince } from '../domain/push.ts';
 import { anyOf, type Db } from './client.ts';
 import { sql } from './drizzle.ts';
 import type { RowOf } from './jobs.ts';
@@ -38,19 +38,22 @@ export async function deleteDeviceToken(
 }
 
 /**
- * Removes a token that Apple reported as gone, unless the app registered it again after the
- * moment Apple names (Apple's rule for the 410 timestamp, in epoch ms), or meanwhile for the other
- * environment: then false.
+ * Removes a token that Apple reported as gone, unless the app registered it again since (Apple's rule for the
+ * timestamp of a 410), or meanwhile for the other environment: then false.
  */
 export async function removeGoneToken(
   db: Db,
   { token, environment }: Pick<DeviceToken, 'token' | 'environment'>,
-  goneAtMs: number,
+  since: GoneSince,
 ): Promise<boolean> {
+  const gone =
+    'at' in since
+      ? sql`to_timestamp(${since.at}::float8 / 1000)`
+      : sql`now() - make_interval(secs => ${since.agoMs}::float8 / 1000)`;
   const removed = await db.execute(sql`
     delete from device_tokens
     where token = ${token} and environment = ${environment}
-      and date_trunc('milliseconds', registered_at) <= to_timestamp(${goneAtMs}::float8 / 1000)
+      and date_trunc('milliseconds', registered_at) <= ${gone}
     returning 1`);
   return removed.length > 0;
 }

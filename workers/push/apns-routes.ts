@@ -4,7 +4,7 @@
  */
 
 import type { App } from '../../engine/domain/notifications.ts';
-import type { DeviceToken, PushOutcome } from '../../engine/domain/push.ts';
+import type { DeviceToken, GoneSince, PushOutcome } from '../../engine/domain/push.ts';
 import type { Logger } from '../../engine/engine.ts';
 import type { ApnsConfig } from '../../engine/process/config.ts';
 import { type ApnsClient, type ApnsPush, createApnsClient } from './apns/client.ts';
@@ -25,8 +25,8 @@ export interface Verdict {
   retry: boolean;
   /** Not before this many ms, if APNs said so. */
   retryAfterMs?: number;
-  /** The token has been gone since then, epoch ms. */
-  goneAt?: number;
+  /** The token is gone. */
+  goneSince?: GoneSince;
   /** Apple's own id for a push that its sandbox accepted. */
   uniqueId?: string;
 }
@@ -75,7 +75,7 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
     paused: () => [...clients.values()].flatMap((client) => client.paused()),
     async send(environment, push) {
       if (!credentials) return verdict('not_sent', null, 'no_credentials');
-      const sentAt = Date.now();
+      const sentAt = performance.now();
       const answer = await clientFor(urlOf(environment), credentials).send(push);
       if (answer.outcome === 'sent') {
         const { uniqueId } = answer;
@@ -91,7 +91,10 @@ export function createApnsRoutes(config: ApnsConfig, log: Logger): ApnsRoutes {
         ...verdict('rejected', status, reason),
         retry: !isFinal(status, reason, push.lane),
         ...(retryAfterMs !== undefined && { retryAfterMs }),
-        ...(kind === 'remove_token' && { goneAt: timestamp ?? sentAt }),
+        ...(kind === 'remove_token' && {
+          goneSince:
+            timestamp === undefined ? { agoMs: performance.now() - sentAt } : { at: timestamp },
+        }),
       };
     },
     async close() {

@@ -25,7 +25,7 @@ export function createPushTest(parts: { devices: Devices; apns: ApnsConfig; log:
     const devices = await parts.devices.of(app, [userId]);
     return Promise.all(
       devices.map(async (device) => {
-        const { status, reason, goneAt } = await send(device.environment, {
+        const { status, reason, goneSince } = await send(device.environment, {
           token: device.token,
           topic: topicOf(app),
           payload: alertPayload({
@@ -38,7 +38,7 @@ export function createPushTest(parts: { devices: Devices; apns: ApnsConfig; log:
           apnsId: randomUUID(),
           lane: 'critical',
         });
-        if (goneAt !== undefined) await parts.devices.forgetGone(device, goneAt);
+        if (goneSince) await parts.devices.forgetGone(device, goneSince);
         const suffix = suffixOf(device.token);
         return { token_suffix: suffix, status, ...(reason !== null && { reason }) };
       }),

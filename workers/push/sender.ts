@@ -7,6 +7,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import type { App } from '../../engine/domain/notifications.ts';
 import {
   type DeviceToken,
+  type GoneSince,
   type Lane,
   type PushOutcome,
   type PushResult,
@@ -95,7 +96,7 @@ export function createSender(parts: {
     const label = outcome === 'rejected' ? labelOf(reason ?? '') : (reason ?? '');
     metrics.pushed(push.lane, outcome, label, took / 1000);
     if (status !== null) tellOurFault(status, reason ?? '', push.kind);
-    if (verdict.goneAt !== undefined) await forget(parts, device, verdict.goneAt, reason);
+    if (verdict.goneSince) await forget(parts, device, verdict.goneSince, reason);
     return {
       device,
       outcome,
@@ -145,12 +146,12 @@ export function createSender(parts: {
 async function forget(
   { devices, log }: { devices: Devices; log: Logger },
   device: DeviceToken,
-  goneAt: number,
+  since: GoneSince,
   reason: string | null,
 ): Promise<void> {
   const details = { user: device.userId, suffix: suffixOf(device.token), reason };
   try {
-    const gone = await devices.forgetGone(device, goneAt);
+    const gone = await devices.forgetGone(device, since);
     log.info(details, gone ? 'phone is gone' : 'phone was registered again since it was gone');
   } catch (error) {
     log.warn({ ...details, err: error }, 'phone is gone, but not yet forgotten');

@@ -1,5 +1,5 @@
 /** `POST /api/push/test` against the simulator. */
-import { expect, it } from 'vitest';
+import { expect, it, vi } from 'vitest';
 import { deviceTokensOf, saveDeviceToken } from '../../../engine/pg/device-tokens.ts';
 import { createPushTest } from '../../../workers/push/push-test.ts';
 import { silentLog } from '../../support/engine.ts';
@@ -25,4 +25,22 @@ it('a test push says what became of each phone and forgets one that is gone', as
   ]);
   const left = await deviceTokensOf(db, 'customer', ['ann']);
   expect(left.map(({ token }) => token)).toEqual([here]);
+});
+
+it('a phone that never was one is forgotten, however far behind the clock of this host is', async () => {
+  const t = await startTestPush();
+  const token = 'cc'.repeat(16);
+  const phone = { token, userId: 'ben', app: 'customer', environment: 'sandbox' } as const;
+  await saveDeviceToken(t.ctx.db, phone);
+  t.simulator.faults.setAnswer(token, { status: 400, reason: 'BadDeviceToken' });
+  const apns = apnsConfig(t.simulator);
+  const pushTest = createPushTest({ devices: t.engine.devices, apns, log: silentLog });
+  const { now } = Date;
+  vi.spyOn(Date, 'now').mockImplementation(() => now() - 300_000);
+  try {
+    expect(await pushTest('ben', 'customer')).toMatchObject([{ reason: 'BadDeviceToken' }]);
+  } finally {
+    vi.restoreAllMocks();
+  }
+  expect(await deviceTokensOf(t.ctx.db, 'customer', ['ben'])).toEqual([]);
 });

@@ -86,7 +86,7 @@ export function readAnswer(
   }
   if (typeof said.reason === 'string') reason = said.reason;
   const apnsTime = Date.parse(String(headers.date));
-  const retryAfterMs = readRetryAfter(headers['retry-after']);
+  const retryAfterMs = readRetryAfter(headers['retry-after'], apnsTime || Date.now());
   return {
     outcome: 'rejected',
     status,
@@ -103,9 +103,9 @@ function readUniqueId(said: string | string[] | undefined): { uniqueId?: string 
   return known ? { uniqueId: said } : {};
 }
 
-/** Seconds or a date (RFC 9110, 10.2.3). */
-function readRetryAfter(said: string | undefined): number {
+/** Seconds, or a date (RFC 9110, 10.2.3) by the clock of who answers: `now` is its own. */
+function readRetryAfter(said: string | undefined, now: number): number {
   if (said === undefined) return 0;
   const seconds = Number(said);
-  return Number.isNaN(seconds) ? Date.parse(said) - Date.now() : seconds * 1000;
+  return Number.isNaN(seconds) ? Date.parse(said) - now : seconds * 1000;
 }

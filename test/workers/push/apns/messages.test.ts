@@ -13,6 +13,11 @@ describe('readAnswer', () => {
     const { retryAfterMs } = answer({ 'retry-after': date }) as { retryAfterMs: number };
     expect(retryAfterMs).toBeGreaterThan(30_000);
     expect(retryAfterMs).toBeLessThanOrEqual(60_000);
+    // By its own clock, which may be far off this host's.
+    const [asked, until] = [0, 9].map((second) => new Date(Date.UTC(2020, 0, 1, 0, 0, second)));
+    expect(
+      answer({ date: asked?.toUTCString(), 'retry-after': until?.toUTCString() }),
+    ).toMatchObject({ retryAfterMs: 9000 });
     for (const said of ['soon', '-5', new Date(0).toUTCString()]) {
       expect(answer({ 'retry-after': said })).not.toHaveProperty('retryAfterMs');
     }
