@@ -39,11 +39,16 @@ export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
     { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isPermanent: isPermanentPg },
     log,
   );
-  const { standby, currentSchema, pooled, wrongEncoding } = found as Inspection;
+  const { standby, currentSchema, lackingPrivileges, pooled, wrongEncoding } = found as Inspection;
   if (standby) throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
   if (wrongEncoding !== null) throw new StartError(`DATABASE_URL: ${wrongEncoding}`);
   if (!currentSchema) {
     throw new StartError('the database has an older schema: run `npm run migrate` first');
+  }
+  if (lackingPrivileges !== null) {
+    throw new StartError(
+      `DATABASE_URL: its role lacks ${lackingPrivileges} in PostgreSQL, see the lines in docs/operations.md that begin with GRANT`,
+    );
   }
   if (pooled) judgeDefaults(found as Inspection, log);
   return { url, pooled };

@@ -7,7 +7,9 @@ import { createRequire } from 'node:module';
 
 const load = createRequire(import.meta.url);
 
-export const { eq, sql } = load('drizzle-orm') as typeof import('drizzle-orm');
+export const { eq, getTableName, isTable, sql } = load(
+  'drizzle-orm',
+) as typeof import('drizzle-orm');
 export const {
   bigint,
   bigserial,

@@ -1,16 +1,20 @@
 /**
- * Inspects Postgres before anything relies on it: is it a primary with the current schema, and is it
- * reached through a pooler that lends sessions per transaction? Then nothing may be left in a session.
+ * Inspects Postgres before anything relies on it: is it a primary with the current schema, may its role do
+ * all that is done, and is it reached through a pooler that lends sessions per transaction? Then nothing may
+ * be left in a session.
  */
 import { drizzle } from './drizzle.ts';
 import { wrongEncoding } from './encoding.ts';
 import { isCurrentSchema } from './migrate.ts';
 import { connectOnce } from './one-off.ts';
+import { lackingPrivileges } from './privileges.ts';
 import { wrongSearchPath } from './search-path.ts';
 
 export interface Inspection {
   standby: boolean;
   currentSchema: boolean;
+  /** What its role may not do with the tables, in words; null when nothing is missing. */
+  lackingPrivileges: string | null;
   /** Sessions belong to a pooler: no session settings and no prepared statements. */
   pooled: boolean;
   /** The isolation of a transaction by default, e.g. `read committed`. */
@@ -45,6 +49,7 @@ export async function inspectPg(url: string): Promise<Inspection> {
     return {
       standby: row?.standby,
       currentSchema: await isCurrentSchema(db),
+      lackingPrivileges: await lackingPrivileges(db),
       pooled: pid !== row?.pid,
       isolation: row?.isolation,
       hasTimeouts: row?.timeouts,
