@@ -5,6 +5,7 @@
  */
 import { type ChildProcess, spawn } from 'node:child_process';
 import { closeSync, existsSync, openSync, readFileSync, renameSync } from 'node:fs';
+import { bareEnvironment } from './bare-environment.ts';
 import { isAlive, signal } from './process-table.ts';
 
 export interface ManagedProcess {
@@ -24,6 +25,7 @@ export interface ManagedOptions {
   cwd: string;
   /** Where its output goes; the file of an earlier run is kept beside it as `.1`. */
   logFile: string;
+  /** By default ours, or for another account as little of it as possible. */
   env?: NodeJS.ProcessEnv | undefined;
   account?: { uid: number; gid: number } | undefined;
   /** `channel`: an IPC channel, whose end tells the child that we are gone. */
@@ -105,7 +107,7 @@ function spawnChild(options: ManagedOptions): ChildProcess {
   try {
     return spawn(options.command, options.args, {
       cwd: options.cwd,
-      env: options.env ?? process.env,
+      env: options.env ?? (options.account ? bareEnvironment() : process.env),
       detached: true,
       stdio: ['ignore', out, log, ...channel],
       ...options.account,

@@ -3,9 +3,11 @@
  * that dies of the same Ctrl-C is not mistaken for one that cannot run.
  */
 import { execFile } from 'node:child_process';
+import { bareEnvironment } from './bare-environment.ts';
 
 export interface ToolOptions {
   cwd: string;
+  /** By default ours, or for another user as little of it as possible. */
   env?: NodeJS.ProcessEnv;
   uid?: number;
   gid?: number;
@@ -36,7 +38,8 @@ export async function runTool(
 ): Promise<ToolResult> {
   signal?.throwIfAborted();
   const { promise, resolve } = Promise.withResolvers<ToolResult>();
-  const settings = { ...options, timeout: limitMs, maxBuffer: MAX_OUTPUT_BYTES };
+  const env = options.env ?? (options.uid === undefined ? process.env : bareEnvironment());
+  const settings = { ...options, env, timeout: limitMs, maxBuffer: MAX_OUTPUT_BYTES };
   const child = execFile(command, args, settings, (error, stdout, stderr) => {
     const own = error && typeof error.code !== 'number' ? error.message : undefined;
     resolve({ ok: !error, stdout, stderr, problem: own });
