@@ -157,14 +157,8 @@ function admitAll(
 /** The server, this user, this database or a pooler has as many connections as allowed. */
 function isFull(error: unknown): boolean {
   const refusal = serverErrorOf(error);
-  return refusal?.code === '53300' || FULL_POOLER.test(refusal?.message ?? '');
+  return refusal?.code === '53300' || POOLER_IS_FULL.test(refusal?.message ?? '');
 }
-
-/** PgBouncer says nearly everything under one SQLSTATE, 08P01. */
-const FULL_POOLER = /^no more connections allowed/;
-/** What it says when a later try may succeed: its server is away, or restarts. */
-const PASSING =
-  /server login has been failing|cannot connect to server|query_wait_timeout|shutting down|starting up/;
 
 /**
  * A server that became a standby keeps its connections and refuses every write: they are closed, so
@@ -189,12 +183,21 @@ export function isServerError(error: unknown): boolean {
  * Will the server refuse every connection until somebody changes the configuration? A wrong password
  * or certificate, no such database, a parameter that it or a pooler does not know.
  */
-export function isPermanent(error: Error & { code?: string }): boolean {
-  if (FULL_POOLER.test(error.message) || PASSING.test(error.message)) return false;
-  return /^(28...|3D000|42501|42704|08P01|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
-    error.code ?? '',
+export function isPermanent({ code = '', message }: Error & { code?: string }): boolean {
+  if (code === POOLER_STATE) return POOLER_REFUSES.test(message);
+  return /^(28...|3D000|42501|42704|ERR_TLS_|ERR_SSL_|CERT_|DEPTH_ZERO_|SELF_SIGNED_|UNABLE_TO_)/.test(
+    code,
   );
 }
+
+/**
+ * PgBouncer says everything under this SQLSTATE: what no waiting mends, but also that it is full or that its
+ * server restarts.
+ */
+const POOLER_STATE = '08P01';
+const POOLER_IS_FULL = /^no more connections allowed/;
+const POOLER_REFUSES =
+  /unsupported startup parameter|no such (?:database|user)|auth\w* failed|(?:SSL|TLS) required/;
 
 /** Another row has the key: the SQLSTATE of a unique violation. */
 export function isUniqueViolation(error: unknown): boolean {
