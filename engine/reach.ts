@@ -6,6 +6,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, withDeadline } from './context.ts';
 import { isPermanent as isPermanentPg, type PgTarget } from './pg/client.ts';
 import { type Inspection, inspectPg } from './pg/inspect.ts';
+import { connectOnce } from './pg/one-off.ts';
 import { StartError } from './process/start-error.ts';
 import { type RedisClient, whenReady } from './redis/client.ts';
 import { lackingPermissions } from './redis/permissions.ts';
@@ -17,6 +18,7 @@ const SAY_EVERY_MS = 5000;
 const PAUSE_MS = 250;
 /** The limit of one try; tries are repeated. */
 const TRY_MS = 2000;
+const END_TIMEOUT_S = 1;
 
 interface Store {
   name: 'Redis' | 'PostgreSQL';
@@ -27,18 +29,29 @@ interface Store {
   isPermanent: (error: Error) => boolean;
 }
 
+/**
+ * Resolves when Postgres answers, whatever its schema: for commands that bring the schema, or need no engine.
+ * `say` is told what is waited for. Throws `StartError`, one line that names the variable.
+ */
+export function awaitPg(url: string, say: (line: string) => void): Promise<void> {
+  const attempt = async () => {
+    const client = connectOnce(url);
+    try {
+      await withDeadline(client`select 1`, TRY_MS, silent);
+    } finally {
+      void client.end({ timeout: END_TIMEOUT_S });
+    }
+  };
+  return reach({ ...PG, attempt }, (_why, line) => say(line));
+}
+
 /** Resolves with how to use Postgres. Throws `StartError`, one line that names the variable. */
 export async function reachPg(url: string, log: Logger): Promise<PgTarget> {
   let found: Inspection | undefined;
   const attempt = async () => {
-    found = await withDeadline(inspectPg(url), TRY_MS, () => {
-      return new Error('PostgreSQL does not answer in time');
-    });
+    found = await withDeadline(inspectPg(url), TRY_MS, silent);
   };
-  await reach(
-    { name: 'PostgreSQL', variable: 'DATABASE_URL', attempt, isPermanent: isPermanentPg },
-    log,
-  );
+  await reach({ ...PG, attempt }, waitingIn(log, PG.name));
   const { standby, currentSchema, lackingPrivileges, pooled, wrongEncoding } = found as Inspection;
   if (standby) throw new StartError('DATABASE_URL leads to a standby, its primary is needed');
   if (wrongEncoding !== null) throw new StartError(`DATABASE_URL: ${wrongEncoding}`);
@@ -87,10 +100,8 @@ function judgeDefaults(found: Inspection, log: Logger): void {
 /** Resolves when Redis can be used. Throws `StartError`, one line that names the variable. */
 export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
   const attempt = () => whenReady(redis, TRY_MS);
-  return reach(
-    { name: 'Redis', variable: 'REDIS_URL', attempt, isPermanent: isPermanentRedis },
-    log,
-  );
+  const store = { name: 'Redis', variable: 'REDIS_URL', isPermanent: isPermanentRedis } as const;
+  return reach({ ...store, attempt }, waitingIn(log, store.name));
 }
 
 /**
@@ -110,7 +121,22 @@ export async function requirePermissions(
   );
 }
 
-async function reach(store: Store, log: Logger): Promise<void> {
+const PG = {
+  name: 'PostgreSQL',
+  variable: 'DATABASE_URL',
+  isPermanent: isPermanentPg,
+} as const;
+const silent = () => new Error('PostgreSQL does not answer in time');
+
+/** Told every few seconds, and why. */
+type SayWaiting = (why: Error, line: string) => void;
+
+const waitingIn =
+  (log: Logger, name: Store['name']): SayWaiting =>
+  (why, line) =>
+    log.info({ err: why, waitingFor: name }, line);
+
+async function reach(store: Store, say: SayWaiting): Promise<void> {
   const { name, variable, attempt, isPermanent } = store;
   const began = performance.now();
   let said = began;
@@ -128,7 +154,7 @@ async function reach(store: Store, log: Logger): Promise<void> {
       }
       if (now - said > SAY_EVERY_MS) {
         said = now;
-        log.info({ err: why, waitingFor: name }, `waiting for ${name}`);
+        say(why, `waiting for ${name}`);
       }
     }
     await sleep(PAUSE_MS);

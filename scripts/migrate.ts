@@ -3,9 +3,10 @@ import { readDatabaseUrl } from '../engine/process/config.ts';
 import { runProcess } from '../engine/process/main.ts';
 import { mustHaveNoArguments } from '../engine/process/no-arguments.ts';
 import { migrateOrSayWhy } from './dev/migration.ts';
+import { logToStderr } from './dev/places.ts';
 
 await runProcess('migrate', async () => {
   mustHaveNoArguments('npm run migrate');
-  await migrateOrSayWhy(readDatabaseUrl(process.env));
+  await migrateOrSayWhy(readDatabaseUrl(process.env), logToStderr);
   process.stdout.write('The database has the current schema.\n');
 });

@@ -111,7 +111,7 @@ class StackStarter {
     const servers = await this.#startServers(plan);
     signal?.throwIfAborted();
     this.#progress('Migrating the database');
-    await migrateOrSayWhy(servers.DATABASE_URL);
+    await migrateOrSayWhy(servers.DATABASE_URL, this.#log, signal);
     const simulator = plan.simulateApns ? await this.#startSimulator(plan) : undefined;
     const env = { ...plan.env, ...servers, ...(simulator ? apnsVariables(simulator) : {}) };
     const urls = await this.#startProcesses(env, plan);

@@ -41,7 +41,7 @@ const inDir = (name: string, file: string) => path.join(dirOf(name), file);
 const redisPid = (name: string) =>
   Number.parseInt(readFileSync(inDir(name, 'redis/redis.pid'), 'utf8'), 10);
 
-/** Each server removes its pid file when it has ended in good order. */
+/** Each server that was started removes its pid file when it has ended in good order. */
 function expectServersEnded(name: string): void {
   expect(existsSync(inDir(name, 'redis/redis.log'))).toBe(true);
   expect(existsSync(inDir(name, 'redis/redis.pid'))).toBe(false);
@@ -118,9 +118,10 @@ test('production makes nothing up', async () => {
 });
 
 test('a start that fails halfway leaves nothing running', async () => {
-  const unreachable = { DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/x' };
-  await expect(start('halfway', { env: unreachable })).rejects.toThrow(
-    'cannot migrate the database 127.0.0.1:1/x: connect ECONNREFUSED 127.0.0.1:1',
+  const wrong = new URL(inject('postgresUrl'));
+  wrong.password = 'wrong';
+  await expect(start('halfway', { env: { DATABASE_URL: wrong.href } })).rejects.toThrow(
+    'DATABASE_URL cannot be used: password authentication failed for user "muster"',
   );
   expectServersEnded('halfway');
   expect(findRunning(dirOf('halfway'))).toBeUndefined();
@@ -132,6 +133,16 @@ test('one that is given up stops what it has started', async () => {
   const starting = start('given-up', { quiet: false, log, signal: controller.signal });
   await expect(starting).rejects.toThrow();
   expectServersEnded('given-up');
+});
+
+test('one that waits for a database is given up at once', async () => {
+  const controller = new AbortController();
+  const log = (line: string) => line === 'waiting for PostgreSQL' && controller.abort();
+  const env = { DATABASE_URL: 'postgres://u:secret@127.0.0.1:1/x' };
+  await expect(start('waiting', { env, log, signal: controller.signal })).rejects.toThrow(
+    'This operation was aborted',
+  );
+  expectServersEnded('waiting');
 });
 
 test('says which process ended unasked', async () => {
