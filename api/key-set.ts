@@ -4,20 +4,17 @@
  * is away the last good keys stay. Until the set can tell, the answer is "try again", never "no": a token
  * with an unknown key is refused only by a set that was fetched after the token first came.
  */
-import { hash } from 'node:crypto';
 import {
-  createLocalJWKSet,
   decodeJwt,
   decodeProtectedHeader,
   errors,
-  type JWK,
   type JWTPayload,
-  type JWTVerifyGetKey,
   type JWTVerifyOptions,
   jwtVerify,
 } from 'jose';
 import { TryAgainError } from '../engine/domain/try-again.ts';
 import { withDeadline } from '../engine/process/deadline.ts';
+import { hasKey, type Keys, NO_KEYS, nameOf, readKeys } from './jwks.ts';
 
 /** A set of this age is refreshed beside the next call that uses it. */
 const REFRESH_MS = 10_000;
@@ -27,7 +24,6 @@ const STALE_MS = 30_000;
 const COOLDOWN_MS = 2000;
 /** Contract section 3: how long good keys outlive a provider that is away. */
 const AWAY_MAX_MS = 86_400_000;
-const FETCH_MS = 3000;
 /** How long a call waits for a fetch; then it is told to try again, or goes by the known keys. */
 const WAIT_MS = 1500;
 /** Unknown keys whose first use is remembered; a forger who fills this only makes tokens wait once more. */
@@ -35,22 +31,11 @@ const FIRST_USES_MAX = 10_000;
 /** After this long an unknown key may have been published. */
 const FIRST_USE_MS = 60_000;
 
-interface Key {
-  /** The key's own text: the same key is the same entry in every set. */
-  id: string;
-  /** Equals `keyNameOf` of a token that it signed; undefined where the key has no id. */
-  name: string | undefined;
-  resolve: JWTVerifyGetKey;
-}
-type Keys = ReadonlyMap<string, Key>;
-
 /** The claims of a token, and the key that signed it. */
 export interface Verified {
   payload: JWTPayload;
   keyId: string;
 }
-
-const NO_KEYS: Keys = new Map();
 
 export class KeySet {
   readonly #url: string;
@@ -106,7 +91,7 @@ export class KeySet {
   /** Is a key that verified a token still good, as far as is known? Refreshes the set when it is due. */
   holds(keyId: string): boolean {
     this.#refreshBeside();
-    return this.#goodKeys().has(keyId);
+    return hasKey(this.#goodKeys(), keyId);
   }
 
   /** The last good keys, as long as they count. */
@@ -168,7 +153,7 @@ export class KeySet {
   #forgetGone(fresh: Keys): void {
     const before = { at: this.#now(), fetches: this.#fetches - 1 };
     for (const { id, name } of this.#keys.values()) {
-      if (!fresh.has(id) && name) this.#firstUses.set(name, before);
+      if (!hasKey(fresh, id) && name) this.#firstUses.set(name, before);
     }
   }
 
@@ -203,45 +188,4 @@ function refuseHopeless(token: string, { algorithms = [] }: JWTVerifyOptions): v
 /** The name of a token's key: its id, or the token itself where it names none. */
 function keyNameOf(token: string): string {
   return nameOf(decodeProtectedHeader(token).kid ?? token);
-}
-
-/** Short, however long the text that the caller chose. */
-function nameOf(text: string): string {
-  return hash('sha256', text, 'base64');
-}
-
-/** The provider's keys now; known keys keep their entries. Throws when the provider does not answer. */
-async function readKeys(url: string, known: Keys): Promise<Keys> {
-  const answer = await fetch(url, {
-    headers: { accept: 'application/json, application/jwk-set+json' },
-    redirect: 'manual',
-    signal: AbortSignal.timeout(FETCH_MS),
-  });
-  if (answer.status !== 200) throw new Error(`the identity provider answers ${answer.status}`);
-  const { keys } = (await answer.json()) as { keys: unknown[] };
-  if (!Array.isArray(keys)) throw new Error('the identity provider sent no set of keys');
-  return new Map(
-    keys.filter(isJwk).map((jwk) => {
-      const id = JSON.stringify(jwk);
-      const name = typeof jwk.kid === 'string' ? nameOf(jwk.kid) : undefined;
-      return [id, known.get(id) ?? { id, name, resolve: resolverOf(jwk) }];
-    }),
-  );
-}
-
-/** Entries that are no keys are skipped (RFC 7517, section 5): the others are still good. */
-function isJwk(entry: unknown): entry is JWK {
-  return typeof entry === 'object' && entry !== null && !Array.isArray(entry);
-}
-
-/** A key that cannot be read fits no token. */
-function resolverOf(jwk: JWK): JWTVerifyGetKey {
-  const resolve = createLocalJWKSet({ keys: [jwk] });
-  return async (header, token) => {
-    try {
-      return await resolve(header, token);
-    } catch (cause) {
-      throw new errors.JWKSNoMatchingKey(undefined, { cause });
-    }
-  };
 }

@@ -165,6 +165,21 @@ test('a key that leaves the set takes the tokens with it that are remembered', a
   expect(auth.isCurrent(identity)).toBe(false);
 });
 
+test('a key that is written down differently each time is the same key', async () => {
+  const identity = await auth.verify(await tokenOf(old));
+  const { kid, ...rest } = old.jwk;
+  for (const jwk of [
+    { kid, ...rest },
+    { ...old.jwk, use: 'sig' },
+    { ...old.jwk, x5t: 'abc' },
+  ]) {
+    published = [{ ...old, jwk: jwk as JWK }, next];
+    clock += 31 * S;
+    await accepted(old);
+    expect(auth.isCurrent(identity)).toBe(true);
+  }
+});
+
 test('while it is away good keys stay good for a day, and others are not known yet', async () => {
   const token = await tokenOf(old);
   await auth.verify(token);
