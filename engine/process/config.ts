@@ -4,7 +4,7 @@
  * Called by the entries of api, workers and scripts; nothing in the engine reads `process.env`.
  */
 import { type ApnsConfig, readApns } from './config/apns.ts';
-import { type AuthConfig, readAuth } from './config/auth.ts';
+import { type AuthConfig, readAuth, warnOfSecret } from './config/auth.ts';
 import { type DispatchConfig, readDispatch } from './config/dispatch.ts';
 import { type Env, oneOf } from './config/env.ts';
 import { readStores, type StoresConfig, warnOfIgnored } from './config/stores.ts';
@@ -40,7 +40,7 @@ export function readConfig(env: Env): Config {
     auth: readAuth(env, production),
     apns: readApns(env, production),
     dispatch: readDispatch(env),
-    warnings: [...warnOfUnknown(env), ...warnOfIgnored(env)],
+    warnings: [...warnOfUnknown(env), ...warnOfIgnored(env), ...warnOfSecret(env)],
   };
 }
 

@@ -6,6 +6,7 @@ const pemOf = (namedCurve: string, type: 'pkcs8' | 'sec1' = 'pkcs8') =>
   generateKeyPairSync('ec', { namedCurve }).privateKey.export({ format: 'pem', type }).toString();
 const PEM = pemOf('P-256');
 const BROKEN = PEM.replace('MIG', 'AAA');
+const APNS = { APNS_KEY: PEM, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };
 const base = {
   DATABASE_URL: 'postgres://127.0.0.1/muster',
   REDIS_URL: 'redis://127.0.0.1:6380',
@@ -85,6 +86,25 @@ describe('readConfig', () => {
     ['a path that climbs', { BASE_PATH: '/a/../b' }, 'BASE_PATH is "/a/../b"'],
     ['tiles without a place', { OPS_TILES_URL: 'https://t/{z}/{x}.png' }, 'OPS_TILES_URL is not'],
     ['a JWKS that is no URL', { AUTH_JWKS_URL: 'x' }, 'AUTH_JWKS_URL is not a https://'],
+    [
+      'a JWKS with a password',
+      { AUTH_JWKS_URL: 'https://u:p@id/jwks' },
+      'AUTH_JWKS_URL has a user',
+    ],
+    [
+      'an issuer in quotes',
+      { AUTH_ISSUER: '"https://id.example.com"' },
+      'AUTH_ISSUER has a blank,',
+    ],
+    ['an audience with a blank', { AUTH_AUDIENCE: 'muster ' }, 'AUTH_AUDIENCE has a blank,'],
+    ['a key id of a file', { ...APNS, APNS_KEY_ID: 'ABC123DEFG\n' }, 'APNS_KEY_ID has a blank,'],
+    ['a topic of two lines', { APNS_DRIVER_TOPIC: 'a\nb' }, 'APNS_DRIVER_TOPIC has a blank,'],
+    [
+      'a path at APNs',
+      { APNS_URL: 'https://gateway.example.com/apns' },
+      'APNS_URL has a path or a',
+    ],
+    ['a host of a file', { HOST: '0.0.0.0\n' }, 'HOST has a blank,'],
     ['production without APNs', { NODE_ENV: 'production' }, 'APNS_KEY_FILE or APNS_KEY, APNS_KEY'],
   ])('stops at %s with one line that names it and gives an example', (_what, change, message) => {
     const read = () => readConfig({ ...base, ...change });
@@ -132,6 +152,13 @@ describe('readConfig', () => {
     const { warnings } = readConfig({ ...base, [name]: '60' });
     expect(warnings).toEqual([expect.stringContaining(`${name} is no variable of Muster`)]);
     expect(warnings[0]).toContain(line);
+  });
+
+  it('warns of a secret that was read together with its line break', () => {
+    const secret = `${base.AUTH_JWT_SECRET}\n`;
+    const { auth, warnings } = readConfig({ ...base, AUTH_JWT_SECRET: secret });
+    expect(auth.secret).toBe(secret);
+    expect(warnings).toEqual([expect.stringMatching(/^AUTH_JWT_SECRET has a blank, .*, e\.g\. /)]);
   });
 
   it('warns of what DATABASE_URL says to other clients, and of nothing that is not for us', () => {

@@ -1,6 +1,14 @@
 /** How APNs is reached: `APNS_*`. Used by `config.ts` alone. */
 import { createPrivateKey } from 'node:crypto';
-import { ConfigError, type Env, oneOf, readCertificates, readFile, readUrl } from './env.ts';
+import {
+  ConfigError,
+  type Env,
+  oneOf,
+  readCertificates,
+  readFile,
+  readText,
+  readUrl,
+} from './env.ts';
 
 export interface ApnsConfig {
   /** Base URL for every device token; undefined: Apple's own, by the token's environment. */
@@ -16,8 +24,8 @@ export interface ApnsConfig {
 /** Throws `ConfigError` for half a set of credentials, and in production for none. */
 export function readApns(env: Env, production: boolean): ApnsConfig {
   const key = readApnsKey(env);
-  const keyId = env.APNS_KEY_ID || undefined;
-  const teamId = env.APNS_TEAM_ID || undefined;
+  const keyId = readText(env, 'APNS_KEY_ID', 'ABC123DEFG');
+  const teamId = readText(env, 'APNS_TEAM_ID', 'DEF123GHIJ');
   const parts = { 'APNS_KEY_FILE or APNS_KEY': key, APNS_KEY_ID: keyId, APNS_TEAM_ID: teamId };
   const missing = Object.entries(parts).flatMap(([name, value]) => (value ? [] : [name]));
   if (missing.length > 0 && (production || missing.length < 3)) {
@@ -32,13 +40,29 @@ export function readApns(env: Env, production: boolean): ApnsConfig {
     production ? 'production' : 'sandbox',
   ) as 'sandbox' | 'production';
   return {
-    url: env.APNS_URL ? readUrl(env, 'APNS_URL', ['https:'], 'https://127.0.0.1:2197') : undefined,
+    url: readApnsUrl(env),
     ca: readCertificates(env, 'APNS_CA_FILE'),
     defaultEnvironment,
     credentials: key && keyId && teamId ? { key, keyId, teamId } : undefined,
-    driverTopic: env.APNS_DRIVER_TOPIC || 'app.muster.driver',
-    customerTopic: env.APNS_CUSTOMER_TOPIC || 'app.muster.customer',
+    driverTopic: readTopic(env, 'APNS_DRIVER_TOPIC', 'app.muster.driver'),
+    customerTopic: readTopic(env, 'APNS_CUSTOMER_TOPIC', 'app.muster.customer'),
   };
+}
+
+function readTopic(env: Env, name: string, fallback: string): string {
+  return readText(env, name, fallback) ?? fallback;
+}
+
+/** APNs knows its paths by itself. */
+function readApnsUrl(env: Env): string | undefined {
+  if (!env.APNS_URL) return undefined;
+  const example = 'https://127.0.0.1:2197';
+  const url = readUrl(env, 'APNS_URL', ['https:'], example);
+  const { pathname, search, hash } = new URL(url);
+  if (pathname === '/' && !search && !hash) return url;
+  throw new ConfigError(
+    `APNS_URL has a path or a query, which are not sent, e.g. APNS_URL=${example}`,
+  );
 }
 
 function readApnsKey(env: Env): string | undefined {

@@ -1,5 +1,5 @@
 /** How tokens are verified: `AUTH_*`. Used by `config.ts` alone. */
-import { ConfigError, type Env, readUrl } from './env.ts';
+import { ConfigError, type Env, hasWrapping, readText, readUrl } from './env.ts';
 
 export interface AuthConfig {
   secret: string | undefined;
@@ -32,7 +32,15 @@ export function readAuth(env: Env, production: boolean): AuthConfig {
   return {
     secret,
     jwksUrl,
-    issuer: env.AUTH_ISSUER || undefined,
-    audience: env.AUTH_AUDIENCE || undefined,
+    issuer: readText(env, 'AUTH_ISSUER', 'https://id.example.com'),
+    audience: readText(env, 'AUTH_AUDIENCE', 'muster'),
   };
+}
+
+/** Warns of a secret that was probably read from a file together with its line break: it counts as it is. */
+export function warnOfSecret({ AUTH_JWT_SECRET: secret }: Env): string[] {
+  if (!secret || !hasWrapping(secret)) return [];
+  return [
+    'AUTH_JWT_SECRET has a blank, a quote or a line break around it, which is a part of it: whoever signs tokens must use the same, e.g. the output of: openssl rand -hex 32',
+  ];
 }

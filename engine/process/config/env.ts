@@ -47,7 +47,27 @@ export function readNumber(
   return value;
 }
 
-/** A URL of one of these protocols. Throws `ConfigError`. */
+/**
+ * A text that others compare letter by letter; undefined where it is empty. Blanks and quotes at its ends are
+ * what files and shells leave behind, and nobody would see why nothing fits. Throws `ConfigError`.
+ */
+export function readText(env: Env, name: string, example: string): string | undefined {
+  const value = env[name];
+  if (!value) return undefined;
+  if (hasWrapping(value) || /\p{Cc}/u.test(value)) {
+    throw new ConfigError(
+      `${name} has a blank, a quote or a line break around it, which would count, e.g. ${name}=${example}`,
+    );
+  }
+  return value;
+}
+
+/** Does it begin or end with what was hardly meant to belong to it? */
+export function hasWrapping(value: string): boolean {
+  return value.trim() !== value || /^(["']).*\1$/s.test(value);
+}
+
+/** A URL of one of these protocols, without credentials. Throws `ConfigError`. */
 export function readUrl(
   env: Env,
   name: string,
@@ -59,6 +79,12 @@ export function readUrl(
   if (!URL.canParse(value) || !protocols.includes(new URL(value).protocol)) {
     throw new ConfigError(
       `${name} is not a ${protocols.map((p) => `${p}//`).join(' or ')} URL, e.g. ${name}=${example}`,
+    );
+  }
+  const { username, password } = new URL(value);
+  if (username || password) {
+    throw new ConfigError(
+      `${name} has a user or password, which are not sent, e.g. ${name}=${example}`,
     );
   }
   return value;

@@ -1,6 +1,6 @@
 /** Where a process listens, and behind which proxies. Used by `config.ts` alone. */
 import { BlockList, isIP } from 'node:net';
-import { ConfigError, type Env, readNumber } from './env.ts';
+import { ConfigError, type Env, readNumber, readText } from './env.ts';
 
 export interface WebConfig {
   host: string;
@@ -24,7 +24,7 @@ const SHUTDOWN_DELAY_S = 5;
 export function readWeb(env: Env, production: boolean): WebConfig {
   const delayS = production ? SHUTDOWN_DELAY_S : 0;
   return {
-    host: env.HOST || '127.0.0.1',
+    host: readText(env, 'HOST', '127.0.0.1') ?? '127.0.0.1',
     port: readNumber(env, 'PORT', 8080, PORT),
     workerPort: env.WORKER_PORT ? readNumber(env, 'WORKER_PORT', 0, PORT) : undefined,
     trustedProxies: readProxies(env),
