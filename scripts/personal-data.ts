@@ -1,12 +1,14 @@
 /** What `npm run export` and `npm run erase` share: the flag that names the user. */
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../engine/process/config.ts';
+import { refuseDryRun } from '../engine/process/no-arguments.ts';
 
 /** The flags; `usage` is printed when some are missing or wrong. */
 export function readFlags(
   names: readonly string[],
   usage: string,
 ): Record<string, string> & { user: string } {
+  refuseDryRun(usage);
   const options = Object.fromEntries(
     ['user', ...names].map((name) => [name, { type: 'string' }] as const),
   );

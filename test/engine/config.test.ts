@@ -147,6 +147,12 @@ describe('readConfig', () => {
     ['driver_stale_s', 'did you mean DRIVER_STALE_S?'],
     ['RETENTION_DAY', 'did you mean RETENTION_DAYS?'],
     ['DATABASE_POOLSIZE', 'did you mean DATABASE_POOL_SIZE?'],
+    ['TRUSTED_PROXY', 'did you mean TRUSTED_PROXIES?'],
+    ['AUTH_JWKS', 'did you mean AUTH_JWKS_URL?'],
+    ['OPS_TILES', 'did you mean OPS_TILES_URL?'],
+    ['REDIS_CA', 'did you mean REDIS_CA_FILE?'],
+    ['DATABASE_POOL', 'did you mean DATABASE_POOL_SIZE?'],
+    ['JOB_TTL_S', 'did you mean JOB_DEFAULT_TTL_S?'],
     ['CLAIM_TIMEOUT', 'changes nothing: see the table'],
   ])('warns of %s, which looks like ours', (name, line) => {
     const { warnings } = readConfig({ ...base, [name]: '60' });
@@ -170,6 +176,9 @@ describe('readConfig', () => {
       POST: '1',
       HOME: '/',
       JOB_NAME: 'ci',
+      DATABASE_USER: 'u',
+      AUTH_SECRET: 's',
+      NODE_OPTIONS: '',
       PATH: '',
     };
     expect(readConfig({ ...base, ...others }).warnings).toEqual([]);

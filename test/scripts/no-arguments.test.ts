@@ -11,3 +11,18 @@ test.each(['migrate', 'retention', 'resync'])('%s does nothing when asked for he
     stderr: `muster ${name}: unknown argument '--help', usage: npm run ${name}\n`,
   });
 });
+
+test.each(['migrate', 'retention', 'resync', 'erase'])(
+  '%s does nothing when npm kept --dry-run for itself',
+  (name) => {
+    const args = name === 'erase' ? ['--user', 'ann'] : [];
+    const env = { PATH: process.env.PATH, npm_config_dry_run: 'true' };
+    const { status, stdout, stderr } = spawnSync(
+      process.execPath,
+      [`scripts/${name}.ts`, ...args],
+      { encoding: 'utf8', env },
+    );
+    expect({ status, stdout }).toEqual({ status: 1, stdout: '' });
+    expect(stderr).toMatch(/^muster \w+: unknown argument '--dry-run', usage: npm run .*\n$/);
+  },
+);

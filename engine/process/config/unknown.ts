@@ -46,12 +46,15 @@ const OUR_PREFIXES =
 /** How many letters may differ; short names are too close to others. */
 const NEAR = 2;
 const SHORT = 6;
+/** In a long name more may, as in TRUSTED_PROXY. */
+const LONG = 12;
+const NEAR_LONG = 3;
 
 /** One line for each variable that is not ours but looks as if it was meant to be. */
 export function warnOfUnknown(env: Env): string[] {
   return Object.keys(env).flatMap((name) => {
     if (name in KNOWN) return [];
-    const nearest = nearestTo(name.toUpperCase());
+    const nearest = nearestTo(name.toUpperCase(), env);
     if (nearest) {
       return `${name} is no variable of Muster and changes nothing, did you mean ${nearest}? e.g. ${nearest}=${KNOWN[nearest]}`;
     }
@@ -60,18 +63,31 @@ export function warnOfUnknown(env: Env): string[] {
   });
 }
 
-function nearestTo(name: string): string | undefined {
+/** The variable that was probably meant; one that is set already was not, unless the names are very alike. */
+function nearestTo(name: string, env: Env): string | undefined {
   const ranked = Object.keys(KNOWN)
     .filter((known) => known.length > SHORT)
     .map((known) => ({ known, distance: editDistance(name, known) }))
     .sort((a, b) => a.distance - b.distance);
   const [best] = ranked;
-  return best && best.distance <= NEAR ? best.known : undefined;
+  if (best && best.distance <= NEAR) return best.known;
+  const unset = ranked.filter(({ known }) => !env[known]);
+  const alike = unset.find(({ distance }) => name.length >= LONG && distance <= NEAR_LONG);
+  return (alike ?? unset.find(({ known }) => leavesOutWordsOf(known, name)))?.known;
+}
+
+/** Is it the other name, of which words in the middle or at the end were left out: REDIS_CA, JOB_TTL_S? */
+function leavesOutWordsOf(known: string, name: string): boolean {
+  const words = name.split('_');
+  if (words.length < 2 || words[0] !== known.split('_')[0]) return false;
+  let at = 0;
+  for (const word of known.split('_')) if (word === words[at]) at++;
+  return at === words.length;
 }
 
 /** Letters to insert, remove or replace (Levenshtein). */
 function editDistance(a: string, b: string): number {
-  if (Math.abs(a.length - b.length) > NEAR) return NEAR + 1;
+  if (Math.abs(a.length - b.length) > NEAR_LONG) return NEAR_LONG + 1;
   let row = Array.from({ length: b.length + 1 }, (_, i) => i);
   for (let i = 1; i <= a.length; i++) {
     const next = [i];
