@@ -32,21 +32,21 @@ export interface Service {
   endWith(ending: Ending): void;
 }
 
-/** Starts a service; SIGTERM, SIGINT, or the end of the parent that started it, stop it once. */
+/** Starts a service; SIGTERM, SIGINT, SIGHUP, or the end of the parent that started it, stop it once. */
 export function runService(
   name: string,
   start: (service: Service) => Promise<void>,
 ): Promise<void> {
   const stopping = new AbortController();
   let ending: Ending | undefined;
-  const begin = (why: 'SIGTERM' | 'SIGINT' | 'parent gone') => {
+  const begin = (why: NodeJS.Signals | 'parent gone') => {
     if (stopping.signal.aborted) return;
     stopping.abort();
     // Nothing is served yet, and the stores just see a connection end.
     void (ending ? end(ending, why) : exitProcess(0));
   };
-  process.on('SIGTERM', () => begin('SIGTERM'));
-  process.on('SIGINT', () => begin('SIGINT'));
+  // The terminal sends SIGHUP when it is closed; some supervisors do so to restart a process.
+  for (const signal of ['SIGTERM', 'SIGINT', 'SIGHUP'] as const) process.on(signal, begin);
   return runProcess(name, async () => {
     mustHaveNoArguments(`npm run ${name}`);
     stopWithParent(() => begin('parent gone'));

@@ -6,6 +6,7 @@ import { Redis } from 'ioredis';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { freePort } from '../../scripts/dev/ports.ts';
 import type { RedisServer } from '../../scripts/dev/redis.ts';
+import { mintToken } from '../../scripts/dev/tokens.ts';
 import { cleanups } from '../support/engine.ts';
 import { type FaultyProxy, startProxy } from '../support/proxy.ts';
 import { freshDatabase, freshServer } from '../support/servers.ts';
@@ -169,6 +170,24 @@ describe('a process that is told to stop', () => {
     expect([during.status, during.headers.get('connection')]).toEqual([200, 'close']);
     expect(await api.exited).toBe(0);
     await expect(get(`${url}/healthz`)).rejects.toThrow();
+  });
+
+  it.each(['SIGHUP', 'SIGINT'] as const)('by %s ends in order as well', async (signal) => {
+    const api = start('api');
+    const url = await api.url();
+    const ws = new WebSocket(`${url.replace('http', 'ws')}/ws`, [
+      'muster.v1',
+      `bearer.${await mintToken({ role: 'driver', sub: 'd1', ttlS: 60, secret: 's'.repeat(32) })}`,
+    ]);
+    const closed = new Promise<number>((resolve) => {
+      ws.onclose = ({ code }) => resolve(code);
+    });
+    await new Promise((resolve) => {
+      ws.onmessage = resolve;
+    });
+    api.child.kill(signal);
+    expect(await closed).toBe(1012);
+    expect(await api.exited).toBe(0);
   });
 
   it('does not wait for connections that bring no call', async () => {
