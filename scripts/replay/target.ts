@@ -47,7 +47,10 @@ export async function findTarget(flags: TargetFlags, signal: AbortSignal): Promi
 }
 
 function checkedUrl(url: string): string {
-  if (URL.canParse(url) && /^https?:$/.test(new URL(url).protocol)) return url;
+  const { protocol, username, password } = URL.parse(url) ?? {};
+  // They would be in the reports, and a call has no room for them beside its token.
+  if (username || password) throw new UsageError('--url must have no user and no password');
+  if (/^https?:$/.test(protocol ?? '')) return url;
   throw new UsageError(`--url must be http or https, not '${url}'`);
 }
 

@@ -2,7 +2,7 @@
  * Where a replay's tokens come from: signed with the deployment's secret, or printed by a command if
  * the secret is not available. Kept until shortly before they expire.
  */
-import { exec } from 'node:child_process';
+import { type ExecException, exec } from 'node:child_process';
 import { promisify } from 'node:util';
 import { expiresAtMs } from '../client/tokens.ts';
 import { mintToken } from '../dev/tokens.ts';
@@ -67,15 +67,20 @@ function byCommand(command: string): GetToken {
 async function runCommand(command: string, role: Role, sub: string): Promise<string> {
   const filled = command.replaceAll('{role}', role).replaceAll('{sub}', sub);
   const env = { ...process.env, ROLE: role, SUB: sub };
-  const { stdout } = await run(filled, { env, timeout: COMMAND_MAX_MS }).catch((error: Error) => {
-    const [line = ''] = error.message.split('\n').slice(-2);
-    throw new UsageError(`--token-cmd failed for ${role} ${sub}: ${line || error.message}`);
+  const { stdout } = await run(filled, { env, timeout: COMMAND_MAX_MS }).catch((error) => {
+    throw new UsageError(`--token-cmd failed for ${role} ${sub}: ${whyFailed(error)}`);
   });
   const token = stdout.trim();
   const claims = claimsOf(token);
   if (claims?.sub === sub && claims.role === role) return token;
   const got = claims ? `one for ${claims.role} ${claims.sub}` : 'something that is no token';
   throw new UsageError(`--token-cmd printed ${got}, not a token for ${role} ${sub}`);
+}
+
+/** The error's own message repeats the command, which may hold a secret. */
+function whyFailed({ stderr, killed, code }: ExecException): string {
+  const said = stderr?.trim().split('\n').at(-1);
+  return said || (killed ? `no end within ${COMMAND_MAX_MS / 1000} s` : `exit code ${code}`);
 }
 
 function claimsOf(token: string): { sub?: unknown; role?: unknown } | undefined {

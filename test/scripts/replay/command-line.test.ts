@@ -7,6 +7,7 @@ import { checkout } from '../../../scripts/dev/places.ts';
 import { HELP, readCommandLine } from '../../../scripts/replay/command-line.ts';
 import { dealPhones } from '../../../scripts/replay/phones.ts';
 import { seededRandom } from '../../../scripts/replay/random.ts';
+import { tokenSource } from '../../../scripts/replay/token-source.ts';
 import { runScript } from '../support/run-script.ts';
 
 const dir = mkdtempSync(join(tmpdir(), 'muster-flags-'));
@@ -101,6 +102,22 @@ describe('what is wrong is said before the run', () => {
     const away = await runScript('replay', nobody, { env });
     expect(away.stderr).toMatch(/^replay: cannot reach http:\/\/127\.0\.0\.1:9: [^\n]+\n$/);
     expect(away.code).toBe(2);
+  });
+});
+
+test('what was typed may hold a secret, which no line repeats', async () => {
+  const get = tokenSource({ command: 'exit 3 # hush' });
+  await expect(get('driver', 'd1')).rejects.toThrow(
+    /^--token-cmd failed for driver d1: exit code 3$/,
+  );
+  const silent = tokenSource({ command: 'echo no such client >&2; exit 1 # hush' });
+  await expect(silent('driver', 'd1')).rejects.toThrow(/: no such client$/);
+  const env = { AUTH_JWT_SECRET: 's'.repeat(32) };
+  const url = ['--trace', trace, '--url', 'http://me:hush@127.0.0.1:9'];
+  const { code, stderr } = await runScript('replay', url, { env });
+  expect({ code, stderr }).toEqual({
+    code: 2,
+    stderr: 'replay: --url must have no user and no password\n',
   });
 });
 
