@@ -27,7 +27,7 @@ import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
-import { reachPg, reachRedis, requirePermissions } from './reach.ts';
+import { reachPg, reachRedis, requirePermissions, requireSubscriptions } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock, type RedisClock } from './redis/clock.ts';
 import { ENGINE_COMMANDS } from './redis/permissions.ts';
@@ -139,7 +139,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
-  const { users, health, cursorKey } = await prepare(ctx, clock).catch(async (error) => {
+  const { users, health, cursorKey } = await prepare(ctx, clock, options).catch(async (error) => {
     clock.close();
     redis.disconnect();
     await pg.close();
@@ -200,10 +200,14 @@ async function connectStores(options: EngineOptions) {
   }
 }
 
+/** Keys and channels that permissions are tried with. */
+const CANARY_KEYS = 'muster:{canary}:';
+
 /** What the stores must allow and answer before the first call. */
-async function prepare(ctx: EngineContext, clock: RedisClock) {
+async function prepare(ctx: EngineContext, clock: RedisClock, { redisUrl }: EngineOptions) {
   const { db, redis, log, drivers } = ctx;
-  await requirePermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS);
+  await requirePermissions(redis, CANARY_KEYS, ENGINE_COMMANDS);
+  await requireSubscriptions(redisUrl, CANARY_KEYS);
   for (const warning of await warnOfServer(redis)) log.warn({}, warning);
   await clock.measure();
   await drivers.ensure();

@@ -8,8 +8,13 @@ import { isPermanent as isPermanentPg, type PgTarget } from './pg/client.ts';
 import { type Inspection, inspectPg } from './pg/inspect.ts';
 import { connectOnce } from './pg/one-off.ts';
 import { StartError } from './process/start-error.ts';
-import { type RedisClient, whenReady } from './redis/client.ts';
-import { lackingPermissions } from './redis/permissions.ts';
+import {
+  connectSubscriber,
+  type RedisClient,
+  type RedisTarget,
+  whenReady,
+} from './redis/client.ts';
+import { lackingPermissions, lackingSubscriptions } from './redis/permissions.ts';
 import { isPermanent as isPermanentRedis } from './redis/wrong-server.ts';
 
 /** Longer than a restart or a failover of either store takes. */
@@ -114,7 +119,21 @@ export async function requirePermissions(
   commands: readonly string[],
 ): Promise<void> {
   await whenReady(redis, PATIENCE_MS);
-  const lacking = await lackingPermissions(redis, prefix, commands);
+  refuseLack(await lackingPermissions(redis, prefix, commands));
+}
+
+/** The same of listening to channels, over a connection of its own. */
+export async function requireSubscriptions(target: RedisTarget, prefix: string): Promise<void> {
+  const subscriber = connectSubscriber(target, () => {});
+  try {
+    await whenReady(subscriber, PATIENCE_MS);
+    refuseLack(await lackingSubscriptions(subscriber, prefix));
+  } finally {
+    subscriber.disconnect();
+  }
+}
+
+function refuseLack(lacking: string | null): void {
   if (lacking === null) return;
   throw new StartError(
     `REDIS_URL: its user lacks ${lacking} in Redis, see the line in docs/operations.md that begins with ACL SETUSER muster`,

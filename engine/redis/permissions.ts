@@ -51,6 +51,8 @@ const TRIALS: Readonly<Record<string, Trial>> = {
   RPOPLPUSH: (key) => [`${key}none`, `${key}list`],
   RPUSH: (key) => [`${key}list`, 'v'],
   SADD: (key) => [`${key}set`, 'm'],
+  'SCRIPT|EXISTS': () => ['0'.repeat(40)],
+  'SCRIPT|LOAD': () => ['return 1'],
   SCARD: (key) => [`${key}set`],
   SET: (key) => [`${key}string`, 'v', 'EX', 1],
   SISMEMBER: (key) => [`${key}set`, 'm'],
@@ -96,6 +98,8 @@ export const ENGINE_COMMANDS: readonly string[] = [
     'PING',
     'SADD',
     'SCAN',
+    'SCRIPT|EXISTS',
+    'SCRIPT|LOAD',
     'SET',
     'SMEMBERS',
     'SPUBLISH',
@@ -119,15 +123,54 @@ export async function lackingPermissions(
   for (const command of commands) {
     const trial = TRIALS[command];
     if (!trial) throw new Error(`nobody knows how to try ${command}`);
-    pipeline.call(command, ...trial(key, channelOn(redis, key)));
+    const [name = '', ...subcommand] = command.split('|');
+    pipeline.call(name, ...subcommand, ...trial(key, channelOn(redis, key)));
   }
   const replies = await pipeline.exec();
   await redis.del(...SCRATCH.map((name) => key + name)).catch(() => {});
-  const lacking = commands.flatMap((command, i) => {
-    const message = replies?.[i]?.[0]?.message ?? '';
-    if (!message.startsWith('NOPERM')) return [];
-    if (/access a channel|channels? used/.test(message)) return [`channels ${key}*`];
-    return [/\bkeys?\b/.test(message) ? `keys ${prefix}*` : `+${command.toLowerCase()}`];
-  });
-  return lacking.length > 0 ? [...new Set(lacking)].join(' ') : null;
+  const lacking = commands.flatMap((command, i) =>
+    lackOf(prefix, command, replies?.[i]?.[0]?.message),
+  );
+  return inWords([...lacking, ...(await lackingTransactions(redis, key))]);
 }
+
+/** The same of subscriptions, for a connection that is used for nothing else. */
+export async function lackingSubscriptions(
+  subscriber: RedisClient,
+  prefix: string,
+): Promise<string | null> {
+  const channel = channelOn(subscriber, `${prefix}probe:`);
+  const lacking: string[] = [];
+  for (const command of ['ssubscribe', 'sunsubscribe'] as const) {
+    const error = await subscriber[command](channel).then(
+      () => undefined,
+      (error: Error) => error,
+    );
+    lacking.push(...lackOf(prefix, command, error?.message));
+  }
+  return inWords(lacking);
+}
+
+/** BullMQ adds several tasks at once in a transaction. */
+async function lackingTransactions(redis: RedisClient, key: string): Promise<string[]> {
+  try {
+    await redis.multi().exists(`${key}none`).exec();
+    return [];
+  } catch (error) {
+    const { message, previousErrors = [] } = error as Error & { previousErrors?: Error[] };
+    const said = [message, ...previousErrors.map((one) => one.message)].join(' ');
+    return /NOPERM/.test(said)
+      ? [...said.matchAll(/the '(\S+)' command/g)].map(([, name]) => `+${name}`)
+      : [];
+  }
+}
+
+/** What this answer to a command says is missing; nothing when it says something else. */
+function lackOf(prefix: string, command: string, answer = ''): string[] {
+  if (!answer.startsWith('NOPERM')) return [];
+  if (/access a channel|channels? used/.test(answer)) return [`channels ${prefix}probe:*`];
+  return [/\bkeys?\b/.test(answer) ? `keys ${prefix}*` : `+${command.toLowerCase()}`];
+}
+
+const inWords = (lacking: readonly string[]) =>
+  lacking.length > 0 ? [...new Set(lacking)].join(' ') : null;

@@ -3,6 +3,7 @@ import { readdirSync, readFileSync } from 'node:fs';
 import { createRequire } from 'node:module';
 import { Redis } from 'ioredis';
 import { afterEach, beforeAll, describe, expect, it } from 'vitest';
+import { requireSubscriptions } from '../../../engine/reach.ts';
 import { connectRedis, whenReady } from '../../../engine/redis/client.ts';
 import { ENGINE_COMMANDS, lackingPermissions } from '../../../engine/redis/permissions.ts';
 import { scripts } from '../../../engine/redis/scripts.ts';
@@ -15,8 +16,7 @@ import { freshServer } from '../../support/servers.ts';
 const LINE = /^ACL SETUSER muster .*$/m.exec(readFileSync('docs/operations.md', 'utf8'))?.[0] ?? '';
 /** Of connections, not of what goes over them. */
 const CONNECTION = [
-  ...['auth', 'client|setname', 'cluster|slots', 'exec', 'hello', 'multi'],
-  ...['script|exists', 'script|load', 'select'],
+  ...['auth', 'client|setname', 'cluster|slots', 'exec', 'hello', 'multi', 'select'],
 ];
 const CHANNELS = ['spublish', 'ssubscribe', 'sunsubscribe'];
 
@@ -89,6 +89,9 @@ describe('a user of Redis', () => {
   it.each([
     ['a command', LINE.replace('+zmscore ', ''), '+zmscore'],
     ['two commands', LINE.replace('+xadd ', '').replace('+geosearch ', ''), '+geosearch +xadd'],
+    ['transactions', LINE.replace('+multi ', ''), '+multi'],
+    ['their end', LINE.replace('+exec ', ''), '+exec'],
+    ['scripts', LINE.replace('+script|load ', ''), '+script|load'],
     ['the keys', LINE.replace('~muster:*', '~other:*'), 'keys muster:{canary}:*'],
     [
       'the channels',
@@ -99,6 +102,19 @@ describe('a user of Redis', () => {
     const redis = await as(line);
     expect(await lackingPermissions(redis, 'muster:{canary}:', ENGINE_COMMANDS)).toBe(lacking);
   });
+});
+
+it.each(['ssubscribe', 'sunsubscribe'])('a start without +%s says so', async (command) => {
+  await as(LINE.replace(`+${command} `, ''));
+  const url = server.url.replace('//', '//muster:pw@');
+  await expect(requireSubscriptions(url, 'muster:{canary}:')).rejects.toThrow(
+    `REDIS_URL: its user lacks +${command} in Redis`,
+  );
+});
+
+it('listening to channels lacks nothing with the line of docs/operations.md', async () => {
+  await as(LINE);
+  await requireSubscriptions(server.url.replace('//', '//muster:pw@'), 'muster:{canary}:');
 });
 
 describe('a server', () => {
