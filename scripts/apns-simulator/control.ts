@@ -1,5 +1,6 @@
 /**
- * The control API, plain HTTP and JSON:
+ * The control API, plain HTTP and JSON, below the path that `controlUrl` has. Without it nobody is answered: other
+ * users of the machine reach the port as well, and would read device tokens and texts.
  * `GET /pushes[?job_id=]`, `GET /phones/<token>`, `GET /stats`, `GET /metrics` (for Prometheus),
  * `PUT /tokens/<token> {status, reason, timestamp?}` or `{answers: [fault, …]}` or `DELETE` (what a
  * phone answers), `POST /faults {kind, count?, status?, reason?, ms?, …}` and `DELETE /faults`,
@@ -25,11 +26,17 @@ interface ControlParts
   extends Pick<Parts, 'faults' | 'phones' | 'registry' | 'settings' | 'counts'> {
   auth: ProviderAuth;
   connections: Connections;
+  /** The path below which it is served. */
+  base: string;
 }
 
 export function controlHandler(parts: ControlParts) {
-  const { faults, phones, registry, settings, counts, auth, connections } = parts;
+  const { faults, phones, registry, settings, counts, auth, connections, base } = parts;
   return (request: IncomingMessage, response: ServerResponse): void => {
+    if (!request.url?.startsWith(`${base}/`)) {
+      reply(response, 404, { error: 'not found' });
+      return;
+    }
     route(request).then(
       (body) => reply(response, body === undefined ? 204 : 200, body),
       (error: unknown) => {
@@ -40,7 +47,8 @@ export function controlHandler(parts: ControlParts) {
   };
 
   async function route(request: IncomingMessage): Promise<unknown> {
-    const { pathname, searchParams } = new URL(request.url ?? '/', 'http://localhost');
+    const asked = request.url?.slice(base.length) ?? '/';
+    const { pathname, searchParams } = new URL(asked, 'http://localhost');
     const [, what, name = ''] = pathname.split('/');
     switch (`${request.method} ${what}`) {
       case 'GET pushes':

@@ -3,6 +3,7 @@
  * answers, one stream until the first success as Apple has it. Its control API sets faults and
  * tells what arrived.
  */
+import { randomBytes } from 'node:crypto';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { createServer, type Server } from 'node:http';
 import type { Http2SecureServer, IncomingHttpHeaders, ServerHttp2Stream } from 'node:http2';
@@ -27,6 +28,7 @@ export interface SimulatorOptions {
 
 export interface Simulator {
   url: string;
+  /** Where the control API is; whoever knows it may use it. */
   controlUrl: string;
   caFile: string;
   keyFile: string;
@@ -68,12 +70,13 @@ export async function startSimulator({ dir, port = 0 }: SimulatorOptions): Promi
     stream.on('error', () => {});
     void answer(stream, headers, rawHeaders, parts);
   });
-  const control = createServer(controlHandler({ ...parts, auth, connections }));
+  const base = `/${randomBytes(16).toString('hex')}`;
+  const control = createServer(controlHandler({ ...parts, auth, connections, base }));
   const [apnsPort, controlPort] = [await listen(server, port), await listen(control, 0)];
   return {
     // A name, not an address, which TLS does not allow as a server name (RFC 6066).
     url: `https://localhost:${apnsPort}`,
-    controlUrl: `http://127.0.0.1:${controlPort}`,
+    controlUrl: `http://127.0.0.1:${controlPort}${base}`,
     caFile,
     keyFile: key.keyFile,
     keyId: key.keyId,

@@ -23,6 +23,14 @@ describe('the control API', () => {
     return { status: response.status, text };
   };
 
+  it('answers nobody who does not know its address', async () => {
+    const { origin } = new URL(simulator.controlUrl);
+    for (const path of ['/pushes', '//pushes', '/stats', `/${'0'.repeat(32)}/pushes`]) {
+      expect((await fetch(origin + path)).status, path).toBe(404);
+    }
+    expect((await call('GET', '/pushes')).status).toBe(200);
+  });
+
   it('changes settings, phones and keys, and names what is wrong', async () => {
     for (const [path, body, error] of [
       ['/settings', { door: 'ajar' }, 'door must be open, mute, closed'],
