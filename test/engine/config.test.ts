@@ -114,6 +114,15 @@ describe('readConfig', () => {
     expect(read).not.toThrow(/\n/);
   });
 
+  it.each([PEM, PEM.replaceAll('\n', '\\n'), PEM.replace(/-----[A-Z ]+-----|\n/g, '')])(
+    'does not repeat a key that is given where its file belongs',
+    (key) => {
+      const read = () => readConfig({ ...base, ...APNS, APNS_KEY: undefined, APNS_KEY_FILE: key });
+      expect(read).toThrow(/^APNS_KEY_FILE holds a text where the name of a file belongs, e\.g\. /);
+      expect(read).not.toThrow(key.slice(40, 60));
+    },
+  );
+
   it('reads a key whose line breaks were escaped', () => {
     const escaped = PEM.replaceAll('\n', '\\n');
     const apns = { APNS_KEY: escaped, APNS_KEY_ID: 'ABC123DEFG', APNS_TEAM_ID: 'DEF123GHIJ' };

@@ -96,10 +96,20 @@ export function readFile(name: string, file: string): string {
     return readFileSync(file, 'utf8');
   } catch (error) {
     const code = (error as NodeJS.ErrnoException).code ?? 'unreadable';
-    throw new ConfigError(
-      `${name} names ${file}, which cannot be read (${code}), e.g. ${name}=/run/secrets/${name.toLowerCase()}`,
-    );
+    const example = `e.g. ${name}=/run/secrets/${name.toLowerCase()}`;
+    if (!isFileName(file)) {
+      throw new ConfigError(`${name} holds a text where the name of a file belongs, ${example}`);
+    }
+    throw new ConfigError(`${name} names ${file}, which cannot be read (${code}), ${example}`);
   }
+}
+
+/** Longer than names of mounted secrets, shorter than any key. */
+const FILE_NAME_MAX = 160;
+
+/** Else it may be the secret itself, which no message repeats. */
+function isFileName(text: string): boolean {
+  return text.length <= FILE_NAME_MAX && !/\p{Cc}|-----/u.test(text);
 }
 
 /** The certificates in the file that the variable names, as PEM. Throws `ConfigError`. */
