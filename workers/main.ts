@@ -41,7 +41,9 @@ await runService('workers', async (service) => {
   await queues.check();
   const metrics = createPushMetrics(registry, queues.byLane, engine.now);
   const routes = createApnsRoutes(config.apns, log);
-  measureTrouble(registry, routes.paused, () => engine.notifications.countUndone(UNDONE_MS));
+  measureTrouble(registry, queues.byLane, routes.paused, () =>
+    engine.notifications.countUndone(UNDONE_MS),
+  );
   const sender = createSender({ devices: engine.devices, routes, metrics, log });
   const health = await serveHealth({
     ...config,

@@ -92,7 +92,7 @@ export const ALARMS: readonly Alarm[] = [
     name: 'pushes held back',
     expression: '`max by (scope, reason) (muster_push_paused) > 0`',
     whatToDo:
-      '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason in `/metrics` and docs/operations.md, "When pushes fail"',
+      '`service`: Apple is out of service; `key` or a topic: Apple refuses a setting, see the reason in `/metrics` and docs/operations.md, "When pushes fail"; a queue: somebody paused it on `/ops/queues`, resume it there',
     limit: 0,
     metric: 'muster_push_paused',
     measure: (window) => reading(window.lowest('muster_push_paused', 60)),

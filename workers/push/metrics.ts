@@ -89,22 +89,30 @@ async function oldestOf(queue: Queue, none: number): Promise<number> {
   return Math.min(none, ...[...first, ...again].map((id) => enqueuedAt(id) ?? none));
 }
 
-/** The metrics of pauses of APNs, and of notifications whose push is not done. */
+/** The dashboard lets an operator pause a queue, and nothing resumes it. None where Redis is away. */
+async function pausedByHand(queues: readonly Queue[]): Promise<Paused[]> {
+  const found = await Promise.all(queues.map((queue) => queue.isPaused().catch(() => false)));
+  return queues.flatMap(({ name }, i) => (found[i] ? [{ scope: name, reason: 'by hand' }] : []));
+}
+
+/** The metrics of pauses, by APNs or by hand, and of notifications whose push is not done. */
 export function measureTrouble(
   registry: Registry,
+  queues: Record<Lane, Queue>,
   paused: () => readonly Paused[],
   undone: () => Promise<number>,
 ): void {
   const registers = [registry];
   new Gauge({
     name: 'muster_push_paused',
-    help: '1 for what is held back until a push succeeds: service, key, or a topic; and why.',
+    help: '1 for what is held back, and why: service, key or a topic until a push succeeds, a queue by hand.',
     labelNames: ['scope', 'reason'],
     aggregator: 'max',
     registers,
-    collect() {
+    async collect() {
+      const byHand = await pausedByHand(Object.values(queues));
       this.reset();
-      for (const { scope, reason } of paused()) this.set({ scope, reason }, 1);
+      for (const { scope, reason } of [...paused(), ...byHand]) this.set({ scope, reason }, 1);
     },
   });
   new Gauge({

@@ -4,6 +4,7 @@ import { createRegistry } from '../../../engine/process/metrics.ts';
 import { createPushMetrics, measureTrouble } from '../../../workers/push/metrics.ts';
 import { taskId } from '../../../workers/queues.ts';
 import { startTestPush } from '../../support/push.ts';
+import { startPushConsole } from '../../support/push-console.ts';
 
 it('tasks that are tried again later, pauses and notifications not done are seen', async () => {
   const t = await startTestPush();
@@ -14,6 +15,7 @@ it('tasks that are tried again later, pauses and notifications not done are seen
   let paused = [{ scope: 'key', reason: 'InvalidProviderToken' }];
   measureTrouble(
     registry,
+    t.queues.byLane,
     () => paused,
     async () => 3,
   );
@@ -27,6 +29,28 @@ it('tasks that are tried again later, pauses and notifications not done are seen
   expect(text).toContain('muster_push_paused{scope="key",reason="InvalidProviderToken"} 1');
   expect(text).toContain('muster_push_undone_notifications 3');
   paused = [];
+  expect(await registry.metrics()).not.toContain('muster_push_paused{');
+});
+
+it('a queue that an operator paused on the dashboard is seen until he resumes it', async () => {
+  const t = await startTestPush();
+  const ops = await startPushConsole(t);
+  const registry = createRegistry();
+  measureTrouble(
+    registry,
+    t.queues.byLane,
+    () => [],
+    async () => 0,
+  );
+  // The queues of tests begin paused.
+  await t.queues.byLane.nearby.resume();
+  await t.queues.byLane.critical.resume();
+  expect(await registry.metrics()).not.toContain('muster_push_paused{');
+  expect(await ops.board('PUT', `${ops.pathOf('nearby')}/pause`)).toMatchObject({ status: 200 });
+  const text = await registry.metrics();
+  expect(text).toContain('muster_push_paused{scope="push-nearby",reason="by hand"} 1');
+  expect(text).not.toContain('scope="push-critical"');
+  await ops.board('PUT', `${ops.pathOf('nearby')}/resume`);
   expect(await registry.metrics()).not.toContain('muster_push_paused{');
 });
 
