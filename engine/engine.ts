@@ -27,7 +27,13 @@ import { createProjection } from './projection/projection.ts';
 import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
-import { reachPg, reachRedis, requirePermissions, requireSubscriptions } from './reach.ts';
+import {
+  asStartError,
+  reachPg,
+  reachRedis,
+  requirePermissions,
+  requireSubscriptions,
+} from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock, type RedisClock } from './redis/clock.ts';
 import { ENGINE_COMMANDS } from './redis/permissions.ts';
@@ -143,7 +149,7 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
     clock.close();
     redis.disconnect();
     await pg.close();
-    throw error;
+    throw asStartError(error);
   });
   const cursors = createCursors(cursorKey);
   const counters = createCounters(ctx);

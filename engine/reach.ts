@@ -109,6 +109,14 @@ export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
   return reach({ ...store, attempt }, waitingIn(log, store.name));
 }
 
+/** The error that ended a start; a node of a Cluster, which sends its callers elsewhere, names the variable. */
+export function asStartError(error: unknown): unknown {
+  if (!/^MOVED\b/.test(innermost(error).message)) return error;
+  return new StartError(
+    'REDIS_URL leads to one node of a Redis Cluster, which is meant by a list of its nodes, e.g. REDIS_URL=redis://10.0.0.1:6379,redis://10.0.0.2:6379',
+  );
+}
+
 /**
  * Throws `StartError` that names what the user of Redis may not do with keys of this prefix. For a
  * connection that has just been made.

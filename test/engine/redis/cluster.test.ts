@@ -2,6 +2,9 @@
 import { randomUUID } from 'node:crypto';
 import { Queue, Worker } from 'bullmq';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { createEngine } from '../../../engine/engine.ts';
+import { readConfig } from '../../../engine/process/config.ts';
+import { createEngineMetrics, createRegistry } from '../../../engine/process/metrics.ts';
 import {
   connectConsumer,
   connectProducer,
@@ -14,7 +17,9 @@ import {
 import { keys, zoneLog } from '../../../engine/redis/keys.ts';
 import { eraseFromKeys } from '../../../engine/redis/personal-data.ts';
 import { pipelined } from '../../../engine/redis/pipelines.ts';
+import { silentLog } from '../../support/engine.ts';
 import { type RedisCluster, startRedisCluster } from '../../support/redis-cluster.ts';
+import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
 
 let cluster: RedisCluster;
@@ -85,6 +90,21 @@ describe('a client of a Cluster', () => {
     await worker.close(true);
     await queue.close();
   });
+});
+
+it('one node of a Cluster, named alone, ends a start in one line that says what to write', async () => {
+  const databaseUrl = await freshDatabase();
+  const [redisUrl = ''] = cluster.url.split(',');
+  const stores = { DATABASE_URL: databaseUrl, REDIS_URL: redisUrl };
+  const { dispatch } = readConfig({ ...stores, AUTH_JWT_SECRET: 's'.repeat(32) });
+  const starting = createEngine({
+    ...{ databaseUrl, redisUrl, settings: dispatch, log: silentLog },
+    push: { enqueueWave: async () => true, enqueueNotifications: async () => 0 },
+    metrics: createEngineMetrics(createRegistry()),
+  });
+  await expect(starting).rejects.toThrow(
+    /^REDIS_URL leads to one node of a Redis Cluster.* e\.g\. REDIS_URL=redis:/,
+  );
 });
 
 describe('a slot that moves to another primary', () => {
