@@ -153,6 +153,7 @@ export class Connection {
   #take(frame: ServerFrame): void {
     if (this.#ended) return;
     if (frame.event === 'ack') this.#acks.settle(frame.data);
+    if (frame.event === 'hello') this.#tokens.hearTime(frame.data.server_time);
     this.#handlers.frame(frame);
     if (frame.event === 'feed:snapshot' && !this.live) this.#becomeLive();
   }

@@ -11,7 +11,10 @@ const MARGIN_SHARE = 0.2;
 export class TokenKeeper {
   readonly #getToken: GetToken;
   #token: string | undefined;
+  #expiresAt = 0;
   #renewAt = 0;
+  /** How far the server's clock is ahead of ours: that of a phone may be hours off. */
+  #aheadMs = 0;
 
   constructor(getToken: GetToken) {
     this.#getToken = getToken;
@@ -19,17 +22,34 @@ export class TokenKeeper {
 
   /** The token to use now. Throws what `getToken` throws. */
   async current(): Promise<string> {
-    if (this.#token !== undefined && Date.now() < this.#renewAt) return this.#token;
+    if (this.#token !== undefined && this.renewInMs > 0) return this.#token;
     const token = await this.#getToken();
-    const leftMs = (expiresAtMs(token) ?? Number.POSITIVE_INFINITY) - Date.now();
-    this.#renewAt = Date.now() + leftMs - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE);
+    this.#expiresAt = expiresAtMs(token) ?? Number.POSITIVE_INFINITY;
+    this.#plan();
     this.#token = token;
     return token;
   }
 
+  /** The server says what time it is. */
+  hearTime(serverTime: string): void {
+    const at = Date.parse(serverTime);
+    if (Number.isNaN(at)) return;
+    this.#aheadMs = at - Date.now();
+    this.#plan();
+  }
+
   /** Milliseconds until the token should be renewed; infinite when it does not expire. */
   get renewInMs(): number {
-    return this.#renewAt - Date.now();
+    return this.#renewAt - this.#now();
+  }
+
+  #plan(): void {
+    const leftMs = this.#expiresAt - this.#now();
+    this.#renewAt = this.#expiresAt - Math.min(MARGIN_MS, leftMs * MARGIN_SHARE);
+  }
+
+  #now(): number {
+    return Date.now() + this.#aheadMs;
   }
 
   /** The server refused it: the next `current()` asks the app. */

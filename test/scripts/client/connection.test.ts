@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { describe, expect, onTestFinished, test, vi } from 'vitest';
 import { createCustomerClient } from '../../../scripts/client/customer-client.ts';
 import { createDriverClient } from '../../../scripts/client/driver-client.ts';
@@ -45,6 +46,18 @@ describe('a driver client', () => {
     gateway.sockets[0]?.close(code);
     expect(await ended).toEqual([{ reason: 'refused', code }]);
     expect(client.live).toBe(false);
+  });
+
+  test("renews its token by the server's clock, not by that of its phone", async () => {
+    const token = aToken();
+    const { now } = Date;
+    const clock = vi.spyOn(Date, 'now').mockImplementation(() => now() + 7_200_000);
+    onTestFinished(() => clock.mockRestore());
+    const getToken = vi.fn(() => token);
+    const { gateway } = await connected({}, getToken);
+    await sleep(1500);
+    expect(getToken).toHaveBeenCalledTimes(1);
+    expect(gateway.frames).toEqual([]);
   });
 
   test('leaves a server that fell silent', async () => {

@@ -49,7 +49,8 @@ export async function startGateway(options: GatewayOptions = {}): Promise<Gatewa
     ws.handleUpgrade(request, socket, head, (accepted) => {
       gateway.sockets.push(accepted);
       const heartbeat_s = options.heartbeatS ?? 25;
-      say(accepted, 'hello', { session_id: 's1', heartbeat_s, server_time: '' });
+      const server_time = new Date().toISOString();
+      say(accepted, 'hello', { session_id: 's1', heartbeat_s, server_time });
       say(accepted, 'feed:snapshot', { jobs: options.jobs ?? [], reason: 'connect' });
       accepted.on('message', (bytes) => {
         const frame = JSON.parse(String(bytes)) as Frame;
