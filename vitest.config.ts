@@ -15,7 +15,7 @@ export default defineConfig({
     pool: 'forks',
     // Files share their process: loading the engine anew for each takes as long as most of them do.
     isolate: false,
-    testTimeout: 30_000,
+    testTimeout: 120_000,
     hookTimeout: 120_000,
     teardownTimeout: 30_000,
     projects: [
@@ -50,7 +50,8 @@ export default defineConfig({
           isolate: true,
           include: [SOAK],
           exclude: ['test/chaos/**'],
-          maxWorkers: 3,
+          // Browsers and whole stacks beside the tests: more would only slow each other.
+          maxWorkers: 2,
           sequence: { groupOrder: 2 },
         },
       },

@@ -84,20 +84,16 @@ describe('a start', () => {
     r.proxy.heal();
     const url = await api.url();
     await until(async () => (await get(`${url}/readyz`)).status === 200);
-  }, 40_000);
+  });
 
-  it.each(['api', 'workers'] as const)(
-    'of %s obeys SIGTERM while it waits',
-    async (entry) => {
-      const { proxy, url } = await proxied(redis.url);
-      proxy.halfOpen();
-      const started = start(entry, { REDIS_URL: url });
-      await until(() => started.output().includes('waiting for Redis'));
-      started.child.kill('SIGTERM');
-      expect(await started.exited).toBe(0);
-    },
-    40_000,
-  );
+  it.each(['api', 'workers'] as const)('of %s obeys SIGTERM while it waits', async (entry) => {
+    const { proxy, url } = await proxied(redis.url);
+    proxy.halfOpen();
+    const started = start(entry, { REDIS_URL: url });
+    await until(() => started.output().includes('waiting for Redis'));
+    started.child.kill('SIGTERM');
+    expect(await started.exited).toBe(0);
+  });
 
   it('ends at once with one line for what waiting does not mend', async () => {
     const guarded = await freshServer();
@@ -121,7 +117,7 @@ describe('a start', () => {
       expect(api.output()).toMatch(line);
       expect(api.output()).not.toMatch(/secret/);
     }
-  }, 60_000);
+  });
 
   it('warns of variables that look like ours', async () => {
     const api = start('api', { DRIVER_STALE: '60' });
@@ -131,30 +127,26 @@ describe('a start', () => {
 });
 
 describe('probes', () => {
-  it.each(['postgres', 'redis'] as const)(
-    'answer in time while %s is frozen',
-    async (frozen) => {
-      const { proxy, url } = await proxied(frozen === 'redis' ? redis.url : databaseUrl);
-      const port = await freePort();
-      const through = frozen === 'redis' ? { REDIS_URL: url } : { DATABASE_URL: url };
-      const worker = start('workers', { ...through, WORKER_PORT: String(port) });
-      await once(worker.child, 'message');
-      const at = `http://127.0.0.1:${port}`;
-      await until(async () => (await get(`${at}/readyz`)).status === 200);
-      proxy.freeze();
-      await until(async () => (await get(`${at}/readyz`)).status === 503, { timeoutMs: 8000 });
-      expect(await (await get(`${at}/readyz`)).json()).toMatchObject({
-        status: 'not_ready',
-        checks: { [frozen]: 'failed' },
-      });
-      for (const path of ['/healthz', '/metrics']) {
-        expect((await get(`${at}${path}`)).status).toBe(200);
-      }
-      proxy.heal();
-      await until(async () => (await get(`${at}/readyz`)).status === 200, { timeoutMs: 8000 });
-    },
-    40_000,
-  );
+  it.each(['postgres', 'redis'] as const)('answer in time while %s is frozen', async (frozen) => {
+    const { proxy, url } = await proxied(frozen === 'redis' ? redis.url : databaseUrl);
+    const port = await freePort();
+    const through = frozen === 'redis' ? { REDIS_URL: url } : { DATABASE_URL: url };
+    const worker = start('workers', { ...through, WORKER_PORT: String(port) });
+    await once(worker.child, 'message');
+    const at = `http://127.0.0.1:${port}`;
+    await until(async () => (await get(`${at}/readyz`)).status === 200);
+    proxy.freeze();
+    await until(async () => (await get(`${at}/readyz`)).status === 503, { timeoutMs: 8000 });
+    expect(await (await get(`${at}/readyz`)).json()).toMatchObject({
+      status: 'not_ready',
+      checks: { [frozen]: 'failed' },
+    });
+    for (const path of ['/healthz', '/metrics']) {
+      expect((await get(`${at}${path}`)).status).toBe(200);
+    }
+    proxy.heal();
+    await until(async () => (await get(`${at}/readyz`)).status === 200, { timeoutMs: 8000 });
+  });
 });
 
 describe('a process that is told to stop', () => {

@@ -36,7 +36,7 @@ test('waits for the database, says so, and goes on when it is there', async () =
   proxy.heal();
   expect(await exited).toBe(0);
   expect(output()).toContain('The database has the current schema.');
-}, 40_000);
+});
 
 test('ends at once with one line for what waiting does not mend', async () => {
   const url = new URL(await freshDatabase());

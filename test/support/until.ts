@@ -1,7 +1,7 @@
 /** Waits for a condition instead of for time to pass: no test depends on a machine's speed. */
 
 const POLL_MS = 20;
-const GENEROUS_MS = 15_000;
+const GENEROUS_MS = 45_000;
 
 /**
  * Resolves with the first value that is neither undefined, null nor false. A condition that throws

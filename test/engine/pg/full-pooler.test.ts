@@ -30,5 +30,4 @@ it.skipIf(pgbouncer === undefined)(
     setTimeout(() => void others.end({ timeout: 1 }), 1000);
     await expect(reachPg(pooler.url, silentLog)).resolves.toMatchObject({ pooled: true });
   },
-  60_000,
 );

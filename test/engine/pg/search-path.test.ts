@@ -33,5 +33,4 @@ it.skipIf(pgbouncer === undefined)(
       await admin.end();
     }
   },
-  60_000,
 );

@@ -34,7 +34,7 @@ beforeAll(async () => {
   cluster = await startRedisCluster({ replicas: true });
   redis = open(connectRedis(cluster.url, () => {}));
   await whenReady(redis, 10_000);
-}, 60_000);
+});
 afterAll(async () => {
   for (const client of clients) client.disconnect();
   await cluster.kill();
@@ -141,5 +141,5 @@ describe('a primary of a Cluster that is killed', () => {
       timeoutMs: 20_000,
     });
     expect(await other.get(key)).toBe('after');
-  }, 60_000);
+  });
 });

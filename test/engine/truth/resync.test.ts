@@ -141,7 +141,7 @@ describe('on a Cluster', () => {
     await ctx.db.execute(sql`delete from jobs`);
     expect(await engine.resync()).toMatchObject({ gone: places.length });
     expect(await engine.resync()).toMatchObject({ raised: 0, gone: 0, drivers: 0 });
-  }, 60_000);
+  });
 });
 
 const JOB = {

@@ -146,7 +146,7 @@ describe('a connection', () => {
     const opened = simulator.connections();
     await sendAll(client, newPushes(50));
     expect(simulator.connections() - opened).toBeLessThanOrEqual(12);
-  }, 30_000);
+  });
 
   it('that missed three answers takes no more pushes and finishes those that it has', async () => {
     const client = connect({ answerDeadlineMs: 4000 });
@@ -159,7 +159,7 @@ describe('a connection', () => {
     const slow = sendAll(client, newPushes(10));
     expect(new Set(await frozen)).toEqual(new Set(['unknown']));
     expect(new Set(await slow)).toEqual(new Set(['sent']));
-  }, 30_000);
+  });
 
   it('that comes too late is given up, and the next is used', async () => {
     const port = Number(new URL(simulator.url).port);
@@ -222,5 +222,5 @@ describe('a connection', () => {
     await until(async () => (await client.send(newPush())).outcome === 'sent', {
       timeoutMs: 20_000,
     });
-  }, 60_000);
+  });
 });
