@@ -11,6 +11,7 @@ import {
   type ChangeRefusal,
   type ChangeResult,
   change,
+  closedReason,
   type Decision,
   loadChanged,
   mustBeKnownOpen,
@@ -88,7 +89,8 @@ export async function dispatchAgain(
 ): Promise<ChangeResult> {
   const { waves, radiusKm } = ctx.settings;
   const { result } = await change(ctx, id, (row) => {
-    if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    const closed = closedReason(ctx, row);
+    if (closed) return { refuse: closed };
     if (row.status === 'assigned') return { refuse: 'invalid_transition' };
     const step = Math.max(0, Math.min(row.waveStep + 1, waves.length - 1));
     const plannedKm = waves[step]?.radiusKm ?? radiusKm;

@@ -4,7 +4,7 @@
  * decided by the row, never by the order of messages. Then the change is published.
  */
 import { type EngineContext, TryAgainError, withDeadline } from '../context.ts';
-import type { ClaimRefusal, JobRow } from '../domain/job.ts';
+import { type ClaimRefusal, isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { findJob } from '../pg/jobs.ts';
 import { rowAt, type Transition, transition } from './transition.ts';
@@ -55,6 +55,18 @@ export async function change(
     if (job) return { result: { ok: true, job }, before: row, known: await publish(ctx, job) };
   }
   throw new TryAgainError('the job keeps changing');
+}
+
+/**
+ * Why nobody can do with a job what needs an open one; null where it is open. One that is overdue counts as expired
+ * before its row says so, as it does for a claim.
+ */
+export function closedReason(
+  { now }: Pick<EngineContext, 'now'>,
+  row: JobRow,
+): ChangeRefusal | null {
+  if (!isClaimable(row.status)) return refusalOf(row.status) as ChangeRefusal;
+  return row.expiresAt !== null && row.expiresAt <= now() ? 'job_expired' : null;
 }
 
 /**

@@ -1,9 +1,9 @@
 /** What moves a job forward: an operator confirms it, its driver reports progress. */
 
 import type { EngineContext } from '../context.ts';
-import { type Actor, isClaimable, mayProgress, type Progress, refusalOf } from '../domain/job.ts';
+import { type Actor, isClaimable, mayProgress, type Progress } from '../domain/job.ts';
 import { sql } from '../pg/drizzle.ts';
-import { type ChangeRefusal, type ChangeResult, change, loadChanged, loadOf } from './change.ts';
+import { type ChangeResult, change, closedReason, loadChanged, loadOf } from './change.ts';
 
 /** `pending` → `confirmed`; still claimable. */
 export async function confirmJob(
@@ -13,11 +13,10 @@ export async function confirmJob(
 ): Promise<ChangeResult> {
   const { result } = await change(ctx, id, (row) => {
     if (row.status === 'confirmed') return { done: row };
-    if (row.status === 'pending') {
-      return { set: [sql`status = 'confirmed'`], event: { type: 'job.confirmed', actor } };
-    }
-    const open = isClaimable(row.status);
-    return { refuse: open ? 'invalid_transition' : (refusalOf(row.status) as ChangeRefusal) };
+    const closed = closedReason(ctx, row);
+    if (closed) return { refuse: closed };
+    if (row.status !== 'pending') return { refuse: 'invalid_transition' };
+    return { set: [sql`status = 'confirmed'`], event: { type: 'job.confirmed', actor } };
   });
   return result;
 }

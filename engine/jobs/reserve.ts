@@ -4,13 +4,13 @@
  */
 
 import type { EngineContext } from '../context.ts';
-import { type Actor, isClaimable, type JobRow, refusalOf } from '../domain/job.ts';
+import { type Actor, isClaimable, type JobRow } from '../domain/job.ts';
 import { zoneOfJob } from '../domain/zones.ts';
 import { findDriver, insertDecline } from '../pg/drivers.ts';
 import { sql } from '../pg/drizzle.ts';
 import { blockerOf } from '../pg/users-blocked.ts';
 import { refuseJob } from '../redis/job-scripts.ts';
-import { type ChangeRefusal, type ChangeResult, change, mustBeKnownOpen } from './change.ts';
+import { type ChangeResult, change, closedReason, mustBeKnownOpen } from './change.ts';
 import { tryDispatchWave } from './dispatch.ts';
 import { firstWaveAgain } from './release.ts';
 
@@ -31,7 +31,8 @@ export async function assignJob(
   if (isShutOut) return { ok: false, code: 'not_approved' };
   const widestKm = ctx.settings.waves.at(-1)?.radiusKm ?? ctx.settings.radiusKm;
   const { result } = await change(ctx, id, (row) => {
-    if (!isClaimable(row.status)) return { refuse: refusalOf(row.status) as ChangeRefusal };
+    const closed = closedReason(ctx, row);
+    if (closed) return { refuse: closed };
     if (isReservedFor(row, driverId)) return { done: row };
     return {
       set: [

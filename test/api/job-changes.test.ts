@@ -1,5 +1,6 @@
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
 import type { Job } from '../../engine/domain/job.ts';
+import { until } from '../support/until.ts';
 import { type Api, type Call, enrol, postJob, refused, startApi } from './support.ts';
 
 let api: Api;
@@ -88,4 +89,19 @@ describe('POST /api/ops/jobs/:id/assign', () => {
       refused(409, 'already_accepted'),
     );
   });
+});
+
+test('a job whose time is over is neither confirmed, reserved nor dispatched, whoever is late to say so', async () => {
+  const expiresAt = Date.now() + 1000;
+  const { id } = await postJob(customer, { expires_at: new Date(expiresAt).toISOString() });
+  // No worker runs here.
+  await until(() => Date.now() > expiresAt + 100);
+  for (const [path, body] of [
+    [`/api/jobs/${id}/confirm`],
+    [`/api/ops/jobs/${id}/assign`, { driver_id: 'd1' }],
+    [`/api/ops/jobs/${id}/dispatch`],
+  ] as const) {
+    expect(await operator('POST', path, body)).toMatchObject(refused(409, 'job_expired'));
+  }
+  expect(await accept({ id })).toMatchObject(refused(409, 'job_expired'));
 });
