@@ -49,6 +49,8 @@ export class KeySet {
   #fetched = 0;
   #fetching: Promise<void> | null = null;
   #away = false;
+  /** Why the last fetch failed, for the log. */
+  #why: unknown;
   /** Name of an unknown key → when it first came, and how many fetches had begun by then. */
   readonly #firstUses = new Map<string, { at: number; fetches: number }>();
 
@@ -77,7 +79,11 @@ export class KeySet {
     // A set fetched after the token first came does not have its key either.
     if (this.#fetched > firstUse) throw new errors.JWKSNoMatchingKey();
     const retryAfterMs = Math.max(100, COOLDOWN_MS - (this.#now() - this.#triedAt));
-    throw new TryAgainError('the key of the token is not known yet', Math.ceil(retryAfterMs));
+    const late = new TryAgainError(
+      'the key of the token is not known yet',
+      Math.ceil(retryAfterMs),
+    );
+    throw Object.assign(late, this.#why === undefined ? {} : { cause: this.#why });
   }
 
   /** Waits until the set is recent enough to trust, if the provider answers. */
@@ -125,8 +131,10 @@ export class KeySet {
       this.#fetchedAt = this.#triedAt;
       this.#fetched = fetch;
       this.#away = false;
-    } catch {
+      this.#why = undefined;
+    } catch (error) {
       this.#away = true;
+      this.#why = error;
     }
   }
 

@@ -13,6 +13,7 @@ import {
 import { afterAll, beforeAll, beforeEach, expect, test } from 'vitest';
 import { type Auth, createAuth, UnauthorizedError } from '../../api/auth.ts';
 import { TryAgainError } from '../../engine/context.ts';
+import { toLoggable } from '../../engine/process/log-error.ts';
 import { mint } from './support.ts';
 
 const nowS = () => Math.floor(Date.now() / 1000);
@@ -197,6 +198,20 @@ test('while it is away good keys stay good for a day, and others are not known y
   working = true;
   clock += 3 * S;
   await accepted(old);
+});
+
+test('the log can say why keys are not known: the provider answers, but no set', async () => {
+  working = false;
+  const why = await auth.verify(await tokenOf(old)).catch((error: Error) => toLoggable(error));
+  expect(why).toMatchObject({
+    message: 'the key of the token is not known yet',
+    cause: { message: 'the identity provider answers 500' },
+  });
+  working = true;
+  clock += 3 * S;
+  await accepted(old);
+  const unknown = await auth.verify(await tokenOf(next)).catch((error: Error) => error);
+  expect(unknown).not.toHaveProperty('cause');
 });
 
 test('one that was never reached says nothing about any key', async () => {
