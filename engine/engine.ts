@@ -28,11 +28,11 @@ import { createSettler } from './projection/settler.ts';
 import { createDeliveries, type Deliveries } from './pushes/deliveries.ts';
 import { createPushes, type Pushes } from './pushes/pushes.ts';
 import {
-  asStartError,
   reachPg,
   reachRedis,
   requirePermissions,
   requireSubscriptions,
+  throughOutages,
 } from './reach.ts';
 import { connectRedis, type RedisTarget } from './redis/client.ts';
 import { createRedisClock, type RedisClock } from './redis/clock.ts';
@@ -145,11 +145,12 @@ export async function createEngine(options: EngineOptions): Promise<Engine> {
   const commits = createCommitQueue(resources);
   const settler = createSettler(resources, projection, () => commits.idle());
   const ctx: EngineContext = { ...resources, projection, settler, drivers };
-  const { users, health, cursorKey } = await prepare(ctx, clock, options).catch(async (error) => {
+  const prepared = throughOutages(() => prepare(ctx, clock, options), log);
+  const { users, health, cursorKey } = await prepared.catch(async (error) => {
     clock.close();
     redis.disconnect();
     await pg.close();
-    throw asStartError(error);
+    throw error;
   });
   const cursors = createCursors(cursorKey);
   const counters = createCounters(ctx);

@@ -4,6 +4,7 @@
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type Logger, withDeadline } from './context.ts';
+import { isOutage } from './outage.ts';
 import { isPermanent as isPermanentPg, type PgTarget } from './pg/client.ts';
 import { type Inspection, inspectPg } from './pg/inspect.ts';
 import { connectOnce } from './pg/one-off.ts';
@@ -109,13 +110,25 @@ export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
   return reach({ ...store, attempt }, waitingIn(log, store.name));
 }
 
-/** The error that ended a start; a node of a Cluster, which sends its callers elsewhere, names the variable. */
-export function asStartError(error: unknown): unknown {
-  if (!/^MOVED\b/.test(innermost(error).message)) return error;
-  return new StartError(
-    'REDIS_URL leads to one node of a Redis Cluster, which is meant by a list of its nodes, e.g. REDIS_URL=redis://10.0.0.1:6379,redis://10.0.0.2:6379',
-  );
+/** Repeats what a start does with both stores, which may have gone away again since they were reached. Throws `StartError`. */
+export async function throughOutages<T>(work: () => Promise<T>, log: Logger): Promise<T> {
+  const deadline = performance.now() + PATIENCE_MS;
+  for (;;) {
+    try {
+      return await work();
+    } catch (error) {
+      if (isMoved(error)) throw new StartError(ONE_OF_CLUSTER);
+      if (!isOutage(error) || performance.now() > deadline) throw error;
+      log.info({ err: innermost(error) }, 'a store went away during the start, trying again');
+    }
+    await sleep(PAUSE_MS);
+  }
 }
+
+/** A node of a Cluster, taken for a Redis alone, sends its callers elsewhere. */
+const isMoved = (error: unknown) => /^MOVED\b/.test(innermost(error).message);
+const ONE_OF_CLUSTER =
+  'REDIS_URL leads to one node of a Redis Cluster, which is meant by a list of its nodes, e.g. REDIS_URL=redis://10.0.0.1:6379,redis://10.0.0.2:6379';
 
 /**
  * Throws `StartError` that names what the user of Redis may not do with keys of this prefix. For a
