@@ -110,7 +110,10 @@ export function reachRedis(redis: RedisClient, log: Logger): Promise<void> {
   return reach({ ...store, attempt }, waitingIn(log, store.name));
 }
 
-/** Repeats what a start does with both stores, which may have gone away again since they were reached. Throws `StartError`. */
+/**
+ * Repeats what a start does with both stores, which may have gone away again since they were reached. Throws
+ * `StartError` for one node of a Cluster.
+ */
 export async function throughOutages<T>(work: () => Promise<T>, log: Logger): Promise<T> {
   const deadline = performance.now() + PATIENCE_MS;
   for (;;) {
