@@ -5,7 +5,7 @@
 import { createHash } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { open } from 'node:fs/promises';
-import { createInterface } from 'node:readline';
+import type { Readable } from 'node:stream';
 import { createGunzip } from 'node:zlib';
 
 /** A driver's fix; `free` says that he takes jobs. `t` is milliseconds from the start. */
@@ -117,7 +117,7 @@ async function* readTrace(path: string): AsyncGenerator<TraceEvent> {
   bytes.on('error', (error) => text.destroy(error));
   let lineNumber = 0;
   try {
-    for await (const line of createInterface({ input: text, crlfDelay: Infinity })) {
+    for await (const line of linesOf(text)) {
       lineNumber += 1;
       if (line.trim() !== '') yield parseEvent(line, lineNumber);
     }
@@ -127,6 +127,23 @@ async function* readTrace(path: string): AsyncGenerator<TraceEvent> {
   } finally {
     bytes.destroy();
   }
+}
+
+/**
+ * The lines of a text, without the mark that some editors put before the first. Only a line feed ends one, and
+ * JSON takes a carriage return for a blank: `readline` also breaks lines at U+2028 and U+2029, which a name may hold.
+ */
+async function* linesOf(text: Readable): AsyncGenerator<string> {
+  let rest = '';
+  let isFirst = true;
+  for await (const piece of text.setEncoding('utf8')) {
+    const read: string = isFirst ? piece.replace(/^\uFEFF/, '') : rest + piece;
+    isFirst = false;
+    const lines = read.split('\n');
+    rest = lines.pop() ?? '';
+    yield* lines;
+  }
+  yield rest;
 }
 
 async function isGzip(path: string): Promise<boolean> {

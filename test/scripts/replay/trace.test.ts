@@ -31,10 +31,20 @@ describe('a trace', () => {
     ['plain', `${lines.join('\n')}\n`],
     ['with blank lines and CRLF', `${lines.join('\r\n\r\n')}\r\n`],
     ['gzipped', gzipSync(lines.join('\n'))],
+    ['with the mark of an editor before it', `\uFEFF${lines.join('\n')}`],
   ])('is read %s', async (_title, bytes) => {
     const source = fileTrace(await traceFile(bytes));
     const survey = { events: 3, drivers: ['cab-1', 'cab-2'], jobs: 1, durationMs: 90 };
     expect(await surveyTrace(source)).toMatchObject(survey);
+  });
+
+  test('may have names with any characters that JSON allows', async () => {
+    const names = ['Zoë \u2028', 'Zoë \u2029', '司机 🚚'];
+    const located = names.map((driver, t) =>
+      JSON.stringify({ t, type: 'location', driver, lat: 37.7, lng: -122.4, free: true }),
+    );
+    const { drivers } = await surveyTrace(fileTrace(await traceFile(located.join('\r\n'))));
+    expect(drivers).toEqual(names);
   });
 
   test.each([
