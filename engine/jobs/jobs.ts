@@ -13,6 +13,7 @@ import type { ChangeResult } from './change.ts';
 import type { CommitQueue } from './claim/commit.ts';
 import { type Claims, createClaims } from './claim/gate.ts';
 import { type ExplainQuery, type ExplainResult, explainJob } from './explain.ts';
+import { inTurn } from './in-turn.ts';
 import { createPosts, type PostInput, type PostResult } from './post.ts';
 import { confirmJob, progressJob } from './progress.ts';
 import {
@@ -73,6 +74,8 @@ export function createJobs(
   { commits, cursors }: { commits: CommitQueue; cursors: Cursors },
 ): Jobs {
   const { isApproved } = ctx.drivers;
+  /** Reads the whole fleet, unless it is asked about one driver. */
+  const explainAll = inTurn((id: string, query: ExplainQuery) => explainJob(ctx, id, query));
   return {
     post: createPosts(ctx),
     claim: createClaims(ctx, commits),
@@ -100,7 +103,8 @@ export function createJobs(
       cursors.page(`jobs of ${caller}`, page, (after, limit) =>
         listJobs(ctx.db, { ...filter, after, limit }),
       ),
-    explain: (id, query) => explainJob(ctx, id, query),
+    explain: (id, query) =>
+      query.driverId === undefined ? explainAll(id, query) : explainJob(ctx, id, query),
     alive: (afterId) => listAlive(ctx, afterId),
     seen: (ids) => findViews(ctx, ids),
   };
