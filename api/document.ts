@@ -50,6 +50,12 @@ const WITH_BODY: readonly ErrorCode[] = [
 ];
 const ALWAYS: readonly ErrorCode[] = ['internal', 'try_again'];
 
+/** May a part of the path break a rule? An id that is any text cannot. */
+function hasRules(params: MaybeSchema): boolean {
+  const { properties = {} } = (params ?? {}) as { properties?: Record<string, object> };
+  return Object.values(properties).some((part) => 'pattern' in part);
+}
+
 export function describeRoute<
   P extends MaybeSchema = undefined,
   Q extends MaybeSchema = undefined,
@@ -58,7 +64,7 @@ export function describeRoute<
   const codes = new Set<ErrorCode>([
     ...(text.open ? [] : WITH_TOKEN),
     ...(text.body ? WITH_BODY : []),
-    ...(text.body || text.query ? (['invalid_request'] as const) : []),
+    ...(text.body || text.query || hasRules(text.params) ? (['invalid_request'] as const) : []),
     ...(text.errors ?? []),
     ...ALWAYS,
   ]);

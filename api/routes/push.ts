@@ -50,7 +50,6 @@ export function pushRoutes(app: HttpApp, deps: RouteDeps): void {
       summary: 'Forget a phone',
       params: TokenParams,
       answers: { 204: null },
-      errors: ['invalid_request'],
     }),
     handler: async (request, reply) => {
       const identity = identityOf(request);

@@ -109,6 +109,22 @@ test('every refusal that is named has an example with its status', () => {
   }
 });
 
+test('an odd name in a path is refused with a code that is documented', async () => {
+  for (const [path, methods] of Object.entries(document.paths)) {
+    if (!path.includes('{')) continue;
+    for (const [method, { responses, requestBody }] of Object.entries(methods)) {
+      for (const role of ['driver', 'customer', 'operator'] as const) {
+        const example = requestBody?.content['application/json']?.example;
+        const call = [method.toUpperCase(), path.replace(/\{\w+\}/, 'a%20b')] as const;
+        const { status, body } = await api.as(role, 'u1')<{ code: string }>(...call, example);
+        const content = responses[status]?.content?.['application/json'];
+        const codes = Object.keys(content?.examples ?? {});
+        expect(codes, `${call.join(' ')} by a ${role}: ${status}`).toContain(body.code);
+      }
+    }
+  }
+});
+
 test('the pages load what they need from here', async () => {
   const page = await api.anyone<string>('GET', '/docs');
   expect(page.status).toBe(200);
