@@ -6,6 +6,8 @@ import { mkdir, rm, stat, writeFile } from 'node:fs/promises';
 import path from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { Browser, Page } from 'playwright-core';
+import { runProcess } from '../../engine/process/main.ts';
+import { mustHaveNoArguments } from '../../engine/process/no-arguments.ts';
 import { launchChromium } from '../dev/chromium.ts';
 import { checkout, temporaryDir } from '../dev/places.ts';
 import { type Stack, startStack } from '../dev/stack.ts';
@@ -74,19 +76,22 @@ const PICTURES: readonly Picture[] = [
   },
 ];
 
-await mkdir(FOLDER, { recursive: true });
-const stateDir = temporaryDir('muster-screenshots-');
-try {
-  const stack = await startStack({ stateDir, port: 0, quiet: true });
+await runProcess('screenshots', async () => {
+  mustHaveNoArguments('npm run screenshots');
+  await mkdir(FOLDER, { recursive: true });
+  const stateDir = temporaryDir('muster-screenshots-');
   try {
-    await takeAll(stack);
+    const stack = await startStack({ stateDir, port: 0, quiet: true });
+    try {
+      await takeAll(stack);
+    } finally {
+      await stack.stop();
+    }
   } finally {
-    await stack.stop();
+    await rm(stateDir, { recursive: true, force: true });
   }
-} finally {
-  await rm(stateDir, { recursive: true, force: true });
-}
-process.exit(0);
+  process.exit(0);
+});
 
 async function takeAll(stack: Stack): Promise<void> {
   const stop = new AbortController();

@@ -1,8 +1,13 @@
 import { spawnSync } from 'node:child_process';
 import { expect, test } from 'vitest';
 
-test.each(['migrate', 'retention', 'resync'])('%s does nothing when asked for help', (name) => {
-  const { status, stdout, stderr } = spawnSync(process.execPath, [`scripts/${name}.ts`, '--help'], {
+test.each([
+  ['migrate', 'migrate'],
+  ['retention', 'retention'],
+  ['resync', 'resync'],
+  ['screenshots', 'screenshots/screenshots'],
+])('%s does nothing when asked for help', (name, file) => {
+  const { status, stdout, stderr } = spawnSync(process.execPath, [`scripts/${file}.ts`, '--help'], {
     encoding: 'utf8',
   });
   expect({ status, stdout, stderr }).toEqual({
