@@ -2,6 +2,7 @@
 import { parseArgs } from 'node:util';
 import { ConfigError } from '../engine/process/config.ts';
 import { refuseDryRun } from '../engine/process/no-arguments.ts';
+import { joinValues } from './join-values.ts';
 
 /** The flags; `usage` is printed when some are missing or wrong. */
 export function readFlags(
@@ -14,7 +15,7 @@ export function readFlags(
   );
   let values: Record<string, unknown>;
   try {
-    values = parseArgs({ options }).values;
+    values = parseArgs({ args: joinValues(process.argv.slice(2)), options }).values;
   } catch (error) {
     throw new ConfigError(`${(error as Error).message.split('.')[0]}, usage: ${usage}`);
   }

@@ -8,6 +8,7 @@ import { ConfigError } from '../engine/process/config.ts';
 import { checkoutStateDir, ensureSecret } from '../engine/process/dev-secret.ts';
 import { runProcess } from '../engine/process/main.ts';
 import { mintToken, ROLES, type Role } from './dev/tokens.ts';
+import { joinValues } from './join-values.ts';
 
 const USAGE = 'npm run token -- --role driver --sub d1 [--ttl 1h]';
 const UNIT_S = { s: 1, m: 60, h: 3600, d: 86_400 };
@@ -27,7 +28,8 @@ await runProcess('token', async () => {
 function readFlags(): { role?: string; sub?: string; ttl?: string } {
   const text = { type: 'string' } as const;
   try {
-    return parseArgs({ options: { role: text, sub: text, ttl: text } }).values;
+    const args = joinValues(process.argv.slice(2));
+    return parseArgs({ args, options: { role: text, sub: text, ttl: text } }).values;
   } catch (error) {
     throw new ConfigError(`${(error as Error).message.split('.')[0]}, usage: ${USAGE}`);
   }

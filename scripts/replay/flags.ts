@@ -1,5 +1,6 @@
 /** Flags of the load tester's commands: `--name value`, checked, with one-line errors. */
 import { parseArgs } from 'node:util';
+import { joinValues } from '../join-values.ts';
 
 /** The command line cannot be run; the message is one line. Exit code 2. */
 export class UsageError extends Error {
@@ -35,7 +36,11 @@ export function readFlags(argv: readonly string[], names: FlagNames): Flags {
   ]);
   try {
     const allowPositionals = names.positionals ?? false;
-    const { values, positionals } = parseArgs({ args: [...argv], options, allowPositionals });
+    const { values, positionals } = parseArgs({
+      args: joinValues(argv),
+      options,
+      allowPositionals,
+    });
     const given = Object.entries(values as Record<string, unknown>);
     const only = <T>(is: (value: unknown) => value is T): Map<string, T> =>
       new Map(given.flatMap(([name, value]) => (is(value) ? [[name, value] as const] : [])));

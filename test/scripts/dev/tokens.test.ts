@@ -26,6 +26,12 @@ test('a token names its bearer, his role and its end', async () => {
   expect((payload.exp ?? 0) - (payload.iat ?? 0)).toBe(60);
 });
 
+test('a user whose id begins with a dash gets a token like others', async () => {
+  const { status, stdout } = cli(['--role', 'driver', '--sub', '-d1']);
+  expect(status).toBe(0);
+  expect((await jwtVerify(stdout.trim(), key)).payload.sub).toBe('-d1');
+});
+
 test('the secret is made once and nobody else may read it', () => {
   const dir = path.join(inject('suiteDir'), 'tokens');
   expect(readSecret(dir)).toBeUndefined();

@@ -107,6 +107,12 @@ describe('the command', () => {
     expect({ code, lines: stderr.trim().split('\n').length }).toEqual({ code: 2, lines: 1 });
   });
 
+  test('takes a place south of the equator', async () => {
+    expect(await synth('south.jsonl', '--place', '-33.87,151.21')).toMatchObject({ code: 0 });
+    const [first = ''] = readFileSync(join(dir, 'south.jsonl'), 'utf8').split('\n');
+    expect(Math.abs(JSON.parse(first).lat + 33.87)).toBeLessThan(0.1);
+  });
+
   test('needs a file', async () => {
     const { code, stderr } = await runScript('synth', []);
     expect({ code, stderr }).toEqual({
