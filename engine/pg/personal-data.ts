@@ -237,12 +237,13 @@ export async function isAllTold(db: Db, customerId: string): Promise<boolean> {
   return row?.told ?? true;
 }
 
-/** A transaction whose statements may take long, and wait for locks. */
+/** A transaction whose statements may take long, and wait for locks; times are read as UTC, as everywhere. */
 function patiently<T>(db: Db, work: (tx: Tx) => Promise<T>): Promise<T> {
   return db.transaction(async (tx) => {
     await tx.execute(
       sql`select set_config('statement_timeout', ${`${STATEMENT_TIMEOUT_MS}`}, true),
-        set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}`}, true)`,
+        set_config('lock_timeout', ${`${LOCK_TIMEOUT_MS}`}, true),
+        set_config('timezone', 'UTC', true)`,
     );
     return work(tx);
   });

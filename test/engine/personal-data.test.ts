@@ -126,10 +126,12 @@ describe('one user', () => {
     return promisify(execFile)(process.execPath, [file, ...args], { env });
   };
 
-  it('is told all, as JSON Lines that only their owner may read', {
+  it('is told all, as JSON Lines that only their owner may read, with times in UTC', {
     timeout: SCRIPT_MS,
   }, async () => {
     const out = path.join(await mkdtemp(path.join(tmpdir(), 'muster-export-')), 'zoe.jsonl');
+    const database = new URL(t.databaseUrl).pathname.slice(1);
+    await t.ctx.db.execute(sql.raw(`alter database "${database}" set timezone = 'Asia/Kolkata'`));
     await script('export', '--user', USER, '--out', out);
     const lines = readFileSync(out, 'utf8').trimEnd().split('\n');
     const parts = new Set(lines.map((line) => (JSON.parse(line) as { from: string }).from));
@@ -137,6 +139,10 @@ describe('one user', () => {
       expect([...parts]).toContain(table);
     }
     for (const text of TEXTS) expect(lines.join('\n')).toContain(text);
+    const offsets = lines.flatMap(
+      (line) => line.match(/(?<=T\d\d:\d\d:[\d.]+)[^\d."]+\d\d:\d\d/g) ?? [],
+    );
+    expect(new Set(offsets)).toEqual(new Set(['+00:00']));
     // What others wrote is theirs.
     expect(lines.join('\n')).not.toContain('Other St');
     expect(statSync(out).mode & 0o777).toBe(0o600);
