@@ -13,7 +13,8 @@ export interface Window {
 }
 
 interface Row {
-  at: Date;
+  /** Epoch ms: a time as text depends on the database's `DateStyle`. */
+  at: number;
   id: string | null;
   driver_id: string | null;
   lat: number;
@@ -25,7 +26,7 @@ interface Row {
 const PAGE = 5000;
 
 /** Whether the deployment samples positions, and how many lie in the window. */
-export async function countSamples(sql: postgres.Sql, window: Window): Promise<number | null> {
+export async function countSamples(sql: postgres.ISql, window: Window): Promise<number | null> {
   const [table] = await sql`select to_regclass('driver_positions') as name`;
   if (table?.name === null) return null;
   const [row] = await sql<{ count: number }[]>`
@@ -36,7 +37,7 @@ export async function countSamples(sql: postgres.Sql, window: Window): Promise<n
 
 /** The events of the window, sorted by time. */
 export async function* recordEvents(
-  sql: postgres.Sql,
+  sql: postgres.ISql,
   window: Window,
   withPositions: boolean,
 ): AsyncGenerator<TraceEvent> {
@@ -49,7 +50,7 @@ export async function* recordEvents(
   let jobs = 0;
   for await (const rows of readRows(sql, window, withPositions)) {
     for (const { at, id, driver_id, lat, lng, free } of rows) {
-      const t = at.getTime() - window.since.getTime();
+      const t = at - window.since.getTime();
       const place = { lat: coarse(lat), lng: coarse(lng) };
       if (id === null && driver_id !== null) {
         yield { t, type: 'location', driver: driverName(driver_id), ...place, free };
@@ -66,7 +67,7 @@ export async function* recordEvents(
  * A driver is free while he is online and holds no job. Besides the samples, which are of online drivers, he
  * is where he was last seen, so that drivers who were there only for a moment are not missing.
  */
-function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: boolean) {
+function readRows(sql: postgres.ISql, { since, until }: Window, withPositions: boolean) {
   return sql<Row[]>`
     with fixes as (
       ${withPositions ? historyFixes(sql, since) : sql``}
@@ -75,7 +76,8 @@ function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: bo
       } as online
       from drivers d where position_at is not null and lat is not null and lng is not null
     )
-    select at, id, driver_id, lat, lng, free from (
+    select floor(extract(epoch from events.at) * 1000)::float8 as at,
+      id, driver_id, lat, lng, free from (
       select at, null::text as id, driver_id, lat, lng, online and not exists (
         select 1 from jobs held
         where held.driver_id = fixes.driver_id and held.accepted_at <= fixes.at
@@ -90,14 +92,14 @@ function readRows(sql: postgres.Sql, { since, until }: Window, withPositions: bo
       where created_at >= ${since}::timestamptz and created_at < ${until}::timestamptz
         and lat is not null and lng is not null and customer_id !~ ${PROBE_CUSTOMERS}
     ) events
-    order by at, id nulls first, driver_id`.cursor(PAGE);
+    order by events.at, id nulls first, driver_id`.cursor(PAGE);
 }
 
 /**
  * The samples; the last positions before the window of drivers who were online when it began; and drivers
  * going offline, which is not sampled.
  */
-function historyFixes(sql: postgres.Sql, since: Date) {
+function historyFixes(sql: postgres.ISql, since: Date) {
   const sampledBefore = (at: postgres.PendingQuery<postgres.Row[]>) => sql`
     cross join lateral (
       select lat, lng from driver_positions p where p.driver_id = d.id and p.at < ${at}
@@ -117,7 +119,7 @@ function historyFixes(sql: postgres.Sql, since: Date) {
 }
 
 /** Was the driver `d` online? By the last change before, else the first one after, else his row. */
-function onlineAt(sql: postgres.Sql, at: postgres.PendingQuery<postgres.Row[]>) {
+function onlineAt(sql: postgres.ISql, at: postgres.PendingQuery<postgres.Row[]>) {
   const changes = sql`from driver_events e where e.driver_id = d.id and e.what = 'online'`;
   return sql`coalesce(
     (select e.became = 'online' ${changes} and e.at <= ${at} order by e.at desc, e.id desc limit 1),

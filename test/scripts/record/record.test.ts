@@ -143,6 +143,17 @@ test('who stood still before is there from the start, and who went offline is fr
   ]);
 });
 
+test('a database that writes days before months changes no time', async () => {
+  const { pathname } = new URL(databaseUrl);
+  const style = (value: string) =>
+    sql.unsafe(`alter database "${pathname.slice(1)}" set datestyle = ${value}`);
+  await style("'SQL, DMY'");
+  expect((await record('dmy.jsonl', ...window)).code).toBe(0);
+  await style('default');
+  const [dmy, iso] = ['dmy.jsonl', 'trace.jsonl'].map((name) => readFileSync(join(dir, name)));
+  expect(dmy?.equals(iso ?? Buffer.of())).toBe(true);
+});
+
 test('the last minutes are recorded without a window', async () => {
   await sql`update jobs set created_at = now() - interval '30 seconds' where id = 'job-too-late'`;
   const { stdout } = await record('recent.jsonl.gz', '--minutes', '2');
