@@ -9,6 +9,7 @@ import { checkOutputs, writeOut } from '../replay/output-files.ts';
 import type { Report } from '../replay/report.ts';
 import { milliseconds } from '../replay/table.ts';
 import { TIME_TITLES } from '../replay/times.ts';
+import { toldOf } from '../replay/told.ts';
 import { EXIT } from '../replay/verdict.ts';
 import { compareRuns, mismatchOf } from './judge.ts';
 import { type ComparedRun, type NamedRun, renderComparison, summary } from './page.ts';
@@ -33,8 +34,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     return await compare(argv);
   } catch (error) {
-    const { message, stack } = error as Error;
-    process.stderr.write(`${error instanceof UsageError ? `compare: ${message}` : stack}\n`);
+    process.stderr.write(`${toldOf('compare', error)}\n`);
     return EXIT.couldNotRun;
   }
 }
@@ -88,14 +88,17 @@ async function readRun(path: string): Promise<NamedRun> {
     throw new UsageError(`cannot read ${path} (${error.code})`);
   });
   const report = parse(text);
-  const fit = report?.times && report.slices && report.trace?.sha256 && report.invariants;
-  if (!report || !fit) throw new UsageError(`${path} is no result of npm run replay --json`);
+  if (!report) throw new UsageError(`${path} is no result of npm run replay --json`);
   return { name: basename(path, '.json'), report };
 }
 
+/** Null for a text of another shape, which shows as soon as it is compared with itself. */
 function parse(text: string): Report | null {
   try {
-    return JSON.parse(text);
+    const report: Report = JSON.parse(text);
+    mismatchOf(report, report);
+    compareRuns(report, report, 0);
+    return report;
   } catch {
     return null;
   }

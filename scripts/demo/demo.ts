@@ -8,7 +8,6 @@ import { join } from 'node:path';
 import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { temporaryDir } from '../dev/places.ts';
 import { startStack } from '../dev/stack.ts';
-import { CallError } from '../replay/caller.ts';
 import { commandLine } from '../replay/environment.ts';
 import { numberFlag, readFlags, UsageError } from '../replay/flags.ts';
 import { checkOutputs, writeOut } from '../replay/output-files.ts';
@@ -19,6 +18,7 @@ import type { Report } from '../replay/report.ts';
 import { runReplay } from '../replay/run.ts';
 import { Stopped, stopSignal } from '../replay/stop-signal.ts';
 import { formatReport } from '../replay/table.ts';
+import { toldOf } from '../replay/told.ts';
 import { surveyTrace } from '../replay/trace.ts';
 import { EXIT } from '../replay/verdict.ts';
 import { type CityOptions, makeCity } from './city.ts';
@@ -57,9 +57,7 @@ async function main(): Promise<number> {
   try {
     return await demo(process.argv.slice(2));
   } catch (error) {
-    const { message, stack } = error as Error;
-    const plain = [UsageError, CallError, Stopped].some((kind) => error instanceof kind);
-    process.stderr.write(`${plain ? `demo: ${message}` : stack}\n`);
+    process.stderr.write(`${toldOf('demo', error)}\n`);
     return error instanceof Stopped ? EXIT.stopped : EXIT.couldNotRun;
   }
 }

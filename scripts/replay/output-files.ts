@@ -17,10 +17,19 @@ export async function checkOutputs(paths: ReadonlyMap<string, string>): Promise<
   }
 }
 
-/** Writes a file and the folders above it. */
+/** Writes a file and the folders above it. Throws `UsageError` when that is impossible. */
 export async function writeOut(path: string, text: string | Uint8Array): Promise<void> {
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text);
+  try {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+  } catch (error) {
+    throw cannotWrite(path, error);
+  }
+}
+
+/** A file that could not be written after all: the disk is full, or the folder is gone. */
+export function cannotWrite(path: string, error: unknown): UsageError {
+  return new UsageError(`cannot write ${path} (${(error as NodeJS.ErrnoException).code})`);
 }
 
 async function mustBeWritable(flag: string, path: string): Promise<void> {

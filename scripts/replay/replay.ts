@@ -2,10 +2,8 @@
  * `npm run replay`: plays a burst trace against a running deployment, measures and judges it. What
  * is wrong with flags, files or the target is said before the run. Exit codes: see `--help`.
  */
-import { CallError } from './caller.ts';
 import { type CommandLine, HELP, readCommandLine } from './command-line.ts';
 import { commandLine } from './environment.ts';
-import { UsageError } from './flags.ts';
 import { renderHdrLog } from './hdr-log.ts';
 import { renderJunit } from './junit.ts';
 import { writeOut } from './output-files.ts';
@@ -15,7 +13,7 @@ import { type Outcome, runReplay } from './run.ts';
 import { Stopped, stopSignal } from './stop-signal.ts';
 import { formatReport } from './table.ts';
 import { findTarget } from './target.ts';
-import { TraceError } from './trace.ts';
+import { toldOf } from './told.ts';
 import { EXIT } from './verdict.ts';
 
 // A forgotten socket must not keep a finished run alive.
@@ -25,7 +23,7 @@ async function main(): Promise<number> {
   try {
     return await replay(process.argv.slice(2));
   } catch (error) {
-    process.stderr.write(`${explain(error)}\n`);
+    process.stderr.write(`${toldOf('replay', error)}\n`);
     return error instanceof Stopped ? EXIT.stopped : EXIT.couldNotRun;
   }
 }
@@ -58,11 +56,4 @@ async function writeOutputs(outputs: CommandLine['outputs'], outcome: Outcome): 
     await writeOut(path, render[name]());
     process.stdout.write(`${name}: ${path}\n`);
   }
-}
-
-/** Errors that a person can act on are one line; anything else is our bug and keeps its stack. */
-function explain(error: unknown): string {
-  const known = [UsageError, TraceError, CallError, Stopped].some((kind) => error instanceof kind);
-  if (!(error instanceof Error)) return String(error);
-  return known ? `replay: ${error.message}` : `${error.stack}`;
 }

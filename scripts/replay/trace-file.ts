@@ -1,13 +1,14 @@
 /**
  * Writes a trace: JSON Lines, gzipped if the name ends in `.gz`. The same events give the same bytes;
- * the file is written completely or not at all.
+ * a file is written completely or not at all.
  */
 import { createWriteStream } from 'node:fs';
-import { mkdir, rename, rm } from 'node:fs/promises';
+import { mkdir, realpath, rename, rm, stat } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { createGzip } from 'node:zlib';
+import { cannotWrite } from './output-files.ts';
 import type { TraceEvent } from './trace.ts';
 
 /** Lines go out in pieces: one write for each would take most of the time. */
@@ -20,25 +21,41 @@ export interface Written {
   drivers: number;
 }
 
-/** How many of each were written. */
+/** How many of each were written. Throws `UsageError` when the file cannot be, else what `events` throw. */
 export async function writeTrace(
   path: string,
   events: Iterable<TraceEvent> | AsyncIterable<TraceEvent>,
 ): Promise<Written> {
-  await mkdir(dirname(path), { recursive: true });
-  const draft = `${path}.${process.pid}.part`;
   const written: Written = { locations: 0, jobs: 0, drivers: 0 };
   const text = Readable.from(pieces(events, written));
-  const file = createWriteStream(draft);
-  try {
-    if (path.endsWith('.gz')) await pipeline(text, createGzip(), file);
-    else await pipeline(text, file);
-    await rename(draft, path);
-  } catch (error) {
-    await rm(draft, { force: true });
-    throw error;
-  }
+  const zip = path.endsWith('.gz') ? [createGzip()] : [];
+  await inPlaceOf(path, (file) => pipeline([text, ...zip, createWriteStream(file)]));
   return written;
+}
+
+/**
+ * Has a file written under another name, which is then its own. A link stays a link, and what is no file, such as
+ * `/dev/stdout`, is written to: a file in its place would be missed by everybody else.
+ */
+async function inPlaceOf(path: string, write: (file: string) => Promise<void>): Promise<void> {
+  const target = await realpath(path).catch(() => path);
+  const isFile = (await stat(target).catch(() => null))?.isFile() ?? true;
+  const draft = isFile ? `${target}.${process.pid}.part` : target;
+  try {
+    await mkdir(dirname(target), { recursive: true });
+    await write(draft);
+    if (isFile) await rename(draft, target);
+  } catch (error) {
+    if (isFile) await rm(draft, { force: true });
+    throw isOfFile(error) ? cannotWrite(path, error) : error;
+  }
+}
+
+/** Did the file system refuse, and not whoever makes the events? */
+function isOfFile(error: unknown): boolean {
+  return ['open', 'write', 'mkdir', 'rename'].includes(
+    (error as NodeJS.ErrnoException).syscall ?? '',
+  );
 }
 
 async function* pieces(

@@ -4,6 +4,7 @@
  */
 import { numberFlag, readFlags, UsageError, wordFlag } from '../replay/flags.ts';
 import { checkOutputs } from '../replay/output-files.ts';
+import { toldOf } from '../replay/told.ts';
 import { writeTrace } from '../replay/trace-file.ts';
 import { type BurstOptions, makeBurst } from './burst.ts';
 import type { Place } from './place.ts';
@@ -32,8 +33,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     return await synth(argv);
   } catch (error) {
-    const { message, stack } = error as Error;
-    process.stderr.write(`${error instanceof UsageError ? `synth: ${message}` : stack}\n`);
+    process.stderr.write(`${toldOf('synth', error)}\n`);
     return 2;
   }
 }

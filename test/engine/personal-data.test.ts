@@ -148,6 +148,14 @@ describe('one user', () => {
     expect(statSync(out).mode & 0o777).toBe(0o600);
   });
 
+  it('is told in one line that the disk is full', { timeout: SCRIPT_MS }, async () => {
+    const said = 'muster export: cannot write /dev/full (ENOSPC)\n';
+    await expect(script('export', '--user', USER, '--out', '/dev/full')).rejects.toMatchObject({
+      code: 1,
+      stderr: said,
+    });
+  });
+
   it('is refused while he holds a job', { timeout: SCRIPT_MS }, async () => {
     const { id } = await t.post();
     expect(await t.engine.jobs.claim(id, USER)).toMatchObject({ ok: true });

@@ -112,6 +112,7 @@ describe('the command', () => {
     [[a], 'two to 5 JSON files are needed'],
     [[a, join(dir, 'none.json')], 'cannot read'],
     [[a, file('no-result', { some: 'thing' } as never)], 'is no result of npm run replay'],
+    [[a, file('older', { ...run(2), storms: undefined } as never)], 'is no result of npm run'],
     [[a, same, '--max-regress', 'much'], '--max-regress must be per cent'],
     [[a, same, '--html', dir], 'is a folder'],
   ])('says what is wrong in one line: %s', async (argv, message) => {

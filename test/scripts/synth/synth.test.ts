@@ -1,4 +1,14 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { execFileSync, spawnSync } from 'node:child_process';
+import {
+  lstatSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { readFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -111,6 +121,30 @@ describe('the command', () => {
     expect(await synth('south.jsonl', '--place', '-33.87,151.21')).toMatchObject({ code: 0 });
     const [first = ''] = readFileSync(join(dir, 'south.jsonl'), 'utf8').split('\n');
     expect(Math.abs(JSON.parse(first).lat + 33.87)).toBeLessThan(0.1);
+  });
+
+  test('a disk that is full is said in one line', async () => {
+    const file = join(dir, 'full.jsonl');
+    const synth = ['scripts/synth/synth.ts', '--out', file];
+    const limited = ['-c', 'ulimit -f 8; exec "$@"', 'sh', process.execPath, ...synth];
+    const { status, stdout, stderr } = spawnSync('/bin/sh', limited, { encoding: 'utf8' });
+    const said = `synth: cannot write ${file} (EFBIG)\n`;
+    expect({ status, stdout, stderr }).toEqual({ status: 2, stdout: '', stderr: said });
+    expect(readdirSync(dir).filter((name) => name.startsWith('full'))).toEqual([]);
+  });
+
+  test('writes to what a link leads to, and to what is no file', async () => {
+    const [link, file] = [join(dir, 'link.jsonl'), join(dir, 'linked.jsonl')];
+    writeFileSync(file, '');
+    symlinkSync(file, link);
+    expect((await synth('link.jsonl')).code).toBe(0);
+    expect(lstatSync(link).isSymbolicLink()).toBe(true);
+    expect(await surveyTrace(fileTrace(file))).toMatchObject({ jobs: 60 });
+    const pipe = join(dir, 'pipe.jsonl');
+    execFileSync('mkfifo', [pipe]);
+    const [read] = await Promise.all([readFile(pipe, 'utf8'), synth('pipe.jsonl')]);
+    expect(read).toBe(readFileSync(file, 'utf8'));
+    expect(lstatSync(pipe).isFIFO()).toBe(true);
   });
 
   test('needs a file', async () => {
