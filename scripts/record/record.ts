@@ -8,6 +8,7 @@ import { checkoutStateDir } from '../../engine/process/dev-secret.ts';
 import { findRunning } from '../dev/lock.ts';
 import { numberFlag, readFlags, UsageError } from '../replay/flags.ts';
 import { checkOutputs } from '../replay/output-files.ts';
+import { toldOf } from '../replay/told.ts';
 import { writeTrace } from '../replay/trace-file.ts';
 import { countSamples, recordEvents, type Window } from './recording.ts';
 
@@ -31,8 +32,7 @@ async function main(argv: readonly string[]): Promise<number> {
   try {
     return await record(argv);
   } catch (error) {
-    const { message, stack } = error as Error;
-    process.stderr.write(`${error instanceof UsageError ? `record: ${message}` : stack}\n`);
+    process.stderr.write(`${toldOf('record', error)}\n`);
     return 2;
   }
 }
@@ -49,19 +49,39 @@ async function record(argv: readonly string[]): Promise<number> {
   await checkOutputs(new Map([['out', out]]));
   const sql = open();
   try {
-    const samples = await countSamples(sql, window).catch((error: Error) => {
-      throw new UsageError(`cannot read DATABASE_URL: ${error.message}`);
+    const { samples, jobs, locations, drivers } = await patiently(sql, async (tx) => {
+      const samples = await countSamples(tx, window);
+      const written = await writeTrace(out, recordEvents(tx, window, samples !== null));
+      return { samples, ...written };
     });
-    const { jobs, locations, drivers } = await writeTrace(
-      out,
-      recordEvents(sql, window, samples !== null),
-    );
     if (samples === null) warn('the database samples no positions (no table driver_positions)');
     else if (samples === 0) warn('no positions were sampled in that time (POSITION_HISTORY_S)');
     process.stdout.write(`${out}: ${jobs} jobs and ${locations} fixes of ${drivers} drivers\n`);
     return 0;
   } finally {
     await sql.end({ timeout: 1 });
+  }
+}
+
+/**
+ * Reads in one transaction without time limits. Those of a role are made for the short statements of a process,
+ * and a pooler lends no session whose own could be set.
+ */
+async function patiently<T>(
+  sql: postgres.Sql,
+  read: (tx: postgres.TransactionSql) => Promise<T>,
+): Promise<T> {
+  try {
+    const done = await sql.begin('read only', async (tx) => {
+      // PostgreSQL 17 has a limit more than those before.
+      await tx`select set_config(name, '0', true) from pg_settings where name in
+        ('statement_timeout', 'transaction_timeout', 'idle_in_transaction_session_timeout')`;
+      return { read: await read(tx) };
+    });
+    return done.read as T;
+  } catch (error) {
+    const { code, message } = error as NodeJS.ErrnoException;
+    throw code === undefined ? error : new UsageError(`cannot read DATABASE_URL: ${message}`);
   }
 }
 

@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, rmSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import postgres from 'postgres';
@@ -152,6 +152,38 @@ test('a database that writes days before months changes no time', async () => {
   await style('default');
   const [dmy, iso] = ['dmy.jsonl', 'trace.jsonl'].map((name) => readFileSync(join(dir, name)));
   expect(dmy?.equals(iso ?? Buffer.of())).toBe(true);
+});
+
+test('a role whose statements must be short records for as long as it takes', async () => {
+  const { pathname } = new URL(databaseUrl);
+  const limit = (value: string) =>
+    sql.unsafe(`alter database "${pathname.slice(1)}" set statement_timeout = ${value}`);
+  await sql`alter table driver_positions rename to positions`;
+  await sql`create view driver_positions as select p.* from positions p, pg_sleep(0.4)`;
+  await limit("'200ms'");
+  try {
+    const { code, stdout, stderr } = await record('slow.jsonl', ...window);
+    expect({ code, stderr }).toEqual({ code: 0, stderr: '' });
+    expect(stdout).toContain('3 jobs and 4 fixes');
+  } finally {
+    await limit('default');
+    await sql`drop view driver_positions`;
+    await sql`alter table positions rename to driver_positions`;
+  }
+});
+
+test('a database that refuses in the middle is said in one line, and leaves no file', async () => {
+  await sql`alter table driver_events rename to events_away`;
+  try {
+    const { code, stderr } = await record('refused.jsonl', ...window);
+    expect({ code, stderr }).toEqual({
+      code: 2,
+      stderr: 'record: cannot read DATABASE_URL: relation "driver_events" does not exist\n',
+    });
+    expect(readdirSync(dir).filter((name) => name.startsWith('refused'))).toEqual([]);
+  } finally {
+    await sql`alter table events_away rename to driver_events`;
+  }
 });
 
 test('the last minutes are recorded without a window', async () => {
