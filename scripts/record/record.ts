@@ -22,6 +22,8 @@ checkout). Ids are numbered, times count from 0, positions have four decimals, t
   --since T      from this moment, as 2026-01-31T18:00:00Z
   --until T      to this moment (default now)`;
 
+const DAY = /^\d{4}-\d{2}-\d{2}/;
+const MOMENT = /^[\d-]{10}(T\d{2}:\d{2}(:\d{2}(\.\d+)?)?(Z|[+-]\d{2}:\d{2}))?$/i;
 const MINUTE_MS = 60_000;
 /** How long samples are kept. */
 const KEPT_MINUTES = 7 * 24 * 60;
@@ -99,9 +101,15 @@ function readWindow(values: ReadonlyMap<string, string>): Window {
   throw new UsageError('--since must lie before --until');
 }
 
+/**
+ * A day, or a moment with its zone: without one it would be this machine's local time. `Date` takes 30 February
+ * for 2 March.
+ */
 function readTime(flag: string, text: string): Date {
-  const time = new Date(text);
-  if (/^\d{4}-\d{2}-\d{2}/.test(text) && !Number.isNaN(time.getTime())) return time;
+  const [day = ''] = DAY.exec(text) ?? [];
+  const [time, midnight] = [new Date(text), new Date(day)];
+  const isTime = MOMENT.test(text) && !Number.isNaN(time.getTime());
+  if (isTime && midnight.toISOString().startsWith(day)) return time;
   throw new UsageError(`--${flag} must be a time like 2026-01-31T18:00:00Z, not '${text}'`);
 }
 

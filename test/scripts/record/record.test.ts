@@ -197,6 +197,9 @@ test.each([
   [['--until', at(0)], '--until needs --since'],
   [['--since', at(9), '--until', at(8)], '--since must lie before --until'],
   [['--since', 'yesterday'], '--since must be a time like'],
+  // A day that does not exist would be another day, and a time without a zone this machine's own.
+  [['--since', '2026-02-30T18:00:00Z'], '--since must be a time like'],
+  [['--since', '2026-03-01T18:00:00'], '--since must be a time like'],
   [['--minutes', '0'], '--minutes must be'],
 ])('refuses %s in one line', async (flags, message) => {
   const { code, stderr } = await record('x.jsonl', ...flags);
