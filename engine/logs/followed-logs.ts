@@ -43,7 +43,7 @@ export class FollowedLogs {
   constructor(ctx: EngineContext, subscriberUrl: RedisTarget, listener: StateListener) {
     this.#ctx = ctx;
     this.#listener = listener;
-    this.#channels = new LiveChannels(subscriberUrl, ctx.log, {
+    this.#channels = new LiveChannels(subscriberUrl, ctx.redis, ctx.log, {
       onMessage: (channel, message) => this.#onMessage(channel, message),
       onLost: () => this.degrade(),
     });
@@ -152,10 +152,11 @@ export class FollowedLogs {
     );
   }
 
-  /** The connection stands but brings nothing: replace it. Until then comparing finds the news. */
+  /** The connection stands but brings nothing: replace it. Until then comparing finds all but positions. */
   #renewDeafChannels(): void {
     const followers = [...this.#byChannel.values()];
-    if (followers.every(({ unheard }) => unheard < DEAF_ROUNDS)) return;
+    const isDeaf = followers.some(({ unheard }) => unheard >= DEAF_ROUNDS);
+    if (!this.#channels.isDeaf() && !isDeaf) return;
     for (const follower of followers) follower.unheard = 0;
     this.#ctx.log.warn({}, 'the live channels are deaf, subscribing anew');
     this.#channels.renew();

@@ -1,0 +1,46 @@
+/** Positions are in no log: a connection that stands but does not bring them is noticed all the same. */
+import { expect, it } from 'vitest';
+import { zoneOf } from '../../engine/domain/zones.ts';
+import { channelOn } from '../../engine/redis/client.ts';
+import { zoneLog } from '../../engine/redis/keys.ts';
+import { cleanups, HERE, startTestEngine } from '../support/engine.ts';
+import { type FaultyProxy, startProxy } from '../support/proxy.ts';
+import { until } from '../support/until.ts';
+
+/** Contract section 5: a loss that does not show is known within 3 s; then the connection is replaced. */
+const NOTICED_MS = 4000;
+
+it('positions are heard again, though no job brings any news', async () => {
+  let proxy: FaultyProxy | undefined;
+  const t = await startTestEngine({}, undefined, undefined, undefined, async (redis) => {
+    proxy = await startProxy(redis.url);
+    return proxy.url;
+  });
+  cleanups.push(() => proxy?.close());
+  let heard = 0;
+  let degraded = 0;
+  const nothing = () => {};
+  const feed = t.engine.logs.follow({
+    onFixes: () => heard++,
+    onDegraded: () => degraded++,
+    ...{ onLive: nothing, onApplied: nothing, onDriver: nothing, onDriversMissed: nothing },
+    ...{ onUserEvent: nothing, onUserEventsMissed: nothing },
+  });
+  cleanups.push(() => feed.close());
+  const zone = zoneOf(HERE);
+  feed.hearPositions(zone);
+  // As another process does when it has taken positions in.
+  const isHeard = async () => {
+    await t.ctx.redis.spublish(channelOn(t.ctx.redis, zoneLog(zone).live), 'fixes []');
+    return heard > 0;
+  };
+  await until(isHeard);
+
+  // As where a firewall has forgotten the connection; a new one is not concerned.
+  proxy?.halfOpen();
+  proxy?.heal();
+  heard = 0;
+  degraded = 0;
+  await until(isHeard, { timeoutMs: NOTICED_MS, pollMs: 200, what: 'positions are heard again' });
+  expect(degraded).toBe(0);
+});
