@@ -31,6 +31,7 @@ export function driverRoutes(app: HttpApp, { engine }: RouteDeps): void {
     schema: describeRoute({
       tag,
       summary: 'Go online or offline',
+      description: 'Only an approved driver may go online; offline anybody who has a profile.',
       body: AvailabilityBody,
       answers: { 200: DriverAnswer },
       errors: ['not_approved'],

@@ -10,7 +10,8 @@ export type AvailabilityResult =
   | { ok: false; code: 'not_approved' };
 
 /**
- * Goes online or offline. Only an approved driver may go online. Until then only his row knew his
+ * Goes online, which only an approved driver may, or offline, which everybody may: one who is suspended
+ * would otherwise be at work again, unasked, as soon as he is approved. Until then only his row knew his
  * position: the caller makes sure that the row is up to date.
  */
 export async function setAvailability(
@@ -20,7 +21,8 @@ export async function setAvailability(
   by: Actor = `driver:${id}`,
 ): Promise<AvailabilityResult> {
   const before = await findDriver(parts.db, id);
-  if (before?.approvalStatus !== 'approved') return { ok: false, code: 'not_approved' };
+  const may = online ? before?.approvalStatus === 'approved' : before !== null;
+  if (!may) return { ok: false, code: 'not_approved' };
   const row = await setOnline(parts.db, id, online, {
     by,
     staleMs: parts.settings.driverStaleMs,

@@ -26,7 +26,7 @@ export interface Drivers {
   find(id: string): Promise<DriverRow | null>;
   /** Creates or changes a driver; takes effect on live sockets at once. */
   change(id: string, change: DriverChange): Promise<DriverRow>;
-  /** Goes online or offline, by himself unless it says by whom. Only an approved driver may. */
+  /** Goes online or offline, by himself unless it says by whom. Only an approved driver may go online. */
   setAvailability(id: string, online: boolean, by?: Actor): Promise<AvailabilityResult>;
   /**
    * A sign of life, with a fix where there is one. Resolves when Redis has it; rejects with

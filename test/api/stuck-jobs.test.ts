@@ -63,6 +63,26 @@ describe('a driver who is not approved', () => {
   });
 });
 
+test('a driver who is suspended while he is online can go offline, and stays so', async () => {
+  const availability = (online: boolean, call = driver) =>
+    call('PUT', '/api/drivers/me/availability', { online });
+  await approval('suspended');
+  expect(await availability(true)).toMatchObject(refused(403, 'not_approved'));
+  expect(await availability(false)).toMatchObject({ status: 200, body: { online: false } });
+  await approval('approved');
+  expect((await driver('GET', '/api/drivers/me')).body).toMatchObject({ online: false });
+  const stranger = api.as('driver', 'nobody');
+  expect(await availability(false, stranger)).toMatchObject(refused(403, 'not_approved'));
+});
+
+test('blocking a driver takes him offline, suspended or not', async () => {
+  await approval('suspended');
+  await operator('PUT', `/api/ops/users/${id}`, { blocked: true });
+  await operator('PUT', `/api/ops/users/${id}`, { blocked: false });
+  await approval('approved');
+  expect((await driver('GET', '/api/drivers/me')).body).toMatchObject({ online: false });
+});
+
 describe('suspending with release_jobs', () => {
   test('gives back every job that he holds or that is reserved for him', async () => {
     const jobs = [job, await postJob(customer), await postJob(customer)];
