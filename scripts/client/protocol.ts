@@ -47,9 +47,12 @@ export function encodeFrame<E extends keyof ClientEvents>(
   return JSON.stringify(ref === undefined ? { event, data } : { event, data, ref });
 }
 
-/** Refusals that promise nothing and ask to try again (contract section 4). */
+/** Without a code of ours: a proxy that did not reach the server, or got no answer from it in time. */
+const OF_A_PROXY = /^http_(408|429|5\d\d)$/;
+
+/** Refusals that promise nothing (contract section 4): what the server did, if anything, is not known. */
 export function isRetryable(code: string | undefined): boolean {
-  return code === 'try_again' || code === 'rate_limited';
+  return code === 'try_again' || code === 'rate_limited' || OF_A_PROXY.test(code ?? '');
 }
 
 /** `retry_after_ms` of an error body or of an ack's data, in milliseconds. */

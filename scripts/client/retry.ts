@@ -1,7 +1,7 @@
 /**
  * Repeats a request until there is an answer. Only for requests that are safe to repeat: accept,
- * decline, availability and a post with its key. `try_again`, a missing ack and a lost connection
- * promise nothing, so the same request goes out again, a bounded number of times before a
+ * decline, availability and a post with its key. `try_again`, what a proxy says in the server's place, a
+ * missing ack and a lost connection promise nothing, so the same request goes out again, a bounded number of times before a
  * deadline.
  */
 import { jitterMs } from './backoff.ts';

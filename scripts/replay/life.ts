@@ -2,6 +2,8 @@
  * What a job's record says: its state, its winners, the moments that are measured. Pure; counts,
  * times, charts and invariants all read a life through these, so there is one definition of each.
  */
+import { isRetryable } from '../client/protocol.ts';
+import { NO_ANSWER } from '../client/retry.ts';
 import type { DriverWay } from './driver-way.ts';
 import type { JobLife, Ledger, Tap } from './ledger.ts';
 
@@ -68,7 +70,7 @@ export function isRefusal(code: string | null): boolean {
 
 /** No answer, or one that promises nothing. */
 export function isUndecided(code: string | null): boolean {
-  return code === 'no_answer' || code === 'try_again' || code === 'rate_limited';
+  return code !== null && (code === NO_ANSWER || isRetryable(code));
 }
 
 /** The widest radius in which an offer was seen: within it a driver should have been reached. */

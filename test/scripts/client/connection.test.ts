@@ -156,6 +156,18 @@ describe('an accept', () => {
     expect(gateway.frames[0]).toMatchObject({ event: 'accept', data: { job_id: 'job-1' } });
   });
 
+  test('is asked again when a proxy answers in place of the server', async () => {
+    const statuses = [502, 504, 200];
+    const { client } = await connected({
+      onCall: (_request, response) => {
+        response.statusCode = statuses.shift() ?? 500;
+        if (response.statusCode === 200) response.end(JSON.stringify(won));
+        else response.setHeader('content-type', 'text/html').end('<h1>Bad Gateway</h1>');
+      },
+    });
+    expect(await client.accept('job-1', 'http')).toMatchObject({ ok: true, tries: 3 });
+  });
+
   test('that lost says why', async () => {
     const { client } = await connected({
       onFrame: ({ ref = '' }, socket) => {
