@@ -94,3 +94,12 @@ test('every program that a start runs is in the lock file, with its checksum', (
     present.some((name) => name.startsWith('node-')),
   );
 });
+
+test('what CI runs beside the checkout is one program each, whatever its tag is moved to', () => {
+  const workflow = readFileSync('.github/workflows/ci.yaml', 'utf8');
+  const actions = [...workflow.matchAll(/uses: (\S+)/g)].map(([, action]) => action);
+  expect(actions.length).toBeGreaterThan(0);
+  for (const action of actions) expect(action).toMatch(/^[\w/-]+@[0-9a-f]{40}$/);
+  const versions = [...workflow.matchAll(/node-version: (.+)/g)].map(([, version]) => version);
+  expect(versions).toEqual([expect.stringMatching(/^20\.\d+\.\d+$/)]);
+});
