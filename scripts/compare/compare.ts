@@ -48,11 +48,15 @@ async function compare(argv: readonly string[]): Promise<number> {
   }
   const maxRegress = readShare(values.get('max-regress') ?? '10%');
   const html = values.get('html');
-  if (html !== undefined) await checkOutputs(new Map([['html', html]]));
+  if (html !== undefined) await checkOutputs(new Map([['html', html]]), positionals);
   if (positionals.length < 2 || positionals.length > RUNS_MAX) {
     throw new UsageError(`two to ${RUNS_MAX} JSON files are needed (see --help)`);
   }
-  const [base, ...rest] = await Promise.all(positionals.map(readRun));
+  const [base, ...rest] = await Promise.all(
+    positionals.map(async (path): Promise<NamedRun> => {
+      return { name: nameOf(path, positionals), report: await readReport(path) };
+    }),
+  );
   if (!base) throw new UsageError('there is nothing to compare');
   const others = rest.map((run) => held(base, run, maxRegress, on.has('force')));
   for (const other of others) process.stdout.write(lines(base, other));
@@ -83,13 +87,19 @@ function lines(base: NamedRun, other: ComparedRun): string {
   return `\n${head}\n${rows.join('\n')}\n\n${summary(other)}\n`;
 }
 
-async function readRun(path: string): Promise<NamedRun> {
+async function readReport(path: string): Promise<Report> {
   const text = await readFile(path, 'utf8').catch((error: NodeJS.ErrnoException) => {
     throw new UsageError(`cannot read ${path} (${error.code})`);
   });
   const report = parse(text);
   if (!report) throw new UsageError(`${path} is no result of npm run replay --json`);
-  return { name: basename(path, '.json'), report };
+  return report;
+}
+
+/** The name of the file or, where another run's file has the same one in another folder, its path. */
+function nameOf(path: string, paths: readonly string[]): string {
+  const isShared = paths.some((other) => other !== path && basename(other) === basename(path));
+  return isShared ? path : basename(path, '.json');
 }
 
 /** Null for a text of another shape, which shows as soon as it is compared with itself. */

@@ -11,7 +11,7 @@ import { TIME_NAMES, TIME_TITLES, type TimeName } from '../replay/times.ts';
 import { type Comparison, type Difference, STATS } from './judge.ts';
 
 export interface NamedRun {
-  /** The name of its file. */
+  /** The name of its file, or its path where another's has the same name. */
   name: string;
   report: Report;
 }

@@ -80,7 +80,7 @@ export async function readCommandLine(argv: readonly string[]): Promise<CommandL
       return path === undefined ? [] : [[name, path] as const];
     }),
   );
-  await checkOutputs(outputs);
+  await checkOutputs(outputs, [trace]);
   const source = fileTrace(trace);
   const survey = await surveyTrace(source);
   mustFit(survey, choices);

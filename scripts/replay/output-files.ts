@@ -1,18 +1,26 @@
 /** Files that a command writes at its end: checked before the start, written with their folders. */
 import { constants } from 'node:fs';
-import { access, mkdir, stat, writeFile } from 'node:fs/promises';
+import { access, mkdir, realpath, stat, writeFile } from 'node:fs/promises';
 import { dirname, resolve } from 'node:path';
 import { UsageError } from './flags.ts';
 
-/** `flag` to path. Throws `UsageError` when one cannot be written, or two are the same. */
-export async function checkOutputs(paths: ReadonlyMap<string, string>): Promise<void> {
+/**
+ * `flag` to path; `inputs`: what the command reads. Throws `UsageError` when one cannot be written, or two
+ * are the same.
+ */
+export async function checkOutputs(
+  paths: ReadonlyMap<string, string>,
+  inputs: readonly string[] = [],
+): Promise<void> {
+  const read = new Set(await Promise.all(inputs.map(fileOf)));
   const taken = new Map<string, string>();
   for (const [flag, path] of paths) {
-    const full = resolve(path);
-    const other = taken.get(full);
+    const file = await fileOf(path);
+    const other = taken.get(file);
     if (path === '') throw new UsageError(`--${flag} needs a file`);
+    if (read.has(file)) throw new UsageError(`--${flag} ${path} would replace what is read`);
     if (other) throw new UsageError(`--${flag} and --${other} are the same file, ${path}`);
-    taken.set(full, flag);
+    taken.set(file, flag);
     await mustBeWritable(flag, path);
   }
 }
@@ -30,6 +38,11 @@ export async function writeOut(path: string, text: string | Uint8Array): Promise
 /** A file that could not be written after all: the disk is full, or the folder is gone. */
 export function cannotWrite(path: string, error: unknown): UsageError {
   return new UsageError(`cannot write ${path} (${(error as NodeJS.ErrnoException).code})`);
+}
+
+/** One name for a file, however it is spelled and whatever links lead to it. */
+async function fileOf(path: string): Promise<string> {
+  return realpath(path).catch(() => resolve(path));
 }
 
 async function mustBeWritable(flag: string, path: string): Promise<void> {

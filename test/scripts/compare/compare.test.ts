@@ -1,4 +1,4 @@
-import { mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -101,6 +101,13 @@ describe('the command', () => {
     expect((await runScript('compare', [a, slow, '--max-regress', '500%'])).code).toBe(0);
   });
 
+  test('tells files of the same name in two folders apart', async () => {
+    mkdirSync(join(dir, 'branch'));
+    const [one, two] = [a, file('branch/a', run(3, 20))];
+    const { stdout } = await runScript('compare', [one, two]);
+    expect(stdout).toContain(`${one} → ${two}, milliseconds`);
+  });
+
   test('refuses what is not comparable, unless it is forced', async () => {
     const refused = await runScript('compare', [a, other]);
     expect(refused.stderr).toMatch(/^compare: .*different speeds \(60, 20\).*--force/);
@@ -115,6 +122,7 @@ describe('the command', () => {
     [[a, file('older', { ...run(2), storms: undefined } as never)], 'is no result of npm run'],
     [[a, same, '--max-regress', 'much'], '--max-regress must be per cent'],
     [[a, same, '--html', dir], 'is a folder'],
+    [[a, same, '--html', join(dir, '.', 'a.json')], 'would replace what is read'],
   ])('says what is wrong in one line: %s', async (argv, message) => {
     const { code, stderr } = await runScript('compare', argv);
     expect(stderr).toContain(message);

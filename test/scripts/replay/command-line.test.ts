@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, describe, expect, test } from 'vitest';
@@ -20,6 +20,7 @@ writeFileSync(
 `,
 );
 mkdirSync(join(dir, 'folder'));
+symlinkSync(trace, join(dir, 'alias.jsonl'));
 const emptyTrace = join(dir, 'empty.jsonl');
 writeFileSync(
   emptyTrace,
@@ -87,6 +88,7 @@ describe('what is wrong is said before the run', () => {
     [['--html', join(dir, 'folder')], 'is a folder, a file is needed'],
     [['--json', join(trace, 'x.json')], 'cannot be written'],
     [['--json', join(dir, 'x'), '--hdr', join(dir, 'x')], 'are the same file'],
+    [['--json', join(dir, 'alias.jsonl')], 'would replace what is read'],
     [['--frobnicate'], 'frobnicate'],
   ])('%s', async (argv, message) => {
     const withTrace = argv.includes('--trace') || argv.length === 0;
