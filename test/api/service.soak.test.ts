@@ -136,7 +136,7 @@ describe('probes', () => {
     const at = `http://127.0.0.1:${port}`;
     await until(async () => (await get(`${at}/readyz`)).status === 200);
     proxy.freeze();
-    await until(async () => (await get(`${at}/readyz`)).status === 503, { timeoutMs: 8000 });
+    await until(async () => (await get(`${at}/readyz`)).status === 503);
     expect(await (await get(`${at}/readyz`)).json()).toMatchObject({
       status: 'not_ready',
       checks: { [frozen]: 'failed' },
@@ -145,7 +145,7 @@ describe('probes', () => {
       expect((await get(`${at}${path}`)).status).toBe(200);
     }
     proxy.heal();
-    await until(async () => (await get(`${at}/readyz`)).status === 200, { timeoutMs: 8000 });
+    await until(async () => (await get(`${at}/readyz`)).status === 200);
   });
 });
 

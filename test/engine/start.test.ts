@@ -41,4 +41,4 @@ test('is waited for', async () => {
   const url = await restartingAfterOne(await freshDatabase(), 7000);
   const t = await startTestEngine({}, undefined, undefined, undefined, undefined, url);
   expect(t.engine.health.state().postgres).toBe('ok');
-}, 40_000);
+});
