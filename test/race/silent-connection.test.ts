@@ -26,10 +26,10 @@ beforeAll(async () => {
 });
 
 /** An engine that has claimed before: its connections and statements are ready. */
-async function engineOver(): Promise<{ proxy: HoldingProxy; engine: Engine }> {
+async function engineOver(change: object = {}): Promise<{ proxy: HoldingProxy; engine: Engine }> {
   const proxy = await startHoldingProxy(muster.t.databaseUrl);
   cleanups.push(() => proxy.close());
-  const engine = await engineVia(muster.t, { databaseUrl: proxy.url });
+  const engine = await engineVia(muster.t, { databaseUrl: proxy.url, ...change });
   expect(await decided(engine, await muster.post(), 'd1')).toBe(true);
   return { proxy, engine };
 }
@@ -80,7 +80,8 @@ it('hides a commit no longer: whose answer was lost on the way is told that he w
 });
 
 it('leaves the outcome unknown, frees its place in the queue, and ends nothing twice', async () => {
-  const { proxy, engine } = await engineOver();
+  // On another connection the statement would be prepared first, and then cancelled by the server's time limit.
+  const { proxy, engine } = await engineOver({ databasePoolSize: 1 });
   const job = await muster.post();
   const sizes: number[] = [];
   const metrics = { ...engine.ctx.metrics, claimBatch: (size: number) => sizes.push(size) };

@@ -4,7 +4,7 @@
  */
 import postgres from 'postgres';
 import { isClaimable, type JobRow } from '../../../engine/domain/job.ts';
-import { createEngine, type Engine } from '../../../engine/engine.ts';
+import { createEngine, type Engine, type EngineOptions } from '../../../engine/engine.ts';
 import { expireJob } from '../../../engine/jobs/expire.ts';
 import { findJob } from '../../../engine/pg/jobs.ts';
 import { listNotifications } from '../../../engine/pg/notifications.ts';
@@ -146,11 +146,12 @@ export function answerOf(engine: Engine, job: string, driver: string) {
 /** Another engine whose way to a store leads elsewhere, through a proxy. */
 export async function engineVia(
   t: TestEngine,
-  via: { databaseUrl?: string; redisUrl?: string },
+  via: Partial<Pick<EngineOptions, 'databaseUrl' | 'databasePoolSize' | 'redisUrl'>>,
 ): Promise<Engine> {
   const engine = await createEngine({
-    databaseUrl: via.databaseUrl ?? t.databaseUrl,
-    redisUrl: via.redisUrl ?? t.redisUrl,
+    databaseUrl: t.databaseUrl,
+    redisUrl: t.redisUrl,
+    ...via,
     settings: t.ctx.settings,
     push: t.ctx.push,
     metrics: createEngineMetrics(createRegistry()),
