@@ -5,8 +5,6 @@ import { defineConfig } from 'vitest/config';
  * replays, pages in a browser.
  */
 const SOAK = 'test/**/*.soak.test.ts';
-/** Chaos whose promises are in seconds or less: nothing runs beside it. */
-const TIMED = ['test/chaos/{hostile,slow}/**/*.soak.test.ts'];
 
 export default defineConfig({
   test: {
@@ -61,20 +59,8 @@ export default defineConfig({
           name: 'chaos-soak',
           isolate: true,
           include: ['test/chaos/**/*.soak.test.ts'],
-          exclude: TIMED,
-          // What they promise has much time: two deployments at once do not take it.
-          maxWorkers: 2,
-          sequence: { groupOrder: 3 },
-        },
-      },
-      {
-        extends: true,
-        test: {
-          name: 'timed-soak',
-          isolate: true,
-          include: TIMED,
           maxWorkers: 1,
-          sequence: { groupOrder: 4 },
+          sequence: { groupOrder: 3 },
         },
       },
     ],
