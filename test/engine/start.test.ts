@@ -1,40 +1,23 @@
 /** A store that goes away again between the moment in which a start reached it and its first use. */
-import { once } from 'node:events';
-import net from 'node:net';
-import { afterAll, expect, test } from 'vitest';
+import { expect, test } from 'vitest';
+import { startDoorman } from '../support/doorman.ts';
 import { startTestEngine } from '../support/engine.ts';
 import { freshDatabase } from '../support/servers.ts';
 
-const closers: (() => void)[] = [];
-afterAll(() => {
-  for (const close of closers) close();
-});
-
 /** Lets the first connection through, then none for a while, as a server that restarts. */
-async function restartingAfterOne(target: string, awayMs: number): Promise<string> {
-  const { hostname, port } = new URL(target);
+function restartingAfterOne(target: string, awayMs: number): Promise<string> {
   let away = false;
   let connections = 0;
-  const server = net.createServer((client) => {
-    client.on('error', () => {});
+  return startDoorman(target, (client) => {
     if (++connections === 2) {
       away = true;
       setTimeout(() => {
         away = false;
       }, awayMs);
     }
-    if (away) return void client.resetAndDestroy();
-    const upstream = net.connect(Number(port), hostname);
-    upstream.on('error', () => {});
-    client.pipe(upstream).pipe(client);
-    client.on('close', () => upstream.destroy());
+    if (away) client.resetAndDestroy();
+    return !away;
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => server.close());
-  const url = new URL(target);
-  url.port = String((server.address() as net.AddressInfo).port);
-  return url.href;
 }
 
 test('is waited for', async () => {

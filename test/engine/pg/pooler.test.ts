@@ -1,37 +1,18 @@
 /** What PgBouncer says while its server restarts: it has one SQLSTATE for everything. */
-import { once } from 'node:events';
-import net from 'node:net';
-import { afterEach, describe, expect, it } from 'vitest';
+import { describe, expect, it } from 'vitest';
 import { reachPg } from '../../../engine/reach.ts';
+import { startDoorman } from '../../support/doorman.ts';
 import { silentLog } from '../../support/engine.ts';
 import { freshDatabase } from '../../support/servers.ts';
 
-const closers: (() => unknown)[] = [];
-afterEach(async () => {
-  for (const close of closers.splice(0).reverse()) await close();
-});
-
 /** Refuses logins with PgBouncer's words as long as there are some, then leads to the server. */
-async function refusing(target: string, words: string[]): Promise<string> {
-  const { hostname, port } = new URL(target);
-  const server = net.createServer((client) => {
-    client.on('error', () => {});
+function refusing(target: string, words: string[]): Promise<string> {
+  return startDoorman(target, (client) => {
     const said = words.shift();
-    if (said !== undefined) {
-      client.once('data', () => client.end(errorResponse('08P01', said)));
-      return;
-    }
-    const upstream = net.connect(Number(port), hostname);
-    upstream.on('error', () => {});
-    client.pipe(upstream).pipe(client);
-    client.on('close', () => upstream.destroy());
+    if (said === undefined) return true;
+    client.once('data', () => client.end(errorResponse('08P01', said)));
+    return false;
   });
-  server.listen(0, '127.0.0.1');
-  await once(server, 'listening');
-  closers.push(() => server.close());
-  const url = new URL(target);
-  url.port = String((server.address() as net.AddressInfo).port);
-  return url.href;
 }
 
 function errorResponse(code: string, message: string): Buffer {
