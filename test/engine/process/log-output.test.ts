@@ -14,7 +14,8 @@ const CODE = `
   import { runService } from ${JSON.stringify(moduleAt('service.ts'))};
   await runService('test', async (service) => {
     const log = createLog('test', 'info');
-    process.on('message', () => {
+    process.on('message', (what) => {
+      if (what === 'throw') throw new Error('a fault');
       for (let i = 0; i < ${LINES}; i++) log.info({ i, text: 'x'.repeat(200) }, 'line');
       process.send('written');
     });
@@ -27,10 +28,13 @@ afterEach(() => child.kill('SIGKILL'));
 
 async function start() {
   child = spawn(process.execPath, ['--input-type=module', '--eval', CODE], {
-    stdio: ['ignore', 'pipe', 'inherit', 'ipc'],
+    stdio: ['ignore', 'pipe', 'pipe', 'ipc'],
   });
+  const stdout = child.stdout as NonNullable<typeof child.stdout>;
+  const stderr = child.stderr as NonNullable<typeof child.stderr>;
+  stderr.on('data', (said) => process.stderr.write(said));
   await once(child, 'message');
-  return { exited: once(child, 'exit'), stdout: child.stdout as NonNullable<typeof child.stdout> };
+  return { exited: once(child, 'exit'), stdout, stderr };
 }
 
 async function write(): Promise<void> {
@@ -52,6 +56,14 @@ describe('a log', () => {
     await write();
     child.kill('SIGTERM');
     expect(await exited).toEqual([0, null]);
+  });
+
+  it('whose reader is gone, as is that of stderr, does not keep a fault from ending its process', async () => {
+    const { exited, stdout, stderr } = await start();
+    stdout.destroy();
+    stderr.destroy();
+    child.send('throw');
+    expect(await exited).toEqual([1, null]);
   });
 
   it('that is read late says how many lines were dropped', async () => {
