@@ -20,6 +20,8 @@ const BAD_FRAMES_MAX = 10;
 /** A client that does not answer the close is cut off. */
 const CLOSE_TIMEOUT_MS = 3000;
 
+export type FeedState = 'feed:degraded' | 'feed:live';
+
 export class Connection {
   readonly id: string;
   /** From the newest token. */
@@ -35,6 +37,8 @@ export class Connection {
   readonly #metrics: FeedMetrics;
   /** The frames to be sent in this tick. */
   #outgoing: FrameList | null = null;
+  /** What follows the next snapshot: is the feed degraded or live? */
+  #stateDue: { event: FeedState; frame: Buffer } | null = null;
   #allowance = FRAMES_BURST;
   #allowanceAt: number;
   #badFrames = 0;
@@ -86,15 +90,24 @@ export class Connection {
 
   /** Sends what replaces all that the client holds, however large it is. */
   sendSnapshot(event: string, frames: readonly Buffer[]): void {
+    if (this.closed || this.#line.behind) return;
     const [frame] = frames;
     if (frame && frames.length === 1) {
       this.send(event, frame);
-      return;
+    } else {
+      this.#metrics.frame(event);
+      this.flush();
+      this.#line.writeSnapshot(frames);
     }
-    if (this.closed || this.#line.behind) return;
-    this.#metrics.frame(event);
-    this.flush();
-    this.#line.writeSnapshot(frames);
+    const state = this.#stateDue;
+    this.#stateDue = null;
+    if (state) this.send(state.event, state.frame);
+  }
+
+  /** Tells whether the feed is degraded or live: at once, or with the snapshot that the client is due. */
+  sendState(event: FeedState, frame: Buffer, isSnapshotDue: boolean): void {
+    this.#stateDue = isSnapshotDue || this.#line.behind ? { event, frame } : null;
+    if (this.#stateDue === null) this.send(event, frame);
   }
 
   /** Answers a client frame that carried a `ref`. */

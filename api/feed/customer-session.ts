@@ -53,6 +53,10 @@ export class CustomerSession {
     connection.onDrained = () => this.resync('slow');
   }
 
+  get isSnapshotDue(): boolean {
+    return this.#due !== null;
+  }
+
   /** Reads and sends the due snapshot; when that fails, `tick` tries again. */
   async load(): Promise<void> {
     if (this.#loading || this.#due === null || this.connection.closed) return;

@@ -60,6 +60,10 @@ export class DriverSession implements ZoneWatcher {
     connection.onDrained = () => this.resync('slow');
   }
 
+  get isSnapshotDue(): boolean {
+    return this.#due !== null;
+  }
+
   /** Reads his state; when no store answers, `tick` tries again. */
   async load(): Promise<void> {
     if (this.#reading) return;

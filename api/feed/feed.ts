@@ -5,7 +5,7 @@
 import type { Registry } from 'prom-client';
 import type { Engine, KnownDriver, LogFeed, TrackedFix } from '../../engine/engine.ts';
 import type { Session } from './commands.ts';
-import type { Connection } from './connection.ts';
+import type { Connection, FeedState } from './connection.ts';
 import { CustomerSession, type CustomerSessionHost } from './customer-session.ts';
 import { DriverSession, type DriverSessionHost } from './driver-session.ts';
 import { DriverWatch, type DriverWatchHost } from './driver-watch.ts';
@@ -66,7 +66,8 @@ export class Feed {
   /** Tells a new connection if the feed is degraded. */
   sendState(connection: Connection): void {
     const since = this.degradedSince;
-    if (since !== null) connection.send('feed:degraded', stateFrame('feed:degraded', since));
+    if (since === null) return;
+    connection.sendState('feed:degraded', stateFrame('feed:degraded', since), false);
   }
 
   /** Positions of drivers, taken in by this process or another. */
@@ -96,8 +97,8 @@ export class Feed {
     return this.#engine.logs.follow({
       onDegraded: () => this.#announce('feed:degraded'),
       onLive: () => {
-        this.#announce('feed:live');
         this.#ops?.reload();
+        this.#announce('feed:live');
       },
       onFixes: (fixes) => this.onTracked(fixes),
       onApplied: (at) => this.metrics.lag((this.#engine.now() - at) / 1000),
@@ -118,9 +119,13 @@ export class Feed {
     });
   }
 
-  #announce(event: 'feed:degraded' | 'feed:live'): void {
+  /** Whoever is due a snapshot holds no exact feed before it: `feed:live` comes after it. */
+  #announce(event: FeedState): void {
     const frame = stateFrame(event, this.degradedSince ?? this.#engine.now());
-    for (const { session } of this.sessions.members()) session.connection.send(event, frame);
+    for (const { session } of this.sessions.members()) {
+      const isAfterSnapshot = event === 'feed:live' && session.isSnapshotDue;
+      session.connection.sendState(event, frame, isAfterSnapshot);
+    }
   }
 
   #onDriver(driver: KnownDriver): void {
@@ -182,6 +187,6 @@ export class Feed {
   }
 }
 
-function stateFrame(event: string, since: number): Buffer {
+function stateFrame(event: FeedState, since: number): Buffer {
   return eventFrame(event, { since: new Date(since).toISOString() });
 }

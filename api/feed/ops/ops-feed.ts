@@ -72,6 +72,11 @@ export class OpsFeed {
     return this.#loaded && this.health !== null;
   }
 
+  /** False while the board is, or must be, read again: everybody is sent it afterwards. */
+  get isCurrent(): boolean {
+    return !this.#outdated && !this.#loading;
+  }
+
   join(session: OpsSession): void {
     this.#sessions.add(session);
     this.tick();

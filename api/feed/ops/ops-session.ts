@@ -30,6 +30,10 @@ export class OpsSession {
     connection.onDrained = () => this.resync();
   }
 
+  get isSnapshotDue(): boolean {
+    return this.#needsSnapshot || !this.#feed.isCurrent;
+  }
+
   /** The board follows once it has been read. */
   async load(): Promise<void> {
     this.#feed.join(this);

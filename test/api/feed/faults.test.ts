@@ -88,6 +88,28 @@ describe('Redis', () => {
     nobodyClosed();
   });
 
+  it('that comes back empty is told as live after the snapshot that makes it true, whoever is told', async () => {
+    const { url } = t.gateways[0];
+    const connected = [
+      await TestClient.connect(url, 'customer', 'c1'),
+      await TestClient.connect(url, 'operator', 'o1'),
+      ...drivers.map(({ client }) => client),
+    ];
+    const { id } = await t.post();
+    await t.engine.jobs.claim(id, 'd0');
+    await connected[0]?.next('job:status');
+    await t.redis.kill();
+    for (const client of connected) await client.next('feed:degraded');
+    await t.redis.restart();
+    for (const client of connected) {
+      await client.next('feed:live');
+      const events = client.frames.map(({ event }) => event);
+      const outage = events.slice(events.indexOf('feed:degraded'), events.indexOf('feed:live'));
+      expect(outage.some((event) => event.endsWith(':snapshot'))).toBe(true);
+    }
+    nobodyClosed();
+  });
+
   it('that refuses writes is told as degraded, and as live when it takes them again', async () => {
     await configure(t.ctx.redis, 'min-replicas-to-write', '1');
     for (const { client } of drivers) await client.next('feed:degraded');

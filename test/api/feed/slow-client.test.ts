@@ -50,6 +50,25 @@ describe('a connection whose client does not read', () => {
     pair.client.terminate();
   });
 
+  it('is told that the feed is live once he has caught up, after his snapshot', async () => {
+    const pair = await connect();
+    const said: string[] = [];
+    pair.client.on('message', (data) => said.push(data.toString().slice(0, 30)));
+    let drained = false;
+    pair.connection.onDrained = () => {
+      drained = true;
+    };
+    pair.client.pause();
+    await flood(pair);
+    pair.connection.sendState('feed:live', textFrame('{"event":"feed:live"}'), false);
+    pair.client.resume();
+    await until(() => drained);
+    pair.connection.sendSnapshot('feed:snapshot', [textFrame('{"event":"feed:snapshot"}')]);
+    await until(() => said.at(-1)?.includes('feed:live'));
+    expect(said.at(-2)).toContain('feed:snapshot');
+    pair.client.terminate();
+  });
+
   it('closes him with 4008 when he has read nothing for 30 s', async () => {
     const pair = await connect();
     pair.client.pause();
