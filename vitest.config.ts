@@ -48,8 +48,8 @@ export default defineConfig({
           isolate: true,
           include: [SOAK],
           exclude: ['test/chaos/**'],
-          // Browsers and whole stacks beside the tests: more would only slow each other.
-          maxWorkers: 2,
+          // Much of them is waiting too, for restarts, locks and calm.
+          maxWorkers: 3,
           sequence: { groupOrder: 2 },
         },
       },
