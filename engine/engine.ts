@@ -200,7 +200,7 @@ async function connectStores(options: EngineOptions) {
   const redis = connectRedis(redisUrl, onceEachOutage(log));
   try {
     const [database] = await Promise.all([reachPg(databaseUrl, log), reachRedis(redis, log)]);
-    return { redis, database, pg: connectPg(database, databasePoolSize, answerMs) };
+    return { redis, database, pg: connectPg(database, databasePoolSize, { answerMs }) };
   } catch (error) {
     redis.disconnect();
     throw error;

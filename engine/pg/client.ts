@@ -52,8 +52,20 @@ const RECONNECT_MAX_S = 1;
 /** `DATABASE_URL`, and whether a pooler in between lends sessions per transaction. */
 export type PgTarget = string | { url: string; pooled: boolean };
 
+/** Tests have shorter ones. */
+export interface PoolTimes {
+  /** A connection that owes an answer for longer is given up. */
+  answerMs?: number | undefined;
+  /** A connection that was not needed for so long is given back. */
+  idleS?: number | undefined;
+}
+
 /** Opens a pool; it connects when first used and reconnects by itself. */
-export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANSWER_MS): PgClient {
+export function connectPg(
+  target: PgTarget,
+  poolSize = POOL_SIZE,
+  { answerMs = ANSWER_MS, idleS = IDLE_S }: PoolTimes = {},
+): PgClient {
   const { url, pooled } = typeof target === 'string' ? { url: target, pooled: false } : target;
   const address = parsePgUrl(url);
   const sockets = createSockets(address, () => findPrimary(address));
@@ -66,7 +78,7 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANS
     // (32 to 63 µs of CPU a query after 150 000 of them).
     max_pipeline: 1,
     connect_timeout: CONNECT_TIMEOUT_S,
-    idle_timeout: IDLE_S,
+    idle_timeout: idleS,
     // The driver asks each new connection for array types, and nothing catches a failure of that
     // statement, which ends the process (porsager/postgres#1192). Arrays travel as JSON.
     fetch_types: false,
@@ -80,7 +92,7 @@ export function connectPg(target: PgTarget, poolSize = POOL_SIZE, answerMs = ANS
     onSilent: () => sockets.leaveSilent(answerMs),
   });
   admitAll(client, admission, leaveReadOnly(sockets));
-  const surplus = giveBackSurplus(admission, sockets, IDLE_S);
+  const surplus = giveBackSurplus(admission, sockets, idleS);
   const db = drizzle(client);
   serializeTwiceAlike(client);
   const close = async () => {

@@ -5,7 +5,8 @@
 import type { Admission } from './admission.ts';
 import type { Sockets } from './socket.ts';
 
-const CHECK_MS = 10_000;
+/** How often to look within the time for which a connection must not have been needed. */
+const CHECKS = 6;
 
 /** Runs until it is stopped; `idleS`: how long a connection must not have been needed. */
 export function giveBackSurplus(
@@ -16,11 +17,11 @@ export function giveBackSurplus(
   const needed: number[] = [];
   const check = () => {
     needed.push(admission.takeHighest());
-    if (needed.length * CHECK_MS < idleS * 1000) return;
+    if (needed.length < CHECKS) return;
     const surplus = sockets.count() - Math.max(...needed);
     needed.shift();
     if (surplus > 0) admission.whenQuiet(() => sockets.leave(surplus));
   };
-  const timer = setInterval(check, CHECK_MS).unref();
+  const timer = setInterval(check, (idleS * 1000) / CHECKS).unref();
   return { stop: () => clearInterval(timer) };
 }

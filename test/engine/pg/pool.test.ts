@@ -1,8 +1,8 @@
 /** The pool on a server with limits and defaults of its own: what is sent means the same there. */
-
+import { setTimeout as sleep } from 'node:timers/promises';
 import postgres from 'postgres';
 import { afterEach, describe, expect, inject, it } from 'vitest';
-import { connectPg, type PgClient } from '../../../engine/pg/client.ts';
+import { connectPg, type PgClient, type PoolTimes } from '../../../engine/pg/client.ts';
 import { sql } from '../../../engine/pg/drizzle.ts';
 import { freshDatabase } from '../../support/servers.ts';
 import { until } from '../../support/until.ts';
@@ -12,8 +12,8 @@ afterEach(async () => {
   for (const close of closers.splice(0).reverse()) await close();
 });
 
-function open(url: string, poolSize?: number): PgClient {
-  const pg = connectPg(url, poolSize);
+function open(url: string, poolSize?: number, times?: PoolTimes): PgClient {
+  const pg = connectPg(url, poolSize, times);
   closers.push(() => pg.close());
   return pg;
 }
@@ -43,6 +43,42 @@ describe('a server that takes few connections', () => {
     );
     const settled = await Promise.allSettled(asked);
     expect(settled.filter(({ status }) => status === 'rejected')).toEqual([]);
+  });
+});
+
+describe('connections that a burst needed', () => {
+  const POOL = 12;
+  /** What one statement at a time needs, and one more that is being opened or closed. */
+  const FEW = 2;
+
+  it('are given back, also while single statements go on, and come again', async () => {
+    const url = await freshDatabase();
+    const { db } = open(url, POOL, { idleS: 3 });
+    const admin = administrate(url);
+    const burst = () =>
+      Promise.all(Array.from({ length: POOL }, () => db.execute(sql`select pg_sleep(0.5)`)));
+    const connections = async () => {
+      const [row] = await admin<{ count: number }[]>`
+        select count(*)::int as count from pg_stat_activity
+        where datname = current_database() and pid <> pg_backend_pid()`;
+      return row?.count ?? 0;
+    };
+    await burst();
+    expect(await connections()).toBe(POOL);
+    let going = true;
+    let statements = 0;
+    const light = (async () => {
+      for (; going; statements++) {
+        await db.execute(sql`select ${statements}::int`);
+        await sleep(50);
+      }
+    })();
+    await until(async () => (await connections()) <= FEW);
+    going = false;
+    await light;
+    expect(statements).toBeGreaterThan(10);
+    await burst();
+    expect(await connections()).toBe(POOL);
   });
 });
 

@@ -3,7 +3,7 @@ import net from 'node:net';
 import tls from 'node:tls';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { parsePgUrl } from '../../../engine/pg/address.ts';
-import { connectPg } from '../../../engine/pg/client.ts';
+import { connectPg, type PoolTimes } from '../../../engine/pg/client.ts';
 import { sql } from '../../../engine/pg/drizzle.ts';
 import { connectOnce, findPrimary } from '../../../engine/pg/one-off.ts';
 import { createSockets } from '../../../engine/pg/socket.ts';
@@ -43,7 +43,7 @@ async function startTlsFront(isDeaf: () => boolean): Promise<URL> {
   return front;
 }
 
-function connectTo(target: string, ...options: [poolSize?: number, answerMs?: number]) {
+function connectTo(target: string, ...options: [poolSize?: number, times?: PoolTimes]) {
   const pg = connectPg(target, ...options);
   closers.push(() => pg.close());
   return pg.db;
@@ -57,7 +57,7 @@ describe('over TLS', () => {
   it('what gets no answer is given up with its connection, and the next one works', async () => {
     let deaf = false;
     const front = await startTlsFront(() => deaf);
-    const db = connectTo(front.href, 1, 2000);
+    const db = connectTo(front.href, 1, { answerMs: 2000 });
     expect([...(await db.execute(sql`select 1 as one`))]).toEqual(one);
     deaf = true;
     await expect(db.execute(sql`select 1 as one`)).rejects.toThrow();
