@@ -26,7 +26,8 @@ export class Margin {
   narrow(here: Position | null, job: OpenJob): void {
     if (!job.position || !here || !this.#anchor) return;
     const away = Math.abs(distanceKm(here, job.position) - job.radiusKm);
-    this.#km = Math.min(this.#km, away - distanceKm(this.#anchor, here));
+    const moved = here === this.#anchor ? 0 : distanceKm(this.#anchor, here);
+    this.#km = Math.min(this.#km, away - moved);
   }
 
   /** Does the way to this position cross no edge? */

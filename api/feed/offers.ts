@@ -56,7 +56,7 @@ export class Offers {
     const jobs: MirroredJob[] = [];
     for (const job of open) {
       this.#margin.narrow(driver?.position ?? null, job);
-      if (this.#isPast(job) || this.#hidden(job) !== null) continue;
+      if (this.#isPast(job) || this.#hidden(driver, job) !== null) continue;
       this.#held.set(job.id, job.version);
       this.#host.deliveries.add(job.id, this.#connection.identity.sub);
       jobs.push(job);
@@ -81,8 +81,9 @@ export class Offers {
   evaluate(job: MirroredJob): void {
     if (this.#isPast(job)) return;
     const held = this.#held.get(job.id);
-    const hidden = this.#hidden(job);
-    this.#margin.narrow(this.#driver()?.position ?? null, job);
+    const driver = this.#driver();
+    const hidden = this.#hidden(driver, job);
+    this.#margin.narrow(driver?.position ?? null, job);
     if (hidden !== null) {
       // He had it: later entries about that time are old.
       if (hidden === 'released') this.#own.add(job.id, job.version);
@@ -140,8 +141,7 @@ export class Offers {
     return job.version <= this.#own.of(job.id);
   }
 
-  #hidden(job: MirroredJob): HiddenReason | null {
-    const driver = this.#driver();
+  #hidden(driver: KnownDriver | null, job: MirroredJob): HiddenReason | null {
     if (!driver) return 'not_approved';
     return hiddenReason(driver, job, this.#host.now(), this.#host.rules);
   }

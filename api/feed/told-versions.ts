@@ -4,18 +4,21 @@
 const JOBS_MAX = 64;
 
 export class ToldVersions {
-  readonly #versions = new Map<string, number>();
+  /** Null while he was told nothing: most are never told anything by name. */
+  #versions: Map<string, number> | null = null;
 
   /** The newest version of a job that he was told; 0 for none. */
   of(jobId: string): number {
-    return this.#versions.get(jobId) ?? 0;
+    return this.#versions?.get(jobId) ?? 0;
   }
 
   add(jobId: string, version: number): void {
     if (version < this.of(jobId)) return;
+    this.#versions ??= new Map();
     this.#versions.delete(jobId);
     this.#versions.set(jobId, version);
+    if (this.#versions.size <= JOBS_MAX) return;
     const [oldest] = this.#versions.keys();
-    if (this.#versions.size > JOBS_MAX && oldest !== undefined) this.#versions.delete(oldest);
+    if (oldest !== undefined) this.#versions.delete(oldest);
   }
 }

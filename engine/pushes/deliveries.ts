@@ -7,7 +7,7 @@ import type { EngineContext } from '../context.ts';
 import { type JobDeliveries, saveDeliveries } from '../pg/deliveries.ts';
 
 const SAVE_MS = 1000;
-/** Deliveries kept while Postgres is away or slow; of more the oldest are dropped, and not counted. */
+/** Deliveries kept while Postgres is away or slow; beyond it those of the oldest jobs are dropped, and not counted. */
 const PENDING_MAX = 100_000;
 const GATEWAY_BYTES = 4;
 
@@ -27,6 +27,18 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
   /** A save became due while another was under way. */
   let due = false;
   let timer: NodeJS.Timeout | undefined;
+  /** Of this turn of the event loop: asked once, since a job goes to thousands of sockets in it. */
+  let turnAt: number | null = null;
+
+  function nowInTurn(): number {
+    if (turnAt === null) {
+      turnAt = performance.now();
+      setImmediate(() => {
+        turnAt = null;
+      });
+    }
+    return turnAt;
+  }
 
   function save(): void {
     clearTimeout(timer);
@@ -66,7 +78,7 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
 
   return {
     add(jobId, driverId) {
-      pending.add(jobId, driverId, performance.now());
+      pending.add(jobId, driverId, nowInTurn());
       saveSoon();
     },
     async close() {
@@ -79,10 +91,16 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
   };
 }
 
-/** Deliveries that are not in Postgres yet, each driver of a job once, oldest first. */
+/** When which drivers were given a job, in that order; who was told twice is listed twice. */
+interface Told {
+  driverIds: string[];
+  /** By the monotonic clock. */
+  at: number[];
+}
+
+/** Deliveries that are not in Postgres yet, oldest jobs first. */
 class Pending {
-  /** Job → driver → when, by the monotonic clock. */
-  readonly #jobs = new Map<string, Map<string, number>>();
+  readonly #jobs = new Map<string, Told>();
   #dropped = 0;
   count = 0;
 
@@ -91,19 +109,21 @@ class Pending {
   }
 
   add(jobId: string, driverId: string, at: number): void {
-    const drivers = this.#jobs.get(jobId) ?? new Map<string, number>();
-    if (drivers.has(driverId)) return;
-    if (drivers.size === 0) this.#jobs.set(jobId, drivers);
-    drivers.set(driverId, at);
+    let told = this.#jobs.get(jobId);
+    if (!told) {
+      told = { driverIds: [], at: [] };
+      this.#jobs.set(jobId, told);
+    }
+    told.driverIds.push(driverId);
+    told.at.push(at);
     this.count++;
-    this.#dropOldest(this.count - PENDING_MAX);
+    while (this.count > PENDING_MAX) this.#dropOldest();
   }
 
   /** Adds those of another that came later. */
   addAll(later: Pending): void {
-    this.#dropOldest(this.count + later.count - PENDING_MAX);
-    for (const [jobId, drivers] of later.#jobs) {
-      for (const [driverId, at] of drivers) this.add(jobId, driverId, at);
+    for (const [jobId, { driverIds, at }] of later.#jobs) {
+      for (const [i, driverId] of driverIds.entries()) this.add(jobId, driverId, at[i] as number);
     }
     this.#dropped += later.#dropped;
   }
@@ -119,28 +139,28 @@ class Pending {
     return [...this.#jobs].map(toRow);
   }
 
-  /** Begins with the job that was delivered first. */
-  #dropOldest(surplus: number): void {
-    if (surplus <= 0) return;
-    const kept = this.count - surplus;
-    for (const [jobId, drivers] of this.#jobs) {
-      for (const driverId of drivers.keys()) {
-        if (this.count <= kept) return;
-        drivers.delete(driverId);
-        this.count--;
-        this.#dropped++;
-      }
+  /** The job that was delivered first. */
+  #dropOldest(): void {
+    for (const [jobId, { driverIds }] of this.#jobs) {
       this.#jobs.delete(jobId);
+      this.count -= driverIds.length;
+      this.#dropped += driverIds.length;
+      return;
     }
   }
 }
 
-function toRow([jobId, drivers]: [string, Map<string, number>]): JobDeliveries {
-  const first = Math.min(...drivers.values());
+/** Each driver once, as of his first time. */
+function toRow([jobId, told]: [string, Told]): JobDeliveries {
+  const first = told.at[0] as number;
+  const after = new Map<string, number>();
+  for (const [i, driverId] of told.driverIds.entries()) {
+    if (!after.has(driverId)) after.set(driverId, Math.round((told.at[i] as number) - first));
+  }
   return {
     jobId,
     ageMs: performance.now() - first,
-    driverIds: [...drivers.keys()],
-    afterMs: [...drivers.values()].map((at) => at - first),
+    driverIds: [...after.keys()],
+    afterMs: [...after.values()],
   };
 }

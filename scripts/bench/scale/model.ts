@@ -42,16 +42,19 @@ export function costsOf(runs: Runs): Costs {
     ...{ second: NOTHING, driverSecond: NOTHING, fix: NOTHING, job: NOTHING },
     ...{ offer: NOTHING, tap: NOTHING, push: NOTHING },
   };
-  /** The rest of a run's cost after the known costs, divided by `times`. */
+  /**
+   * The rest of a run's cost after the known costs, divided by `times`. What noise makes negative stays so:
+   * the costs that are fitted after it make it good, and a sum of costs that are never too low is too high.
+   */
   const rest = (run: Measured, times: number) =>
-    perPart((part) => Math.max(0, (1000 * run.used[part] - predict(costs, run)[part]) / times));
+    perPart((part) => (1000 * run.used[part] - predict(costs, run)[part]) / times);
   costs.second = rest(runs.nobody, runs.nobody.seconds);
   costs.driverSecond = rest(runs.drivers, runs.drivers.drivers * runs.drivers.seconds);
   costs.fix = rest(runs.fixes, runs.fixes.fixes);
   const [few, many] = [runs.jobsFewDrivers, runs.jobsManyDrivers];
   const [fewEach, manyEach] = [rest(few, few.jobs), rest(many, many.jobs)];
   const more = many.offers / many.jobs - few.offers / few.jobs;
-  costs.offer = perPart((part) => Math.max(0, (manyEach[part] - fewEach[part]) / more));
+  costs.offer = perPart((part) => (manyEach[part] - fewEach[part]) / more);
   costs.job = rest(few, few.jobs);
   costs.tap = rest(runs.taps, runs.taps.taps);
   costs.push = rest(runs.pushes, runs.pushes.pushes);
