@@ -111,8 +111,7 @@ class Gate {
     const now = performance.now();
     const waitUntil = now + WAIT_MAX_MS;
     if (!(await this.#ctx.drivers.isApproved(driverId))) return { ok: false, code: 'not_approved' };
-    const zone = zoneOfJob(jobId);
-    if (!zone) return { ok: false, code: 'job_not_found' };
+    // What is no job's id has no leader.
     for (;;) {
       const leader = this.#leading.get(jobId);
       if (!leader) break;
@@ -123,6 +122,8 @@ class Gate {
       if (settled.driverId === driverId) return this.#answerOwn(jobId, driverId, settled);
       return { ok: false, code: refusalOf(settled.status) };
     }
+    const zone = zoneOfJob(jobId);
+    if (!zone) return { ok: false, code: 'job_not_found' };
     const answeredAt = now + ANSWER_MAX_MS;
     return this.#lead({ id: jobId, zone, driverId, token: randomUUID(), answeredAt }, waitUntil);
   }
