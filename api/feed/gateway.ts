@@ -88,7 +88,6 @@ export class Gateway {
     this.#heartbeat = new Heartbeat({
       heartbeatMs: this.#heartbeatMs,
       driverStaleMs: engine.settings.driverStaleMs,
-      now: engine.now,
       elapsed: this.#elapsed,
       refusal: (identity) => this.#refusalOf(identity),
       passOn: (driver) => void engine.drivers.track(driver, null),
@@ -188,9 +187,10 @@ export class Gateway {
   #tick(): void {
     this.#feed.tick();
     this.#slice = (this.#slice + 1) % TICK_SLICES;
+    const now = { elapsed: this.#elapsed(), wall: this.#engine.now() };
     for (const member of this.#feed.sessions.members()) {
       if (member.slice !== this.#slice) continue;
-      if (this.#heartbeat.check(member)) member.session.tick();
+      if (this.#heartbeat.check(member, now)) member.session.tick();
     }
   }
 }

@@ -17,13 +17,19 @@ const ALIVE_MS = 5000;
 export interface HeartbeatParts {
   heartbeatMs: number;
   driverStaleMs: number;
-  /** Epoch ms, only for the expiry of tokens. */
-  now(): number;
   /** By the monotonic clock, ms. */
   elapsed(): number;
   /** Why a connected user must go, by what is known without asking a store; null when he may stay. */
   refusal(identity: Identity): Refusal | null;
   passOn(driver: KnownDriver): void;
+}
+
+/** A moment by both clocks: read once for all sessions that are checked in a tick. */
+export interface Moment {
+  /** By the monotonic clock, ms. */
+  elapsed: number;
+  /** Epoch ms, only for the expiry of tokens. */
+  wall: number;
 }
 
 /** Close code, error code and sentence. */
@@ -57,13 +63,12 @@ export class Heartbeat {
   }
 
   /** Pings a session when that is due. False if it had to be closed. */
-  check(member: Member): boolean {
+  check(member: Member, { elapsed: now, wall }: Moment): boolean {
     const { connection } = member.session;
     if (connection.closed) return false;
-    const now = this.#parts.elapsed();
     const refusal = this.#parts.refusal(connection.identity);
     if (refusal) connection.close(...refusal);
-    else if (this.#parts.now() >= connection.expiresAt) {
+    else if (wall >= connection.expiresAt) {
       connection.close(CLOSE.tokenExpired, 'token_expired', 'The token has expired');
     } else if (now - connection.heardAt > SILENT_HEARTBEATS * this.#parts.heartbeatMs) {
       connection.close(CLOSE.silent, 'silent', 'No frame and no pong for two heartbeats');

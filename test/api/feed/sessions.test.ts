@@ -226,7 +226,6 @@ describe('the heartbeat', () => {
     const heartbeat = new Heartbeat({
       heartbeatMs: 25_000,
       driverStaleMs: 60_000,
-      now: () => clock.wall,
       elapsed: () => clock.elapsed,
       refusal: () => null,
       passOn: () => {},
@@ -236,13 +235,13 @@ describe('the heartbeat', () => {
     const member = { session, slice: 0, ...heartbeat.start() };
     for (const wall of [DAY_MS, -DAY_MS, 0]) {
       clock.wall = wall;
-      expect(heartbeat.check(member)).toBe(true);
+      expect(heartbeat.check(member, clock)).toBe(true);
     }
     clock.elapsed = 50_001;
-    expect(heartbeat.check(member)).toBe(false);
+    expect(heartbeat.check(member, clock)).toBe(false);
     const other = await connectPair(clock.elapsed, { expiresAt: 2 * DAY_MS });
     clock.wall = 2 * DAY_MS;
     const next = { role: 'customer', connection: other.connection } as CustomerSession;
-    expect(heartbeat.check({ session: next, slice: 0, ...heartbeat.start() })).toBe(false);
+    expect(heartbeat.check({ session: next, slice: 0, ...heartbeat.start() }, clock)).toBe(false);
   });
 });
