@@ -36,6 +36,8 @@ const SETTLE_MS = 2000;
 /** The stores also keep the jobs of the warm-up. */
 const WARMED_UP = (RUN_MS + WARM_UP_MS) / RUN_MS;
 const QUIET: Load = { fixes: 0, jobs: 0, losers: 0 };
+/** Within the warm-up each driver has sent one. */
+const FIXES: Load = { ...QUIET, fixes: DRIVERS / (WARM_UP_MS / 1000) };
 /** Everything that will be measured, before anything counts. */
 const BUSY: Load = { fixes: 50, jobs: 2, losers: 5 };
 /** The run that the model was not fitted to: it differs in every number. */
@@ -47,12 +49,13 @@ export function runScale(): Promise<BenchLine[]> {
 }
 
 async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]> {
-  await addDrivers(stores, DRIVERS, { online: true });
   const [api, worker] = [await startApi(stores), await startWorker(stores, apnsOf(simulator))];
+  const sql = postgres(stores.databaseUrl, { max: 1 });
+  const empty = await keptIn(stores, sql);
+  await addDrivers(stores, DRIVERS, { online: true });
   const usage = watchUsage({ ...stores.pids, api: api.child.pid, worker: worker.child.pid });
   const people = forkPart('scale/load-main.ts');
   const customers = await Promise.all(tokensOf('customer', 'c', CUSTOMERS));
-  const sql = postgres(stores.databaseUrl, { max: 1 });
   const open = async (count: number) => {
     const drivers = await Promise.all(tokensOf('driver', 'd', count));
     await say(people, { order: 'open', url: api.url, drivers, customers });
@@ -66,18 +69,20 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
     );
   };
 
+  await open(DRIVERS);
+  await say(people, { order: 'run', forMs: WARM_UP_MS, load: FIXES, here: HERE });
+  const withDrivers = await keptIn(stores, sql);
   await addPhones(sql);
   await open(FEW);
   await say(people, { order: 'run', forMs: FIRST_WARM_UP_MS, load: BUSY, here: HERE });
   await allSettled(stores);
   await sql`truncate device_tokens`;
-  const before = await keptIn(stores, sql);
   await open(0);
   const nobody = await measure(0, QUIET);
   await open(DRIVERS);
   const drivers = await measure(DRIVERS, QUIET);
-  const fixes = await measure(DRIVERS, { ...QUIET, fixes: 100 });
-  const withDrivers = await keptIn(stores, sql);
+  const fixes = await measure(DRIVERS, FIXES);
+  const beforeJobs = await keptIn(stores, sql);
   const jobsManyDrivers = await measure(DRIVERS, { ...QUIET, jobs: 2 });
   await open(FEW);
   const jobsFewDrivers = await measure(FEW, { ...QUIET, jobs: 2 });
@@ -96,12 +101,11 @@ async function run(simulator: OwnSimulator, stores: Stores): Promise<BenchLine[]
   const jobs = jobsManyDrivers.jobs + jobsFewDrivers.jobs;
   return linesOf(costs, other, {
     redis: {
-      // The first of them worked during the warm-up.
-      bytes_each_driver: each(before, withDrivers, 'redis', DRIVERS - FEW),
-      bytes_each_job_of_the_last_hour: each(withDrivers, withJobs, 'redis', WARMED_UP * jobs),
+      bytes_each_driver: each(empty, withDrivers, 'redis', DRIVERS),
+      bytes_each_job_of_the_last_hour: each(beforeJobs, withJobs, 'redis', WARMED_UP * jobs),
     },
     postgres: {
-      bytes_each_job: each(withDrivers, withJobs, 'postgres', WARMED_UP * jobs),
+      bytes_each_job: each(beforeJobs, withJobs, 'postgres', WARMED_UP * jobs),
     },
   });
 }
