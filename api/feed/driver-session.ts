@@ -51,8 +51,6 @@ export class DriverSession implements ZoneWatcher {
   #unread = true;
   #reading = false;
   #known = false;
-  /** The newest `heardAt` of the connection that the driver's state counts. */
-  #counted = Number.NaN;
 
   constructor(connection: Connection, host: DriverSessionHost) {
     this.connection = connection;
@@ -177,12 +175,13 @@ export class DriverSession implements ZoneWatcher {
 
   /** The driver's state, with the last frame or pong of his connection counted as a sign of life. */
   #heard(): KnownDriver | null {
-    const { driver, connection } = this;
-    // Two clocks, and a copy, for every job and every driver would be most of the cost of a burst.
-    if (!driver || connection.heardAt === this.#counted) return driver;
-    this.#counted = connection.heardAt;
-    const heardAt = this.#host.now() - (this.#host.elapsed() - connection.heardAt);
-    if (driver.seenAt < heardAt - HEARD_MS) this.driver = { ...driver, seenAt: heardAt };
+    const { driver } = this;
+    if (!driver) return null;
+    // By both clocks each time: the stores' clock may jump when another Redis takes over.
+    const heardAt = this.#host.now() - (this.#host.elapsed() - this.connection.heardAt);
+    if (driver.seenAt >= heardAt - HEARD_MS) return driver;
+    // Cached: a copy for every job and every driver would be most of the cost of a burst.
+    this.driver = { ...driver, seenAt: heardAt };
     return this.driver;
   }
 
