@@ -27,18 +27,7 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
   /** A save became due while another was under way. */
   let due = false;
   let timer: NodeJS.Timeout | undefined;
-  /** Of this turn of the event loop: asked once, since a job goes to thousands of sockets in it. */
-  let turnAt: number | null = null;
-
-  function nowInTurn(): number {
-    if (turnAt === null) {
-      turnAt = performance.now();
-      setImmediate(() => {
-        turnAt = null;
-      });
-    }
-    return turnAt;
-  }
+  const nowInTurn = createTurnClock();
 
   function save(): void {
     clearTimeout(timer);
@@ -88,6 +77,20 @@ export function createDeliveries({ db, log }: Pick<EngineContext, 'db' | 'log'>)
       await saving;
       clearTimeout(timer);
     },
+  };
+}
+
+/** The monotonic clock, read once in a turn of the event loop: a job goes to thousands of sockets in it. */
+function createTurnClock(): () => number {
+  let now: number | null = null;
+  return () => {
+    if (now === null) {
+      now = performance.now();
+      setImmediate(() => {
+        now = null;
+      });
+    }
+    return now;
   };
 }
 

@@ -111,7 +111,7 @@ class Gate {
     const now = performance.now();
     const waitUntil = now + WAIT_MAX_MS;
     if (!(await this.#ctx.drivers.isApproved(driverId))) return { ok: false, code: 'not_approved' };
-    // What is no job's id has no leader.
+    // A text that is no job's id has no leader, so the id is checked afterwards.
     for (;;) {
       const leader = this.#leading.get(jobId);
       if (!leader) break;
@@ -153,10 +153,7 @@ class Gate {
     }
   }
 
-  /**
-   * A driver at his job limit does not reach the gate: his row must confirm what Redis says. Null when he
-   * may try.
-   */
+  /** A driver at his limit does not reach the gate; his row must confirm it. Null: he may try. */
   async #busyNow(a: Attempt): Promise<Decision | null> {
     const limit = this.#ctx.settings.driverMaxActiveJobs;
     if (limit === 0) return null;
