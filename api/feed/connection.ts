@@ -104,7 +104,7 @@ export class Connection {
     if (state) this.send(state.event, state.frame);
   }
 
-  /** Tells whether the feed is degraded or live: at once, or with the snapshot that the client is due. */
+  /** Tells whether the feed is degraded or live: at once, or after a snapshot that is due. */
   sendState(event: FeedState, frame: Buffer, isSnapshotDue: boolean): void {
     this.#stateDue = isSnapshotDue || this.#line.behind ? { event, frame } : null;
     if (this.#stateDue === null) this.send(event, frame);

@@ -119,7 +119,7 @@ export class Feed {
     });
   }
 
-  /** Whoever is due a snapshot holds no exact feed before it: `feed:live` comes after it. */
+  /** A client that is due a snapshot is told `feed:live` after it: before, its feed is not exact. */
   #announce(event: FeedState): void {
     const frame = stateFrame(event, this.degradedSince ?? this.#engine.now());
     for (const { session } of this.sessions.members()) {

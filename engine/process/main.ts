@@ -9,7 +9,7 @@ import { StartError } from './start-error.ts';
 
 /** Starts; an error that the person at the keyboard can fix is one line, without a stack. */
 export async function runProcess(name: string, start: () => Promise<void>): Promise<void> {
-  // Nobody reads it any more. Unheard, this error would be one more fault to be told there, without an end.
+  // When nobody reads stderr any more, each report of a fault would fail and be reported there again.
   process.stderr.on('error', () => {});
   process.on('uncaughtException', (error) => {
     process.stderr.write(`muster ${name}: ${JSON.stringify(toLoggable(error))}\n`);

@@ -7,7 +7,7 @@ import type { EngineContext } from '../context.ts';
 import { type JobDeliveries, saveDeliveries } from '../pg/deliveries.ts';
 
 const SAVE_MS = 1000;
-/** Deliveries kept while Postgres is away or slow; beyond it those of the oldest jobs are dropped, and not counted. */
+/** Deliveries kept while Postgres is away or slow; beyond it the oldest jobs' are dropped, and not counted. */
 const PENDING_MAX = 100_000;
 const GATEWAY_BYTES = 4;
 
